@@ -1,0 +1,157 @@
+"""Curate a data set: find its raw images, do nothing where this curation stands, else write it aside and rename."""
+
+import dataclasses
+import errno
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+import jimt
+from jimt.config import CurationConfig, DatasetConfig
+from jimt.curation.empty_filter import Embed
+from jimt.curation.finding import Finding, find_pairs, find_patches, find_stacks, list_image_files
+from jimt.curation.manifest import SUMMARY, THRESHOLDS, read_json
+from jimt.curation.pipeline import run_pipeline
+from jimt.curation.summary import describe, table_row
+from jimt.errors import InputError
+
+
+def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, console: Console) -> Path:
+    """Curate a data set, or do nothing where this very curation stands already.
+
+    Args:
+        dataset: Where the raw images lie and how they are read.
+        curation: Every number from raw image to split.
+        embed: Features of the empty filter's network; called only where the filter runs.
+        console: Where progress and the data set's row of Table 1 are printed.
+
+    Returns:
+        The folder that holds ``manifest.parquet``, the field store, ``thresholds.json`` and ``summary.json``.
+
+    Raises:
+        InputError: If the data set cannot be curated as asked; nothing half-written is left.
+    """
+    root = Path(dataset.root)
+    folder = Path(curation.output_root) / dataset.name
+    if folder.resolve().is_relative_to(root.resolve()):
+        raise InputError(
+            f"curation.output_root={curation.output_root} lies in the raw data's folder {root}: set it elsewhere"
+        )
+    finding = _find(dataset, curation, root)
+    reference = _reference_thresholds(dataset, curation)
+    fingerprint = _fingerprint(dataset, curation, finding, reference)
+    if (folder / SUMMARY).is_file() and read_json(folder / SUMMARY)["fingerprint"] == fingerprint:
+        console.print(f"{folder} is up to date")
+        _print_results(folder, console)
+        return folder
+    _print_config(dataset, curation, console)
+    partial = folder.with_name(f".{dataset.name}.{fingerprint[:12]}.partial")
+    for stale in folder.parent.glob(f".{dataset.name}.*.partial"):
+        if stale != partial:
+            shutil.rmtree(stale)
+    try:
+        run_pipeline(dataset, curation, finding, reference, fingerprint, partial, embed, console)
+    except InputError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    except OSError as error:
+        # EFBIG: a quota on file size; SIGBUS cannot happen, since nothing is written through a memory map
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        shutil.rmtree(partial, ignore_errors=True)
+        raise InputError(
+            f"no space left for {folder} ({error.strerror}): free some, or set curation.output_root to another disk"
+        ) from error
+    old = folder.with_name(f".{dataset.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    partial.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    console.print(f"wrote {folder}")
+    _print_results(folder, console)
+    return folder
+
+
+def _find(dataset: DatasetConfig, curation: CurationConfig, root: Path) -> Finding:
+    files = list_image_files(root, how_to_get=dataset.how_to_get)
+    if dataset.layout == "patches":
+        return find_patches(
+            files,
+            root,
+            pattern=dataset.pattern,
+            live_folder=dataset.live_folder,
+            dead_folder=dataset.dead_folder,
+            keep_folders=curation.split.keep_folders,
+        )
+    assert dataset.pattern is not None  # DatasetConfig checks it
+    if dataset.layout == "stack":
+        return find_stacks(files, root, pattern=dataset.pattern)
+    return find_pairs(
+        files, root, pattern=dataset.pattern, brightfield=dataset.brightfield, fluorescence=dataset.fluorescence
+    )
+
+
+def _reference_thresholds(dataset: DatasetConfig, curation: CurationConfig) -> dict[str, Any] | None:
+    """Cut-offs of another data set (paper: "No treatment" labels both), or fixed ones; None to fit them here."""
+    label = curation.label
+    if dataset.layout == "patches":
+        return {"source": "class folders"}
+    if label.live_below is not None and label.dead_above is not None:
+        return {
+            "source": "given in the config",
+            "scale": label.scale,
+            "live_below": label.live_below,
+            "dead_above": label.dead_above,
+        }
+    if label.fit_on == dataset.name:
+        return None
+    path = Path(curation.output_root) / label.fit_on / THRESHOLDS
+    thresholds = read_json(path)
+    for key in ("scale", "background_percentile"):
+        if thresholds.get(key) != getattr(label, key):
+            raise InputError(
+                f"the cut-offs in {path} are for curation.label.{key}={thresholds.get(key)}, not "
+                f"{getattr(label, key)}: prepare both data sets with the same one"
+            )
+    return thresholds | {"source": f"fitted on {label.fit_on}"}
+
+
+def _fingerprint(
+    dataset: DatasetConfig, curation: CurationConfig, finding: Finding, reference: dict[str, Any] | None
+) -> str:
+    """Identify a curation by its config, its input files (path, size, time of change) and jimt's version."""
+    settings = dataclasses.asdict(curation)
+    for where in ("output_root", "n_jobs"):  # change nothing in the result
+        del settings[where]
+    for where in ("batch_size", "device"):
+        del settings["empty_filter"][where]
+    description = dataclasses.asdict(dataset)
+    del description["how_to_get"], description["simulation"]
+    digest = hashlib.sha256(
+        json.dumps([jimt.__version__, description, settings, reference, finding.bad], sort_keys=True).encode()
+    )
+    extra = [Path(path) for path in (dataset.empty_labels, curation.empty_filter.weights) if path is not None]
+    paths = [path for raw in finding.images for path in (raw.brightfield, raw.fluorescence) if path is not None]
+    for path in paths + [path for path in extra if path.is_file()]:
+        status = path.stat()
+        digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _print_config(dataset: DatasetConfig, curation: CurationConfig, console: Console) -> None:
+    console.print(f"curating {dataset.name} from {dataset.root}, with")
+    for stage, value in dataclasses.asdict(curation).items():
+        text = "  ".join(f"{key}={item}" for key, item in value.items()) if isinstance(value, dict) else str(value)
+        console.print(f"  {stage}: {text}", highlight=False, markup=False)
+
+
+def _print_results(folder: Path, console: Console) -> None:
+    summary, thresholds = read_json(folder / SUMMARY), read_json(folder / THRESHOLDS)
+    for line in describe(summary, thresholds):
+        console.print(line, style="bold red" if line.startswith("WARNING") else None, highlight=False, markup=False)
+    console.print(table_row(summary["dataset"], summary))

@@ -1,0 +1,129 @@
+"""A support vector machine that drops patches without cells (paper: "Empty patches", Fig. 2b).
+
+Features come from an ImageNet network that was never fine-tuned; they reach this file as arrays.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import skops.io
+from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_fscore_support
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from jimt.errors import InputError
+
+Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""Patches of shape ``(n, size, size)`` to features of shape ``(n, n_features)``."""
+
+
+@dataclass(frozen=True)
+class EmptyFilterReport:
+    """How well the filter finds empty patches, measured on raw images it was not trained on."""
+
+    n_labelled: int
+    n_empty: int
+    n_absent: int
+    """Hand labels of raw images or patches that are not in this data set."""
+    n_folds: int
+    """0 where the rarer class comes from fewer than two raw images, so that nothing could be measured."""
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+def read_hand_labels(path: Path, *, empty_word: str, not_empty_word: str) -> pd.DataFrame:
+    """Read hand labels: columns ``raw_image_id, y, x, empty``.
+
+    Raises:
+        InputError: If the file is absent, lacks a column, or holds a word that is neither of the two.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"{path} is missing: put the hand labels there (raw_image_id,y,x,label), or pass every patch with "
+            "dataset.empty_labels=null"
+        )
+    table = pd.read_csv(path, dtype={"raw_image_id": str})
+    missing = [column for column in ("raw_image_id", "y", "x", "label") if column not in table.columns]
+    if missing:
+        raise InputError(f"{path} lacks the column {', '.join(missing)}: it needs raw_image_id,y,x,label")
+    words = {empty_word: True, not_empty_word: False}
+    unknown = sorted({str(word) for word in table["label"]} - set(words))
+    if unknown:
+        raise InputError(
+            f"{path} holds the label {unknown[0]}, which is neither dataset.empty_word={empty_word} nor "
+            f"dataset.not_empty_word={not_empty_word}: set those to the words of the file"
+        )
+    table["empty"] = table["label"].map(words).astype(bool)
+    duplicated = table.duplicated(["raw_image_id", "y", "x"])
+    if duplicated.any():
+        row = table[duplicated].iloc[0]
+        raise InputError(f"{path} labels the patch {row.raw_image_id} y={row.y} x={row.x} twice: keep one row")
+    return table[["raw_image_id", "y", "x", "empty"]]
+
+
+def fit_empty_filter(
+    features: NDArray[np.float32],
+    empty: NDArray[np.bool_],
+    raw_image_ids: NDArray[np.object_],
+    *,
+    n_absent: int,
+    regularisation: float,
+    n_folds: int,
+    seed: int,
+) -> tuple[Pipeline, EmptyFilterReport]:
+    """Train the filter on hand-labelled patches and cross-validate it by raw image.
+
+    Args:
+        features: Features of the labelled patches, shape ``(n_labelled, n_features)``.
+        empty: Hand labels, shape ``(n_labelled,)``.
+        raw_image_ids: Raw image of each, shape ``(n_labelled,)``; its patches stay in one fold.
+        n_absent: Hand labels that were passed over, for the report.
+        regularisation: C of the support vector machine.
+        n_folds: Folds; fewer where the rarer class comes from fewer raw images.
+        seed: Seed of the folds.
+
+    Raises:
+        InputError: If the labels hold one class only.
+    """
+    if empty.all() or not empty.any():
+        word = "with" if not empty.any() else "without"
+        raise InputError(
+            f"all {len(empty)} hand labels are of patches {word} cells: label both kinds, or pass every patch with "
+            "curation.empty_filter.enabled=false"
+        )
+    # class-weighted: the hand labels of a data set can be 15 to 1
+    pipeline = make_pipeline(StandardScaler(), SVC(C=regularisation, kernel="rbf", class_weight="balanced"))
+    images_of_rarer = min(len(set(raw_image_ids[empty])), len(set(raw_image_ids[~empty])))
+    folds = min(n_folds, images_of_rarer)
+    precision = recall = f1 = None
+    if folds >= 2:
+        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        predicted = cross_val_predict(pipeline, features, empty, groups=raw_image_ids.astype(str), cv=splitter)
+        scores = precision_recall_fscore_support(empty, predicted, average="binary", zero_division=0.0)
+        precision, recall, f1 = (float(score) for score in scores[:3])
+    else:
+        folds = 0
+    report = EmptyFilterReport(len(empty), int(empty.sum()), n_absent, folds, precision, recall, f1)
+    return pipeline.fit(features, empty), report
+
+
+def empty_scores(pipeline: Pipeline, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Signed distance to the decision surface, shape ``(n_patches,)``; above 0 the patch is empty."""
+    return np.asarray(pipeline.decision_function(features), np.float32)
+
+
+def save_empty_filter(pipeline: Pipeline, path: Path) -> None:
+    """Save without pickle, so that loading it executes nothing."""
+    skops.io.dump(pipeline, path)
+
+
+def load_empty_filter(path: Path) -> Pipeline:
+    """Load a saved filter; types that scikit-learn does not know are refused."""
+    return skops.io.load(path, trusted=[])

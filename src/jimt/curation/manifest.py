@@ -1,0 +1,81 @@
+"""The manifest: one row per patch, written once, checked each time it is read."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from jimt.curation.splits import check_no_leak
+from jimt.curation.store import FieldStore
+from jimt.errors import InputError
+from jimt.vocabulary import MANIFEST_COLUMNS
+
+MANIFEST, THRESHOLDS, SUMMARY, FILTER = "manifest.parquet", "thresholds.json", "summary.json", "empty_filter.skops"
+
+
+def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
+    """Write the manifest, leak-checked; text columns as dictionaries, so that it stays small."""
+    check_no_leak(manifest)
+    table = manifest[list(MANIFEST_COLUMNS)].copy()
+    for column in ("raw_image_id", "group", "excluded", "split"):
+        table[column] = table[column].astype("category")
+    table.to_parquet(path, index=False)
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """Read a manifest, whoever wrote it.
+
+    Raises:
+        InputError: If it is absent or damaged, lacks a column, or a group is in two splits.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is missing: run python prepare.py dataset={path.parent.name} first")
+    try:
+        manifest = pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's errors derive from these
+        raise InputError(f"{path} is damaged: delete {path.parent} and curate again") from error
+    missing = [column for column in MANIFEST_COLUMNS if column not in manifest.columns]
+    if missing:
+        raise InputError(f"{path} lacks the column {', '.join(missing)}: delete {path.parent} and curate again")
+    check_no_leak(manifest)
+    return manifest
+
+
+@dataclass(frozen=True)
+class Curated:
+    """A curated data set, opened for reading."""
+
+    folder: Path
+    manifest: pd.DataFrame
+    store: FieldStore
+    summary: dict[str, Any]
+    thresholds: dict[str, Any]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read one of the small JSON files beside the manifest.
+
+    Raises:
+        InputError: If it is absent or damaged.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is missing: run python prepare.py dataset={path.parent.name} first")
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: delete {path.parent} and curate again") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged: delete {path.parent} and curate again")
+    return content
+
+
+def open_curated(folder: Path) -> Curated:
+    """Open a curated data set.
+
+    Raises:
+        InputError: If it is absent, damaged, or a group is in two splits.
+    """
+    manifest = read_manifest(folder / MANIFEST)
+    return Curated(folder, manifest, FieldStore(folder), read_json(folder / SUMMARY), read_json(folder / THRESHOLDS))

@@ -1,0 +1,105 @@
+"""The sliding window and the 8 bits the network sees (paper: "Patches")."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from jimt.curation.images import BadImageError, Image
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How bright-field becomes 8 bits; a checkpoint carries it, since prediction must do the same."""
+
+    method: str
+    bit_depth: int
+    low_percentile: float
+    high_percentile: float
+    low: float | None
+    """Method ``percentile_dataset``: the data set's grey values that become 0 and 255."""
+    high: float | None
+
+
+def patch_origins(height: int, width: int, *, size: int, stride: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Top-left corners ``(y, x)`` of all whole patches, row by row, each of shape ``(n_patches,)``."""
+    ys = np.arange(0, height - size + 1, stride, dtype=np.int32)
+    xs = np.arange(0, width - size + 1, stride, dtype=np.int32)
+    return np.repeat(ys, len(xs)), np.tile(xs, len(ys))
+
+
+def window_means(image: Image, y: NDArray[np.int32], x: NDArray[np.int32], *, size: int) -> NDArray[np.float64]:
+    """Mean of each ``size`` x ``size`` window by integral image, shape ``(n_patches,)``.
+
+    Integer images are summed exactly (sums stay below 2**53).
+    """
+    # OpenCV takes no 16-bit source; float32 holds every 16-bit value exactly and the sums are float64
+    table = cv2.integral(image.astype(np.float32, copy=False), sdepth=cv2.CV_64F)
+    bottom, right = y + size, x + size
+    total = table[bottom, right] - table[y, right] - table[bottom, x] + table[y, x]
+    return np.asarray(total, np.float64) / (size * size)
+
+
+def no_data_mask(brightfield: Image, fluorescence: Image | None) -> NDArray[np.bool_]:
+    """Pixels that are exactly zero in every channel: what an alignment pads a border with."""
+    mask = brightfield == 0
+    if fluorescence is not None:
+        mask &= fluorescence == 0
+    return np.asarray(mask)
+
+
+def grey_histogram(image: Image, valid: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Counts of each 16-bit grey value among the valid pixels, shape ``(65536,)``."""
+    counts = np.bincount(image.ravel(), minlength=1 << 16)
+    counts[0] -= int(image.size - np.count_nonzero(valid))  # pixels without data are zero
+    return counts
+
+
+def histogram_percentile(histogram: NDArray[np.int64], percentile: float) -> float:
+    """Percentile of integer data from its histogram, interpolated linearly as ``numpy.percentile`` does."""
+    cumulative = np.cumsum(histogram)
+    position = (int(cumulative[-1]) - 1) * percentile / 100
+    lower = int(np.searchsorted(cumulative, np.floor(position), side="right"))
+    upper = int(np.searchsorted(cumulative, np.ceil(position), side="right"))
+    return float(lower + (upper - lower) * (position - np.floor(position)))
+
+
+def valid_percentiles(image: Image, valid: NDArray[np.bool_], percentiles: tuple[float, ...]) -> tuple[float, ...]:
+    """Percentiles of the pixels that hold data, in the image's units."""
+    if image.dtype.kind == "u":
+        histogram = grey_histogram(image, valid)
+        return tuple(histogram_percentile(histogram, percentile) for percentile in percentiles)
+    return tuple(float(value) for value in np.percentile(image[valid], percentiles))
+
+
+def to_8_bit(image: Image, valid: NDArray[np.bool_], scaling: Scaling) -> NDArray[np.uint8]:
+    """Convert a bright-field image to 8 bits, linearly between two grey values.
+
+    ``full_range``: the range of the file's type. ``bit_depth``: that of the camera. ``percentile_image`` and
+    ``percentile_dataset``: two percentiles of the valid pixels of the image, or of the data set.
+
+    Raises:
+        BadImageError: If a method for integers meets an image of floating-point numbers.
+    """
+    if scaling.method == "percentile_image":
+        low, high = valid_percentiles(image, valid, (scaling.low_percentile, scaling.high_percentile))
+    elif image.dtype.kind == "f":
+        raise BadImageError(
+            f"holds floating-point numbers, which curation.scaling.method={scaling.method} cannot convert: "
+            "set curation.scaling.method=percentile_image"
+        )
+    elif scaling.method == "percentile_dataset":
+        if scaling.low is None or scaling.high is None:
+            raise ValueError("percentile_dataset needs the data set's low and high grey values")
+        low, high = scaling.low, scaling.high
+    elif scaling.method == "full_range":
+        low, high = 0.0, float(np.iinfo(image.dtype).max)
+    else:
+        low, high = 0.0, float((1 << min(scaling.bit_depth, 8 * image.dtype.itemsize)) - 1)
+    gain = 255.0 / max(high - low, float(np.finfo(np.float32).tiny))
+    if image.dtype.kind == "u":
+        levels = np.arange(1 << (8 * image.dtype.itemsize), dtype=np.float64)
+        table = np.clip(np.rint((levels - low) * gain), 0, 255).astype(np.uint8)
+        return np.asarray(table[image])
+    return np.clip(np.rint((image.astype(np.float64) - low) * gain), 0, 255).astype(np.uint8)

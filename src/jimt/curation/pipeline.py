@@ -1,0 +1,272 @@
+"""Raw images to a manifest: the paper's Methods from "Raw images" to the splits of Table 1, top to bottom.
+
+This file alone unpacks the config; the stages take arrays and numbers.
+"""
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+import jimt
+from jimt.config import CurationConfig, DatasetConfig
+from jimt.curation import empty_filter as filtering
+from jimt.curation.finding import Finding
+from jimt.curation.fluorescence import label_values
+from jimt.curation.labels import fit_label_thresholds, label_patches
+from jimt.curation.manifest import FILTER, MANIFEST, SUMMARY, THRESHOLDS, write_manifest
+from jimt.curation.patches import Scaling
+from jimt.curation.reading import ReadSettings, brightfield_histogram, dataset_grey_range, in_parallel, read_field
+from jimt.curation.splits import group_folds, split_groups
+from jimt.curation.store import FieldStore, FieldWriter
+from jimt.curation.summary import count_stages
+from jimt.errors import InputError
+from jimt.vocabulary import AMBIGUOUS, Excluded
+
+_COMMIT_SECONDS = 2.0  # work an interruption may cost
+_EMBED_AT_ONCE = 1024  # patches whose features are held at a time
+
+
+def run_pipeline(
+    dataset: DatasetConfig,
+    curation: CurationConfig,
+    finding: Finding,
+    reference: dict[str, Any] | None,
+    fingerprint: str,
+    partial: Path,
+    embed: filtering.Embed,
+    console: Console,
+) -> None:
+    """Every stage in the order of the paper, and the four files a curation leaves.
+
+    Args:
+        dataset: Where the raw images lie and how they are read.
+        curation: Every number from raw image to split.
+        finding: The raw images that were found.
+        reference: Cut-offs to label with; None to fit them on this data set.
+        fingerprint: What identifies this curation.
+        partial: Folder to write in; may hold the commits of an interrupted run.
+        embed: Features of the empty filter's network.
+        console: Where progress is shown.
+
+    Raises:
+        InputError: If a stage cannot do its work; the message says what to change.
+    """
+    root = Path(dataset.root)
+    scaling, rows, fields, bad = _read_all(dataset, curation, finding, partial, console)
+    bad = finding.bad | {Path(path).relative_to(root).as_posix(): reason for path, reason in bad.items()}
+    n_found = len(finding.images) + len(finding.bad)
+    if bad and (curation.on_bad_image == "raise" or not len(rows)):
+        remedy = "" if not len(rows) else "; or go on without: curation.on_bad_image=skip"
+        listed = "\n  ".join(f"{name}: {reason}" for name, reason in sorted(bad.items()))
+        raise InputError(f"{len(bad)} of {n_found} raw images cannot be used{remedy}\n  {listed}")
+
+    manifest = rows
+    of_field = manifest["field"].to_numpy()
+    for column in ("raw_image_id", "group"):
+        manifest[column] = fields[column].to_numpy(object)[of_field]
+    manifest["excluded"] = pd.Series(None, index=manifest.index, dtype=object)
+    manifest.loc[manifest["no_data"] > curation.patches.max_no_data, "excluded"] = Excluded.NO_DATA.value
+
+    filter_report = _drop_empty(dataset, curation, manifest, partial, embed, console)
+    thresholds = _label(dataset, curation, manifest, fields, reference)
+    _split(dataset, curation, manifest, fields)
+
+    summary = {
+        "dataset": dataset.name,
+        "fingerprint": fingerprint,
+        "jimt_version": jimt.__version__,
+        "group_known": bool(manifest["group"].notna().all()),
+        "n_raw_images": len(fields) if dataset.layout != "patches" else int(manifest["raw_image_id"].nunique()),
+        "n_ignored_files": finding.n_ignored,
+        "bad_images": bad,
+        "empty_filter": filter_report,
+        "scaling": dataclasses.asdict(scaling),
+        "patch_size": curation.patches.size,
+        "counts": count_stages(manifest),
+        "config": {"dataset": dataclasses.asdict(dataset), "curation": dataclasses.asdict(curation)},
+    }
+    write_manifest(manifest, partial / MANIFEST)
+    (partial / THRESHOLDS).write_text(json.dumps(thresholds, indent=2) + "\n")
+    (partial / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
+    for commit in partial.glob("commit-*"):
+        commit.unlink()
+
+
+def _read_all(
+    dataset: DatasetConfig, curation: CurationConfig, finding: Finding, partial: Path, console: Console
+) -> tuple[Scaling, pd.DataFrame, pd.DataFrame, dict[str, str]]:
+    """Read every raw image once, in parallel; what an interrupted run has read is not read again."""
+    settings = ReadSettings(
+        layout=dataset.layout,
+        indices=(dataset.brightfield_index, dataset.fluorescence_index),
+        bit_depth=dataset.bit_depth,
+        patch_size=curation.patches.size,
+        stride=curation.patches.stride,
+        background_percentile=curation.label.background_percentile,
+    )
+    grey = None
+    percentiles = (curation.scaling.low_percentile, curation.scaling.high_percentile)
+    if curation.scaling.method == "percentile_dataset":
+        histograms = in_parallel(brightfield_histogram, finding.images, settings, n_jobs=curation.n_jobs)
+        grey = dataset_grey_range(histograms, low_percentile=percentiles[0], high_percentile=percentiles[1])
+    low, high = grey if grey is not None else (None, None)
+    scaling = Scaling(curation.scaling.method, dataset.bit_depth, *percentiles, low, high)
+    writer = FieldWriter(partial)
+    progress = Progress(
+        TextColumn("reading raw images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    )
+    with progress:
+        task = progress.add_task("read", total=len(finding.images), completed=writer.n_images)
+        committed = time.monotonic()
+        remaining = finding.images[writer.n_images :]
+        for result in in_parallel(read_field, remaining, settings, scaling, n_jobs=curation.n_jobs):
+            writer.add(result)
+            if time.monotonic() - committed > _COMMIT_SECONDS:
+                writer.commit()
+                committed = time.monotonic()
+            progress.advance(task)
+    rows, fields = writer.finish()
+    return scaling, rows, fields, writer.bad
+
+
+def _drop_empty(
+    dataset: DatasetConfig,
+    curation: CurationConfig,
+    manifest: pd.DataFrame,
+    partial: Path,
+    embed: filtering.Embed,
+    console: Console,
+) -> dict[str, Any]:
+    settings = curation.empty_filter
+    manifest["empty_score"] = np.full(len(manifest), np.nan, np.float32)
+    manifest["empty"] = pd.array([None] * len(manifest), dtype="boolean")
+    if not settings.enabled:
+        return {"status": "off"}
+    if dataset.layout == "patches":
+        return {"status": "off for published patches"}
+    if dataset.empty_labels is None:
+        return {"status": "no labels"}
+    store = FieldStore(partial)
+    size = curation.patches.size
+
+    def features_of(rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float32]]:
+        return embed(
+            store.patches(rows["field"].to_numpy(), rows["y"].to_numpy(int), rows["x"].to_numpy(int), size=size)
+        )
+
+    hand = filtering.read_hand_labels(
+        Path(dataset.empty_labels), empty_word=dataset.empty_word, not_empty_word=dataset.not_empty_word
+    )
+    kept = manifest[manifest["excluded"].isna()]
+    labelled = kept.drop(columns="empty").merge(hand, on=["raw_image_id", "y", "x"], how="inner")
+    if not len(labelled):
+        raise InputError(
+            f"none of the {len(hand)} hand labels in {dataset.empty_labels} is of a patch of this data set: check its "
+            "raw_image_id, and that y and x are multiples of curation.patches.stride"
+        )
+    pipeline, report = filtering.fit_empty_filter(
+        features_of(labelled),
+        labelled["empty"].to_numpy(bool),
+        labelled["raw_image_id"].to_numpy(object),
+        n_absent=len(hand) - len(labelled),
+        regularisation=settings.regularisation,
+        n_folds=settings.n_folds,
+        seed=curation.seed,
+    )
+    progress = Progress(
+        TextColumn("looking for empty patches"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+    with progress:
+        task = progress.add_task("embed", total=len(kept))
+        for start in range(0, len(kept), _EMBED_AT_ONCE):
+            part = kept.iloc[start : start + _EMBED_AT_ONCE]
+            scores = filtering.empty_scores(pipeline, features_of(part))
+            manifest.loc[part.index, "empty_score"] = scores
+            manifest.loc[part.index, "empty"] = scores > 0
+            progress.advance(task, len(part))
+    manifest.loc[manifest["empty"].fillna(False).to_numpy(bool), "excluded"] = Excluded.EMPTY.value
+    filtering.save_empty_filter(pipeline, partial / FILTER)
+    if manifest["excluded"].notna().all():
+        raise InputError(
+            "every patch is empty by the empty filter, or has too much no-data: check the words of the hand labels "
+            "(dataset.empty_word, dataset.not_empty_word), or set curation.empty_filter.enabled=false"
+        )
+    return {"status": "trained", "backbone": settings.backbone, **dataclasses.asdict(report)}
+
+
+def _label(
+    dataset: DatasetConfig,
+    curation: CurationConfig,
+    manifest: pd.DataFrame,
+    fields: pd.DataFrame,
+    reference: dict[str, Any] | None,
+) -> dict[str, Any]:
+    settings = curation.label
+    manifest["label_value"] = np.full(len(manifest), np.nan)
+    manifest["label"] = pd.array([None] * len(manifest), dtype="Int8")
+    if dataset.layout == "patches":
+        manifest["label"] = pd.array(fields["label"].to_numpy(int)[manifest["field"].to_numpy()], dtype="Int8")
+        return {"source": "class folders", "scale": None, "live_below": None, "dead_above": None}
+    kept = manifest["excluded"].isna().to_numpy()
+    if not kept.any():
+        limit = curation.patches.max_no_data
+        raise InputError(f"every patch has more than {limit:.0%} no-data pixels: raise curation.patches.max_no_data")
+    background = fields["background"].to_numpy(float)[manifest["field"].to_numpy()]
+    values = label_values(
+        manifest.loc[kept, "mean_fluorescence"].to_numpy(float), background[kept], scale=settings.scale
+    )
+    if reference is None:
+        fitted = fit_label_thresholds(
+            values,
+            n_sigma=settings.n_sigma,
+            n_init=settings.n_init,
+            min_patches=settings.min_patches,
+            min_weight=settings.min_weight,
+            seed=curation.seed,
+        )
+        reference = {
+            "source": f"fitted on {dataset.name}",
+            "scale": settings.scale,
+            "background_percentile": settings.background_percentile,
+            "n_sigma": settings.n_sigma,
+            **dataclasses.asdict(fitted),
+        }
+    labels = label_patches(values, live_below=reference["live_below"], dead_above=reference["dead_above"])
+    manifest.loc[kept, "label_value"] = values
+    manifest.loc[kept, "label"] = labels
+    manifest.loc[kept & (manifest["label"] == AMBIGUOUS).fillna(False).to_numpy(bool), "excluded"] = (
+        Excluded.AMBIGUOUS.value
+    )
+    return reference
+
+
+def _split(dataset: DatasetConfig, curation: CurationConfig, manifest: pd.DataFrame, fields: pd.DataFrame) -> None:
+    settings = curation.split
+    manifest["split"] = pd.Series(None, index=manifest.index, dtype=object)
+    manifest["fold"] = pd.array([None] * len(manifest), dtype="Int8")
+    used = manifest["excluded"].isna().to_numpy()
+    groups = manifest["group"].where(manifest["group"].notna(), manifest["raw_image_id"]).to_numpy(object)[used]
+    published = fields["split"].to_numpy(object)[manifest["field"].to_numpy()]
+    if dataset.layout == "patches" and pd.notna(published).all():
+        manifest["split"] = published
+    else:
+        assignment = split_groups(
+            groups,
+            manifest.loc[used, "label"].to_numpy(np.int8),
+            ratio=(settings.train, settings.val, settings.test),
+            seed=curation.seed,
+        )
+        manifest.loc[used, "split"] = [assignment[str(group)].value for group in groups]
+    if settings.n_folds:
+        manifest.loc[used, "fold"] = group_folds(groups, n_folds=settings.n_folds)

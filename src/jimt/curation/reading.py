@@ -1,0 +1,140 @@
+"""The work on one raw image, done in parallel processes: read it, check it, convert it, measure its patches."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import cv2
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from jimt.curation.finding import RawImage
+from jimt.curation.images import BadImageError, Image, check_pair, read_channels, read_page
+from jimt.curation.patches import (
+    Scaling,
+    grey_histogram,
+    histogram_percentile,
+    no_data_mask,
+    patch_origins,
+    to_8_bit,
+    valid_percentiles,
+    window_means,
+)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """How one raw image is read."""
+
+    layout: str
+    indices: tuple[int, int]
+    bit_depth: int
+    patch_size: int
+    stride: int
+    background_percentile: float
+
+
+@dataclass(frozen=True)
+class FieldPatches:
+    """One field in 8 bits and what was measured on its patches; arrays of shape ``(n_patches,)``.
+
+    ``y``, ``x`` and ``mean_fluorescence`` are None for a published patch, ``background`` is NaN.
+    """
+
+    raw: RawImage
+    pixels: NDArray[np.uint8]
+    y: NDArray[np.int32] | None
+    x: NDArray[np.int32] | None
+    no_data: NDArray[np.float64]
+    mean_fluorescence: NDArray[np.float64] | None
+    background: float
+
+
+@dataclass(frozen=True)
+class BadField:
+    """A raw image that cannot be used, and why."""
+
+    raw: RawImage
+    reason: str
+
+
+def _read(raw: RawImage, settings: ReadSettings) -> tuple[Image, Image | None]:
+    if settings.layout == "stack":
+        channels = read_channels(raw.brightfield, indices=settings.indices, bit_depth=settings.bit_depth)
+        brightfield, fluorescence = channels[0], channels[1]
+        check_pair(brightfield, fluorescence, patch_size=settings.patch_size)
+        return brightfield, fluorescence
+    brightfield = read_page(raw.brightfield, bit_depth=settings.bit_depth)
+    if settings.layout == "patches":
+        if brightfield.shape != (settings.patch_size, settings.patch_size):
+            raise BadImageError(
+                f"is {brightfield.shape[1]} x {brightfield.shape[0]} px where a patch of {settings.patch_size} x "
+                f"{settings.patch_size} is expected: remove it, or set curation.patches.size"
+            )
+        return brightfield, None
+    assert raw.fluorescence is not None
+    try:
+        fluorescence = read_page(raw.fluorescence, bit_depth=settings.bit_depth)
+    except BadImageError as error:
+        raise BadImageError(f"its fluorescence image {raw.fluorescence.name} {error}") from error
+    check_pair(brightfield, fluorescence, patch_size=settings.patch_size)
+    return brightfield, fluorescence
+
+
+def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling) -> FieldPatches | BadField:
+    """Read one raw image and measure its patches; a bad image is an answer, so that all are found in one pass."""
+    cv2.setNumThreads(1)  # one image a process: threads would only take the other processes' cores
+    try:
+        brightfield, fluorescence = _read(raw, settings)
+        if fluorescence is None:
+            valid = np.ones(brightfield.shape, np.bool_)
+            pixels = to_8_bit(brightfield, valid, scaling)
+            return FieldPatches(raw, pixels, None, None, np.zeros(1), None, np.nan)
+        no_data = no_data_mask(brightfield, fluorescence)
+        valid = ~no_data
+        pixels = to_8_bit(brightfield, valid, scaling)
+        y, x = patch_origins(*pixels.shape, size=settings.patch_size, stride=settings.stride)
+        (background,) = valid_percentiles(fluorescence, valid, (settings.background_percentile,))
+        share = (
+            window_means(no_data.view(np.uint8), y, x, size=settings.patch_size) if no_data.any() else np.zeros(len(y))
+        )
+        means = window_means(fluorescence, y, x, size=settings.patch_size)
+        return FieldPatches(raw, pixels, y, x, share, means, background)
+    except BadImageError as error:
+        return BadField(raw, str(error))
+
+
+def brightfield_histogram(raw: RawImage, settings: ReadSettings) -> NDArray[np.int64] | None:
+    """Grey values of one bright-field image, shape ``(65536,)``; None for an image that ``read_field`` will refuse."""
+    try:
+        brightfield, fluorescence = _read(raw, settings)
+    except BadImageError:
+        return None  # reported by read_field, which reads every image
+    if brightfield.dtype.kind == "f":
+        return None
+    valid = np.ones(brightfield.shape, np.bool_) if fluorescence is None else ~no_data_mask(brightfield, fluorescence)
+    return grey_histogram(brightfield, valid)
+
+
+def in_parallel(
+    function: Callable[..., Result], images: Iterable[RawImage], *arguments: Any, n_jobs: int
+) -> Iterator[Result]:
+    """Results in the order of the images; only a few are held at a time, so memory does not grow with their number."""
+    tasks = (joblib.delayed(function)(raw, *arguments) for raw in images)
+    yield from joblib.Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2*n_jobs")(tasks)
+
+
+def dataset_grey_range(
+    histograms: Iterable[NDArray[np.int64] | None], *, low_percentile: float, high_percentile: float
+) -> tuple[float, float] | None:
+    """Two percentiles of all valid bright-field pixels of a data set; None where no image could be read."""
+    total: NDArray[np.int64] | None = None
+    for histogram in histograms:
+        if histogram is not None:
+            total = histogram.copy() if total is None else total + histogram
+    if total is None:
+        return None
+    return histogram_percentile(total, low_percentile), histogram_percentile(total, high_percentile)

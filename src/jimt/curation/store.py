@@ -1,0 +1,157 @@
+"""The 8-bit fields in one memory-mapped file, written so that an interrupted curation goes on where it stopped.
+
+``fields.u8`` holds the fields one after the other, ``fields.parquet`` where each begins; fields may differ in size.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from jimt.curation.reading import BadField, FieldPatches
+from jimt.errors import InputError
+
+PIXELS, FIELDS = "fields.u8", "fields.parquet"
+
+
+class FieldWriter:
+    """Appends fields and the rows of their patches; what was committed survives an interruption.
+
+    A commit is a pair of files: the patches' rows, then a small JSON file whose presence makes it count. Pixels beyond
+    the last commit are cut off when the writing is taken up again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._commits = sorted(folder.glob("commit-*.json"))
+        self.fields: list[dict[str, Any]] = []
+        self.bad: dict[str, str] = {}
+        for path in self._commits:
+            commit = json.loads(path.read_text())
+            self.fields += commit["fields"]
+            self.bad |= commit["bad"]
+        self.n_images = len(self.fields) + len(self.bad)
+        end = self.fields[-1]["offset"] + self.fields[-1]["height"] * self.fields[-1]["width"] if self.fields else 0
+        (folder / PIXELS).touch()
+        os.truncate(folder / PIXELS, end)
+        self._end = end
+        self._pixels = (folder / PIXELS).open("ab")
+        self._n_committed = len(self.fields)
+        self._bad_committed = set(self.bad)
+        self._rows: list[pd.DataFrame] = []
+
+    def add(self, result: FieldPatches | BadField) -> None:
+        """Append one field, or note a bad image."""
+        self.n_images += 1
+        raw = result.raw
+        if isinstance(result, BadField):
+            self.bad[str(raw.brightfield)] = result.reason
+            return
+        height, width = result.pixels.shape
+        self._pixels.write(result.pixels.tobytes())
+        n = len(result.no_data)
+        self._rows.append(
+            pd.DataFrame(
+                {
+                    "field": np.full(n, len(self.fields), np.int32),
+                    "y": pd.array(result.y if result.y is not None else [None] * n, dtype="Int32"),
+                    "x": pd.array(result.x if result.x is not None else [None] * n, dtype="Int32"),
+                    "no_data": result.no_data.astype(np.float32),
+                    "mean_fluorescence": (
+                        result.mean_fluorescence if result.mean_fluorescence is not None else np.full(n, np.nan)
+                    ),
+                }
+            )
+        )
+        self.fields.append(
+            {
+                "raw_image_id": raw.raw_image_id,
+                "group": raw.group,
+                "offset": self._end,
+                "height": height,
+                "width": width,
+                "background": None if np.isnan(result.background) else result.background,
+                "label": raw.label,
+                "split": raw.split,
+            }
+        )
+        self._end += height * width
+
+    def commit(self) -> None:
+        """Make everything added so far survive an interruption."""
+        bad = {key: reason for key, reason in self.bad.items() if key not in self._bad_committed}
+        if not self._rows and not bad:
+            return
+        self._pixels.flush()
+        os.fsync(self._pixels.fileno())
+        name = f"commit-{len(self._commits):06d}"
+        if self._rows:
+            pd.concat(self._rows, ignore_index=True).to_parquet(self.folder / f"{name}.parquet")
+        marker = self.folder / f"{name}.json"
+        marker.with_suffix(".tmp").write_text(json.dumps({"fields": self.fields[self._n_committed :], "bad": bad}))
+        marker.with_suffix(".tmp").replace(marker)
+        self._commits.append(marker)
+        self._n_committed = len(self.fields)
+        self._bad_committed = set(self.bad)
+        self._rows = []
+
+    def finish(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Commit, write the table of fields, remove the commits; returns the rows of all patches and of all fields."""
+        self.commit()
+        self.close()
+        parts = [path.with_suffix(".parquet") for path in self._commits]
+        rows = [pd.read_parquet(part) for part in parts if part.exists()]
+        fields = pd.DataFrame(
+            self.fields, columns=["raw_image_id", "group", "offset", "height", "width", "background", "label", "split"]
+        )
+        fields.drop(columns=["label", "split"]).to_parquet(self.folder / FIELDS)
+        return (pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()), fields
+
+    def remove_commits(self) -> None:
+        """Delete the traces of the commits, once the manifest stands."""
+        for path in self._commits:
+            path.with_suffix(".parquet").unlink(missing_ok=True)
+            path.unlink()
+
+    def close(self) -> None:
+        """Close the file of pixels."""
+        self._pixels.close()
+
+
+class FieldStore:
+    """Reads patches as views of the memory-mapped fields."""
+
+    def __init__(self, folder: Path) -> None:
+        fields = pd.read_parquet(folder / FIELDS)
+        self._offset = fields["offset"].to_numpy(np.int64)
+        self._height = fields["height"].to_numpy(np.int64)
+        self._width = fields["width"].to_numpy(np.int64)
+        self._pixels = np.memmap(folder / PIXELS, np.uint8, "r")
+        expected = int(self._offset[-1] + self._height[-1] * self._width[-1])
+        if len(self._pixels) != expected:
+            raise InputError(
+                f"{folder / PIXELS} holds {len(self._pixels)} bytes in place of {expected}: delete "
+                f"{folder} and curate again"
+            )
+
+    def __len__(self) -> int:
+        return len(self._offset)
+
+    def field(self, index: int) -> NDArray[np.uint8]:
+        """One 8-bit field, shape ``(height, width)``, as a view."""
+        start, height, width = self._offset[index], self._height[index], self._width[index]
+        return self._pixels[start : start + height * width].reshape(height, width)
+
+    def patches(
+        self, field: NDArray[np.int32], y: NDArray[np.int32], x: NDArray[np.int32], *, size: int
+    ) -> NDArray[np.uint8]:
+        """Copy patches together, shape ``(n, size, size)``."""
+        out = np.empty((len(field), size, size), np.uint8)
+        for i, (index, top, left) in enumerate(zip(field, y, x, strict=True)):
+            out[i] = self.field(int(index))[top : top + size, left : left + size]
+        return out

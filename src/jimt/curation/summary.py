@@ -1,0 +1,99 @@
+"""Counts of what every stage kept, and the data set's row of the paper's Table 1."""
+
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+
+from jimt.vocabulary import DEAD, LIVE, Excluded, Split
+
+
+def count_stages(manifest: pd.DataFrame) -> dict[str, Any]:
+    """Patches that entered, why patches left, and what each split holds."""
+    used = manifest[manifest["split"].notna()]
+    counts: dict[str, Any] = {
+        "n_patches": len(manifest),
+        "excluded": {reason.value: int((manifest["excluded"] == reason.value).sum()) for reason in Excluded},
+        "live": int((used["label"] == LIVE).sum()),
+        "dead": int((used["label"] == DEAD).sum()),
+        "splits": {},
+    }
+    for split in Split:
+        rows = used[used["split"] == split.value]
+        counts["splits"][split.value] = {
+            "live": int((rows["label"] == LIVE).sum()),
+            "dead": int((rows["label"] == DEAD).sum()),
+            "raw_images": int(rows["raw_image_id"].nunique()),
+            "groups": int(rows["group"].nunique()),
+        }
+    return counts
+
+
+def table_row(name: str, summary: dict[str, Any]) -> Table:
+    """The data set's row of Table 1: raw image pairs, patches after curation, live / dead in all and in each split."""
+    table = Table(title="Table 1", title_justify="left", title_style="bold")
+    counts = summary["counts"]
+    columns = {
+        "data set": name,
+        "raw images": f"{summary['n_raw_images']:,}",
+        "patches": f"{counts['live'] + counts['dead']:,}",
+        "live / dead": f"{counts['live']:,} / {counts['dead']:,}",
+    }
+    for split in Split:
+        part = counts["splits"][split.value]
+        columns[f"{split.value} live / dead"] = f"{part['live']:,} / {part['dead']:,}"
+    for title in columns:
+        table.add_column(title, justify="left" if title == "data set" else "right")
+    table.add_row(*columns.values())
+    return table
+
+
+def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
+    """Lines that tell what was dropped, by which cut-offs, and what a reader must know before trusting the rest."""
+    counts, excluded = summary["counts"], summary["counts"]["excluded"]
+    bad = summary["bad_images"]
+    lines = [
+        f"{counts['n_patches']:,} patches of {summary['n_raw_images']:,} raw images; left out: "
+        f"{excluded['no_data']:,} with "
+        f"too much no-data, {excluded['empty']:,} empty, {excluded['ambiguous']:,} between the cut-offs"
+    ]
+    if bad:
+        lines.append(f"WARNING: {len(bad)} bad raw images were skipped (listed in summary.json)")
+    if summary["n_ignored_files"]:
+        lines.append(
+            f"{summary['n_ignored_files']:,} image files do not belong to the data set by their names or folders"
+        )
+    lines.append(_describe_filter(summary["empty_filter"]))
+    if thresholds["source"] != "class folders":
+        lines.append(
+            f"labels: live below {thresholds['live_below']:.4f}, dead above "
+            f"{thresholds['dead_above']:.4f} on the scale "
+            f"{thresholds['scale']} ({thresholds['source']})"
+        )
+    if not summary["group_known"]:
+        lines.append(
+            "WARNING: nothing tells which raw image a patch was cut from, so no split can be checked for leaks "
+            "(set dataset.pattern)"
+        )
+    return lines
+
+
+def _describe_filter(report: dict[str, Any]) -> str:
+    if report["status"] == "trained":
+        measured = (
+            f"precision {report['precision']:.3f}, recall {report['recall']:.3f}, F1 "
+            f"{report['f1']:.3f} of the empty class "
+            f"over {report['n_folds']} folds by raw image"
+            if report["n_folds"]
+            else "not cross-validated (one of the classes comes from one raw image)"
+        )
+        absent = f", {report['n_absent']} labels of absent images passed over" if report["n_absent"] else ""
+        return (
+            f"empty filter: {report['n_labelled']} hand labels, {report['n_empty']} of them empty{absent}: {measured}"
+        )
+    if report["status"] == "no labels":
+        return (
+            "WARNING: no hand labels (dataset.empty_labels), so the empty filter passed EVERY patch, "
+            "with cells or without"
+        )
+    return f"empty filter: {report['status']}, every patch passed"

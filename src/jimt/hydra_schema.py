@@ -1,0 +1,29 @@
+"""Registers the dataclasses of ``config.py`` with Hydra, so that every key and type in ``conf/`` is checked."""
+
+from typing import cast
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from jimt.config import PrepareConfig, TrainConfig
+from jimt.errors import InputError
+
+ConfigStore.instance().store(name="prepare_schema", node=PrepareConfig)
+ConfigStore.instance().store(name="train_schema", node=TrainConfig)
+
+
+def to_dataclasses(config: DictConfig) -> PrepareConfig | TrainConfig:
+    """Turn a composed config into the dataclasses past which no ``DictConfig`` exists.
+
+    Raises:
+        InputError: If a key has no value or a value is out of range.
+    """
+    try:
+        return cast(PrepareConfig | TrainConfig, OmegaConf.to_object(config))
+    except MissingMandatoryValue as error:
+        raise InputError(
+            f"{error.full_key} has no value: set it in the data set's YAML or on the command line"
+        ) from error
+    except OmegaConfBaseException as error:
+        raise InputError(str(error).splitlines()[0]) from error

@@ -1,0 +1,220 @@
+"""Fine-tune a backbone on one curated data set, then score the test split with the best checkpoint."""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+import jimt
+from jimt.backbones import load_weights, normalisation
+from jimt.config import TrainConfig
+from jimt.curation.manifest import Curated
+from jimt.data.datamodule import LiveDeadDataModule
+from jimt.errors import InputError
+from jimt.evaluate import evaluate, print_metrics
+from jimt.hardware import check_gpus, cpu_gains_from_bfloat16
+from jimt.model.classifier import LiveDeadClassifier
+from jimt.vocabulary import Split
+
+_FINISHED = "finished.json"
+_MONITOR = "val/balanced_accuracy"
+
+
+def train(config: TrainConfig) -> dict[str, Any]:
+    """Train, unless the run's folder holds this very training, finished; then evaluate its best checkpoint.
+
+    Returns:
+        What ``test_metrics.json`` holds.
+
+    Raises:
+        InputError: If something cannot be done as asked; the message says what to change.
+    """
+    precision = _prepare_device(config)
+    mean, std = normalisation(config.backbone.name)
+    datamodule = LiveDeadDataModule(
+        config.dataset,
+        config.curation,
+        batch_size=config.optim.batch_size,
+        eval_batch_size=config.trainer.eval_batch_size,
+        num_workers=config.trainer.num_workers,
+        seed=config.seed,
+        mean=mean,
+        std=std,
+    )
+    if _is_first_process():
+        datamodule.prepare_data()
+    datamodule.setup("fit")
+    curated = datamodule.curated
+    assert curated is not None
+    run_folder = Path(config.run_dir)
+    fingerprint = _fingerprint(config, curated, precision)
+    if config.retrain or not _is_finished(run_folder, fingerprint):
+        _fit(config, datamodule, curated, run_folder, precision)
+        (run_folder / _FINISHED).write_text(json.dumps({"fingerprint": fingerprint}) + "\n")
+    else:
+        print(f"{run_folder} holds this training, finished: evaluating it again (retrain=true trains anew)")
+    if not _is_first_process():
+        return {}
+    metrics = evaluate(run_folder)
+    print_metrics(metrics, run_folder)
+    return metrics
+
+
+def _is_first_process() -> bool:
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0 and int(os.environ.get("NODE_RANK", "0")) == 0
+
+
+def _prepare_device(config: TrainConfig) -> str:
+    """Check the device, set the threads and settle the precision."""
+    trainer = config.trainer
+    if trainer.num_threads is not None:
+        torch.set_num_threads(trainer.num_threads)
+    if trainer.accelerator == "gpu":
+        check_gpus(precision=trainer.precision, compile_network=trainer.compile)
+    if trainer.precision != "auto":
+        return trainer.precision
+    return "bf16-mixed" if trainer.accelerator == "cpu" and cpu_gains_from_bfloat16() else "32-true"
+
+
+def _fingerprint(config: TrainConfig, curated: Curated, precision: str) -> str:
+    settings = dataclasses.asdict(config)
+    for key in ("run_dir", "retrain", "dataset", "curation"):  # the curation has a fingerprint of its own
+        del settings[key]
+    content = [jimt.__version__, settings, curated.summary["fingerprint"], precision]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _is_finished(run_folder: Path, fingerprint: str) -> bool:
+    """Whether the folder holds this training; one that was cut off is cleared away.
+
+    Raises:
+        InputError: If it holds another finished training.
+    """
+    marker = run_folder / _FINISHED
+    if not marker.is_file():
+        return False
+    if json.loads(marker.read_text())["fingerprint"] != fingerprint:
+        raise InputError(
+            f"{run_folder} holds another training: choose another hydra.run.dir, or replace it with retrain=true"
+        )
+    return (run_folder / "checkpoints" / "best.ckpt").is_file()
+
+
+def _fit(
+    config: TrainConfig, datamodule: LiveDeadDataModule, curated: Curated, run_folder: Path, precision: str
+) -> None:
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    classifier = _build(config, curated, precision)
+    if _is_first_process():
+        (run_folder / _FINISHED).unlink(missing_ok=True)
+        shutil.rmtree(run_folder / "checkpoints", ignore_errors=True)  # of a training that was cut off
+    trainer = pl.Trainer(
+        accelerator=config.trainer.accelerator,
+        devices=config.trainer.devices,
+        strategy=config.trainer.strategy,
+        precision=precision,  # type: ignore[arg-type]  # a closed set of strings, checked by TrainerConfig
+        max_epochs=config.trainer.max_epochs,
+        logger=CSVLogger(run_folder, name="", version=""),
+        callbacks=[
+            ModelCheckpoint(run_folder / "checkpoints", filename="best", monitor=_MONITOR, mode="max", save_last=True),
+            EpochLine(),
+        ],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # the sampler shares its own draw out; Lightning's wrapper would permute it
+    )
+    network = torch.compile(classifier) if config.trainer.compile else classifier
+    with warnings.catch_warnings():
+        # a user can act on neither: reading memory-mapped patches costs less than a worker, and an epoch may be short
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+        try:
+            trainer.fit(network, datamodule)  # type: ignore[arg-type]  # torch.compile's wrapper is taken too
+        except SIGTERMException as error:
+            raise InputError(
+                "the training was told to stop (SIGTERM) and is not finished: the same command trains again"
+            ) from error
+        except OSError as error:
+            raise InputError(
+                f"the training could not be written to {run_folder} ({error.strerror}): free some space"
+            ) from error
+
+
+def _build(config: TrainConfig, curated: Curated, precision: str) -> LiveDeadClassifier:
+    mean, std = normalisation(config.backbone.name)
+    provenance: dict[str, Any] = {
+        "jimt_version": jimt.__version__,
+        "dataset": config.dataset.name,
+        "curated_folder": str(curated.folder),
+        "curation_fingerprint": curated.summary["fingerprint"],
+        "group_known": curated.summary["group_known"],
+        "backbone": config.backbone.name,
+        "weights": "",
+        "seed": config.seed,
+        "accelerator": config.trainer.accelerator,
+        "precision": precision,
+        "eval_batch_size": config.trainer.eval_batch_size,
+        "n_bootstrap": config.evaluation.n_bootstrap,
+        "confidence": config.evaluation.confidence,
+    }
+    classifier = LiveDeadClassifier(
+        backbone=config.backbone.name,
+        trainable=config.backbone.trainable,
+        lr=config.optim.lr,
+        betas=list(config.optim.betas),
+        weight_decay=config.optim.weight_decay,
+        prediction={
+            "mean": list(mean),
+            "std": list(std),
+            "patch_size": curated.summary["patch_size"],
+            "scaling": curated.summary["scaling"],
+        },
+        provenance=provenance,
+    )
+    provenance["weights"] = load_weights(classifier.network, config.backbone.name, config.backbone.weights)
+    classifier.hparams["provenance"]["weights"] = provenance["weights"]
+    if _is_first_process():
+        counts = curated.summary["counts"]["splits"][Split.TRAIN.value]
+        print(
+            f"training {config.backbone.name} ({config.backbone.trainable}; weights {provenance['weights']}) on "
+            f"{counts['live']} live and {counts['dead']} dead patches of {config.dataset.name}, {precision}"
+        )
+    return classifier.to(memory_format=torch.channels_last)
+
+
+class EpochLine(Callback):
+    """One line an epoch: losses, validation metrics, time and speed."""
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._start = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the line."""
+        if not trainer.is_global_zero:
+            return
+        seconds = time.monotonic() - self._start
+        values = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        print(
+            f"epoch {trainer.current_epoch + 1:>3}/{trainer.max_epochs}"
+            f"  train/loss {values['train/loss']:.3f}  val/loss {values['val/loss']:.3f}"
+            f"  val/balanced_accuracy {values[_MONITOR]:.3f}  val/auroc {values['val/auroc']:.3f}  {seconds:.1f} s",
+            flush=True,
+        )
+
+
+logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)  # which cores are (not) used

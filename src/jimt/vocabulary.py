@@ -1,0 +1,45 @@
+"""The words every other file uses: labels, splits and the columns of the manifest."""
+
+from enum import StrEnum
+from typing import Final
+
+LIVE: Final = 1
+DEAD: Final = 0
+AMBIGUOUS: Final = -1
+"""Mean fluorescence between the two cut-offs: neither live nor dead, so neither trained nor tested on."""
+
+LABEL_NAMES: Final = {LIVE: "live", DEAD: "dead", AMBIGUOUS: "ambiguous"}
+
+
+class Split(StrEnum):
+    """What a patch is used for."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+
+
+class Excluded(StrEnum):
+    """Why a patch is not used; its row stays in the manifest."""
+
+    NO_DATA = "no_data"
+    EMPTY = "empty"
+    AMBIGUOUS = "ambiguous"
+
+
+MANIFEST_COLUMNS: Final = (
+    "field",  # index into the field store
+    "raw_image_id",
+    "group",
+    "y",
+    "x",
+    "no_data",  # share of the patch's pixels that are no data
+    "mean_fluorescence",  # raw camera units
+    "label_value",  # mean fluorescence on the scale the cut-offs are on
+    "empty_score",  # SVM decision value, > 0 is empty
+    "empty",
+    "label",
+    "excluded",
+    "split",
+    "fold",
+)
