@@ -9,6 +9,7 @@ LAYOUTS = ("pairs", "stack", "patches")
 SCALING_METHODS = ("full_range", "bit_depth", "percentile_image", "percentile_dataset")
 LABEL_SCALES = ("raw", "background_subtracted", "log_background_ratio")
 ON_BAD_IMAGE = ("raise", "skip")
+KERNELS = ("linear", "rbf")
 TRAINABLE = ("all", "head")
 ACCELERATORS = ("cpu", "gpu")
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
@@ -147,6 +148,7 @@ class EmptyFilterConfig:
     enabled: bool
     backbone: str
     weights: str
+    kernel: str
     regularisation: float
     """C of the support vector machine."""
     n_folds: int
@@ -154,6 +156,7 @@ class EmptyFilterConfig:
     device: str
 
     def __post_init__(self) -> None:
+        _one_of("curation.empty_filter.kernel", self.kernel, KERNELS)
         _check("curation.empty_filter.regularisation", self.regularisation, self.regularisation > 0, "more than 0")
         _check("curation.empty_filter.n_folds", self.n_folds, self.n_folds >= 2, "2 or more")
         _check("curation.empty_filter.batch_size", self.batch_size, self.batch_size >= 1, "1 or more")

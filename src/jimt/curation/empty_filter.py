@@ -74,6 +74,7 @@ def fit_empty_filter(
     raw_image_ids: NDArray[np.object_],
     *,
     n_absent: int,
+    kernel: str,
     regularisation: float,
     n_folds: int,
     seed: int,
@@ -85,6 +86,7 @@ def fit_empty_filter(
         empty: Hand labels, shape ``(n_labelled,)``.
         raw_image_ids: Raw image of each, shape ``(n_labelled,)``; its patches stay in one fold.
         n_absent: Hand labels that were passed over, for the report.
+        kernel: Kernel of the support vector machine, ``linear`` or ``rbf``.
         regularisation: C of the support vector machine.
         n_folds: Folds; fewer where the rarer class comes from fewer raw images.
         seed: Seed of the folds.
@@ -99,7 +101,7 @@ def fit_empty_filter(
             "curation.empty_filter.enabled=false"
         )
     # class-weighted: the hand labels of a data set can be 15 to 1
-    pipeline = make_pipeline(StandardScaler(), SVC(C=regularisation, kernel="rbf", class_weight="balanced"))
+    pipeline = make_pipeline(StandardScaler(), SVC(C=regularisation, kernel=kernel, class_weight="balanced"))
     images_of_rarer = min(len(set(raw_image_ids[empty])), len(set(raw_image_ids[~empty])))
     folds = min(n_folds, images_of_rarer)
     precision = recall = f1 = None

@@ -118,21 +118,21 @@ def _read_all(
         grey = dataset_grey_range(histograms, low_percentile=percentiles[0], high_percentile=percentiles[1])
     low, high = grey if grey is not None else (None, None)
     scaling = Scaling(curation.scaling.method, dataset.bit_depth, *percentiles, low, high)
-    writer = FieldWriter(partial)
-    progress = Progress(
-        TextColumn("reading raw images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
-    )
-    with progress:
-        task = progress.add_task("read", total=len(finding.images), completed=writer.n_images)
-        committed = time.monotonic()
-        remaining = finding.images[writer.n_images :]
-        for result in in_parallel(read_field, remaining, settings, scaling, n_jobs=curation.n_jobs):
-            writer.add(result)
-            if time.monotonic() - committed > _COMMIT_SECONDS:
-                writer.commit()
-                committed = time.monotonic()
-            progress.advance(task)
-    rows, fields = writer.finish()
+    with FieldWriter(partial) as writer:
+        progress = Progress(
+            TextColumn("reading raw images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+        )
+        with progress:
+            task = progress.add_task("read", total=len(finding.images), completed=writer.n_images)
+            committed = time.monotonic()
+            remaining = finding.images[writer.n_images :]
+            for result in in_parallel(read_field, remaining, settings, scaling, n_jobs=curation.n_jobs):
+                writer.add(result)
+                if time.monotonic() - committed > _COMMIT_SECONDS:
+                    writer.commit()
+                    committed = time.monotonic()
+                progress.advance(task)
+        rows, fields = writer.finish()
     return scaling, rows, fields, writer.bad
 
 
@@ -176,6 +176,7 @@ def _drop_empty(
         labelled["empty"].to_numpy(bool),
         labelled["raw_image_id"].to_numpy(object),
         n_absent=len(hand) - len(labelled),
+        kernel=settings.kernel,
         regularisation=settings.regularisation,
         n_folds=settings.n_folds,
         seed=curation.seed,

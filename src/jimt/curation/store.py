@@ -6,7 +6,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -101,9 +101,8 @@ class FieldWriter:
         self._rows = []
 
     def finish(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Commit, write the table of fields, remove the commits; returns the rows of all patches and of all fields."""
+        """Commit, write the table of fields; returns the rows of all patches and of all fields."""
         self.commit()
-        self.close()
         parts = [path.with_suffix(".parquet") for path in self._commits]
         rows = [pd.read_parquet(part) for part in parts if part.exists()]
         fields = pd.DataFrame(
@@ -112,14 +111,10 @@ class FieldWriter:
         fields.drop(columns=["label", "split"]).to_parquet(self.folder / FIELDS)
         return (pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()), fields
 
-    def remove_commits(self) -> None:
-        """Delete the traces of the commits, once the manifest stands."""
-        for path in self._commits:
-            path.with_suffix(".parquet").unlink(missing_ok=True)
-            path.unlink()
+    def __enter__(self) -> Self:
+        return self
 
-    def close(self) -> None:
-        """Close the file of pixels."""
+    def __exit__(self, *exception: object) -> None:
         self._pixels.close()
 
 

@@ -1,0 +1,141 @@
+"""What this processor is quick at, and what a graphics card and the installed torch can do together."""
+
+import functools
+import re
+import time
+import warnings
+from collections.abc import Sequence
+
+from jimt.errors import InputError
+
+Capability = tuple[int, int]
+
+_TITAN_XP_INSTALL = (
+    "`pip install -c constraints/titan-xp.txt -e .` (or `make venv CONSTRAINTS=constraints/titan-xp.txt`)"
+)
+_OLDEST_OF_DEFAULT_BUILDS = (7, 5)  # torch 2.14 from PyPI
+_OLDEST_OF_TITAN_XP_BUILDS = (5, 0)  # torch 2.7.1 from PyPI
+_OLDEST_WITH_BFLOAT16 = (7, 0)
+_OLDEST_WITH_COMPILE = (7, 0)  # Triton, which torch.compile writes its kernels in
+
+
+@functools.cache
+def cpu_gains_from_bfloat16() -> bool:
+    """Measure whether convolutions are quicker here under bfloat16 autocast, by a factor of at least 1.3.
+
+    Best of three of a 3 x 3 convolution with 64 channels, forward and backward, channels last, after one to warm up,
+    the two kinds in turn; below a second, once per process. No random numbers are drawn. Measured, because processors
+    without instructions for bfloat16 compute it too, at a third of the speed of float32.
+    """
+    import torch
+    from torch.nn import functional
+
+    images = torch.full((4, 64, 32, 32), 0.5).contiguous(memory_format=torch.channels_last).requires_grad_()
+    kernels = torch.full((64, 64, 3, 3), 0.01).contiguous(memory_format=torch.channels_last).requires_grad_()
+
+    def seconds(bfloat16: bool) -> float:
+        start = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            output = functional.conv2d(images, kernels, padding=1)
+        torch.autograd.grad(output.sum(), (images, kernels))
+        return time.perf_counter() - start
+
+    pairs = [(seconds(False), seconds(True)) for _ in range(4)][1:]
+    return min(plain for plain, _ in pairs) >= 1.3 * min(short for _, short in pairs)
+
+
+def check_gpus(*, precision: str, compile_network: bool) -> None:
+    """Raise unless every visible card can run what is asked with the installed torch.
+
+    Args:
+        precision: Lightning's word for it, such as ``32-true`` or ``bf16-mixed``.
+        compile_network: Whether ``torch.compile`` is to be used.
+
+    Raises:
+        InputError: If there is no card, or one that :func:`check_capability` turns down.
+    """
+    import torch
+
+    with warnings.catch_warnings(record=True) as said:  # torch warns of such cards at length: said here in a sentence
+        warnings.simplefilter("always")
+        if not torch.cuda.is_available():
+            reasons = [str(warning.message).partition("\n")[0].partition(". ")[0] for warning in said]
+            reason = f" ({reasons[0]})" if reasons else ""
+            raise InputError(f"torch {torch.__version__} finds no GPU on this machine{reason}: use trainer=cpu")
+        architectures = torch.cuda.get_arch_list()
+        cards = [
+            (torch.cuda.get_device_name(index), torch.cuda.get_device_capability(index))
+            for index in range(torch.cuda.device_count())
+        ]
+    for card, capability in cards:
+        check_capability(
+            card,
+            capability,
+            architectures=architectures,
+            torch_version=torch.__version__,
+            precision=precision,
+            compile_network=compile_network,
+        )
+
+
+def check_capability(
+    card: str,
+    capability: Capability,
+    *,
+    architectures: Sequence[str],
+    torch_version: str,
+    precision: str,
+    compile_network: bool,
+) -> None:
+    """Raise, in one sentence, unless a card can run what is asked with a build of torch.
+
+    Args:
+        card: Its name.
+        capability: Its compute capability, such as ``(6, 1)``.
+        architectures: What the build has kernels for, as ``torch.cuda.get_arch_list()`` says.
+        torch_version: The build's version.
+        precision: Lightning's word for it.
+        compile_network: Whether ``torch.compile`` is to be used.
+
+    Raises:
+        InputError: If the build has no kernels for the card, or if bfloat16 or ``torch.compile`` is asked for below
+            compute capability 7.0.
+    """
+    known = f"{card} (compute capability {capability[0]}.{capability[1]})"
+    if not any(_runs_on(architecture, capability) for architecture in architectures):
+        supported = ", ".join(architectures) or "no GPU at all"
+        raise InputError(
+            f"torch {torch_version} has no kernels for {known}, only for {supported}: {_remedy(capability)}"
+        )
+    if precision.startswith("bf16") and capability < _OLDEST_WITH_BFLOAT16:
+        raise InputError(f"{known} cannot compute in bfloat16, which starts at 7.0: use trainer.precision=32-true")
+    if compile_network and capability < _OLDEST_WITH_COMPILE:
+        raise InputError(
+            f"{known} cannot run what torch.compile writes, which starts at 7.0: use trainer.compile=false"
+        )
+
+
+def _runs_on(architecture: str, capability: Capability) -> bool:
+    """Say whether kernels built for an architecture run on a card.
+
+    Binaries (``sm_XY``) run on the same major version from the minor one up, intermediate code (``compute_XY``) on
+    anything from there up; with the suffix ``a`` both run on exactly that one (NVIDIA's CUDA programming guide).
+    """
+    match = re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", architecture)
+    if match is None:
+        return False
+    kind, major, minor, suffix = match.groups()
+    built_for = (int(major), int(minor))
+    if suffix == "a":
+        return capability == built_for
+    if kind == "compute" and not suffix:
+        return capability >= built_for
+    return capability[0] == built_for[0] and capability >= built_for
+
+
+def _remedy(capability: Capability) -> str:
+    if capability < _OLDEST_OF_TITAN_XP_BUILDS:
+        return "no release that jimt supports has, so use trainer=cpu"
+    if capability < _OLDEST_OF_DEFAULT_BUILDS:
+        return f"{_TITAN_XP_INSTALL} installs one that has"
+    return "`pip install -c constraints/current.txt -e .` (or `make venv`) installs the newest that jimt is tested with"

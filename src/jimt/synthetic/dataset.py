@@ -1,0 +1,194 @@
+"""A folder of simulated raw pairs, named as a ScanR names them, with the truth beside them."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Final
+
+import joblib
+import numpy as np
+import pandas as pd
+import tifffile
+
+from jimt.errors import InputError
+from jimt.synthetic.microscope import draw_well, simulate_field
+from jimt.synthetic.plan import plan_field
+from jimt.synthetic.truth import label_clear_cases, tabulate_patches
+
+BRIGHTFIELD_SUFFIX: Final = "--Trans.tif"
+FLUORESCENCE_SUFFIX: Final = "--PI.tif"
+TRUTH_FILE: Final = "truth.csv"
+LABELS_FILE: Final = "empty_patch_labels.csv"
+PARAMETERS_FILE: Final = "simulation.json"
+OWN_FILES: Final = re.compile(
+    r"W\d{5}--P\d{5}--Z00000--T00000--(Trans|PI)\.tif|truth\.csv|empty_patch_labels\.csv|simulation\.json"
+)
+MODEL_VERSION: Final = 1
+"""Raise when the same parameters give other images."""
+
+MAX_NUMBER: Final = 99_999  # five digits in a ScanR name
+MAX_SIDE: Final = 8192  # px; beyond any camera, so a slip of the keyboard
+MIN_PATCH: Final = 32  # px; smaller than one cell
+
+
+def raw_image_id(well: int, position: int) -> str:
+    """Name a field as the ScanR does, without the channel: well and position count from 1."""
+    return f"W{well:05d}--P{position:05d}--Z00000--T00000"
+
+
+def _check_parameters(parameters: dict[str, int | float], n_jobs: int) -> None:
+    """Raise InputError at the first parameter outside its range."""
+    patch_size = parameters["patch_size"]
+    ranges: dict[str, tuple[float, float]] = {
+        "n_wells": (1, MAX_NUMBER),
+        "fields_per_well": (1, MAX_NUMBER),
+        "patch_size": (MIN_PATCH, MAX_SIDE),
+        "height": (patch_size, MAX_SIDE),
+        "width": (patch_size, MAX_SIDE),
+        "stride": (1, MAX_SIDE),
+        "dead_fraction": (0, 1),
+        "difficulty": (0, 1),
+        "seed": (0, 2**32 - 1),
+    }
+    for name, (low, high) in ranges.items():
+        if not low <= parameters[name] <= high:
+            raise InputError(f"{name} is {parameters[name]}: choose a value from {low} to {high}")
+    if n_jobs != -1 and n_jobs < 1:
+        raise InputError(f"n_jobs is {n_jobs}: choose the number of processes, at least 1, or -1 for all cores")
+
+
+def _is_done(root: Path, parameters: dict[str, int | float], names: list[str]) -> bool:
+    """Say whether the folder holds exactly this simulation, or nothing.
+
+    Raises:
+        InputError: If it holds anything else.
+    """
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return False
+    remedy = "delete it or choose another folder"
+    if not (root / PARAMETERS_FILE).is_file():
+        raise InputError(f"{root} holds files that are not a simulation; {remedy}")
+    try:
+        found = json.loads((root / PARAMETERS_FILE).read_text(encoding="utf-8"))
+    except ValueError:
+        raise InputError(f"{root / PARAMETERS_FILE} is not JSON; {remedy}") from None
+    if found != parameters:
+        raise InputError(f"{root} holds another simulation; {remedy}")
+    missing = [name for name in names if not (root / name).is_file()]
+    if missing:
+        raise InputError(f"{root} has lost {missing[0]} ({len(missing)} of {len(names)} files); {remedy}")
+    return True
+
+
+def _make_aside(root: Path) -> Path:
+    """Make an empty folder next to ``root``, in place of what an interrupted simulation left there."""
+    aside = root.with_name(root.name + ".partial")
+    if aside.exists():
+        if not aside.is_dir() or any(not OWN_FILES.fullmatch(path.name) for path in aside.iterdir()):
+            raise InputError(f"{aside} holds files that are not a simulation; move or delete it")
+        shutil.rmtree(aside)
+    aside.mkdir(parents=True)
+    return aside
+
+
+def _write_field(
+    folder: Path,
+    *,
+    well: int,
+    position: int,
+    height: int,
+    width: int,
+    dead_fraction: float,
+    difficulty: float,
+    seed: int,
+    patch_size: int,
+    stride: int,
+) -> pd.DataFrame:
+    """Simulate and write one pair; return its patches. Depends on no other field."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(well, position)))
+    bare_fraction, unfocused_fraction = plan_field(rng, well=well, position=position, seed=seed)
+    field = simulate_field(
+        rng,
+        height=height,
+        width=width,
+        dead_fraction=dead_fraction,
+        bare_fraction=bare_fraction,
+        unfocused_fraction=unfocused_fraction,
+        difficulty=difficulty,
+        well=draw_well(np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(well,))), difficulty=difficulty),
+    )
+    name = raw_image_id(well, position)
+    tifffile.imwrite(folder / (name + BRIGHTFIELD_SUFFIX), field.brightfield, photometric="minisblack")
+    tifffile.imwrite(folder / (name + FLUORESCENCE_SUFFIX), field.fluorescence, photometric="minisblack")
+    return tabulate_patches(field, raw_image_id=name, patch_size=patch_size, stride=stride)
+
+
+def simulate_dataset(
+    root: Path,
+    *,
+    n_wells: int,
+    fields_per_well: int,
+    height: int,
+    width: int,
+    dead_fraction: float,
+    difficulty: float,
+    seed: int,
+    patch_size: int,
+    stride: int,
+    n_jobs: int,
+) -> bool:
+    """Write a folder of simulated raw pairs, or find it already there.
+
+    The folder holds ``W00001--P00001--Z00000--T00000--Trans.tif`` (bright-field) and ``...--PI.tif``, 16 bit, one pair
+    per well and position; ``truth.csv`` with one row per patch; ``empty_patch_labels.csv`` in the form of hand labels;
+    ``simulation.json`` with the parameters. It appears complete or not at all.
+
+    Args:
+        root: Folder to make; may exist if it is empty.
+        n_wells: Number of wells.
+        fields_per_well: Fields, that is pairs, per well.
+        height: Rows of an image, px.
+        width: Columns of an image, px.
+        dead_fraction: Share of the monolayer that the treatment has killed, 0 to 1.
+        difficulty: 0 (live and dead look different at a glance) to 1 (they hardly differ in bright-field).
+        seed: Decides every image; a field does not depend on how many others are made.
+        patch_size: Side of the patches of ``truth.csv``, px.
+        stride: Distance between neighbouring patches, px.
+        n_jobs: Processes, or -1 for one per core; does not change the result.
+
+    Returns:
+        True if the images were made, False if the same simulation was already there.
+
+    Raises:
+        InputError: If a parameter is out of range or the folder holds anything else.
+    """
+    settings = {
+        "height": height,
+        "width": width,
+        "dead_fraction": dead_fraction,
+        "difficulty": difficulty,
+        "seed": seed,
+        "patch_size": patch_size,
+        "stride": stride,
+    }
+    parameters = {"n_wells": n_wells, "fields_per_well": fields_per_well, **settings, "model_version": MODEL_VERSION}
+    _check_parameters(parameters, n_jobs)
+    places = [(well, position) for well in range(1, n_wells + 1) for position in range(1, fields_per_well + 1)]
+    suffixes = (BRIGHTFIELD_SUFFIX, FLUORESCENCE_SUFFIX)
+    images = [raw_image_id(well, position) + suffix for well, position in places for suffix in suffixes]
+    if _is_done(root, parameters, [*images, TRUTH_FILE, LABELS_FILE]):
+        return False
+
+    aside = _make_aside(root)
+    tables = joblib.Parallel(n_jobs=n_jobs)(
+        joblib.delayed(_write_field)(aside, well=well, position=position, **settings) for well, position in places
+    )
+    truth = pd.concat(tables, ignore_index=True)
+    truth.to_csv(aside / TRUTH_FILE, index=False)
+    label_clear_cases(truth, seed=seed).to_csv(aside / LABELS_FILE, index=False)
+    (aside / PARAMETERS_FILE).write_text(json.dumps(parameters, indent=2) + "\n", encoding="utf-8")
+    if root.exists():
+        root.rmdir()  # empty, or _is_done would have refused it; Windows renames onto no folder
+    aside.rename(root)
+    return True

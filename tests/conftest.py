@@ -1,0 +1,103 @@
+"""What several tests need: the real config, and raw image pairs small enough to curate in a second."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from hydra import compose, initialize_config_dir
+
+from jimt.config import CurationConfig, DatasetConfig, PrepareConfig, TrainConfig
+from jimt.hydra_schema import to_dataclasses
+
+REPOSITORY = Path(__file__).parent.parent
+
+# Patches of 64 px on images of 192 x 160 px: 20 a field, at a fiftieth of the pixels of the real ones. The cut-offs are
+# given, so that every test can count by hand; MIXTURE fits them.
+SMALL = [
+    "curation.patches.size=64",
+    "curation.patches.stride=32",
+    "curation.n_jobs=1",
+    "curation.empty_filter.enabled=false",
+    "curation.label.live_below=300",
+    "curation.label.dead_above=450",
+]
+
+MIXTURE = ["curation.label.live_below=null", "curation.label.dead_above=null"]
+
+
+@pytest.fixture(autouse=True)
+def _own_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results go below the working directory: never into the checkout."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def prepare_config() -> Callable[..., tuple[DatasetConfig, CurationConfig]]:
+    """The config of ``python prepare.py OVERRIDES``."""
+
+    def make(*overrides: str) -> tuple[DatasetConfig, CurationConfig]:
+        with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+            config = to_dataclasses(compose("prepare", overrides=list(overrides)))
+        assert isinstance(config, PrepareConfig)
+        return config.dataset, config.curation
+
+    return make
+
+
+@pytest.fixture
+def train_config(tmp_path: Path) -> Callable[..., TrainConfig]:
+    """The config of ``python train.py OVERRIDES``, its run in ``tmp_path/run``."""
+
+    def make(*overrides: str) -> TrainConfig:
+        with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+            config = to_dataclasses(compose("train", overrides=[f"run_dir={tmp_path / 'run'}", *overrides]))
+        assert isinstance(config, TrainConfig)
+        return config
+
+    return make
+
+
+def small_field(rng: np.random.Generator, *, width: int = 192, height: int = 160) -> tuple[np.ndarray, np.ndarray]:
+    """A bright-field/PI pair: live cells left (224 +- 10 counts of PI, smooth), dead ones right (550, speckled)."""
+    dead = np.arange(width) >= width // 2
+    brightfield = rng.normal(2000, np.where(dead, 400, 60), (height, width))
+    fluorescence = rng.normal(np.where(dead, 550, 224), 10, (height, width))
+    return brightfield.clip(1, 4095).astype(np.uint16), fluorescence.clip(1, 4095).astype(np.uint16)
+
+
+def write_pair(root: Path, raw_image_id: str, pair: tuple[np.ndarray, np.ndarray]) -> tuple[Path, Path]:
+    """Write a pair under the names of an Olympus ScanR."""
+    root.mkdir(parents=True, exist_ok=True)
+    paths = root / f"{raw_image_id}--Trans.tif", root / f"{raw_image_id}--PI.tif"
+    for path, image in zip(paths, pair, strict=True):
+        tifffile.imwrite(path, image)
+    return paths
+
+
+@pytest.fixture
+def small_pairs(tmp_path: Path) -> Path:
+    """Six wells of two positions, as ``dataset=no_treatment`` reads them."""
+    root = tmp_path / "raw"
+    rng = np.random.default_rng(0)
+    for well in range(1, 7):
+        for position in range(1, 3):
+            write_pair(root, f"--W{well:05d}--P{position:05d}--Z00000--T00000", small_field(rng))
+    return root
+
+
+@pytest.fixture
+def small(small_pairs: Path) -> list[str]:
+    """Overrides that curate ``small_pairs`` in about a second."""
+    return ["dataset=no_treatment", f"dataset.root={small_pairs}", *SMALL]
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real fields and weights that ``JIMT_DATA`` names."""
+    folder = os.environ.get("JIMT_DATA")
+    if folder is None or not (Path(folder) / "mcf7").is_dir():
+        pytest.skip("JIMT_DATA names no folder with the real fields (mcf7)")
+    return Path(folder)

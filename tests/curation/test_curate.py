@@ -1,0 +1,424 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from conftest import MIXTURE, small_field, write_pair
+from jimt.curation import pipeline
+from jimt.curation.curate import curate
+from jimt.curation.manifest import open_curated, read_manifest
+from jimt.errors import InputError
+from jimt.vocabulary import DEAD, LIVE
+
+pytestmark = pytest.mark.stack
+
+
+def no_features(patches: np.ndarray) -> np.ndarray:
+    raise AssertionError("the empty filter is off")
+
+
+def run(config, embed=no_features) -> Path:
+    return curate(*config, embed=embed, console=Console(quiet=True))
+
+
+def files_below(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_manifest_has_one_row_for_each_patch_and_names_why_patches_are_left_out(small, prepare_config):
+    curated = open_curated(run(prepare_config(*small)))
+    manifest = curated.manifest
+    assert len(manifest) == 12 * 5 * 4
+    # columns of 64 px at 0, 32, 64, 96, 128: the cells change at 96, so two are live, two dead, one in between
+    assert curated.summary["counts"]["live"] == 12 * 4 * 2
+    assert curated.summary["counts"]["dead"] == 12 * 4 * 2
+    assert (manifest["excluded"] == "ambiguous").sum() == 12 * 4
+    assert (manifest["excluded"].isna() == manifest["split"].notna()).all()
+
+
+def test_mean_fluorescence_is_that_of_the_raw_image(small, small_pairs, prepare_config):
+    import tifffile
+
+    manifest = open_curated(run(prepare_config(*small))).manifest
+    for row in manifest.sample(20, random_state=0).itertuples():
+        raw = tifffile.imread(small_pairs / f"{row.raw_image_id}--PI.tif")
+        assert row.mean_fluorescence == raw[row.y : row.y + 64, row.x : row.x + 64].mean()
+
+
+def test_a_patch_is_a_view_of_the_8_bit_field(small, small_pairs, prepare_config):
+    import tifffile
+
+    curated = open_curated(run(prepare_config(*small)))
+    row = curated.manifest.iloc[37]
+    raw = tifffile.imread(small_pairs / f"{row.raw_image_id}--Trans.tif")[row.y : row.y + 64, row.x : row.x + 64]
+    patch = curated.store.field(row.field)[row.y : row.y + 64, row.x : row.x + 64]
+    np.testing.assert_array_equal(patch, np.rint(raw / 4095 * 255))  # dataset no_treatment: 12 bits
+
+
+def test_the_table_row_counts_what_the_splits_hold(small, prepare_config):
+    curated = open_curated(run(prepare_config(*small)))
+    used = curated.manifest.dropna(subset="split")
+    for split, counts in curated.summary["counts"]["splits"].items():
+        rows = used[used["split"] == split]
+        assert counts["live"] == (rows["label"] == LIVE).sum()
+        assert counts["dead"] == (rows["label"] == DEAD).sum()
+        assert counts["live"] > 0
+        assert counts["dead"] > 0
+
+
+def test_the_same_curation_again_does_nothing(small, prepare_config, monkeypatch):
+    folder = run(prepare_config(*small))
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    monkeypatch.setattr(pipeline, "read_field", no_features)
+    assert run(prepare_config(*small)) == folder
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("change", ["config", "file"])
+def test_another_config_or_another_file_is_another_curation(small, small_pairs, prepare_config, change):
+    folder = run(prepare_config(*small))
+    before = open_curated(folder).summary["fingerprint"]
+    if change == "file":
+        write_pair(small_pairs, "--W00001--P00001--Z00000--T00000", small_field(np.random.default_rng(9)))
+    run(prepare_config(*small, *(["curation.label.live_below=310"] if change == "config" else [])))
+    assert open_curated(folder).summary["fingerprint"] != before
+
+
+def test_parallel_processes_give_the_same_manifest(small, prepare_config):
+    one = read_manifest(run(prepare_config(*small)) / "manifest.parquet")
+    several = prepare_config(*small, "curation.n_jobs=2", "curation.output_root=elsewhere")
+    pd.testing.assert_frame_equal(read_manifest(run(several) / "manifest.parquet"), one)
+
+
+@pytest.mark.parametrize("method", ["full_range", "bit_depth", "percentile_image", "percentile_dataset"])
+def test_every_8_bit_scaling_is_stored_with_the_data(small, prepare_config, method):
+    curated = open_curated(run(prepare_config(*small, f"curation.scaling.method={method}")))
+    scaling = curated.summary["scaling"]
+    assert scaling["method"] == method
+    field = curated.store.field(0)
+    if method == "full_range":
+        assert field.max() <= 4095 / 65535 * 255 + 1
+    if method == "percentile_image":
+        assert field.min() == 0
+        assert field.max() == 255
+    assert (scaling["low"] is not None) == (method == "percentile_dataset")
+
+
+def test_cut_offs_of_another_data_set_label_a_treated_one(small, prepare_config, tmp_path):
+    treated = tmp_path / "treated"
+    rng = np.random.default_rng(1)
+    for well in range(1, 7):
+        write_pair(treated, f"--W{well:05d}--P00001--Z00000--T00000", small_field(rng))
+    doxo = ["dataset=doxo", f"dataset.root={treated}", *small[2:], *MIXTURE]
+    with pytest.raises(InputError, match="run python prepare.py dataset=no_treatment first"):
+        run(prepare_config(*doxo))
+    reference = open_curated(run(prepare_config(*small, *MIXTURE))).thresholds
+    thresholds = open_curated(run(prepare_config(*doxo))).thresholds
+    assert thresholds["live_below"] == reference["live_below"]
+    assert thresholds["dead_above"] == reference["dead_above"]
+    assert thresholds["source"] == "fitted on no_treatment"
+    with pytest.raises(InputError, match="prepare both data sets with the same one"):
+        run(prepare_config(*doxo, "curation.label.scale=background_subtracted"))
+
+
+def test_fixed_cut_offs_replace_the_mixture(small, prepare_config):
+    curated = open_curated(run(prepare_config(*small, "curation.label.dead_above=300")))
+    assert curated.thresholds["source"] == "given in the config"
+    assert not (curated.manifest["excluded"] == "ambiguous").any()
+
+
+@pytest.mark.parametrize("scale", ["background_subtracted", "log_background_ratio"])
+def test_background_correction_makes_fields_of_different_gain_comparable(small, small_pairs, prepare_config, scale):
+    import tifffile
+
+    for path in sorted(small_pairs.glob("--W0000[135]*--PI.tif")):  # half the wells: ten times the light
+        tifffile.imwrite(
+            path,
+            (
+                tifffile.imread(path).astype(int) * (10 if scale.startswith("log") else 1)
+                + (0 if scale.startswith("log") else 2000)
+            ).astype(np.uint16),
+        )
+    # means of 224 (live), 387 (both) and 550 (dead) over a background of about 215
+    middle = 260 if scale == "background_subtracted" else np.log(480 / 215)
+    cut_offs = [f"curation.label.live_below={middle}", f"curation.label.dead_above={middle}"]
+    config = prepare_config(*small, f"curation.label.scale={scale}", "dataset.bit_depth=16", *cut_offs)
+    counts = open_curated(run(config)).summary["counts"]
+    assert (counts["live"], counts["dead"]) == (12 * 4 * 3, 12 * 4 * 2)
+
+
+def contrast(patches: np.ndarray) -> np.ndarray:
+    return np.log(patches.std((1, 2)) + 1)[:, None].astype(np.float32)
+
+
+@pytest.fixture
+def bare_corners(small_pairs, tmp_path) -> list[str]:
+    """The upper left 96 x 96 px of every second position hold no cells; hand labels know that of wells 1 to 4."""
+    rng = np.random.default_rng(5)
+    rows = [("image that is not here", 0, 0, "bare")]
+    for well in range(1, 7):
+        name = f"--W{well:05d}--P00002--Z00000--T00000"
+        brightfield, fluorescence = small_field(rng)
+        brightfield[:96, :96] = rng.normal(2000, 5, (96, 96))
+        write_pair(small_pairs, name, (brightfield, fluorescence))
+        if well <= 4:
+            rows += [(name, y, x, "bare" if x < 64 else "cells") for y in (0, 32) for x in (0, 32, 96, 128)]
+            rows += [(name, 96, x, "cells") for x in (0, 32)]
+    labels = tmp_path / "hand.csv"
+    pd.DataFrame(rows, columns=["raw_image_id", "y", "x", "label"]).to_csv(labels, index=False)
+    words = ["dataset.empty_word=bare", "dataset.not_empty_word=cells"]
+    return ["curation.empty_filter.enabled=true", f"dataset.empty_labels={labels}", *words]
+
+
+def test_hand_labels_train_a_filter_that_drops_bare_patches_of_other_images(small, bare_corners, prepare_config):
+    config = prepare_config(*small, *bare_corners, "curation.empty_filter.regularisation=1")
+    curated = open_curated(run(config, contrast))
+    report = curated.summary["empty_filter"]
+    assert report["n_labelled"] == 4 * 10
+    assert report["n_empty"] == 4 * 4
+    assert report["n_absent"] == 1
+    assert report["n_folds"] == 4  # of five wanted: four images hold bare patches
+    assert report["f1"] == 1
+    manifest = curated.manifest
+    bare = manifest["raw_image_id"].str.contains("P00002") & (manifest["y"] <= 32) & (manifest["x"] <= 32)
+    assert bare.sum() == 6 * 4
+    assert (manifest["empty"] == bare).all()
+    assert ((manifest["empty_score"] > 0) == manifest["empty"]).all()
+    assert manifest.loc[bare, "label"].isna().all()
+    assert (manifest.loc[bare, "excluded"] == "empty").all()
+
+
+def test_a_filter_that_calls_every_patch_empty_is_an_error(small, bare_corners, prepare_config, monkeypatch):
+    monkeypatch.setattr("jimt.curation.empty_filter.empty_scores", lambda pipeline, features: np.ones(len(features)))
+    with pytest.raises(InputError, match="every patch is empty.*curation.empty_filter.enabled=false"):
+        run(prepare_config(*small, *bare_corners), contrast)
+
+
+def test_hand_labels_of_another_data_set_are_an_error(small, small_pairs, bare_corners, prepare_config):
+    for path in small_pairs.glob("*W0*P00001*"):
+        path.unlink()
+    with pytest.raises(InputError, match="none of the 41 hand labels .* is of a patch of this data set"):
+        run(
+            prepare_config(
+                *small, *bare_corners, "dataset.pattern=(?P<raw_image_id>(?P<group>W0....))--.*--(?P<channel>Trans|PI)"
+            ),
+            contrast,
+        )
+
+
+def test_without_hand_labels_the_summary_says_loudly_that_everything_passed(small, prepare_config, capsys):
+    config = prepare_config(*small, "curation.empty_filter.enabled=true")
+    folder = curate(*config, embed=no_features, console=Console(width=200))
+    assert open_curated(folder).summary["empty_filter"] == {"status": "no labels"}
+    assert "WARNING: no hand labels" in capsys.readouterr().out
+
+
+def test_patches_with_too_much_no_data_are_marked_and_counted(small, small_pairs, prepare_config):
+    brightfield, fluorescence = small_field(np.random.default_rng(3))
+    brightfield[:, :20] = fluorescence[:, :20] = 0  # 20 of 64 columns of the leftmost patches
+    write_pair(small_pairs, "--W00001--P00001--Z00000--T00000", (brightfield, fluorescence))
+    curated = open_curated(run(prepare_config(*small)))
+    assert curated.summary["counts"]["excluded"]["no_data"] == 4
+    marked = curated.manifest[curated.manifest["excluded"] == "no_data"]
+    assert (marked["x"] == 0).all()
+    np.testing.assert_allclose(marked["no_data"], 20 / 64)
+    assert marked["split"].isna().all()
+
+
+def test_fields_of_different_sizes_share_one_store(small, small_pairs, prepare_config):
+    rng = np.random.default_rng(4)
+    write_pair(small_pairs, "--W00001--P00001--Z00000--T00000", small_field(rng, width=256, height=96))
+    curated = open_curated(run(prepare_config(*small)))
+    assert curated.store.field(0).shape == (96, 256)
+    assert curated.store.field(1).shape == (160, 192)
+    assert len(curated.manifest) == 7 * 2 + 11 * 20
+
+
+def test_grouped_folds_hold_every_used_patch_once(small, prepare_config):
+    manifest = open_curated(run(prepare_config(*small, "curation.split.n_folds=3"))).manifest
+    used = manifest["split"].notna()
+    assert manifest.loc[used, "fold"].notna().all()
+    assert set(manifest.loc[used, "fold"]) == {0, 1, 2}
+    assert manifest[used].groupby("group", observed=True)["fold"].nunique().max() == 1
+
+
+def test_results_never_go_into_the_raw_data(small, small_pairs, prepare_config):
+    with pytest.raises(InputError, match="lies in the raw data's folder"):
+        run(prepare_config(*small, f"curation.output_root={small_pairs / 'curated'}"))
+
+
+def test_an_interrupted_curation_goes_on_where_it_stopped(small, prepare_config, monkeypatch, tmp_path):
+    whole = read_manifest(run(prepare_config(*small, "curation.output_root=whole")) / "manifest.parquet")
+    monkeypatch.setattr(pipeline, "_COMMIT_SECONDS", 0.0)
+    seen: list[str] = []
+    real = pipeline.in_parallel
+
+    def stops_after_seven(function, images, *arguments, n_jobs):
+        for number, result in enumerate(real(function, images, *arguments, n_jobs=n_jobs)):
+            if number == 7:
+                raise KeyboardInterrupt
+            seen.append(result.raw.raw_image_id)
+            yield result
+
+    monkeypatch.setattr(pipeline, "in_parallel", stops_after_seven)
+    with pytest.raises(KeyboardInterrupt):
+        run(prepare_config(*small))
+    assert not (tmp_path / "data/curated/no_treatment").exists()
+    (partial,) = (tmp_path / "data/curated").iterdir()
+    with (partial / "fields.u8").open("ab") as pixels:
+        pixels.write(b"half a field that was never committed")
+    first = list(seen)
+    monkeypatch.setattr(pipeline, "in_parallel", real)
+    read = []
+    real_read = pipeline.read_field
+    monkeypatch.setattr(
+        pipeline, "read_field", lambda raw, *rest: read.append(raw.raw_image_id) or real_read(raw, *rest)
+    )
+    folder = run(prepare_config(*small))
+    assert len(first) == 7
+    assert len(read) == 12 - 7
+    assert not set(first) & set(read)
+    pd.testing.assert_frame_equal(read_manifest(folder / "manifest.parquet"), whole)
+    assert (folder / "fields.u8").read_bytes() == (tmp_path / "whole/no_treatment/fields.u8").read_bytes()
+    assert files_below(tmp_path / "data/curated") == {f"no_treatment/{name}" for name in files_below(folder)}
+
+
+CURATE = """
+import sys
+from rich.console import Console
+from jimt.curation.curate import curate
+from jimt.curation import pipeline
+import conftest
+from hydra import compose, initialize_config_dir
+from jimt.errors import InputError
+from jimt.hydra_schema import to_dataclasses
+with initialize_config_dir(str(conftest.REPOSITORY / "conf"), version_base="1.3"):
+    config = to_dataclasses(compose("prepare", overrides=sys.argv[2:]))
+if sys.argv[1] == "full":
+    import resource, signal
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+if sys.argv[1] == "slow":
+    pipeline._COMMIT_SECONDS = 0.0
+    read = pipeline.read_field
+    def slowly(*arguments):
+        import time
+        print("reading", flush=True)
+        time.sleep(0.2)
+        return read(*arguments)
+    pipeline.read_field = slowly
+try:
+    curate(config.dataset, config.curation, embed=None, console=Console(quiet=True))
+except InputError as error:
+    sys.exit(f"error: {error}")
+"""
+
+
+def in_process(mode: str, overrides: list[str], **options) -> subprocess.Popen:
+    tests = str(Path(__file__).parent.parent)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])}
+    return subprocess.Popen(
+        [sys.executable, "-c", CURATE, mode, *overrides],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+def test_a_full_disk_ends_in_one_sentence_and_leaves_nothing(small, tmp_path):
+    process = in_process("full", small)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert errors.strip().startswith("error: no space left for data/curated/no_treatment")
+    assert "curation.output_root" in errors
+    assert len(errors.strip().splitlines()) == 1
+    assert files_below(tmp_path / "data") == set()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_curation_leaves_no_data_set_and_the_same_command_completes_it(small, prepare_config, tmp_path, stop):
+    process = in_process("slow", small)
+    assert process.stdout is not None
+    for _ in range(4):
+        assert process.stdout.readline() == "reading\n"
+    time.sleep(0.05)
+    process.send_signal(stop)
+    process.communicate(timeout=30)
+    assert process.returncode == -stop
+    assert not (tmp_path / "data/curated/no_treatment").exists()
+    folder = run(prepare_config(*small))
+    assert len(open_curated(folder).manifest) == 12 * 20
+    assert [path.name for path in folder.parent.iterdir()] == ["no_treatment"]
+
+
+def test_a_manifest_edited_so_that_groups_leak_is_refused(small, prepare_config):
+    folder = run(prepare_config(*small))
+    manifest = pd.read_parquet(folder / "manifest.parquet")
+    used = manifest["split"].notna()
+    first = manifest.index[used & (manifest["split"] == "train")][0]
+    manifest.loc[first, "split"] = "test"
+    manifest.to_parquet(folder / "manifest.parquet")
+    with pytest.raises(InputError, match="in two splits, for example .* in test and train"):
+        open_curated(folder)
+
+
+def test_a_damaged_store_is_refused(small, prepare_config):
+    folder = run(prepare_config(*small))
+    os.truncate(folder / "fields.u8", 1000)
+    with pytest.raises(InputError, match=r"holds 1000 bytes in place of 368640: delete .* and curate again"):
+        open_curated(folder)
+    (folder / "manifest.parquet").write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(InputError, match="is damaged: delete"):
+        open_curated(folder)
+
+
+def test_published_patches_enter_the_same_manifest(prepare_config, tmp_path):
+    import cv2
+
+    root = tmp_path / "published"
+    rng = np.random.default_rng(0)
+    for split, images in (("train", (1, 2, 3)), ("val", (4,)), ("test", (5,))):
+        for label in ("live", "dead"):
+            (root / split / label).mkdir(parents=True)
+            for image in images:
+                for patch in range(2):
+                    path = root / split / label / f"raw{image}_{patch}.png"
+                    cv2.imwrite(str(path), rng.integers(0, 256, (64, 64), np.uint8))
+    base = prepare_config("dataset=no_treatment", f"dataset.root={root}", *SMALL_PATCHES)
+    base[0].layout, base[0].pattern, base[0].name = "patches", None, "published"
+    unknown = open_curated(run(base))
+    assert unknown.summary["group_known"] is False
+    assert unknown.manifest["y"].isna().all()
+    assert unknown.manifest["mean_fluorescence"].isna().all()
+    assert unknown.summary["counts"]["splits"]["train"] == {"live": 6, "dead": 6, "raw_images": 12, "groups": 0}
+    base[0].pattern = r"(?P<raw_image_id>raw\d+)_\d"
+    known = open_curated(run(base))
+    assert known.summary["group_known"] is True
+    assert known.summary["n_raw_images"] == 5
+    (root / "test/live/raw1_7.png").write_bytes((root / "train/live/raw1_0.png").read_bytes())
+    with pytest.raises(InputError, match="raw1 in test and train.*curation.split.keep_folders=false"):
+        run(base)
+    base[1].split.keep_folders = False
+    manifest = open_curated(run(base)).manifest
+    assert manifest.groupby("raw_image_id", observed=True)["split"].nunique().max() == 1
+
+
+SMALL_PATCHES = ["curation.patches.size=64", "curation.n_jobs=1"]
+
+
+def test_the_effective_values_are_printed_and_stored(small, prepare_config, capsys):
+    config = prepare_config(*small, "curation.label.n_sigma=1.25")
+    folder = curate(*config, embed=no_features, console=Console(width=200))
+    assert "n_sigma=1.25" in capsys.readouterr().out
+    stored = json.loads((folder / "summary.json").read_text())["config"]
+    assert stored["curation"]["label"]["n_sigma"] == 1.25
