@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from jimt.errors import InputError
-from jimt.hardware import cpu_gains_from_bfloat16
+from jimt.hardware import cpu_gains_from_bfloat16, keep_freed_memory
 from jimt.squeezenet import SqueezeNet
 from jimt.weights import load_weights
 
@@ -99,6 +99,8 @@ class FeatureExtractor:
         self.provenance = load_weights(network, name, weights)
         self.n_features = cast(int, network.head_hidden_size)
         self._device = torch.device(device)
+        if self._device.type == "cpu":
+            keep_freed_memory()
         self._bfloat16 = self._device.type == "cpu" and cpu_gains_from_bfloat16()
         self._network = network.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mean = torch.tensor(mean, device=self._device).view(1, 3, 1, 1)

@@ -116,9 +116,12 @@ def _score(
 
     from jimt.data.dataset import PatchDataset, evaluation_loader
     from jimt.data.transforms import to_network_input
+    from jimt.hardware import keep_freed_memory
     from jimt.model.classifier import live_scores
 
     device = torch.device("cuda" if (accelerator or provenance["accelerator"]) == "gpu" else "cpu")
+    if device.type == "cpu":
+        keep_freed_memory()
     bfloat16 = provenance["precision"] == "bf16-mixed"
     classifier = classifier.to(device, memory_format=torch.channels_last)
     dataset = PatchDataset(folder, rows, size=prediction["patch_size"])

@@ -22,9 +22,9 @@ from jimt.backbones import load_weights, normalisation
 from jimt.config import TrainConfig
 from jimt.curation.manifest import Curated
 from jimt.data.datamodule import LiveDeadDataModule
-from jimt.errors import InputError
+from jimt.errors import DISK_FULL, InputError
 from jimt.evaluate import evaluate, print_metrics
-from jimt.hardware import check_gpus, cpu_gains_from_bfloat16
+from jimt.hardware import check_gpus, cpu_gains_from_bfloat16, keep_freed_memory
 from jimt.model.classifier import LiveDeadClassifier
 from jimt.vocabulary import Split
 
@@ -81,7 +81,9 @@ def _prepare_device(config: TrainConfig) -> str:
     trainer = config.trainer
     if trainer.num_threads is not None:
         torch.set_num_threads(trainer.num_threads)
-    if trainer.accelerator == "gpu":
+    if trainer.accelerator == "cpu":
+        keep_freed_memory()
+    else:
         check_gpus(precision=trainer.precision, compile_network=trainer.compile)
     if trainer.precision != "auto":
         return trainer.precision
@@ -120,38 +122,41 @@ def _fit(
     if _is_first_process():
         (run_folder / _FINISHED).unlink(missing_ok=True)
         shutil.rmtree(run_folder / "checkpoints", ignore_errors=True)  # of a training that was cut off
-    trainer = pl.Trainer(
-        accelerator=config.trainer.accelerator,
-        devices=config.trainer.devices,
-        strategy=config.trainer.strategy,
-        precision=precision,  # type: ignore[arg-type]  # a closed set of strings, checked by TrainerConfig
-        max_epochs=config.trainer.max_epochs,
-        logger=CSVLogger(run_folder, name="", version=""),
-        callbacks=[
-            ModelCheckpoint(run_folder / "checkpoints", filename="best", monitor=_MONITOR, mode="max", save_last=True),
-            EpochLine(),
-        ],
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        log_every_n_steps=1,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,  # the sampler shares its own draw out; Lightning's wrapper would permute it
+    checkpoints = ModelCheckpoint(
+        run_folder / "checkpoints", filename="best", monitor=_MONITOR, mode="max", save_last=True
     )
-    network = torch.compile(classifier) if config.trainer.compile else classifier
     with warnings.catch_warnings():
-        # a user can act on neither: reading memory-mapped patches costs less than a worker, and an epoch may be short
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+        # nothing a user can act on: Hydra's folder is in use by design, reading memory-mapped patches costs less than a
+        # worker, and what Lightning calls in torch is not the user's
+        warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty")
+        warnings.filterwarnings("ignore", message=".*does not have many workers")
+        warnings.filterwarnings("ignore", module=r"pytorch_lightning\.utilities\._pytree")
+        trainer = pl.Trainer(
+            accelerator=config.trainer.accelerator,
+            devices=config.trainer.devices,
+            strategy=config.trainer.strategy,
+            precision=precision,  # type: ignore[arg-type]  # a closed set of strings, checked by TrainerConfig
+            max_epochs=config.trainer.max_epochs,
+            logger=CSVLogger(run_folder, name="", version=""),
+            callbacks=[checkpoints, EpochLine()],
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            log_every_n_steps=1,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,  # the sampler shares its own draw out; Lightning's wrapper would permute it
+        )
+        if config.trainer.compile:
+            classifier.network.compile()  # in place: the checkpoint's keys stay those of the network
         try:
-            trainer.fit(network, datamodule)  # type: ignore[arg-type]  # torch.compile's wrapper is taken too
+            trainer.fit(classifier, datamodule)
         except SIGTERMException as error:
             raise InputError(
                 "the training was told to stop (SIGTERM) and is not finished: the same command trains again"
             ) from error
         except OSError as error:
-            raise InputError(
-                f"the training could not be written to {run_folder} ({error.strerror}): free some space"
-            ) from error
+            if error.errno not in DISK_FULL:
+                raise
+            raise InputError(f"no space left for {run_folder} ({error.strerror}): free some, or set run_dir") from error
 
 
 def _build(config: TrainConfig, curated: Curated, precision: str) -> LiveDeadClassifier:
@@ -211,7 +216,7 @@ class EpochLine(Callback):
         values = {key: float(value) for key, value in trainer.callback_metrics.items()}
         print(
             f"epoch {trainer.current_epoch + 1:>3}/{trainer.max_epochs}"
-            f"  train/loss {values['train/loss']:.3f}  val/loss {values['val/loss']:.3f}"
+            f"  train/loss {values['train/loss']:.3f}"
             f"  val/balanced_accuracy {values[_MONITOR]:.3f}  val/auroc {values['val/auroc']:.3f}  {seconds:.1f} s",
             flush=True,
         )

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import MIXTURE, small_field, write_pair
 from rich.console import Console
 
-from conftest import MIXTURE, small_field, write_pair
 from jimt.curation import pipeline
 from jimt.curation.curate import curate
 from jimt.curation.manifest import open_curated, read_manifest
@@ -202,16 +202,12 @@ def test_a_filter_that_calls_every_patch_empty_is_an_error(small, bare_corners, 
         run(prepare_config(*small, *bare_corners), contrast)
 
 
-def test_hand_labels_of_another_data_set_are_an_error(small, small_pairs, bare_corners, prepare_config):
-    for path in small_pairs.glob("*W0*P00001*"):
-        path.unlink()
+def test_hand_labels_of_another_data_set_are_an_error(small, bare_corners, prepare_config):
+    dataset, curation = prepare_config(*small, *bare_corners)
+    labels = pd.read_csv(dataset.empty_labels)
+    labels.assign(raw_image_id="another " + labels["raw_image_id"]).to_csv(dataset.empty_labels, index=False)
     with pytest.raises(InputError, match="none of the 41 hand labels .* is of a patch of this data set"):
-        run(
-            prepare_config(
-                *small, *bare_corners, "dataset.pattern=(?P<raw_image_id>(?P<group>W0....))--.*--(?P<channel>Trans|PI)"
-            ),
-            contrast,
-        )
+        run((dataset, curation), contrast)
 
 
 def test_without_hand_labels_the_summary_says_loudly_that_everything_passed(small, prepare_config, capsys):

@@ -1,7 +1,6 @@
 """Curate a data set: find its raw images, do nothing where this curation stands, else write it aside and rename."""
 
 import dataclasses
-import errno
 import hashlib
 import json
 import shutil
@@ -17,7 +16,7 @@ from jimt.curation.finding import Finding, find_pairs, find_patches, find_stacks
 from jimt.curation.manifest import SUMMARY, THRESHOLDS, read_json
 from jimt.curation.pipeline import run_pipeline
 from jimt.curation.summary import describe, table_row
-from jimt.errors import InputError
+from jimt.errors import DISK_FULL, InputError
 
 
 def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, console: Console) -> Path:
@@ -59,8 +58,7 @@ def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, co
         shutil.rmtree(partial, ignore_errors=True)
         raise
     except OSError as error:
-        # EFBIG: a quota on file size; SIGBUS cannot happen, since nothing is written through a memory map
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno not in DISK_FULL:  # SIGBUS cannot happen: nothing is written through a memory map
             raise
         shutil.rmtree(partial, ignore_errors=True)
         raise InputError(

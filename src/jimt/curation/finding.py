@@ -37,7 +37,7 @@ class Finding:
     bad: dict[str, str] = field(default_factory=dict)
     """Path below the data set's folder (or raw_image_id) to the reason it cannot be used."""
     n_ignored: int = 0
-    """Image files whose path the regular expression does not match."""
+    """Image files whose path the regular expression does not match, or which are of another channel."""
 
 
 def list_image_files(root: Path, *, how_to_get: str) -> list[Path]:
@@ -51,14 +51,18 @@ def list_image_files(root: Path, *, how_to_get: str) -> list[Path]:
     files = sorted(
         path
         for path in root.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+        and path.is_file()
     )
     if not files:
         raise InputError(f"{root} holds no TIFF or PNG image: {how_to_get}")
     return files
 
 
-def _match(files: Iterable[Path], root: Path, pattern: str) -> tuple[list[tuple[Path, re.Match[str]]], int]:
+def _match(
+    files: Iterable[Path], root: Path, pattern: str, *, required: tuple[str, ...]
+) -> tuple[list[tuple[Path, re.Match[str]]], int]:
     expression = re.compile(pattern)
     matches = []
     n_ignored = 0
@@ -66,8 +70,14 @@ def _match(files: Iterable[Path], root: Path, pattern: str) -> tuple[list[tuple[
         match = expression.search(path.relative_to(root).as_posix())
         if match is None:
             n_ignored += 1
-        else:
-            matches.append((path, match))
+            continue
+        for name in required:
+            if match[name] is None:  # an optional group that took no part
+                raise InputError(
+                    f"dataset.pattern reads no {name} in {path.relative_to(root).as_posix()}: "
+                    f"let the named group {name} take part in every match"
+                )
+        matches.append((path, match))
     if not matches:
         example = next(iter(files)).relative_to(root).as_posix()
         raise InputError(
@@ -83,7 +93,8 @@ def find_pairs(files: list[Path], root: Path, *, pattern: str, brightfield: str,
         InputError: If the pattern matches nothing, or no file of one of the two channels.
     """
     finding = Finding()
-    matches, finding.n_ignored = _match(files, root, pattern)
+    required = ("raw_image_id", "group", "channel")
+    matches, finding.n_ignored = _match(files, root, pattern, required=required)
     channels: dict[str, dict[str, list[Path]]] = {brightfield: {}, fluorescence: {}}
     groups: dict[str, set[str]] = {}
     others: set[str] = set()
@@ -139,7 +150,7 @@ def find_stacks(files: list[Path], root: Path, *, pattern: str) -> Finding:
         InputError: If the pattern matches nothing.
     """
     finding = Finding()
-    matches, finding.n_ignored = _match(files, root, pattern)
+    matches, finding.n_ignored = _match(files, root, pattern, required=("raw_image_id", "group"))
     by_id: dict[str, list[tuple[Path, str]]] = {}
     for path, match in matches:
         by_id.setdefault(match["raw_image_id"], []).append((path, match["group"]))
@@ -176,7 +187,7 @@ def find_patches(
         )
     matches: dict[Path, re.Match[str]] = {}
     if pattern is not None:
-        matched, n_unmatched = _match(in_folders, root, pattern)
+        matched, n_unmatched = _match(in_folders, root, pattern, required=("raw_image_id",))
         matches = dict(matched)
         finding.n_ignored += n_unmatched
     for path in in_folders:
@@ -194,7 +205,6 @@ def find_patches(
     if 0 < n_split < len(finding.images):
         raise InputError(
             f"{len(finding.images) - n_split} of {len(finding.images)} patches in {root} lie outside "
-            "the folders train, "
-            "val and test: move them there, or split anew with curation.split.keep_folders=false"
+            "the folders train, val and test: move them there, or split anew with curation.split.keep_folders=false"
         )
     return finding

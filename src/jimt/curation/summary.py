@@ -3,6 +3,7 @@
 from typing import Any
 
 import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from jimt.vocabulary import DEAD, LIVE, Excluded, Split
@@ -31,19 +32,25 @@ def count_stages(manifest: pd.DataFrame) -> dict[str, Any]:
 
 def table_row(name: str, summary: dict[str, Any]) -> Table:
     """The data set's row of Table 1: raw image pairs, patches after curation, live / dead in all and in each split."""
-    table = Table(title="Table 1", title_justify="left", title_style="bold")
+    table = Table(
+        title="The data set's row of Table 1",
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     counts = summary["counts"]
     columns = {
-        "data set": name,
-        "raw images": f"{summary['n_raw_images']:,}",
-        "patches": f"{counts['live'] + counts['dead']:,}",
-        "live / dead": f"{counts['live']:,} / {counts['dead']:,}",
+        "\ndata set": name,
+        "raw\nimages": f"{summary['n_raw_images']:,}",
+        "\npatches": f"{counts['live'] + counts['dead']:,}",
+        "all\nlive/dead": f"{counts['live']:,}/{counts['dead']:,}",
     }
     for split in Split:
         part = counts["splits"][split.value]
-        columns[f"{split.value} live / dead"] = f"{part['live']:,} / {part['dead']:,}"
+        columns[f"{split.value}\nlive/dead"] = f"{part['live']:,}/{part['dead']:,}"
     for title in columns:
-        table.add_column(title, justify="left" if title == "data set" else "right")
+        table.add_column(title, justify="left" if "data set" in title else "right")
     table.add_row(*columns.values())
     return table
 

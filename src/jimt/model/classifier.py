@@ -53,6 +53,10 @@ class LiveDeadClassifier(pl.LightningModule):
         self.save_hyperparameters()  # plain values only: others break loading without pickle
         self._lr, self._betas, self._weight_decay = lr, (betas[0], betas[1]), weight_decay
         self.network = create_backbone(backbone, num_classes=2)
+        if isinstance(self._head(), nn.Linear):
+            # torch's own initialisation, as the paper's networks had: some of timm's are made for training from scratch
+            # and start a two-class head at logits of 5
+            self._head().reset_parameters()
         self._frozen = trainable == "head"
         if self._frozen:
             self.network.requires_grad_(False)
@@ -67,8 +71,8 @@ class LiveDeadClassifier(pl.LightningModule):
             self._head().train(mode)
         return self
 
-    def _head(self) -> nn.Module:
-        return cast(nn.Module, self.network.get_classifier())  # type: ignore[operator]
+    def _head(self) -> Any:
+        return cast(Any, self.network.get_classifier())  # type: ignore[operator]
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of shape ``(n, 2)`` of normalised images of shape ``(n, 3, size, size)``."""

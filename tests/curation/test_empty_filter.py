@@ -1,0 +1,232 @@
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, precision_score, recall_score
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from jimt.curation.empty_filter import (
+    EmptyFilterReport,
+    empty_scores,
+    fit_empty_filter,
+    load_empty_filter,
+    read_hand_labels,
+    save_empty_filter,
+)
+from jimt.errors import InputError
+
+
+def labelled(
+    n_images: int = 12, per_image: int = 10, *, share_empty: float = 0.4, distance: float = 1.5, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features, hand labels and raw images; the classes overlap, so no metric is trivially 1."""
+    rng = np.random.default_rng(seed)
+    n = n_images * per_image
+    empty = rng.random(n) < share_empty
+    features = rng.normal(0, 1, (n, 6)) * [1, 20, 1, 1, 1, 300] + [5, 0, 0, 0, 0, 1000]
+    features[:, 0] += distance * empty
+    return features.astype(np.float32), empty, np.array([f"i{i // per_image}" for i in range(n)], object)
+
+
+def fit(features, empty, images, **changes):
+    settings = {"n_absent": 0, "kernel": "linear", "regularisation": 1.0, "n_folds": 5, "seed": 0}
+    return fit_empty_filter(features, empty, images, **(settings | changes))
+
+
+# ---- the measured quality
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_precision_recall_and_f1_are_those_of_an_independent_cross_validation(kernel):
+    features, empty, images = labelled()
+    _, report = fit(features, empty, images, kernel=kernel, regularisation=0.5, seed=3)
+    predicted = np.zeros(len(empty), bool)
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=3).split(features, empty, groups=images.astype(str))
+    for train, test in folds:
+        assert not set(images[train]) & set(images[test])
+        mean, sd = features[train].mean(0, dtype=float), features[train].std(0, dtype=float)
+        weight = {value: len(train) / (2 * (empty[train] == value).sum()) for value in (False, True)}
+        machine = SVC(C=0.5, kernel=kernel, class_weight=weight).fit((features[train] - mean) / sd, empty[train])
+        predicted[test] = machine.predict((features[test] - mean) / sd)
+    assert report.precision == pytest.approx(precision_score(empty, predicted))
+    assert report.recall == pytest.approx(recall_score(empty, predicted))
+    assert report.f1 == pytest.approx(f1_score(empty, predicted))
+    assert 0.5 < report.f1 < 1
+    assert (report.n_labelled, report.n_empty, report.n_folds) == (120, int(empty.sum()), 5)
+
+
+def test_labels_that_were_passed_over_are_reported():
+    assert fit(*labelled(), n_absent=7)[1].n_absent == 7
+
+
+def test_features_that_tell_only_the_raw_image_measure_as_nothing():
+    # each image has its own feature: folds by patch would call this filter perfect
+    images = np.array([f"i{i // 10}" for i in range(100)], object)
+    features = np.eye(10)[np.arange(100) // 10].astype(np.float32)
+    empty = np.arange(100) // 10 < 5
+    report = fit(features, empty, images)[1]
+    assert report.f1 is not None
+    assert report.f1 < 0.7
+
+
+@pytest.mark.parametrize(("n_images_of_empty", "n_folds"), [(1, 0), (2, 2), (3, 3), (8, 5)])
+def test_folds_shrink_to_the_raw_images_that_hold_the_rarer_class(n_images_of_empty, n_folds):
+    features, _, images = labelled()
+    empty = np.isin(images, [f"i{i}" for i in range(n_images_of_empty)]) & (np.arange(len(images)) % 2 == 0)
+    report = fit(features, empty, images)[1]
+    assert report.n_folds == n_folds
+    assert (report.f1 is None) == (n_folds == 0)
+
+
+def test_hand_labels_of_one_raw_image_train_a_filter_that_is_not_measured():
+    features, empty, images = labelled(distance=6.0)
+    images[:] = "only"
+    pipeline, report = fit(features, empty, images)
+    assert report == EmptyFilterReport(120, int(empty.sum()), 0, 0, None, None, None)
+    assert ((empty_scores(pipeline, features) > 0) == empty).mean() > 0.95
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("images", "empty"), [("000011122", "100000001"), ("000012222", "000011010")])
+def test_few_hand_labels_are_not_measured_on_a_fold_that_leaves_one_class_to_train_on(images, empty, seed):
+    # StratifiedGroupKFold may put all raw images of the rarer class into one fold
+    labels = np.array([digit == "1" for digit in empty])
+    features = np.random.default_rng(seed).normal(size=(len(labels), 3)).astype(np.float32)
+    report = fit(features, labels, np.array(list(images), object), seed=seed)[1]
+    assert report.n_folds in (0, 2)
+    assert (report.f1 is None) == (report.n_folds == 0)
+
+
+@pytest.mark.parametrize(("value", "word"), [(True, "without"), (False, "with")])
+def test_hand_labels_of_one_class_are_refused(value, word):
+    features, empty, images = labelled()
+    with pytest.raises(InputError) as caught:
+        fit(features, np.full_like(empty, value), images)
+    assert str(caught.value) == (
+        f"all 120 hand labels are of patches {word} cells: label both kinds, or pass every patch with "
+        "curation.empty_filter.enabled=false"
+    )
+
+
+def test_a_rare_class_is_found_because_classes_are_weighted():
+    features, empty, images = labelled(40, 15, share_empty=1 / 16, distance=2.0)
+    report = fit(features, empty, images)[1]
+    scaled = StandardScaler().fit_transform(features)
+    unweighted = SVC(C=1.0, kernel="linear").fit(scaled, empty).predict(scaled)  # even on what it was trained on
+    assert report.recall is not None
+    assert report.recall > recall_score(empty, unweighted) + 0.3
+
+
+def test_the_unit_of_a_feature_does_not_matter():
+    features, empty, images = labelled()
+    scores = empty_scores(fit(features, empty, images)[0], features)
+    units = np.array([1, 1e3, 1e-3, 1, 10, 1], np.float32)
+    np.testing.assert_allclose(
+        empty_scores(fit(features * units, empty, images)[0], features * units), scores, atol=2e-2
+    )
+
+
+# ---- on disk
+
+
+def test_a_saved_filter_gives_the_same_scores(tmp_path):
+    features, empty, images = labelled()
+    pipeline, _ = fit(features, empty, images, kernel="rbf")
+    scores = empty_scores(pipeline, features)
+    assert scores.dtype == np.float32
+    assert scores.shape == (120,)
+    save_empty_filter(pipeline, tmp_path / "filter.skops")
+    np.testing.assert_array_equal(empty_scores(load_empty_filter(tmp_path / "filter.skops"), features), scores)
+
+
+class Trap:
+    """What a pickle can do when it is read."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("sprung"),)
+
+
+def test_a_pickle_with_the_filter_s_name_is_refused_and_executes_nothing(tmp_path):
+    path = tmp_path / "filter.skops"
+    path.write_bytes(pickle.dumps(Trap()))
+    with pytest.raises((zipfile.BadZipFile, InputError)):
+        load_empty_filter(path)
+    assert not Path("sprung").exists()
+    pickle.loads(path.read_bytes())
+    assert Path("sprung").exists()  # it would have
+
+
+# ---- hand labels
+
+
+def hand_labels(tmp_path: Path, content: str | bytes) -> Path:
+    path = tmp_path / "hand.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def read(path: Path):
+    return read_hand_labels(path, empty_word="bare", not_empty_word="cells")
+
+
+def test_hand_labels_are_read_with_their_words(tmp_path):
+    path = hand_labels(tmp_path, "who,raw_image_id,x,y,label\nme,007,112,0,bare\nme,b--1,0,224,cells\n")
+    assert read(path).to_dict("list") == {
+        "raw_image_id": ["007", "b--1"],
+        "y": [0, 224],
+        "x": [112, 0],
+        "empty": [1, 0],
+    }
+
+
+def sentence(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        read(path)
+    return str(caught.value)
+
+
+def test_missing_hand_labels_name_the_file_and_the_way_without(tmp_path):
+    assert sentence(tmp_path / "gone.csv") == (
+        f"{tmp_path / 'gone.csv'} is missing: put the hand labels there (raw_image_id,y,x,label), "
+        "or pass every patch with dataset.empty_labels=null"
+    )
+
+
+def test_a_missing_column_is_named(tmp_path):
+    path = hand_labels(tmp_path, "raw_image_id,y,label\na,0,bare\n")
+    assert sentence(path) == f"{path} lacks the column x: it needs raw_image_id,y,x,label"
+
+
+@pytest.mark.parametrize("word", ["Bare", "unsure"])
+def test_an_unknown_word_is_named_with_the_keys_to_set(tmp_path, word):
+    path = hand_labels(tmp_path, f"raw_image_id,y,x,label\na,0,0,bare\na,0,112,{word}\n")
+    assert sentence(path) == (
+        f"{path} holds the label {word}, which is neither dataset.empty_word=bare nor dataset.not_empty_word=cells: "
+        "set those to the words of the file"
+    )
+
+
+def test_a_patch_labelled_twice_is_named(tmp_path):
+    path = hand_labels(tmp_path, "raw_image_id,y,x,label\na,0,112,bare\na,112,0,bare\na,0,112,cells\n")
+    assert sentence(path) == f"{path} labels the patch a y=0 x=112 twice: keep one row"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x89PNG\r\n\x1a\n\xff\xfe\x00",
+        b"raw_image_id,y,x,label\na,0,0,bare\nb,0,0,cells,,,,\n",
+        b"raw_image_id,y,x,label\na,zero,0,bare\n",
+        b"raw_image_id,y,x,label\na,,0,bare\n",
+        b"raw_image_id,y,x,label\na,0.5,0,bare\n",
+    ],
+    ids=["nothing", "binary", "ragged", "word for y", "no y", "half a pixel"],
+)
+def test_a_file_that_is_no_table_of_hand_labels_is_named(tmp_path, content):
+    path = hand_labels(tmp_path, content)
+    assert sentence(path).startswith(str(path))

@@ -1,0 +1,266 @@
+from pathlib import Path
+
+import pytest
+
+from jimt.curation.finding import Finding, find_pairs, find_patches, find_stacks, list_image_files
+from jimt.errors import InputError
+from jimt.vocabulary import DEAD, LIVE, Split
+
+
+def touch(root: Path, *names: str) -> list[Path]:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return list_image_files(root, how_to_get="copy them there")
+
+
+@pytest.fixture
+def pairs(tmp_path, prepare_config):
+    """Pairs among empty files of these names, as ``conf/dataset/NAME.yaml`` reads them."""
+
+    def find(dataset: str, *names: str, **changes: str) -> Finding:
+        config = prepare_config(f"dataset={dataset}")[0]
+        words = {"pattern": config.pattern, "brightfield": config.brightfield, "fluorescence": config.fluorescence}
+        return find_pairs(touch(tmp_path, *names), tmp_path, **(words | changes))
+
+    return find
+
+
+def scanr(stem: str, *channels: str) -> list[str]:
+    return [f"{stem}--{channel}.tif" for channel in channels or ("Trans", "PI")]
+
+
+# ---- Olympus ScanR
+
+
+@pytest.mark.parametrize(
+    ("stem", "group"),
+    [
+        ("MCF7 plate--W00001--P00001--Z00000--T00000", "W00001--P00001"),
+        ("--W00012--P00003--Z00000--T00000", "W00012--P00003"),
+        ("W00012--P00003--Z00000--T00000", "W00012--P00003"),
+        ("a-b--c--W00001--P00002--Z00000--T00000", "W00001--P00002"),
+        ("day 1/plate/exp--W00001--P00002--Z00000--T00000", "W00001--P00002"),
+        ("day 1/--W00001--P00002--Z00000--T00000", "W00001--P00002"),
+    ],
+)
+@pytest.mark.parametrize("dataset", ["no_treatment", "doxo"])
+def test_scanr_names_are_paired_with_and_without_prefix_and_in_folders(tmp_path, pairs, dataset, stem, group):
+    finding = pairs(dataset, *scanr(stem))
+    (image,) = finding.images
+    assert image.raw_image_id == stem
+    assert image.group == group
+    assert image.brightfield == tmp_path / f"{stem}--Trans.tif"
+    assert image.fluorescence == tmp_path / f"{stem}--PI.tif"
+    assert (finding.bad, finding.n_ignored) == ({}, 0)
+
+
+def test_the_time_points_of_a_position_are_one_group_and_each_its_own_raw_image(pairs):
+    stems = [f"exp--W00001--P00002--Z00000--T{time:05d}" for time in range(4)]
+    finding = pairs("no_treatment", *(name for stem in stems for name in scanr(stem)))
+    assert [image.raw_image_id for image in finding.images] == stems
+    assert {image.group for image in finding.images} == {"W00001--P00002"}
+
+
+def test_positions_and_wells_are_groups_of_their_own(pairs):
+    stems = [f"--W{well:05d}--P{position:05d}--Z00000--T00000" for well in (1, 2) for position in (1, 2)]
+    finding = pairs("no_treatment", *(name for stem in stems for name in scanr(stem)))
+    assert len({image.group for image in finding.images}) == 4
+
+
+def test_one_position_imaged_on_several_days_is_one_group(pairs):
+    stem = "--W00001--P00001--Z00000--T00000"
+    finding = pairs("no_treatment", *scanr(f"day1/{stem}"), *scanr(f"day2/{stem}"))
+    assert len(finding.images) == 2
+    assert len({image.raw_image_id for image in finding.images}) == 2
+    assert len({image.group for image in finding.images}) == 1
+
+
+def test_files_of_other_channels_and_other_names_are_counted_as_ignored(pairs):
+    stem = "--W00001--P00001--Z00000--T00000"
+    finding = pairs("no_treatment", *scanr(stem, "Trans", "PI", "DAPI", "GFP"), "overview.png", "W1/notes.tif")
+    assert len(finding.images) == 1
+    assert finding.n_ignored == 4
+
+
+def test_a_group_must_take_part_in_every_match(pairs):
+    pattern = r"^(?P<raw_image_id>(?P<group>W\d)?-?\w)_(?P<channel>Trans|PI)"
+    with pytest.raises(InputError, match=r"dataset.pattern reads no group in b_PI.tif: let the named group group"):
+        pairs("no_treatment", "W1-a_Trans.tif", "W1-a_PI.tif", "b_Trans.tif", "b_PI.tif", pattern=pattern)
+
+
+# ---- mcf7
+
+
+def test_mcf7_fields_are_grouped_by_experiment(pairs):
+    names = [f"{folder}/{name}.tif" for folder in ("brightfield", "pi") for name in ("e1__a", "e1__b__c", "e2__a")]
+    finding = pairs("mcf7", *names)
+    assert [(image.raw_image_id, image.group) for image in finding.images] == [
+        ("e1__a", "e1"),
+        ("e1__b__c", "e1"),
+        ("e2__a", "e2"),
+    ]
+    assert all(image.brightfield.parent.name == "brightfield" for image in finding.images)
+    assert all(image.fluorescence.parent.name == "pi" for image in finding.images)
+
+
+# ---- what can be wrong with pairs
+
+
+@pytest.mark.parametrize("missing", ["Trans", "PI"])
+def test_a_missing_partner_is_a_bad_image_that_names_the_channel(pairs, missing):
+    stems = [f"--W0000{well}--P00001--Z00000--T00000" for well in (1, 2, 3)]
+    names = [name for stem in stems for name in scanr(stem)]
+    names.remove(f"{stems[1]}--{missing}.tif")
+    finding = pairs("no_treatment", *names)
+    assert [image.raw_image_id for image in finding.images] == [stems[0], stems[2]]
+    assert finding.bad == {stems[1]: f"its {missing} image is missing: copy it there, or remove its partner"}
+
+
+def test_two_images_for_one_id_are_a_bad_image_that_names_both(pairs):
+    stem = "--W00001--P00001--Z00000--T00000"
+    finding = pairs("no_treatment", *scanr(stem), f"{stem}--PI.tiff")
+    assert finding.images == []
+    assert finding.bad == {
+        stem: f"2 PI images have this raw_image_id ({stem}--PI.tif, {stem}--PI.tiff): "
+        "remove all but one, or let dataset.pattern tell them apart"
+    }
+
+
+def test_files_of_one_raw_image_in_two_groups_are_a_bad_image(pairs):
+    pattern = r"^(?P<group>\w+)/(?P<raw_image_id>\w+)_(?P<channel>Trans|PI)"
+    finding = pairs("no_treatment", "g1/a_Trans.tif", "g2/a_PI.tif", pattern=pattern)
+    assert finding.bad == {"a": "its files give different groups (g1, g2): mend dataset.pattern"}
+
+
+def test_a_pattern_that_matches_nothing_shows_a_file_it_did_not_match(tmp_path, pairs):
+    with pytest.raises(InputError) as caught:
+        pairs("no_treatment", "plate/img_001_bf.tif", "plate/img_001_pi.tif")
+    assert str(caught.value) == (
+        f"dataset.pattern matches none of the 2 images in {tmp_path}, for example plate/img_001_bf.tif: "
+        "mend the pattern"
+    )
+
+
+def test_a_channel_word_that_no_file_has_lists_the_channels_there_are(tmp_path, pairs):
+    stem = "--W00001--P00001--Z00000--T00000"
+    with pytest.raises(InputError) as caught:
+        pairs("no_treatment", *scanr(stem, "Trans", "Propidium", "DAPI"))
+    assert str(caught.value) == (
+        f"no image in {tmp_path} has the channel PI: dataset.pattern reads the channels DAPI, Propidium, Trans; "
+        "set dataset.fluorescence to the right one"
+    )
+    with pytest.raises(InputError, match=r"set dataset\.brightfield to the right one"):
+        pairs("no_treatment", brightfield="BF", fluorescence="DAPI")
+
+
+# ---- the folder
+
+
+def test_a_missing_folder_says_how_to_get_the_data(tmp_path):
+    with pytest.raises(InputError) as caught:
+        list_image_files(tmp_path / "gone", how_to_get="download it from X")
+    assert str(caught.value) == f"{tmp_path / 'gone'} is missing: download it from X"
+
+
+def test_a_folder_without_images_says_how_to_get_the_data(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError) as caught:
+        list_image_files(tmp_path, how_to_get="download it from X")
+    assert str(caught.value) == f"{tmp_path} holds no TIFF or PNG image: download it from X"
+
+
+def test_images_are_listed_sorted_and_hidden_ones_left_out(tmp_path):
+    root = tmp_path / ".hidden" / "raw"  # the folder itself may lie in a hidden one
+    hidden = ["._b.tif", ".thumbnails/a.png", "a/.cache/c.tif"]
+    files = touch(root, "b.TIF", "a/z.ome.tiff", "a/c.png", "a/d.PNG", "readme.md", "x.jpg", *hidden)
+    assert [path.relative_to(root).as_posix() for path in files] == ["a/c.png", "a/d.PNG", "a/z.ome.tiff", "b.TIF"]
+
+
+# ---- stacks
+
+
+def test_stacks_are_one_file_for_each_raw_image(tmp_path):
+    files = touch(tmp_path, "w1/a.tif", "w1/b.tif", "w2/a.tif", "overview.png")
+    finding = find_stacks(files, tmp_path, pattern=r"^(?P<raw_image_id>(?P<group>w\d)/\w)\.tif$")
+    assert [(image.raw_image_id, image.group) for image in finding.images] == [
+        ("w1/a", "w1"),
+        ("w1/b", "w1"),
+        ("w2/a", "w2"),
+    ]
+    assert all(image.fluorescence is None for image in finding.images)
+    assert finding.n_ignored == 1
+
+
+def test_two_stacks_for_one_id_are_a_bad_image(tmp_path):
+    files = touch(tmp_path, "w1/a.tif", "w2/a.tif", "w2/b.tif")
+    finding = find_stacks(files, tmp_path, pattern=r"^(?P<group>w\d)/(?P<raw_image_id>\w)\.tif$")
+    assert [image.raw_image_id for image in finding.images] == ["b"]
+    assert finding.bad == {
+        "a": "2 files have this raw_image_id (w1/a.tif, w2/a.tif): "
+        "remove all but one, or let dataset.pattern tell them apart"
+    }
+
+
+# ---- published patches
+
+
+def patches(root: Path, *names: str, pattern: str | None = None, keep_folders: bool = True) -> Finding:
+    return find_patches(
+        touch(root, *names), root, pattern=pattern, live_folder="live", dead_folder="dead", keep_folders=keep_folders
+    )
+
+
+def test_class_folders_label_and_split_folders_split(tmp_path):
+    names = [f"{split}/{label}/p.png" for split in ("train", "val", "test") for label in ("live", "dead")]
+    images = patches(tmp_path, *names, "train/unsure/p.png").images
+    found = {image.raw_image_id: (image.label, image.split, image.group) for image in images}
+    assert found == {
+        f"{split}/{label}/p": (value, Split(split), None)
+        for split in ("train", "val", "test")
+        for label, value in (("live", LIVE), ("dead", DEAD))
+    }
+    assert patches(tmp_path).n_ignored == 1
+
+
+def test_class_folders_alone_leave_the_split_to_us(tmp_path):
+    finding = patches(tmp_path / "train", "live/a.png", "dead/a.png")  # the data set's own folder splits nothing
+    assert {image.split for image in finding.images} == {None}
+    assert len({image.raw_image_id for image in finding.images}) == 2
+
+
+def test_published_splits_can_be_passed_over(tmp_path):
+    finding = patches(tmp_path, "train/live/a.png", "test/dead/a.png", "live/b.png", keep_folders=False)
+    assert {image.split for image in finding.images} == {None}
+
+
+def test_patches_partly_outside_the_split_folders_are_refused(tmp_path):
+    with pytest.raises(InputError) as caught:
+        patches(tmp_path, "train/live/a.png", "train/dead/a.png", "val/live/a.png", "dead/b.png")
+    assert str(caught.value) == (
+        f"1 of 4 patches in {tmp_path} lie outside the folders train, val and test: move them there, "
+        "or split anew with curation.split.keep_folders=false"
+    )
+
+
+def test_a_pattern_tells_the_raw_image_and_the_group_of_a_patch(tmp_path):
+    names = ["train/live/w1_img3_0.png", "train/dead/w1_img3_1.png", "test/live/w2_img1_0.png", "test/dead/odd.png"]
+    with_group = patches(tmp_path, *names, pattern=r"(?P<raw_image_id>(?P<group>w\d)_img\d)_\d")
+    assert [(image.raw_image_id, image.group) for image in with_group.images] == [
+        ("w2_img1", "w2"),
+        ("w1_img3", "w1"),
+        ("w1_img3", "w1"),
+    ]
+    assert with_group.n_ignored == 1
+    without_group = patches(tmp_path, pattern=r"(?P<raw_image_id>w\d_img\d)_\d")
+    assert {image.group for image in without_group.images} == {"w1_img3", "w2_img1"}
+    with pytest.raises(InputError, match="matches none of the 4 images"):
+        patches(tmp_path, pattern=r"(?P<raw_image_id>nothing)")
+
+
+def test_patches_outside_class_folders_name_the_keys_to_set(tmp_path):
+    with pytest.raises(InputError) as caught:
+        patches(tmp_path, "train/alive/a.png")
+    assert str(caught.value) == (
+        f"{tmp_path} has no image in a folder named live or dead: set dataset.live_folder and dataset.dead_folder"
+    )

@@ -1,0 +1,150 @@
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from jimt.curation.summary import count_stages, describe, table_row
+from jimt.vocabulary import DEAD, LIVE, Excluded
+
+# Table 1 of the paper, live and dead; the test row of No treatment as printed has the two exchanged
+TOTALS = {"No treatment": (10_464, 11_384), "Doxo/Paclitaxel": (5_081, 51_551)}
+RAW_IMAGES = {"No treatment": 339, "Doxo/Paclitaxel": 964}
+SPLITS = {
+    "No treatment": {"train": (8_680, 9_480), "val": (891, 925), "test": (893, 979)},
+    "Doxo/Paclitaxel": {"train": (4_195, 42_966), "val": (437, 4_314), "test": (449, 4_271)},
+}
+PRINTED_TEST_ROW = (979, 893)
+
+
+def manifest_of(splits: dict[str, tuple[int, int]]) -> pd.DataFrame:
+    rows = [
+        (split, label)
+        for split, counts in splits.items()
+        for label, count in zip((LIVE, DEAD), counts, strict=True)
+        for _ in range(count)
+    ]
+    table = pd.DataFrame(rows, columns=["split", "label"])
+    image = np.arange(len(table)) // 64
+    table["raw_image_id"] = table["split"] + "-" + image.astype(str)
+    table["group"] = table["split"] + "-" + (image // 4).astype(str)
+    table["excluded"] = None
+    return table
+
+
+def printed(table) -> str:
+    console = Console(width=250)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()
+
+
+@pytest.mark.parametrize("name", TOTALS)
+def test_the_splits_of_table_1_sum_to_its_totals(name):
+    counts = count_stages(manifest_of(SPLITS[name]))
+    assert (counts["live"], counts["dead"]) == TOTALS[name]
+    for split, (live, dead) in SPLITS[name].items():
+        assert (counts["splits"][split]["live"], counts["splits"][split]["dead"]) == (live, dead)
+
+
+def test_the_test_row_as_printed_in_the_paper_breaks_the_sum():
+    counts = count_stages(manifest_of(SPLITS["No treatment"] | {"test": PRINTED_TEST_ROW}))
+    assert (counts["live"], counts["dead"]) == (10_550, 11_298)
+    assert counts["live"] + counts["dead"] == sum(TOTALS["No treatment"])  # so the two were exchanged
+
+
+@pytest.mark.parametrize("name", TOTALS)
+def test_the_table_row_reads_as_table_1(name):
+    summary = {"counts": count_stages(manifest_of(SPLITS[name])), "n_raw_images": RAW_IMAGES[name]}
+    text = printed(table_row(name, summary))
+    row = [cell.strip() for cell in text.splitlines()[-2].strip("│").split("│")]
+    live_dead = [f"{live:,} / {dead:,}" for live, dead in [TOTALS[name], *SPLITS[name].values()]]
+    assert row == [name, f"{RAW_IMAGES[name]:,}", f"{sum(TOTALS[name]):,}", *live_dead]
+
+
+def test_the_splits_of_the_paper_are_near_10_to_1_to_1():
+    for name, splits in SPLITS.items():
+        for label in (0, 1):
+            assert splits["train"][label] / TOTALS[name][label] == pytest.approx(10 / 12, abs=0.02)
+
+
+def test_raw_images_and_groups_of_each_split_are_counted_once():
+    table = pd.DataFrame(
+        {
+            "split": ["train", "train", "train", "val", "test", "test", None],
+            "label": [LIVE, LIVE, DEAD, DEAD, LIVE, DEAD, LIVE],
+            "raw_image_id": ["a", "a", "b", "c", "d", "e", "f"],
+            "group": ["w1", "w1", "w1", "w2", "w3", "w4", "w5"],
+            "excluded": [None] * 6 + [Excluded.EMPTY.value],
+        }
+    )
+    splits = count_stages(table)["splits"]
+    assert splits["train"] == {"live": 2, "dead": 1, "raw_images": 2, "groups": 1}
+    assert splits["val"] == {"live": 0, "dead": 1, "raw_images": 1, "groups": 1}
+    assert splits["test"] == {"live": 1, "dead": 1, "raw_images": 2, "groups": 2}
+
+
+def test_every_patch_is_used_or_excluded_for_a_reason_that_is_counted():
+    used = manifest_of(SPLITS["No treatment"])
+    reasons = ["no_data"] * 3 + ["empty"] * 5 + ["ambiguous"] * 7
+    left_out = pd.DataFrame({"excluded": reasons, "label": [None] * 8 + [-1] * 7, "raw_image_id": "x", "group": "x"})
+    both = pd.concat([used.astype({"label": "Int8"}), left_out.astype({"label": "Int8"})], ignore_index=True)
+    for column in ("split", "excluded", "raw_image_id", "group"):  # as the parquet file is read
+        both[column] = both[column].astype("category")
+    counts = count_stages(both)
+    assert counts["n_patches"] == 21_848 + 15
+    assert counts["excluded"] == {"no_data": 3, "empty": 5, "ambiguous": 7}
+    assert counts["live"] + counts["dead"] + sum(counts["excluded"].values()) == counts["n_patches"]
+
+
+# ---- what a reader must know
+
+
+def lines(**changes) -> str:
+    summary = {
+        "counts": count_stages(manifest_of({"train": (2, 2), "val": (1, 1), "test": (1, 1)})),
+        "n_raw_images": 3,
+        "n_ignored_files": 0,
+        "bad_images": {},
+        "empty_filter": {"status": "off"},
+        "group_known": True,
+    }
+    thresholds = {"source": "fitted on x", "scale": "raw", "live_below": 258.97, "dead_above": 396.89}
+    return "\n".join(describe(summary | changes, changes.get("thresholds", thresholds)))
+
+
+def test_a_curation_without_trouble_warns_of_nothing():
+    text = lines()
+    assert "WARNING" not in text
+    assert "8 patches of 3 raw images" in text
+    assert "live below 258.9700, dead above 396.8900 on the scale raw (fitted on x)" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"bad_images": {"a.tif": "is missing", "b.tif": "is missing"}}, "2 bad raw images were skipped"),
+        ({"empty_filter": {"status": "no labels"}}, "the empty filter passed EVERY patch"),
+        ({"group_known": False}, "no split can be checked for leaks"),
+    ],
+)
+def test_what_weakens_a_result_is_a_warning(changes, words):
+    (warning,) = [line for line in lines(**changes).splitlines() if line.startswith("WARNING")]
+    assert words in warning
+
+
+def test_published_patches_have_no_cut_offs_to_tell():
+    text = lines(thresholds={"source": "class folders", "scale": None, "live_below": None, "dead_above": None})
+    assert "cut-offs" in text  # of the patches left out, here none
+    assert "live below" not in text
+
+
+@pytest.mark.parametrize("n_folds", [0, 5])
+def test_the_quality_of_the_empty_filter_is_told_or_that_it_was_not_measured(n_folds):
+    report = {"status": "trained", "n_labelled": 452, "n_empty": 226, "n_absent": 3, "n_folds": n_folds}
+    report |= (
+        {"precision": 0.8, "recall": 0.87, "f1": 0.833} if n_folds else dict.fromkeys(("precision", "recall", "f1"))
+    )
+    text = lines(empty_filter=report)
+    assert "452 hand labels, 226 of them empty, 3 labels of absent images passed over" in text
+    assert ("F1 0.833 of the empty class over 5 folds by raw image" in text) == (n_folds == 5)
+    assert ("not cross-validated" in text) == (n_folds == 0)
