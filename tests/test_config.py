@@ -1,12 +1,14 @@
+import functools
 import re
-from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
+from conftest import REPOSITORY
 from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
+from omegaconf import DictConfig
 
-from conftest import REPOSITORY
 from jimt.config import PrepareConfig, TrainConfig
 from jimt.errors import InputError
 from jimt.hydra_schema import to_dataclasses
@@ -14,7 +16,18 @@ from jimt.hydra_schema import to_dataclasses
 DATASETS = sorted(path.stem for path in (REPOSITORY / "conf/dataset").glob("*.yaml"))
 BACKBONES = sorted(path.stem for path in (REPOSITORY / "conf/backbone").glob("*.yaml"))
 
-Prepare = Callable[..., object]
+
+@functools.cache
+def _composed(name: str, dataset: str) -> DictConfig:
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        return compose(name, overrides=[f"dataset={dataset}", *(["run_dir=run"] if name == "train" else [])])
+
+
+def checked(*overrides: str, name: str = "prepare", dataset: str = "no_treatment") -> PrepareConfig | TrainConfig:
+    """What the dataclasses say to values set on a composed config, without composing it for every one."""
+    config = deepcopy(_composed(name, dataset))
+    config.merge_with_dotlist(list(overrides))
+    return to_dataclasses(config)
 
 
 # ---- what is in conf/
@@ -35,10 +48,11 @@ def test_every_data_set_goes_with_every_backbone(train_config, dataset, backbone
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_preparing_and_training_curate_alike(prepare_config, train_config, dataset):
+def test_preparing_and_training_curate_alike(dataset):
     # otherwise train.py would curate anew what prepare.py has curated
-    config = train_config(f"dataset={dataset}")
-    assert prepare_config(f"dataset={dataset}") == (config.dataset, config.curation)
+    preparing, training = (checked(name=name, dataset=dataset) for name in ("prepare", "train"))
+    assert preparing.dataset == training.dataset
+    assert preparing.curation == training.curation
 
 
 def test_training_defaults_to_the_recipe_of_the_paper(train_config):
@@ -62,32 +76,30 @@ def test_curation_defaults_to_the_paper(prepare_config):
     assert curation.empty_filter.backbone.startswith("resnet18")
 
 
-def test_doxo_is_labelled_with_the_cut_offs_of_no_treatment_and_read_alike(prepare_config):
-    doxo, no_treatment = prepare_config("dataset=doxo"), prepare_config("dataset=no_treatment")
-    assert doxo[1].label.fit_on == "no_treatment"
-    assert no_treatment[1].label.fit_on == "no_treatment"
+def test_doxo_is_curated_as_no_treatment_is_and_labelled_with_its_cut_offs():
+    doxo, no_treatment = checked(dataset="doxo"), checked(dataset="no_treatment")
+    assert doxo.curation.label.fit_on == "no_treatment"
+    assert doxo.curation == no_treatment.curation
     for field in ("pattern", "bit_depth", "brightfield", "fluorescence", "layout"):
-        assert getattr(doxo[0], field) == getattr(no_treatment[0], field)
-    doxo[1].label.fit_on = no_treatment[1].label.fit_on
-    assert doxo[1] == no_treatment[1]
+        assert getattr(doxo.dataset, field) == getattr(no_treatment.dataset, field)
 
 
 @pytest.mark.parametrize("dataset", ["mcf7", "synthetic", "synthetic_treated"])
-def test_data_sets_without_a_hub_take_the_packaged_weights_for_the_empty_filter(prepare_config, dataset):
-    settings = prepare_config(f"dataset={dataset}")[1].empty_filter
+def test_data_sets_without_a_hub_take_the_packaged_weights_for_the_empty_filter(dataset):
+    settings = checked(dataset=dataset).curation.empty_filter
     assert (settings.backbone, settings.weights) == ("tf_efficientnet_lite0", "packaged")
 
 
 @pytest.mark.parametrize("dataset", ["no_treatment", "doxo", "mcf7"])
-def test_raw_data_lies_below_jimt_data_or_below_data(prepare_config, monkeypatch, dataset):
+def test_raw_data_lies_below_jimt_data_or_below_data(monkeypatch, dataset):
     monkeypatch.setenv("JIMT_DATA", "/somewhere/else")
-    assert prepare_config(f"dataset={dataset}")[0].root == f"/somewhere/else/{dataset}"
+    assert checked(dataset=dataset).dataset.root == f"/somewhere/else/{dataset}"
     monkeypatch.delenv("JIMT_DATA")
-    assert prepare_config(f"dataset={dataset}")[0].root == f"data/{dataset}"
+    assert checked(dataset=dataset).dataset.root == f"data/{dataset}"
 
 
-def test_the_same_config_gives_the_same_seed_of_the_split_whatever_the_training_s(train_config):
-    assert train_config("seed=0").curation == train_config("seed=7").curation
+def test_another_seed_of_the_training_keeps_the_split():
+    assert checked("seed=0", name="train").curation == checked("seed=7", name="train").curation
 
 
 def test_an_experiment_wins_over_the_values_of_its_groups(train_config):
@@ -182,9 +194,9 @@ def test_a_word_where_a_number_belongs_names_the_field(prepare_config):
         ("seed=-1", "0 to 4294967295"),
     ],
 )
-def test_a_bad_value_names_field_value_and_range(train_config, override, allowed):
+def test_a_bad_value_names_field_value_and_range(override, allowed):
     with pytest.raises(InputError) as caught:
-        train_config(override)
+        checked(override, name="train")
     field, value = override.split("=")
     assert str(caught.value).startswith(f"{field}=")
     if not value.startswith("["):
@@ -194,26 +206,26 @@ def test_a_bad_value_names_field_value_and_range(train_config, override, allowed
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
-def test_a_seed_that_scikit_learn_cannot_take_is_refused_at_the_start(prepare_config, seed):
+def test_a_seed_that_scikit_learn_cannot_take_is_refused_at_the_start(seed):
     with pytest.raises(InputError, match=f"curation.seed={seed} is not allowed"):
-        prepare_config(f"curation.seed={seed}")
+        checked(f"curation.seed={seed}")
 
 
 @pytest.mark.parametrize("betas", ["[0.5]", "[0.5,0.9,0.999]"])
-def test_betas_are_two(train_config, betas):
+def test_betas_are_two(betas):
     with pytest.raises(InputError, match=r"optim\.betas=.*two numbers"):
-        train_config(f"optim.betas={betas}")
+        checked(f"optim.betas={betas}", name="train")
 
 
 @pytest.mark.parametrize("given", ["live_below", "dead_above"])
-def test_fixed_cut_offs_are_given_together(prepare_config, given):
+def test_fixed_cut_offs_are_given_together(given):
     with pytest.raises(InputError, match="are given together or not at all"):
-        prepare_config(f"curation.label.{given}=300")
+        checked(f"curation.label.{given}=300")
 
 
-def test_fixed_cut_offs_do_not_cross(prepare_config):
+def test_fixed_cut_offs_do_not_cross():
     with pytest.raises(InputError) as caught:
-        prepare_config("curation.label.live_below=400", "curation.label.dead_above=300")
+        checked("curation.label.live_below=400", "curation.label.dead_above=300")
     assert str(caught.value) == (
         "curation.label.live_below=400.0 lies above curation.label.dead_above=300.0: a patch would be live and dead"
     )
@@ -229,38 +241,38 @@ def test_fixed_cut_offs_do_not_cross(prepare_config):
         ("patches", ("group",), "raw_image_id"),
     ],
 )
-def test_a_pattern_that_lacks_a_named_group_shows_how_to_write_it(prepare_config, layout, names, missing):
+def test_a_pattern_that_lacks_a_named_group_shows_how_to_write_it(layout, names, missing):
     pattern = "".join(f"(?P<{name}>.)" for name in names) + "x"
     with pytest.raises(InputError) as caught:
-        prepare_config("dataset=no_treatment", f"dataset.layout={layout}", f"dataset.pattern='{pattern}'")
+        checked(f"dataset.layout={layout}", f"dataset.pattern='{pattern}'")
     assert str(caught.value) == (
         f"dataset.pattern lacks the named group {missing}: write (?P<{missing.split(', ')[0]}>...) around the part of "
         "the path that tells it"
     )
 
 
-def test_a_pattern_that_is_no_regular_expression_says_where(prepare_config):
+def test_a_pattern_that_is_no_regular_expression_says_where():
     with pytest.raises(InputError, match=r"dataset.pattern is not a regular expression: missing \)"):
-        prepare_config("dataset=no_treatment", "dataset.pattern='(?P<group>a'")
+        checked("dataset.pattern='(?P<group>a'")
 
 
 @pytest.mark.parametrize("layout", ["pairs", "stack"])
-def test_raw_images_need_a_pattern(prepare_config, layout):
+def test_raw_images_need_a_pattern(layout):
     with pytest.raises(InputError, match=f"layout {layout} needs a regular expression"):
-        prepare_config("dataset=no_treatment", f"dataset.layout={layout}", "dataset.pattern=null")
+        checked(f"dataset.layout={layout}", "dataset.pattern=null")
 
 
-def test_the_channels_of_a_stack_differ(prepare_config):
-    stack = ["dataset=no_treatment", "dataset.layout=stack"]
+def test_the_channels_of_a_stack_differ():
+    stack = ["dataset.layout=stack"]
     with pytest.raises(InputError, match="are both 1: give each channel its own index"):
-        prepare_config(*stack, "dataset.brightfield_index=1")
+        checked(*stack, "dataset.brightfield_index=1")
     with pytest.raises(InputError, match=r"dataset.fluorescence_index=-1 is not allowed: it takes 0 or more"):
-        prepare_config(*stack, "dataset.fluorescence_index=-1")
+        checked(*stack, "dataset.fluorescence_index=-1")
 
 
-def test_the_channels_of_a_pair_differ(prepare_config):
+def test_the_channels_of_a_pair_differ():
     with pytest.raises(InputError, match=r"dataset.brightfield and dataset.fluorescence are both PI"):
-        prepare_config("dataset=no_treatment", "dataset.brightfield=PI")
+        checked("dataset.brightfield=PI")
 
 
 # ---- a user's own data set

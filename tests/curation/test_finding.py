@@ -1,7 +1,11 @@
+import functools
 from pathlib import Path
 
 import pytest
+from conftest import REPOSITORY
+from hydra import compose, initialize_config_dir
 
+import jimt.hydra_schema  # noqa: F401 - registers the schemas
 from jimt.curation.finding import Finding, find_pairs, find_patches, find_stacks, list_image_files
 from jimt.errors import InputError
 from jimt.vocabulary import DEAD, LIVE, Split
@@ -14,14 +18,19 @@ def touch(root: Path, *names: str) -> list[Path]:
     return list_image_files(root, how_to_get="copy them there")
 
 
+@functools.cache
+def words_of(dataset: str) -> dict[str, str]:
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        config = compose("prepare", overrides=[f"dataset={dataset}"]).dataset
+    return {key: config[key] for key in ("pattern", "brightfield", "fluorescence")}
+
+
 @pytest.fixture
-def pairs(tmp_path, prepare_config):
+def pairs(tmp_path):
     """Pairs among empty files of these names, as ``conf/dataset/NAME.yaml`` reads them."""
 
     def find(dataset: str, *names: str, **changes: str) -> Finding:
-        config = prepare_config(f"dataset={dataset}")[0]
-        words = {"pattern": config.pattern, "brightfield": config.brightfield, "fluorescence": config.fluorescence}
-        return find_pairs(touch(tmp_path, *names), tmp_path, **(words | changes))
+        return find_pairs(touch(tmp_path, *names), tmp_path, **(words_of(dataset) | changes))
 
     return find
 

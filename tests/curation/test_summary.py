@@ -32,7 +32,7 @@ def manifest_of(splits: dict[str, tuple[int, int]]) -> pd.DataFrame:
 
 
 def printed(table) -> str:
-    console = Console(width=250)
+    console = Console(width=100)
     with console.capture() as capture:
         console.print(table)
     return capture.get()
@@ -56,9 +56,10 @@ def test_the_test_row_as_printed_in_the_paper_breaks_the_sum():
 def test_the_table_row_reads_as_table_1(name):
     summary = {"counts": count_stages(manifest_of(SPLITS[name])), "n_raw_images": RAW_IMAGES[name]}
     text = printed(table_row(name, summary))
-    row = [cell.strip() for cell in text.splitlines()[-2].strip("│").split("│")]
-    live_dead = [f"{live:,} / {dead:,}" for live, dead in [TOTALS[name], *SPLITS[name].values()]]
-    assert row == [name, f"{RAW_IMAGES[name]:,}", f"{sum(TOTALS[name]):,}", *live_dead]
+    live_dead = [f"{live:,}/{dead:,}" for live, dead in [TOTALS[name], *SPLITS[name].values()]]
+    row = next(line for line in text.splitlines() if name in line)
+    numbers = row.replace(name, "").replace(" / ", "/").split()
+    assert numbers == [f"{RAW_IMAGES[name]:,}", f"{sum(TOTALS[name]):,}", *live_dead]
 
 
 def test_the_splits_of_the_paper_are_near_10_to_1_to_1():

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import skops.io
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
@@ -123,9 +122,13 @@ def empty_scores(pipeline: Pipeline, features: NDArray[np.float32]) -> NDArray[n
 
 def save_empty_filter(pipeline: Pipeline, path: Path) -> None:
     """Save without pickle, so that loading it executes nothing."""
+    import skops.io  # late: it imports torch, seconds and memory that curation without the filter does not need
+
     skops.io.dump(pipeline, path)
 
 
 def load_empty_filter(path: Path) -> Pipeline:
     """Load a saved filter; types that scikit-learn does not know are refused."""
+    import skops.io
+
     return skops.io.load(path, trusted=[])

@@ -1,5 +1,6 @@
 """The sliding window and the 8 bits the network sees (paper: "Patches")."""
 
+import itertools
 from dataclasses import dataclass
 
 import cv2
@@ -34,10 +35,13 @@ def window_means(image: Image, y: NDArray[np.int32], x: NDArray[np.int32], *, si
 
     Integer images are summed exactly (sums stay below 2**53).
     """
-    # OpenCV takes no 16-bit source; float32 holds every 16-bit value exactly and the sums are float64
-    table = cv2.integral(image.astype(np.float32, copy=False), sdepth=cv2.CV_64F)
-    bottom, right = y + size, x + size
-    total = table[bottom, right] - table[y, right] - table[bottom, x] + table[y, x]
+    # the integral image is kept at the rows where a window begins or ends: no other is ever read
+    rows = np.unique(np.concatenate([y, y + size]))
+    strips = [cv2.reduce(image[a:b], 0, cv2.REDUCE_SUM, dtype=cv2.CV_64F) for a, b in itertools.pairwise(rows)]
+    table = np.zeros((len(rows), image.shape[1] + 1))
+    table[1:, 1:] = np.cumsum(np.cumsum(np.concatenate(strips), axis=0), axis=1)
+    top, bottom = np.searchsorted(rows, y), np.searchsorted(rows, y + size)
+    total = table[bottom, x + size] - table[top, x + size] - table[bottom, x] + table[top, x]
     return np.asarray(total, np.float64) / (size * size)
 
 
@@ -51,7 +55,7 @@ def no_data_mask(brightfield: Image, fluorescence: Image | None) -> NDArray[np.b
 
 def grey_histogram(image: Image, valid: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Counts of each 16-bit grey value among the valid pixels, shape ``(65536,)``."""
-    counts = np.bincount(image.ravel(), minlength=1 << 16)
+    counts = cv2.calcHist([image], [0], None, [1 << 16], [0, 1 << 16]).ravel().astype(np.int64)  # exact below 2**24
     counts[0] -= int(image.size - np.count_nonzero(valid))  # pixels without data are zero
     return counts
 
@@ -101,5 +105,5 @@ def to_8_bit(image: Image, valid: NDArray[np.bool_], scaling: Scaling) -> NDArra
     if image.dtype.kind == "u":
         levels = np.arange(1 << (8 * image.dtype.itemsize), dtype=np.float64)
         table = np.clip(np.rint((levels - low) * gain), 0, 255).astype(np.uint8)
-        return np.asarray(table[image])
+        return np.asarray(cv2.LUT(image, table))
     return np.clip(np.rint((image.astype(np.float64) - low) * gain), 0, 255).astype(np.uint8)

@@ -1,6 +1,6 @@
 """The work on one raw image, done in parallel processes: read it, check it, convert it, measure its patches."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from jimt.curation.patches import (
 )
 
 Result = TypeVar("Result")
+_BATCH = 32  # raw images whose results may wait in memory
 
 
 @dataclass(frozen=True)
@@ -120,11 +121,16 @@ def brightfield_histogram(raw: RawImage, settings: ReadSettings) -> NDArray[np.i
 
 
 def in_parallel(
-    function: Callable[..., Result], images: Iterable[RawImage], *arguments: Any, n_jobs: int
+    function: Callable[..., Result], images: Sequence[RawImage], *arguments: Any, n_jobs: int
 ) -> Iterator[Result]:
-    """Results in the order of the images; only a few are held at a time, so memory does not grow with their number."""
-    tasks = (joblib.delayed(function)(raw, *arguments) for raw in images)
-    yield from joblib.Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2*n_jobs")(tasks)
+    """Results in the order of the images.
+
+    The images are handed out in batches: joblib holds finished results until they are asked for, so without batches a
+    pause in writing would let them pile up, the more the more images there are.
+    """
+    with joblib.Parallel(n_jobs=n_jobs, return_as="generator") as parallel:
+        for start in range(0, len(images), _BATCH):
+            yield from parallel(joblib.delayed(function)(raw, *arguments) for raw in images[start : start + _BATCH])
 
 
 def dataset_grey_range(

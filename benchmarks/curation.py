@@ -1,0 +1,133 @@
+"""Curation against a plain script, in one run: ``python benchmarks/curation.py``.
+
+Raw images a second of (a) a plain script, OpenCV crop and one ``imwrite`` per patch, and (b) jimt's curation without
+the empty filter, on the same simulated 1344 x 1024 px pairs; and peak memory of curation on 1 x and 4 x the images.
+Each is a process of its own, timed as a whole, imports included; one round to warm up, then those that count, (a) and
+(b) in turn. jimt's rate is that of the 4 x images, as many as the paper's larger data set has.
+"""
+
+import argparse
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from jimt.synthetic import simulate_dataset
+
+REPOSITORY = Path(__file__).parent.parent
+
+PLAIN = """
+import sys
+from pathlib import Path
+import cv2
+raw, out = Path(sys.argv[1]), Path(sys.argv[2])
+means = open(out / "means.csv", "w")
+for path in sorted(raw.glob("*--Trans.tif")):
+    brightfield = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    fluorescence = cv2.imread(str(path).replace("--Trans", "--PI"), cv2.IMREAD_UNCHANGED)
+    eight_bit = cv2.convertScaleAbs(brightfield, alpha=255 / 4095)
+    for y in range(0, brightfield.shape[0] - 223, 112):
+        for x in range(0, brightfield.shape[1] - 223, 112):
+            cv2.imwrite(str(out / f"{path.stem}_{y}_{x}.png"), eight_bit[y:y + 224, x:x + 224])
+            print(path.stem, y, x, fluorescence[y:y + 224, x:x + 224].mean(), sep=",", file=means)
+"""
+
+
+def timed(command: list[str]) -> tuple[float, float]:
+    """Seconds and peak memory (MiB, the largest process) of one command."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return seconds, (peak if peak > before else before) / 1024
+
+
+def curate(raw: Path, out: Path) -> tuple[float, float]:
+    """Curate without the filter, in a process whose memory is measured apart from all others."""
+    shutil.rmtree(out, ignore_errors=True)
+    command = [
+        sys.executable,
+        str(REPOSITORY / "prepare.py"),
+        "dataset=synthetic",
+        f"dataset.root={raw}",
+        "dataset.simulation=null",
+        f"curation.output_root={out}",
+        "curation.empty_filter.enabled=false",
+        "curation.scaling.method=bit_depth",
+        "dataset.bit_depth=12",
+    ]
+    reader, writer = os.pipe()
+    child = os.fork()  # so that RUSAGE_CHILDREN holds this one command only
+    if child == 0:
+        seconds, peak = timed(command)
+        os.write(writer, f"{seconds} {peak}".encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    seconds, peak = (float(value) for value in os.read(reader, 100).split())
+    os.close(reader)
+    os.close(writer)
+    return seconds, peak
+
+
+def simulate(root: Path, n_images: int) -> None:
+    """Simulate a few fields and link them under further names: their number matters here, not their pixels."""
+    n_different = min(n_images, 8)
+    simulate_dataset(
+        root,
+        n_wells=1,
+        fields_per_well=n_different,
+        height=1024,
+        width=1344,
+        dead_fraction=0.5,
+        difficulty=0.5,
+        seed=0,
+        patch_size=224,
+        stride=112,
+        n_jobs=-1,
+    )
+    files = sorted(root.glob("W*.tif"))
+    for path in files:
+        for copy in range(1, n_images // n_different):
+            (root / path.name.replace("W00001", f"W{copy + 1:05d}")).hardlink_to(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=240)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        raw, four_times, out = Path(folder) / "raw", Path(folder) / "raw4", Path(folder) / "out"
+        simulate(raw, options.images)
+        simulate(four_times, 4 * options.images)
+        plain_rates, jimt_rates, peaks, peaks4 = [], [], [], []
+        for number in range(options.rounds + 1):
+            shutil.rmtree(out, ignore_errors=True)
+            out.mkdir()
+            plain_seconds, _ = timed([sys.executable, "-c", PLAIN, str(raw), str(out)])
+            seconds, peak = curate(raw, out)
+            seconds4, peak4 = curate(four_times, out)
+            if number:  # the first warms the disk cache up
+                plain_rates.append(options.images / plain_seconds)
+                jimt_rates.append(4 * options.images / seconds4)
+                peaks.append(peak)
+                peaks4.append(peak4)
+                print(
+                    f"round {number}: plain script {plain_rates[-1]:.1f} raw images/s; jimt "
+                    f"{options.images / seconds:.1f} on {options.images}, {jimt_rates[-1]:.1f} on "
+                    f"{4 * options.images}; "
+                    f"peak memory {peak:.0f} and {peak4:.0f} MiB"
+                )
+        ratio = statistics.median(fast / slow for fast, slow in zip(jimt_rates, plain_rates, strict=True))
+        growth = statistics.median(peaks4) / statistics.median(peaks) - 1
+        print(f"median: {ratio:.1f} times the plain script; 4 x the images: {growth:+.1%} peak memory")
+
+
+if __name__ == "__main__":
+    main()
