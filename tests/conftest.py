@@ -61,10 +61,13 @@ def train_config(tmp_path: Path) -> Callable[..., TrainConfig]:
 
 
 def small_field(rng: np.random.Generator, *, width: int = 192, height: int = 160) -> tuple[np.ndarray, np.ndarray]:
-    """A bright-field/PI pair: live cells left (224 +- 10 counts of PI, smooth), dead ones right (550, speckled)."""
+    """A bright-field/PI pair: live cells left (224 +- 10 counts of PI, smooth), dead ones right (550, speckled).
+
+    The gain of PI differs by up to 5 % between fields.
+    """
     dead = np.arange(width) >= width // 2
     brightfield = rng.normal(2000, np.where(dead, 400, 60), (height, width))
-    fluorescence = rng.normal(np.where(dead, 550, 224), 10, (height, width))
+    fluorescence = rng.uniform(0.95, 1.05) * rng.normal(np.where(dead, 550, 224), 10, (height, width))
     return brightfield.clip(1, 4095).astype(np.uint16), fluorescence.clip(1, 4095).astype(np.uint16)
 
 

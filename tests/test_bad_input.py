@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from conftest import small_field, write_pair
 from rich.console import Console
 
+from conftest import small_field, write_pair
 from jimt.curation.curate import curate
 from jimt.curation.manifest import open_curated
 from jimt.errors import InputError

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from conftest import REPOSITORY, SMALL
 from test_training import TINY
 

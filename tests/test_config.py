@@ -4,11 +4,11 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
 from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig
 
+from conftest import REPOSITORY
 from jimt.config import PrepareConfig, TrainConfig
 from jimt.errors import InputError
 from jimt.hydra_schema import to_dataclasses

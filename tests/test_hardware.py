@@ -122,10 +122,10 @@ def test_without_a_gpu_the_error_says_what_to_use_and_why(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "is_available", is_available)
     with pytest.raises(InputError, match=r"finds no GPU .*driver is too old.*: use trainer=cpu"):
-        hardware.check_gpus(precision="32-true", compile_network=False)
+        hardware.check_gpus(devices=1, precision="32-true", compile_network=False)
 
 
-def test_every_visible_card_is_checked_and_torchs_own_warnings_stay_inside(monkeypatch):
+def test_every_card_that_will_be_used_is_checked_and_torchs_own_warnings_stay_inside(monkeypatch):
     cards = [RTX_4090, TITAN_XP]
 
     def get_device_capability(index):
@@ -138,9 +138,9 @@ def test_every_visible_card_is_checked_and_torchs_own_warnings_stay_inside(monke
     monkeypatch.setattr(torch.cuda, "get_device_capability", get_device_capability)
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: TORCH_2_14_1)
     with pytest.raises(InputError, match="no kernels for NVIDIA TITAN Xp"):
-        hardware.check_gpus(precision="32-true", compile_network=False)
+        hardware.check_gpus(devices=2, precision="32-true", compile_network=False)
     cards.pop()
-    hardware.check_gpus(precision="bf16-mixed", compile_network=True)
+    hardware.check_gpus(devices=1, precision="bf16-mixed", compile_network=True)
 
 
 def test_the_answer_on_bfloat16_is_measured_once_and_draws_no_random_numbers():

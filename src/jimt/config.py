@@ -12,6 +12,7 @@ ON_BAD_IMAGE = ("raise", "skip")
 KERNELS = ("linear", "rbf")
 TRAINABLE = ("all", "head")
 ACCELERATORS = ("cpu", "gpu")
+STRATEGIES = ("auto", "ddp")
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 
 
@@ -47,7 +48,7 @@ class DatasetConfig:
     root: str
     layout: str
     pattern: str | None
-    """Regular expression on the path below ``root``, with named groups (see ``curation.images``)."""
+    """Regular expression on the path below ``root``, with named groups (see ``curation.finding``)."""
     brightfield: str
     """Layout ``pairs``: what the named group ``channel`` reads on a bright-field image."""
     fluorescence: str
@@ -79,6 +80,11 @@ class DatasetConfig:
             raise InputError(f"dataset.pattern is missing: layout {self.layout} needs a regular expression")
         if self.pattern is not None:
             self._check_pattern(self.pattern)
+        if self.layout == "pairs" and self.brightfield == self.fluorescence:
+            raise InputError(
+                f"dataset.brightfield and dataset.fluorescence are both {self.brightfield}: "
+                "give each channel the word the file names have for it"
+            )
         if self.layout == "stack":
             for field in ("brightfield_index", "fluorescence_index"):
                 value = getattr(self, field)
@@ -173,6 +179,8 @@ class LabelConfig:
     """Name of the curated data set the mixture is fitted on."""
     n_sigma: float
     n_init: int
+    tolerance: float
+    """Gain in mean log-likelihood below which the mixture has converged."""
     min_patches: int
     min_weight: float
     """A component that explains a smaller share of the patches has collapsed."""
@@ -186,6 +194,7 @@ class LabelConfig:
         _check("curation.label.background_percentile", percentile, 0 <= percentile <= 100, "0 to 100")
         _check("curation.label.n_sigma", self.n_sigma, self.n_sigma >= 0, "0 or more")
         _check("curation.label.n_init", self.n_init, self.n_init >= 1, "1 or more")
+        _check("curation.label.tolerance", self.tolerance, self.tolerance > 0, "more than 0")
         _check("curation.label.min_patches", self.min_patches, self.min_patches >= 2, "2 or more")
         _check("curation.label.min_weight", self.min_weight, 0 <= self.min_weight < 0.5, "0 to below 0.5")
         if (self.live_below is None) != (self.dead_above is None):
@@ -235,6 +244,7 @@ class CurationConfig:
     def __post_init__(self) -> None:
         _one_of("curation.on_bad_image", self.on_bad_image, ON_BAD_IMAGE)
         _check("curation.n_jobs", self.n_jobs, self.n_jobs == -1 or self.n_jobs >= 1, "-1, or 1 or more")
+        _check("curation.seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295")
 
 
 @dataclass
@@ -267,9 +277,10 @@ class OptimConfig:
     batch_size: int
 
     def __post_init__(self) -> None:
-        self.betas = (self.betas[0], self.betas[1])  # OmegaConf hands a list over
         _check("optim.lr", self.lr, self.lr > 0, "more than 0")
-        _check("optim.betas", self.betas, all(0 <= beta < 1 for beta in self.betas), "two numbers from 0 to below 1")
+        two = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
+        _check("optim.betas", self.betas, two, "two numbers from 0 to below 1")
+        self.betas = (self.betas[0], self.betas[1])  # OmegaConf hands a list over, of any length
         _check("optim.weight_decay", self.weight_decay, self.weight_decay >= 0, "0 or more")
         _check("optim.batch_size", self.batch_size, self.batch_size >= 1, "1 or more")
 
@@ -291,6 +302,7 @@ class TrainerConfig:
 
     def __post_init__(self) -> None:
         _one_of("trainer.accelerator", self.accelerator, ACCELERATORS)
+        _one_of("trainer.strategy", self.strategy, STRATEGIES)
         _one_of("trainer.precision", self.precision, PRECISIONS)
         _check("trainer.devices", self.devices, self.devices >= 1, "1 or more")
         _check("trainer.max_epochs", self.max_epochs, self.max_epochs >= 1, "1 or more")

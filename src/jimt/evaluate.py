@@ -6,6 +6,7 @@ The only file that reads the test split: each patch exactly once, on one device,
 import argparse
 import contextlib
 import dataclasses
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jimt.errors import InputError
+from jimt.errors import DISK_FULL, InputError
 
 FEW_GROUPS = 10
 """Below this many groups a bootstrap over them covers less than it says."""
@@ -22,7 +23,9 @@ SCORE_COLUMNS = ["raw_image_id", "group", "y", "x", "label", "mean_fluorescence"
 
 
 def find_checkpoint(run_or_checkpoint: Path) -> tuple[Path, Path]:
-    """The checkpoint and the run's folder; of a run, the best checkpoint.
+    """The checkpoint and the folder its results go to; of a run, the best checkpoint.
+
+    Results of another checkpoint of a run do not replace those of the best one.
 
     Raises:
         InputError: If there is none.
@@ -35,11 +38,20 @@ def find_checkpoint(run_or_checkpoint: Path) -> tuple[Path, Path]:
     if not run_or_checkpoint.is_file():
         raise InputError(f"{run_or_checkpoint} is missing: give a run's folder or a checkpoint")
     parent = run_or_checkpoint.parent
-    return run_or_checkpoint, parent.parent if parent.name == "checkpoints" else parent
+    if parent.name != "checkpoints":
+        return run_or_checkpoint, parent
+    if run_or_checkpoint.name == "best.ckpt":
+        return run_or_checkpoint, parent.parent
+    return run_or_checkpoint, parent.parent / f"evaluation_{run_or_checkpoint.stem}"
 
 
 def evaluate(
-    run_or_checkpoint: Path, *, curated_folder: Path | None = None, accelerator: str | None = None
+    run_or_checkpoint: Path,
+    *,
+    curated_folder: Path | None = None,
+    accelerator: str | None = None,
+    n_bootstrap: int | None = None,
+    confidence: float | None = None,
 ) -> dict[str, Any]:
     """Score the test split and write ``test_scores.csv`` and ``test_metrics.json`` into the run's folder.
 
@@ -47,6 +59,8 @@ def evaluate(
         run_or_checkpoint: A run's folder or a checkpoint file.
         curated_folder: The curated data set; None for the one the checkpoint names.
         accelerator: ``cpu`` or ``gpu``; None for the training's.
+        n_bootstrap: Resamples of the interval over groups; None for the training's.
+        confidence: Coverage wanted; None for the training's.
 
     Returns:
         What ``test_metrics.json`` holds.
@@ -57,11 +71,17 @@ def evaluate(
     from jimt.curation.manifest import open_curated
     from jimt.vocabulary import Split
 
-    checkpoint, run_folder = find_checkpoint(run_or_checkpoint)
+    checkpoint, folder = find_checkpoint(run_or_checkpoint)
     classifier, hyperparameters = load_classifier(checkpoint)
     prediction, provenance = hyperparameters["prediction"], hyperparameters["provenance"]
-    curated = open_curated(curated_folder or Path(provenance["curated_folder"]))
-    if curated.summary["fingerprint"] != provenance["curation_fingerprint"]:
+    where = curated_folder or Path(provenance["curated_folder"])
+    if not where.is_dir():
+        raise InputError(f"{where} is missing: give the curated data set with --curated, or curate it again")
+    curated = open_curated(where)
+    if (
+        curated.summary["fingerprint"] != provenance["curation_fingerprint"]
+        or splits_digest(curated.manifest) != provenance["splits_digest"]
+    ):
         raise InputError(
             f"{curated.folder} is not the curation {checkpoint} was trained on, so test patches may "
             "have been trained on: "
@@ -71,10 +91,24 @@ def evaluate(
     rows = manifest[manifest["split"] == Split.TEST.value].reset_index(drop=True)
     scores = _score(classifier, curated.folder, rows, prediction, provenance, accelerator)
     table = rows.assign(score=scores)[SCORE_COLUMNS]
+    asked = {"n_bootstrap": n_bootstrap, "confidence": confidence}
+    provenance = provenance | {key: value for key, value in asked.items() if value is not None}
     metrics = test_metrics(table, provenance, checkpoint=checkpoint)
-    _write_aside(run_folder / "test_scores.csv", table.to_csv(index=False))
-    _write_aside(run_folder / "test_metrics.json", json.dumps(metrics, indent=2) + "\n")
+    try:
+        folder.mkdir(exist_ok=True)
+        write_aside(folder / "test_scores.csv", table.to_csv(index=False))
+        write_aside(folder / "test_metrics.json", json.dumps(metrics, indent=2) + "\n")
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise InputError(f"no space left for {folder} ({error.strerror}): free some") from error
     return metrics
+
+
+def splits_digest(manifest: pd.DataFrame) -> str:
+    """Identify which patch is in which split, whoever edited the manifest."""
+    text = manifest[["field", "y", "x", "label", "split"]].to_csv(index=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def load_classifier(checkpoint: Path) -> tuple[Any, dict[str, Any]]:
@@ -83,24 +117,24 @@ def load_classifier(checkpoint: Path) -> tuple[Any, dict[str, Any]]:
     Raises:
         InputError: If the file is damaged, holds anything but tensors and plain values, or is not jimt's.
     """
-    import pickle
-
     import torch
 
     from jimt.model.classifier import LiveDeadClassifier
+    from jimt.state_dicts import UNREADABLE
 
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError) as error:
+    except UNREADABLE as error:
         raise InputError(
             f"{checkpoint} is damaged, or holds more than tensors and plain values, so it was not "
             "loaded: take another one"
         ) from error
-    if not isinstance(content, dict) or not {"state_dict", "hyper_parameters"} <= set(content):
-        raise InputError(f"{checkpoint} is not a checkpoint of jimt: give one that train.py wrote")
-    hyperparameters = content["hyper_parameters"]
-    classifier = LiveDeadClassifier(**hyperparameters)
-    classifier.load_state_dict(content["state_dict"])
+    try:
+        hyperparameters = dict(content["hyper_parameters"])
+        classifier = LiveDeadClassifier(**hyperparameters)
+        classifier.load_state_dict(content["state_dict"])
+    except (TypeError, KeyError, ValueError, RuntimeError) as error:  # no such keys, others, or of other shapes
+        raise InputError(f"{checkpoint} is not a checkpoint of jimt: give one that train.py wrote") from error
     return classifier.eval(), hyperparameters
 
 
@@ -116,12 +150,14 @@ def _score(
 
     from jimt.data.dataset import PatchDataset, evaluation_loader
     from jimt.data.transforms import to_network_input
-    from jimt.hardware import keep_freed_memory
+    from jimt.hardware import check_gpus, keep_freed_memory
     from jimt.model.classifier import live_scores
 
     device = torch.device("cuda" if (accelerator or provenance["accelerator"]) == "gpu" else "cpu")
     if device.type == "cpu":
         keep_freed_memory()
+    else:
+        check_gpus(devices=1, precision=provenance["precision"], compile_network=False)
     bfloat16 = provenance["precision"] == "bf16-mixed"
     classifier = classifier.to(device, memory_format=torch.channels_last)
     dataset = PatchDataset(folder, rows, size=prediction["patch_size"])
@@ -157,7 +193,7 @@ def test_metrics(table: pd.DataFrame, provenance: dict[str, Any], *, checkpoint:
     estimates = {
         name: dataclasses.asdict(
             estimate(
-                metric,
+                name,
                 labels,
                 scores,
                 groups,
@@ -166,7 +202,7 @@ def test_metrics(table: pd.DataFrame, provenance: dict[str, Any], *, checkpoint:
                 seed=provenance["seed"],
             )
         )
-        for name, metric in METRICS.items()
+        for name in METRICS
     }
     return {
         "dataset": provenance["dataset"],
@@ -192,7 +228,8 @@ def test_metrics(table: pd.DataFrame, provenance: dict[str, Any], *, checkpoint:
     }
 
 
-def _write_aside(path: Path, text: str) -> None:
+def write_aside(path: Path, text: str) -> None:
+    """Write a small file so that it is there whole or not at all."""
     aside = path.with_name(f".{path.name}.partial")
     aside.write_text(text)
     aside.replace(path)
@@ -208,7 +245,8 @@ def print_metrics(metrics: dict[str, Any], run_folder: Path) -> None:
 
     counts = metrics["counts"]
     percent = f"{100 * metrics['confidence']:g} %"
-    groups = f" from {counts['groups']} groups" if counts["groups"] is not None else ""
+    n_groups = counts["groups"]
+    groups = f" from {n_groups} group{'s' * (n_groups > 1)}" if n_groups is not None else ""
     table = Table(
         title=f"Test split of {metrics['dataset']}: {counts['live']} live and {counts['dead']} dead patches{groups}",
         title_justify="left",

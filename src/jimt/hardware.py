@@ -63,10 +63,11 @@ def keep_freed_memory() -> None:
         libc.mallopt(_M_TOP_PAD, 2**28)
 
 
-def check_gpus(*, precision: str, compile_network: bool) -> None:
-    """Raise unless every visible card can run what is asked with the installed torch.
+def check_gpus(*, devices: int, precision: str, compile_network: bool) -> None:
+    """Raise unless every card that will be used can run what is asked with the installed torch.
 
     Args:
+        devices: How many cards will be used: the first of those that are visible.
         precision: Lightning's word for it, such as ``32-true`` or ``bf16-mixed``.
         compile_network: Whether ``torch.compile`` is to be used.
 
@@ -86,7 +87,12 @@ def check_gpus(*, precision: str, compile_network: bool) -> None:
             (torch.cuda.get_device_name(index), torch.cuda.get_device_capability(index))
             for index in range(torch.cuda.device_count())
         ]
-    for card, capability in cards:
+    if devices > len(cards):
+        raise InputError(
+            f"trainer.devices={devices} and torch sees {len(cards)} GPU{'s' * (len(cards) > 1)} on this machine: "
+            f"set trainer.devices={len(cards)}, or trainer=gpu"
+        )
+    for card, capability in cards[:devices]:
         check_capability(
             card,
             capability,

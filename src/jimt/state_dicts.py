@@ -18,7 +18,7 @@ State = Mapping[str, Tensor]
 _EFFICIENTNET_LITE0 = "tf_efficientnet_lite0"  # whose weights are packaged under names of their own
 
 # what torch.load and safetensors were seen to raise on damaged files
-_UNREADABLE = (
+UNREADABLE = (
     *(safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError),
     *(LookupError, AssertionError, AttributeError, TypeError),
 )
@@ -50,7 +50,7 @@ def read_state_dict(path: Path) -> State:
         else:
             with warnings.catch_warnings(action="ignore"):  # of the pickle protocol; the error below says it all
                 content = torch.load(path, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise InputError(
             f"{path} is damaged or holds more than tensors, and code in a weights file is never executed "
             f"({type(error).__name__}): {remedy}"

@@ -114,7 +114,7 @@ def test_the_bootstrap_does_not_depend_on_how_many_resamples_are_held_at_a_time(
 
 def test_an_interval_over_groups_is_wider_where_patches_of_a_group_share_their_fate():
     labels, scores, groups = patches_that_share_their_fate()
-    shared = estimate(METRICS["balanced_accuracy"], labels, scores, groups, n_resamples=2000, confidence=0.95, seed=0)
+    shared = estimate("balanced_accuracy", labels, scores, groups, n_resamples=2000, confidence=0.95, seed=0)
     assert shared.value == pytest.approx(accuracy_score(labels, scores > 0.5))
     over_groups = np.subtract(*shared.interval_groups[::-1])
     over_patches = np.subtract(*shared.interval_patches[::-1])
@@ -176,7 +176,7 @@ def test_resamples_that_lack_a_class_are_left_out():
 
 def test_without_groups_only_the_paper_s_interval_is_given():
     labels, scores = random_patches()
-    values = estimate(METRICS["auroc"], labels, scores, None, n_resamples=100, confidence=0.95, seed=0)
+    values = estimate("auroc", labels, scores, None, n_resamples=100, confidence=0.95, seed=0)
     assert values.value == pytest.approx(roc_auc_score(labels, scores))
     assert values.interval_groups is None
     assert values.interval_patches == interval_over_patches(values.value, len(labels), confidence=0.95)
@@ -184,7 +184,7 @@ def test_without_groups_only_the_paper_s_interval_is_given():
 
 def test_one_class_alone_gives_neither_value_nor_interval():
     values = estimate(
-        METRICS["auroc"],
+        "auroc",
         np.zeros(9, np.int64),
         np.linspace(0, 1, 9),
         np.array(list("aaabbbccc"), object),

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import MIXTURE, small_field, write_pair
 from rich.console import Console
 
+from conftest import MIXTURE, small_field, write_pair
 from jimt.curation import pipeline
 from jimt.curation.curate import curate
 from jimt.curation.manifest import open_curated, read_manifest

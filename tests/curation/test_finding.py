@@ -2,10 +2,10 @@ import functools
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
 from hydra import compose, initialize_config_dir
 
 import jimt.hydra_schema  # noqa: F401 - registers the schemas
+from conftest import REPOSITORY
 from jimt.curation.finding import Finding, find_pairs, find_patches, find_stacks, list_image_files
 from jimt.errors import InputError
 from jimt.vocabulary import DEAD, LIVE, Split

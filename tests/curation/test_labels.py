@@ -21,7 +21,7 @@ def paper_mixture(seed: int) -> np.ndarray:
 
 
 def fit(values: np.ndarray, **changes: float) -> LabelThresholds:
-    settings = {"n_sigma": 1.0, "n_init": 1, "min_patches": 50, "min_weight": 0.02, "seed": 0}
+    settings = {"n_sigma": 1.0, "n_init": 1, "tolerance": 1e-6, "min_patches": 50, "min_weight": 0.02, "seed": 0}
     return fit_label_thresholds(values, **(settings | changes))
 
 

@@ -59,6 +59,9 @@ def auroc(labels: NDArray[np.int64], scores: NDArray[np.float64], weights: Weigh
     return _share((live * dead_below).sum(1), live.sum(1) * dead.sum(1))
 
 
+OF_ONE_CLASS = {"recall_live": 1, "recall_dead": 0}
+"""Metrics that are a share of the patches of one class."""
+
 METRICS: dict[str, Metric] = {
     "balanced_accuracy": balanced_accuracy,
     "auroc": auroc,
@@ -68,9 +71,9 @@ METRICS: dict[str, Metric] = {
 
 
 def interval_over_patches(value: float, n_patches: int, *, confidence: float) -> tuple[float, float]:
-    """The paper's interval: ``p +- z sqrt(p (1 - p) / n)``, with n the number of test patches."""
+    """The paper's interval: ``p +- z sqrt(p (1 - p) / n)``, with n the number of patches behind it; within 0 to 1."""
     half = float(norm.ppf((1 + confidence) / 2)) * float(np.sqrt(value * (1 - value) / n_patches))
-    return value - half, value + half
+    return max(0.0, value - half), min(1.0, value + half)
 
 
 def interval_over_groups(
@@ -95,7 +98,7 @@ def interval_over_groups(
         seed: Seed of the draws.
 
     Returns:
-        The interval, or None where there are fewer than three groups, or where most resamples lack a class.
+        The interval, or None where there are fewer than three groups, or one class only.
     """
     names, of_patch = np.unique(groups.astype(str), return_inverse=True)
     if len(names) < 3:
@@ -110,14 +113,14 @@ def interval_over_groups(
         ]
     )
     values = values[np.isfinite(values)]
-    if len(values) < n_resamples / 2:
+    if not len(values):
         return None
     low, high = np.percentile(values, [50 * (1 - confidence), 50 * (1 + confidence)])
     return float(low), float(high)
 
 
 def estimate(
-    metric: Metric,
+    name: str,
     labels: NDArray[np.int64],
     scores: NDArray[np.float64],
     groups: NDArray[np.object_] | None,
@@ -126,7 +129,8 @@ def estimate(
     confidence: float,
     seed: int,
 ) -> Estimate:
-    """A metric with both intervals; ``groups`` is None where nothing is known of them."""
+    """A metric of ``METRICS`` by name, with both intervals; ``groups`` is None where nothing is known of them."""
+    metric = METRICS[name]
     value = float(metric(labels, scores, np.ones((1, len(labels))))[0])
     if not np.isfinite(value):
         return Estimate(value, None, None)
@@ -135,4 +139,5 @@ def estimate(
         over_groups = interval_over_groups(
             metric, labels, scores, groups, n_resamples=n_resamples, confidence=confidence, seed=seed
         )
-    return Estimate(value, over_groups, interval_over_patches(value, len(labels), confidence=confidence))
+    n_patches = int((labels == OF_ONE_CLASS[name]).sum()) if name in OF_ONE_CLASS else len(labels)
+    return Estimate(value, over_groups, interval_over_patches(value, n_patches, confidence=confidence))

@@ -3,7 +3,11 @@
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +47,50 @@ def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, co
     finding = _find(dataset, curation, root)
     reference = _reference_thresholds(dataset, curation)
     fingerprint = _fingerprint(dataset, curation, finding, reference)
-    if (folder / SUMMARY).is_file() and read_json(folder / SUMMARY)["fingerprint"] == fingerprint:
+    if not _is_up_to_date(folder, fingerprint):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(folder.parent):
+            if not _is_up_to_date(folder, fingerprint):  # by the process that had the lock
+                _print_config(dataset, curation, console)
+                _replace(folder, dataset, curation, finding, reference, fingerprint, embed, console)
+                console.print(f"wrote {folder}")
+    else:
         console.print(f"{folder} is up to date")
-        _print_results(folder, console)
-        return folder
-    _print_config(dataset, curation, console)
+    _print_results(folder, console)
+    return folder
+
+
+def _is_up_to_date(folder: Path, fingerprint: str) -> bool:
+    return (folder / SUMMARY).is_file() and read_json(folder / SUMMARY)["fingerprint"] == fingerprint
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time curate below a folder: jobs of a sweep start together, and the later ones find it done."""
+    if sys.platform == "win32":  # has no such lock
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # let go by the system when the process ends, however it ends
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _replace(
+    folder: Path,
+    dataset: DatasetConfig,
+    curation: CurationConfig,
+    finding: Finding,
+    reference: dict[str, Any] | None,
+    fingerprint: str,
+    embed: Embed,
+    console: Console,
+) -> None:
+    """Write the curation aside and rename it."""
     partial = folder.with_name(f".{dataset.name}.{fingerprint[:12]}.partial")
     for stale in folder.parent.glob(f".{dataset.name}.*.partial"):
         if stale != partial:
@@ -70,9 +113,6 @@ def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, co
         folder.rename(old)
     partial.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
-    console.print(f"wrote {folder}")
-    _print_results(folder, console)
-    return folder
 
 
 def _find(dataset: DatasetConfig, curation: CurationConfig, root: Path) -> Finding:

@@ -3,6 +3,7 @@
 Features come from an ImageNet network that was never fine-tuned; they reach this file as arrays.
 """
 
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,10 +49,15 @@ def read_hand_labels(path: Path, *, empty_word: str, not_empty_word: str) -> pd.
             f"{path} is missing: put the hand labels there (raw_image_id,y,x,label), or pass every patch with "
             "dataset.empty_labels=null"
         )
-    table = pd.read_csv(path, dtype={"raw_image_id": str})
+    try:
+        table = pd.read_csv(path, dtype={"raw_image_id": str, "label": str})
+    except (ValueError, OSError) as error:  # pandas' own errors and undecodable text are ValueErrors
+        raise InputError(f"{path} is not a table: it needs the columns raw_image_id,y,x,label") from error
     missing = [column for column in ("raw_image_id", "y", "x", "label") if column not in table.columns]
     if missing:
         raise InputError(f"{path} lacks the column {', '.join(missing)}: it needs raw_image_id,y,x,label")
+    if not all(table[column].dtype.kind == "i" for column in ("y", "x")):
+        raise InputError(f"{path} holds a y or x that is no whole number of pixels: correct it")
     words = {empty_word: True, not_empty_word: False}
     unknown = sorted({str(word) for word in table["label"]} - set(words))
     if unknown:
@@ -101,18 +107,27 @@ def fit_empty_filter(
         )
     # class-weighted: the hand labels of a data set can be 15 to 1
     pipeline = make_pipeline(StandardScaler(), SVC(C=regularisation, kernel=kernel, class_weight="balanced"))
-    images_of_rarer = min(len(set(raw_image_ids[empty])), len(set(raw_image_ids[~empty])))
-    folds = min(n_folds, images_of_rarer)
+    folds = _folds(empty, raw_image_ids.astype(str), n_folds=n_folds, seed=seed)
     precision = recall = f1 = None
-    if folds >= 2:
-        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-        predicted = cross_val_predict(pipeline, features, empty, groups=raw_image_ids.astype(str), cv=splitter)
+    if folds:
+        predicted = cross_val_predict(pipeline, features, empty, cv=folds)
         scores = precision_recall_fscore_support(empty, predicted, average="binary", zero_division=0.0)
         precision, recall, f1 = (float(score) for score in scores[:3])
-    else:
-        folds = 0
-    report = EmptyFilterReport(len(empty), int(empty.sum()), n_absent, folds, precision, recall, f1)
+    report = EmptyFilterReport(len(empty), int(empty.sum()), n_absent, len(folds), precision, recall, f1)
     return pipeline.fit(features, empty), report
+
+
+def _folds(
+    empty: NDArray[np.bool_], raw_image_ids: NDArray[np.str_], *, n_folds: int, seed: int
+) -> list[tuple[NDArray[np.int_], NDArray[np.int_]]]:
+    """Folds by raw image: at most as many as hold the rarer class, none that would be trained on one class alone."""
+    images_of_rarer = min(len(set(raw_image_ids[empty])), len(set(raw_image_ids[~empty])))
+    for number in range(min(n_folds, images_of_rarer), 1, -1):
+        splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
+        folds = list(splitter.split(raw_image_ids, empty, groups=raw_image_ids))
+        if all(0 < empty[train].sum() < len(train) for train, _ in folds):
+            return folds
+    return []
 
 
 def empty_scores(pipeline: Pipeline, features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -128,7 +143,15 @@ def save_empty_filter(pipeline: Pipeline, path: Path) -> None:
 
 
 def load_empty_filter(path: Path) -> Pipeline:
-    """Load a saved filter; types that scikit-learn does not know are refused."""
-    import skops.io
+    """Load a saved filter; nothing but types of scikit-learn and numpy is accepted, and nothing is executed.
 
-    return skops.io.load(path, trusted=[])
+    Raises:
+        InputError: If the file is damaged or holds anything else.
+    """
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    try:
+        return skops.io.load(path, trusted=[])
+    except (zipfile.BadZipFile, UntrustedTypesFoundException, KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{path} is no empty filter that jimt saved: curate again") from error

@@ -9,6 +9,10 @@ from sklearn.mixture import GaussianMixture
 from jimt.errors import InputError
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 
+_MAX_ITERATIONS = 2_000  # components that overlap need some hundreds
+_VARIANCE_FLOOR = 1e-8  # in units of the spread of all patches: a standard deviation of 1e-4
+_COLLAPSED_SD = 2e-4  # of that spread: a component at the floor, on one repeated value
+
 
 @dataclass(frozen=True)
 class LabelThresholds:
@@ -26,7 +30,14 @@ class LabelThresholds:
 
 
 def fit_label_thresholds(
-    label_value: NDArray[np.float64], *, n_sigma: float, n_init: int, min_patches: int, min_weight: float, seed: int
+    label_value: NDArray[np.float64],
+    *,
+    n_sigma: float,
+    n_init: int,
+    tolerance: float,
+    min_patches: int,
+    min_weight: float,
+    seed: int,
 ) -> LabelThresholds:
     """Fit a two-component mixture and place one cut-off ``n_sigma`` inside each component.
 
@@ -36,6 +47,7 @@ def fit_label_thresholds(
         label_value: Mean fluorescence of each patch on the label scale, shape ``(n_patches,)``.
         n_sigma: Standard deviations between a component's mean and its cut-off (paper: 1).
         n_init: Starts of the expectation-maximisation; the likeliest result is taken.
+        tolerance: Gain in mean log-likelihood below which the fit has converged.
         min_patches: Fewer patches are refused.
         min_weight: A component with a smaller share of the patches has collapsed.
         seed: Seed of the starts.
@@ -55,13 +67,21 @@ def fit_label_thresholds(
             "every patch has the same mean fluorescence, so there is nothing to tell live from dead by: check that "
             "dataset.fluorescence names the PI channel"
         )
-    mixture = GaussianMixture(n_components=2, n_init=n_init, random_state=seed).fit(label_value[:, None])
+    centre, spread = float(label_value.mean()), float(label_value.std())
+    # in units of the spread, so that the floor under a variance means the same for any camera and scale
+    mixture = GaussianMixture(
+        n_components=2,
+        n_init=n_init,
+        tol=tolerance,
+        max_iter=_MAX_ITERATIONS,
+        reg_covar=_VARIANCE_FLOOR,
+        random_state=seed,
+    ).fit((label_value[:, None] - centre) / spread)
     order = np.argsort(mixture.means_.ravel())
-    (live_mean, dead_mean) = (float(value) for value in mixture.means_.ravel()[order])
-    (live_sd, dead_sd) = (float(value) for value in np.sqrt(mixture.covariances_.ravel()[order]))
+    (live_mean, dead_mean) = (float(value) for value in centre + spread * mixture.means_.ravel()[order])
+    (live_sd, dead_sd) = (float(value) for value in spread * np.sqrt(mixture.covariances_.ravel()[order]))
     (live_weight, dead_weight) = (float(value) for value in mixture.weights_[order])
-    # a component on a handful of patches, or on one repeated value (sd at scikit-learn's floor of 1e-3)
-    if min(live_weight, dead_weight) < min_weight or min(live_sd, dead_sd) < 1e-6 * (dead_mean - live_mean):
+    if min(live_weight, dead_weight) < min_weight or min(live_sd, dead_sd) < _COLLAPSED_SD * spread:
         raise InputError(
             f"the mixture collapsed (live {live_mean:.4g} +- {live_sd:.4g} on {live_weight:.1%} of the patches, dead "
             f"{dead_mean:.4g} +- {dead_sd:.4g} on {dead_weight:.1%}): fit it on a data set that holds both live and "

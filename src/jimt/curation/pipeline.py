@@ -23,7 +23,7 @@ from jimt.curation.labels import fit_label_thresholds, label_patches
 from jimt.curation.manifest import FILTER, MANIFEST, SUMMARY, THRESHOLDS, write_manifest
 from jimt.curation.patches import Scaling
 from jimt.curation.reading import ReadSettings, brightfield_histogram, dataset_grey_range, in_parallel, read_field
-from jimt.curation.splits import group_folds, split_groups
+from jimt.curation.splits import check_both_classes, group_folds, split_groups
 from jimt.curation.store import FieldStore, FieldWriter
 from jimt.curation.summary import count_stages
 from jimt.errors import InputError
@@ -232,6 +232,7 @@ def _label(
             values,
             n_sigma=settings.n_sigma,
             n_init=settings.n_init,
+            tolerance=settings.tolerance,
             min_patches=settings.min_patches,
             min_weight=settings.min_weight,
             seed=curation.seed,
@@ -255,12 +256,13 @@ def _label(
 def _split(dataset: DatasetConfig, curation: CurationConfig, manifest: pd.DataFrame, fields: pd.DataFrame) -> None:
     settings = curation.split
     manifest["split"] = pd.Series(None, index=manifest.index, dtype=object)
-    manifest["fold"] = pd.array([None] * len(manifest), dtype="Int8")
+    manifest["fold"] = pd.array([None] * len(manifest), dtype="Int16")
     used = manifest["excluded"].isna().to_numpy()
     groups = manifest["group"].where(manifest["group"].notna(), manifest["raw_image_id"]).to_numpy(object)[used]
     published = fields["split"].to_numpy(object)[manifest["field"].to_numpy()]
     if dataset.layout == "patches" and pd.notna(published).all():
         manifest["split"] = published
+        check_both_classes(manifest)
     else:
         assignment = split_groups(
             groups,

@@ -108,7 +108,7 @@ def _place(
     return assignment
 
 
-def group_folds(groups: NDArray[np.object_], *, n_folds: int) -> NDArray[np.int8]:
+def group_folds(groups: NDArray[np.object_], *, n_folds: int) -> NDArray[np.int16]:
     """Fold of each patch by scikit-learn's ``GroupKFold``: whole groups, folds of near equal size, no randomness.
 
     Raises:
@@ -119,10 +119,26 @@ def group_folds(groups: NDArray[np.object_], *, n_folds: int) -> NDArray[np.int8
         raise InputError(
             f"{n_groups} groups cannot fill {n_folds} folds: set curation.split.n_folds to at most {n_groups}"
         )
-    folds = np.zeros(len(groups), np.int8)
+    folds = np.zeros(len(groups), np.int16)
     for fold, (_, test) in enumerate(GroupKFold(n_folds).split(groups, groups=groups.astype(str))):
         folds[test] = fold
     return folds
+
+
+def check_both_classes(manifest: pd.DataFrame) -> None:
+    """Refuse published splits of which one lacks a class.
+
+    Raises:
+        InputError: If one does.
+    """
+    for split in _SPLITS:
+        for label in (LIVE, DEAD):
+            if not ((manifest["split"] == split.value) & (manifest["label"] == label)).any():
+                raise InputError(
+                    f"the folder {split.value} holds no {LABEL_NAMES[label]} patch, so nothing can be "
+                    "learned from it or "
+                    "tested on it: add some, or split anew with curation.split.keep_folders=false"
+                )
 
 
 def check_no_leak(manifest: pd.DataFrame) -> None:

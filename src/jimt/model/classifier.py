@@ -50,7 +50,7 @@ class LiveDeadClassifier(pl.LightningModule):
         provenance: dict[str, Any],
     ) -> None:
         super().__init__()
-        self.save_hyperparameters()  # plain values only: others break loading without pickle
+        self.save_hyperparameters(logger=False)  # plain values only: others break loading without pickle
         self._lr, self._betas, self._weight_decay = lr, (betas[0], betas[1]), weight_decay
         self.network = create_backbone(backbone, num_classes=2)
         if isinstance(self._head(), nn.Linear):
@@ -78,10 +78,14 @@ class LiveDeadClassifier(pl.LightningModule):
         """Logits of shape ``(n, 2)`` of normalised images of shape ``(n, 3, size, size)``."""
         return cast(Tensor, self.network(images))
 
+    def on_train_epoch_start(self) -> None:
+        """Put the frozen part into evaluation mode: Lightning leaves the modes as it finds them."""
+        self.train()
+
     def training_step(self, batch: LabelledImages, batch_idx: int) -> Tensor:
         """Cross entropy of one batch."""
-        loss = functional.cross_entropy(self(batch.patches), batch.label)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.label))
+        loss = functional.cross_entropy(self(batch.patches).float(), batch.label)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.label), sync_dist=True)
         return loss
 
     def validation_step(self, batch: LabelledImages, batch_idx: int) -> None:
@@ -89,11 +93,11 @@ class LiveDeadClassifier(pl.LightningModule):
         logits = self(batch.patches).float()
         self.val_metrics.update(logits, batch.label)
         loss = functional.cross_entropy(logits, batch.label)
-        self.log("val/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.label))
+        self.log("val/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.label), sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
         """Log ``val/balanced_accuracy`` and ``val/auroc``."""
-        self.log_dict(self.val_metrics.compute())
+        self.log_dict(self.val_metrics.compute(), sync_dist=True)
         self.val_metrics.reset()
 
     def configure_optimizers(self) -> Optimizer:

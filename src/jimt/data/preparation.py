@@ -1,0 +1,62 @@
+"""What ``prepare.py`` and the datamodule both do: simulate where asked, then curate."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from jimt.config import CurationConfig, DatasetConfig, EmptyFilterConfig
+from jimt.curation.curate import curate
+from jimt.curation.empty_filter import Embed
+
+
+def late_embed(config: EmptyFilterConfig) -> Embed:
+    """The empty filter's network as a function; torch is imported and weights are loaded at its first call."""
+    loaded: list[Embed] = []
+
+    def embed(patches: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if not loaded:
+            import torch
+
+            from jimt.backbones import FeatureExtractor
+
+            device = config.device
+            if device == "auto":
+                device = "cuda" if torch.cuda.is_available() else "cpu"
+            loaded.append(
+                FeatureExtractor(config.backbone, config.weights, device=device, batch_size=config.batch_size)
+            )
+        return loaded[0](patches)
+
+    return embed
+
+
+def prepare(dataset: DatasetConfig, curation: CurationConfig) -> Path:
+    """Curate a data set, simulating its raw images first where its config says how; returns the curated folder.
+
+    Raises:
+        InputError: If that cannot be done as asked.
+    """
+    console = Console()
+    simulation = dataset.simulation
+    if simulation is not None:
+        from jimt.synthetic import simulate_dataset
+
+        if simulate_dataset(
+            Path(dataset.root),
+            n_wells=simulation.n_wells,
+            fields_per_well=simulation.fields_per_well,
+            height=simulation.height,
+            width=simulation.width,
+            dead_fraction=simulation.dead_fraction,
+            difficulty=simulation.difficulty,
+            seed=simulation.seed,
+            patch_size=simulation.patch_size,
+            stride=simulation.stride,
+            n_jobs=curation.n_jobs,
+        ):
+            console.print(
+                f"simulated {simulation.n_wells * simulation.fields_per_well} raw image pairs in {dataset.root}"
+            )
+    return curate(dataset, curation, embed=late_embed(curation.empty_filter), console=console)

@@ -1,0 +1,85 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binom, chisquare
+
+from jimt.data.sampler import BalancedSampler
+
+TEN_TO_ONE = np.repeat([0, 1], [5000, 500])
+
+
+def drawn(seed: int, epoch: int = 0, labels: np.ndarray = TEN_TO_ONE) -> np.ndarray:
+    """(row, orientation) of each draw of one epoch."""
+    sampler = BalancedSampler(labels, seed=seed)
+    sampler.set_epoch(epoch)
+    return np.array(list(sampler))
+
+
+def on_rank(monkeypatch, rank: int, world: int) -> None:
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: rank)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: world)
+
+
+def test_live_and_dead_are_drawn_equally_often_from_ten_times_as_many_dead():
+    n = len(TEN_TO_ONE)
+    low, high = binom.interval(1 - 1e-6, n, 0.5)
+    for seed in range(3):
+        assert low <= TEN_TO_ONE[drawn(seed)[:, 0]].sum() <= high
+
+
+def test_patches_of_one_class_are_drawn_equally_often():
+    rows = np.concatenate([drawn(0, epoch)[:, 0] for epoch in range(20)])
+    times = np.bincount(rows, minlength=len(TEN_TO_ONE))
+    for label in (0, 1):
+        assert chisquare(times[label == TEN_TO_ONE]).pvalue > 1e-4
+
+
+def test_an_epoch_draws_as_many_patches_as_there_are_with_replacement():
+    rows = drawn(0)[:, 0]
+    assert len(rows) == len(BalancedSampler(TEN_TO_ONE, seed=0)) == len(TEN_TO_ONE)
+    # a patch is missed by n draws of weight w with probability (1 - w) ** n
+    n = len(rows)
+    missed = 5000 * (1 - 1 / 10_000) ** n + 500 * (1 - 1 / 1000) ** n
+    assert len(np.unique(rows)) == pytest.approx(n - missed, rel=0.05)
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_seed_and_epoch_say_what_is_drawn(seed):
+    np.testing.assert_array_equal(drawn(seed, 3), drawn(seed, 3))
+    for other in (drawn(seed, 4), drawn(seed + 1, 3), drawn(seed + 1, 2)):
+        assert (drawn(seed, 3)[:, 0] == other[:, 0]).mean() < 0.02
+        assert (drawn(seed, 3)[:, 1] == other[:, 1]).mean() == pytest.approx(1 / 8, abs=0.03)
+
+
+def test_the_global_random_state_neither_matters_nor_changes():
+    np.random.seed(1)  # noqa: NPY002
+    torch.manual_seed(1)
+    first = drawn(0)
+    state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
+    np.testing.assert_array_equal(drawn(0), first)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), torch_state)
+
+
+def test_all_eight_orientations_are_equally_likely_and_independent_of_the_patch():
+    rows, orientations = drawn(0).T
+    assert set(orientations) == set(range(8))
+    assert chisquare(np.bincount(orientations)).pvalue > 1e-4
+    for label in (0, 1):
+        assert chisquare(np.bincount(orientations[TEN_TO_ONE[rows] == label], minlength=8)).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_the_shares_of_all_processes_make_up_the_draw_of_one(monkeypatch, world):
+    labels = TEN_TO_ONE[::11]  # 500: not a multiple of three
+    alone = drawn(5, 2, labels)
+    shares = []
+    for rank in range(world):
+        on_rank(monkeypatch, rank, world)
+        assert len(BalancedSampler(labels, seed=5)) == len(labels) // world
+        shares.append(drawn(5, 2, labels).tolist())
+    together = list(itertools.chain.from_iterable(zip(*shares, strict=True)))
+    assert together == alone[: len(labels) // world * world].tolist()
