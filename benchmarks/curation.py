@@ -30,7 +30,7 @@ means = open(out / "means.csv", "w")
 for path in sorted(raw.glob("*--Trans.tif")):
     brightfield = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     fluorescence = cv2.imread(str(path).replace("--Trans", "--PI"), cv2.IMREAD_UNCHANGED)
-    eight_bit = cv2.convertScaleAbs(brightfield, alpha=255 / 4095)
+    eight_bit = cv2.convertScaleAbs(brightfield, alpha=255 / 65535)
     for y in range(0, brightfield.shape[0] - 223, 112):
         for x in range(0, brightfield.shape[1] - 223, 112):
             cv2.imwrite(str(out / f"{path.stem}_{y}_{x}.png"), eight_bit[y:y + 224, x:x + 224])
@@ -59,8 +59,7 @@ def curate(raw: Path, out: Path) -> tuple[float, float]:
         "dataset.simulation=null",
         f"curation.output_root={out}",
         "curation.empty_filter.enabled=false",
-        "curation.scaling.method=bit_depth",
-        "dataset.bit_depth=12",
+        "curation.scaling.method=full_range",
     ]
     reader, writer = os.pipe()
     child = os.fork()  # so that RUSAGE_CHILDREN holds this one command only

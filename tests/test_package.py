@@ -24,11 +24,14 @@ ALLOWED: dict[str, set[str]] = {
     "config.py": {"jimt.errors"},
     "vocabulary.py": set(),
     "errors.py": set(),
+    "memory.py": set(),
     "__init__.py": set(),
     "hydra_schema.py": {"hydra", "omegaconf", "jimt.config", "jimt.errors"},
-    "curation/": READS_IMAGES | {"sklearn", "scipy", "skops", "rich"} | WORDS,
+    "curation/": READS_IMAGES | {"sklearn", "scipy", "skops", "rich", "jimt.memory"} | WORDS,
     "synthetic/": READS_IMAGES | {"scipy"} | WORDS,
-    "(backbones|hardware|squeezenet|state_dicts|weights).py": NETWORKS | {"numpy", "jimt.errors"} | BACKBONES,
+    "(backbones|hardware|squeezenet|state_dicts|weights).py": NETWORKS
+    | {"numpy", "jimt.errors", "jimt.memory"}
+    | BACKBONES,
     "data/": {"numpy", "pandas", "rich", "torch", *LIGHTNING, "jimt.curation", "jimt.synthetic"} | WORDS | BACKBONES,
     "model/": {"numpy", "torch", "timm", *LIGHTNING} | WORDS | BACKBONES,
     "analysis/(embedding|grad_cam).py": {"numpy", "sklearn", "scipy", "torch", "pytorch_grad_cam"} | WORDS | BACKBONES,
@@ -39,8 +42,7 @@ REFUSED_BESIDE = {"hydra", "omegaconf"}
 
 
 def imports_of(source: str) -> set[str]:
-    """Names that a source imports anywhere, late imports too: ``torch``, and of jimt ``jimt.data``, "
-    "not only ``jimt``."""
+    """Names that a source imports anywhere, late ones too: ``torch``, and of jimt ``jimt.data``, not just ``jimt``."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

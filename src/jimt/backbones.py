@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from jimt.errors import InputError
-from jimt.hardware import cpu_gains_from_bfloat16, keep_freed_memory
+from jimt.hardware import cpu_gains_from_bfloat16
+from jimt.memory import keep_freed_memory
 from jimt.squeezenet import SqueezeNet
 from jimt.weights import load_weights
 

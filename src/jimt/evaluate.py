@@ -150,7 +150,8 @@ def _score(
 
     from jimt.data.dataset import PatchDataset, evaluation_loader
     from jimt.data.transforms import to_network_input
-    from jimt.hardware import check_gpus, keep_freed_memory
+    from jimt.hardware import check_gpus
+    from jimt.memory import keep_freed_memory
     from jimt.model.classifier import live_scores
 
     device = torch.device("cuda" if (accelerator or provenance["accelerator"]) == "gpu" else "cpu")

@@ -1,8 +1,6 @@
 """What this processor is quick at, and what a graphics card and the installed torch can do together."""
 
-import ctypes
 import functools
-import platform
 import re
 import time
 import warnings
@@ -44,23 +42,6 @@ def cpu_gains_from_bfloat16() -> bool:
 
     pairs = [(seconds(False), seconds(True)) for _ in range(4)][1:]
     return min(plain for plain, _ in pairs) >= 1.3 * min(short for _, short in pairs)
-
-
-# glibc's malloc.h; the sizes are larger than any activation of a batch of 32
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
-
-
-def keep_freed_memory() -> None:
-    """Let this process keep memory that torch frees on the CPU, instead of handing it back to the kernel each time.
-
-    Every layer's output is otherwise fetched anew, page by page: EfficientNet-Lite0 infers 57 patches a second in place
-    of 33 on two cores. Only glibc has the settings; elsewhere nothing happens.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, 2**30)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-        libc.mallopt(_M_TOP_PAD, 2**28)
 
 
 def check_gpus(*, devices: int, precision: str, compile_network: bool) -> None:

@@ -24,7 +24,8 @@ from jimt.curation.manifest import Curated
 from jimt.data.datamodule import LiveDeadDataModule
 from jimt.errors import DISK_FULL, InputError
 from jimt.evaluate import evaluate, print_metrics, splits_digest, write_aside
-from jimt.hardware import check_gpus, cpu_gains_from_bfloat16, keep_freed_memory
+from jimt.hardware import check_gpus, cpu_gains_from_bfloat16
+from jimt.memory import keep_freed_memory
 from jimt.model.classifier import LiveDeadClassifier
 from jimt.vocabulary import Split
 

@@ -66,7 +66,7 @@ def _is_up_to_date(folder: Path, fingerprint: str) -> bool:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time curate below a folder: jobs of a sweep start together, and the later ones find it done."""
+    """Let one process at a time curate below a folder: jobs of a sweep start together, and one does the work."""
     if sys.platform == "win32":  # has no such lock
         yield
         return

@@ -41,7 +41,7 @@ class BadImageError(InputError):
 
 def mask_payload(image: Image, *, bit_depth: int) -> Image:
     """Keep the low ``bit_depth`` bits of a 16-bit image (ScanR stores a 12-bit payload in 16-bit files)."""
-    if image.dtype == np.uint16 and bit_depth < 16:
+    if image.dtype == np.uint16 and bit_depth < 16 and image.size and cv2.minMaxLoc(image)[1] >= 1 << bit_depth:
         return np.asarray(image & np.uint16((1 << bit_depth) - 1))
     return image
 
@@ -232,5 +232,8 @@ def check_pair(brightfield: Image, fluorescence: Image | None, *, patch_size: in
             f"is {width} x {height} px, smaller than a patch of {patch_size}: remove it, or set curation.patches.size"
         )
     for name, image in (("bright-field", brightfield), ("fluorescence", fluorescence)):
-        if image is not None and image.min() == image.max():
+        if image is None:
+            continue
+        low, high, *_ = cv2.minMaxLoc(image)
+        if low == high:
             raise BadImageError(f"{name} is constant (every pixel {image.flat[0]}): acquire or export it again")

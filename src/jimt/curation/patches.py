@@ -1,6 +1,7 @@
 """The sliding window and the 8 bits the network sees (paper: "Patches")."""
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -47,6 +48,8 @@ def window_means(image: Image, y: NDArray[np.int32], x: NDArray[np.int32], *, si
 
 def no_data_mask(brightfield: Image, fluorescence: Image | None) -> NDArray[np.bool_]:
     """Pixels that are exactly zero in every channel: what an alignment pads a border with."""
+    if cv2.minMaxLoc(brightfield)[0] > 0:  # five times as fast as the comparison, and true of most images
+        return np.zeros(brightfield.shape, np.bool_)
     mask = brightfield == 0
     if fluorescence is not None:
         mask &= fluorescence == 0
@@ -56,7 +59,8 @@ def no_data_mask(brightfield: Image, fluorescence: Image | None) -> NDArray[np.b
 def grey_histogram(image: Image, valid: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Counts of each 16-bit grey value among the valid pixels, shape ``(65536,)``."""
     counts = cv2.calcHist([image], [0], None, [1 << 16], [0, 1 << 16]).ravel().astype(np.int64)  # exact below 2**24
-    counts[0] -= int(image.size - np.count_nonzero(valid))  # pixels without data are zero
+    if counts[0]:  # pixels without data are zero
+        counts[0] -= int(image.size - np.count_nonzero(valid))
     return counts
 
 
@@ -64,9 +68,9 @@ def histogram_percentile(histogram: NDArray[np.int64], percentile: float) -> flo
     """Percentile of integer data from its histogram, interpolated linearly as ``numpy.percentile`` does."""
     cumulative = np.cumsum(histogram)
     position = (int(cumulative[-1]) - 1) * percentile / 100
-    lower = int(np.searchsorted(cumulative, np.floor(position), side="right"))
-    upper = int(np.searchsorted(cumulative, np.ceil(position), side="right"))
-    return float(lower + (upper - lower) * (position - np.floor(position)))
+    below = math.floor(position)
+    lower, upper = np.searchsorted(cumulative, np.array([below, math.ceil(position)]), side="right")
+    return float(lower + (upper - lower) * (position - below))
 
 
 def valid_percentiles(image: Image, valid: NDArray[np.bool_], percentiles: tuple[float, ...]) -> tuple[float, ...]:

@@ -70,7 +70,8 @@ def run_pipeline(
     manifest = rows
     of_field = manifest["field"].to_numpy()
     for column in ("raw_image_id", "group"):
-        manifest[column] = fields[column].to_numpy(object)[of_field]
+        of_fields = pd.Categorical(fields[column])  # a number for each of many rows, and each name once
+        manifest[column] = pd.Categorical.from_codes(of_fields.codes[of_field], dtype=of_fields.dtype)
     manifest["excluded"] = pd.Series(None, index=manifest.index, dtype=object)
     manifest.loc[manifest["no_data"] > curation.patches.max_no_data, "excluded"] = Excluded.NO_DATA.value
 
@@ -109,7 +110,7 @@ def _read_all(
         bit_depth=dataset.bit_depth,
         patch_size=curation.patches.size,
         stride=curation.patches.stride,
-        background_percentile=curation.label.background_percentile,
+        background_percentile=None if curation.label.scale == "raw" else curation.label.background_percentile,
     )
     grey = None
     percentiles = (curation.scaling.low_percentile, curation.scaling.high_percentile)
@@ -126,7 +127,7 @@ def _read_all(
             task = progress.add_task("read", total=len(finding.images), completed=writer.n_images)
             committed = time.monotonic()
             remaining = finding.images[writer.n_images :]
-            for result in in_parallel(read_field, remaining, settings, scaling, n_jobs=curation.n_jobs):
+            for result in in_parallel(read_field, remaining, settings, scaling, partial, n_jobs=curation.n_jobs):
                 writer.add(result)
                 if time.monotonic() - committed > _COMMIT_SECONDS:
                     writer.commit()
@@ -258,7 +259,8 @@ def _split(dataset: DatasetConfig, curation: CurationConfig, manifest: pd.DataFr
     manifest["split"] = pd.Series(None, index=manifest.index, dtype=object)
     manifest["fold"] = pd.array([None] * len(manifest), dtype="Int16")
     used = manifest["excluded"].isna().to_numpy()
-    groups = manifest["group"].where(manifest["group"].notna(), manifest["raw_image_id"]).to_numpy(object)[used]
+    known = manifest["group"].notna().to_numpy()
+    groups = np.where(known, manifest["group"].to_numpy(object), manifest["raw_image_id"].to_numpy(object))[used]
     published = fields["split"].to_numpy(object)[manifest["field"].to_numpy()]
     if dataset.layout == "patches" and pd.notna(published).all():
         manifest["split"] = published

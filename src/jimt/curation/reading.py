@@ -1,7 +1,10 @@
 """The work on one raw image, done in parallel processes: read it, check it, convert it, measure its patches."""
 
+import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import cv2
@@ -21,8 +24,10 @@ from jimt.curation.patches import (
     valid_percentiles,
     window_means,
 )
+from jimt.memory import keep_freed_memory
 
 Result = TypeVar("Result")
+SPOOL_SUFFIX = ".spool"
 _BATCH = 32  # raw images whose results may wait in memory
 
 
@@ -35,7 +40,8 @@ class ReadSettings:
     bit_depth: int
     patch_size: int
     stride: int
-    background_percentile: float
+    background_percentile: float | None
+    """None where the label scale needs no background."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,10 @@ class FieldPatches:
     """
 
     raw: RawImage
-    pixels: NDArray[np.uint8]
+    spool: Path
+    """File of the 8-bit pixels, row by row; whoever appends them to the field store deletes it."""
+    height: int
+    width: int
     y: NDArray[np.int32] | None
     x: NDArray[np.int32] | None
     no_data: NDArray[np.float64]
@@ -85,25 +94,47 @@ def _read(raw: RawImage, settings: ReadSettings) -> tuple[Image, Image | None]:
     return brightfield, fluorescence
 
 
-def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling) -> FieldPatches | BadField:
-    """Read one raw image and measure its patches; a bad image is an answer, so that all are found in one pass."""
+def _spool(pixels: NDArray[np.uint8], folder: Path) -> Path:
+    # sent between processes, a field would be copied four times and take longer than all that is measured on it
+    descriptor, name = tempfile.mkstemp(suffix=SPOOL_SUFFIX, dir=folder)
+    with os.fdopen(descriptor, "wb") as spool:
+        spool.write(pixels.data)
+    return Path(name)
+
+
+def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: Path) -> FieldPatches | BadField:
+    """Read one raw image and measure its patches; a bad image is an answer, so that all are found in one pass.
+
+    Args:
+        raw: The raw image.
+        settings: How it is read.
+        scaling: How bright-field becomes 8 bits.
+        folder: Where the 8-bit pixels are left.
+    """
+    keep_freed_memory()
     cv2.setNumThreads(1)  # one image a process: threads would only take the other processes' cores
     try:
         brightfield, fluorescence = _read(raw, settings)
         if fluorescence is None:
             valid = np.ones(brightfield.shape, np.bool_)
             pixels = to_8_bit(brightfield, valid, scaling)
-            return FieldPatches(raw, pixels, None, None, np.zeros(1), None, np.nan)
+            return FieldPatches(
+                raw, _spool(pixels, folder), pixels.shape[0], pixels.shape[1], None, None, np.zeros(1), None, np.nan
+            )
         no_data = no_data_mask(brightfield, fluorescence)
         valid = ~no_data
         pixels = to_8_bit(brightfield, valid, scaling)
         y, x = patch_origins(*pixels.shape, size=settings.patch_size, stride=settings.stride)
-        (background,) = valid_percentiles(fluorescence, valid, (settings.background_percentile,))
+        background = np.nan
+        if settings.background_percentile is not None:
+            (background,) = valid_percentiles(fluorescence, valid, (settings.background_percentile,))
         share = (
             window_means(no_data.view(np.uint8), y, x, size=settings.patch_size) if no_data.any() else np.zeros(len(y))
         )
         means = window_means(fluorescence, y, x, size=settings.patch_size)
-        return FieldPatches(raw, pixels, y, x, share, means, background)
+        return FieldPatches(
+            raw, _spool(pixels, folder), pixels.shape[0], pixels.shape[1], y, x, share, means, background
+        )
     except BadImageError as error:
         return BadField(raw, str(error))
 

@@ -37,7 +37,7 @@ def split_groups(
                 f"no patch is {LABEL_NAMES[label]}: one class alone cannot be learned or tested; check "
                 "curation.label (cut-offs, scale, fit_on) or add raw images of the other class"
             )
-    names, codes = np.unique(groups.astype(str), return_inverse=True)
+    codes, names = pd.factorize(groups, sort=True)
     if len(names) < len(_SPLITS):
         raise InputError(
             f"{len(names)} group{'s' * (len(names) != 1)} cannot fill train, val and test: add raw images of other "
@@ -114,13 +114,14 @@ def group_folds(groups: NDArray[np.object_], *, n_folds: int) -> NDArray[np.int1
     Raises:
         InputError: If there are fewer groups than folds.
     """
-    n_groups = len(np.unique(groups.astype(str)))
+    codes, names = pd.factorize(groups, sort=True)
+    n_groups = len(names)
     if n_groups < n_folds:
         raise InputError(
             f"{n_groups} groups cannot fill {n_folds} folds: set curation.split.n_folds to at most {n_groups}"
         )
     folds = np.zeros(len(groups), np.int16)
-    for fold, (_, test) in enumerate(GroupKFold(n_folds).split(groups, groups=groups.astype(str))):
+    for fold, (_, test) in enumerate(GroupKFold(n_folds).split(codes, groups=codes)):
         folds[test] = fold
     return folds
 

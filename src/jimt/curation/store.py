@@ -5,6 +5,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jimt.curation.reading import BadField, FieldPatches
+from jimt.curation.reading import SPOOL_SUFFIX, BadField, FieldPatches
 from jimt.errors import InputError
 
 PIXELS, FIELDS = "fields.u8", "fields.parquet"
@@ -28,6 +29,8 @@ class FieldWriter:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        for spool in folder.glob(f"*{SPOOL_SUFFIX}"):
+            spool.unlink()
         self._commits = sorted(folder.glob("commit-*.json"))
         self.fields: list[dict[str, Any]] = []
         self.bad: dict[str, str] = {}
@@ -35,15 +38,19 @@ class FieldWriter:
             commit = json.loads(path.read_text())
             self.fields += commit["fields"]
             self.bad |= commit["bad"]
-        self.n_images = len(self.fields) + len(self.bad)
         end = self.fields[-1]["offset"] + self.fields[-1]["height"] * self.fields[-1]["width"] if self.fields else 0
         (folder / PIXELS).touch()
+        if (folder / PIXELS).stat().st_size < end:  # a power cut came between the pixels and the disk: start anew
+            for path in self._commits:
+                path.unlink()
+            end, self._commits, self.fields, self.bad = 0, [], [], {}
         os.truncate(folder / PIXELS, end)
+        self.n_images = len(self.fields) + len(self.bad)
         self._end = end
         self._pixels = (folder / PIXELS).open("ab")
         self._n_committed = len(self.fields)
         self._bad_committed = set(self.bad)
-        self._rows: list[pd.DataFrame] = []
+        self._results: list[FieldPatches] = []
 
     def add(self, result: FieldPatches | BadField) -> None:
         """Append one field, or note a bad image."""
@@ -52,22 +59,11 @@ class FieldWriter:
         if isinstance(result, BadField):
             self.bad[str(raw.brightfield)] = result.reason
             return
-        height, width = result.pixels.shape
-        self._pixels.write(result.pixels.tobytes())
-        n = len(result.no_data)
-        self._rows.append(
-            pd.DataFrame(
-                {
-                    "field": np.full(n, len(self.fields), np.int32),
-                    "y": pd.array(result.y if result.y is not None else [None] * n, dtype="Int32"),
-                    "x": pd.array(result.x if result.x is not None else [None] * n, dtype="Int32"),
-                    "no_data": result.no_data.astype(np.float32),
-                    "mean_fluorescence": (
-                        result.mean_fluorescence if result.mean_fluorescence is not None else np.full(n, np.nan)
-                    ),
-                }
-            )
-        )
+        height, width = result.height, result.width
+        with result.spool.open("rb", buffering=0) as spool:
+            shutil.copyfileobj(spool, self._pixels, height * width)
+        result.spool.unlink()
+        self._results.append(result)
         self.fields.append(
             {
                 "raw_image_id": raw.raw_image_id,
@@ -85,20 +81,41 @@ class FieldWriter:
     def commit(self) -> None:
         """Make everything added so far survive an interruption."""
         bad = {key: reason for key, reason in self.bad.items() if key not in self._bad_committed}
-        if not self._rows and not bad:
+        if not self._results and not bad:
             return
+        # not synchronised with the disk: a killed process loses nothing of this, and waiting for the disk would cost
+        # more than all the rest; after a power cut pixels may be fewer than committed, which the next start notices
         self._pixels.flush()
-        os.fsync(self._pixels.fileno())
         name = f"commit-{len(self._commits):06d}"
-        if self._rows:
-            pd.concat(self._rows, ignore_index=True).to_parquet(self.folder / f"{name}.parquet")
+        if self._results:
+            self._rows().to_parquet(self.folder / f"{name}.parquet")
         marker = self.folder / f"{name}.json"
         marker.with_suffix(".tmp").write_text(json.dumps({"fields": self.fields[self._n_committed :], "bad": bad}))
         marker.with_suffix(".tmp").replace(marker)
         self._commits.append(marker)
         self._n_committed = len(self.fields)
         self._bad_committed = set(self.bad)
-        self._rows = []
+        self._results = []
+
+    def _rows(self) -> pd.DataFrame:
+        """One row for each patch added since the last commit."""
+        results = self._results
+        counts = [len(result.no_data) for result in results]
+
+        def column(name: str, missing: float) -> NDArray[Any]:
+            parts = [getattr(result, name) for result in results]
+            filled = [np.full(n, missing) if part is None else part for part, n in zip(parts, counts, strict=True)]
+            return np.concatenate(filled)
+
+        return pd.DataFrame(
+            {
+                "field": np.repeat(np.arange(self._n_committed, len(self.fields), dtype=np.int32), counts),
+                "y": pd.array(column("y", np.nan), dtype="Int32"),
+                "x": pd.array(column("x", np.nan), dtype="Int32"),
+                "no_data": column("no_data", 0.0).astype(np.float32),
+                "mean_fluorescence": column("mean_fluorescence", np.nan),
+            }
+        )
 
     def finish(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Commit, write the table of fields; returns the rows of all patches and of all fields."""
