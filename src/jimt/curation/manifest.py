@@ -18,7 +18,7 @@ MANIFEST, THRESHOLDS, SUMMARY, FILTER = "manifest.parquet", "thresholds.json", "
 def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
     """Write the manifest, leak-checked; text columns as dictionaries, so that it stays small."""
     check_no_leak(manifest)
-    table = manifest[list(MANIFEST_COLUMNS)].copy()
+    table = manifest[list(MANIFEST_COLUMNS)]
     for column in ("raw_image_id", "group", "excluded", "split"):
         table[column] = table[column].astype("category")
     table.to_parquet(path, index=False)

@@ -6,6 +6,7 @@ This file alone unpacks the config; the stages take arrays and numbers.
 import dataclasses
 import json
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from jimt.curation.splits import check_both_classes, group_folds, split_groups
 from jimt.curation.store import FieldStore, FieldWriter
 from jimt.curation.summary import count_stages
 from jimt.errors import InputError
-from jimt.vocabulary import AMBIGUOUS, Excluded
+from jimt.vocabulary import AMBIGUOUS, Excluded, Split
 
 _COMMIT_SECONDS = 2.0  # work an interruption may cost
 _EMBED_AT_ONCE = 1024  # patches whose features are held at a time
@@ -72,7 +73,7 @@ def run_pipeline(
     for column in ("raw_image_id", "group"):
         of_fields = pd.Categorical(fields[column])  # a number for each of many rows, and each name once
         manifest[column] = pd.Categorical.from_codes(of_fields.codes[of_field], dtype=of_fields.dtype)
-    manifest["excluded"] = pd.Series(None, index=manifest.index, dtype=object)
+    manifest["excluded"] = _no_words(len(manifest), Excluded)
     manifest.loc[manifest["no_data"] > curation.patches.max_no_data, "excluded"] = Excluded.NO_DATA.value
 
     filter_report = _drop_empty(dataset, curation, manifest, partial, embed, console)
@@ -98,6 +99,12 @@ def run_pipeline(
     (partial / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
     for commit in partial.glob("commit-*"):
         commit.unlink()
+
+
+def _no_words(n_rows: int, words: type[StrEnum]) -> "pd.Categorical[str]":
+    """A column of nulls that takes the words of an enumeration, a byte a row."""
+    nothing = np.full(n_rows, -1, np.int8)
+    return pd.Categorical.from_codes(nothing, categories=pd.Index([word.value for word in words]))
 
 
 def _read_all(
@@ -256,14 +263,14 @@ def _label(
 
 def _split(dataset: DatasetConfig, curation: CurationConfig, manifest: pd.DataFrame, fields: pd.DataFrame) -> None:
     settings = curation.split
-    manifest["split"] = pd.Series(None, index=manifest.index, dtype=object)
+    manifest["split"] = _no_words(len(manifest), Split)
     manifest["fold"] = pd.array([None] * len(manifest), dtype="Int16")
     used = manifest["excluded"].isna().to_numpy()
     known = manifest["group"].notna().to_numpy()
     groups = np.where(known, manifest["group"].to_numpy(object), manifest["raw_image_id"].to_numpy(object))[used]
     published = fields["split"].to_numpy(object)[manifest["field"].to_numpy()]
     if dataset.layout == "patches" and pd.notna(published).all():
-        manifest["split"] = published
+        manifest["split"] = pd.Series(published, dtype=manifest["split"].dtype)
         check_both_classes(manifest)
     else:
         assignment = split_groups(

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+import pyarrow
 from numpy.typing import NDArray
 
 from jimt.curation.reading import SPOOL_SUFFIX, BadField, FieldPatches
@@ -126,7 +127,10 @@ class FieldWriter:
             self.fields, columns=["raw_image_id", "group", "offset", "height", "width", "background", "label", "split"]
         )
         fields.drop(columns=["label", "split"]).to_parquet(self.folder / FIELDS)
-        return (pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()), fields
+        patches = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+        del rows
+        pyarrow.default_memory_pool().release_unused()
+        return patches, fields
 
     def __enter__(self) -> Self:
         return self
