@@ -186,9 +186,8 @@ def test_metrics(table: pd.DataFrame, provenance: dict[str, Any], *, checkpoint:
     if n_groups is None:
         notes.append("nothing tells which raw image a patch was cut from: no interval over groups")
     elif n_groups < FEW_GROUPS:
-        notes.append(
-            f"the test split holds {n_groups} group{'s' * (n_groups > 1)}: an interval over so few is too narrow"
-        )
+        verdict = "too few for an interval" if n_groups < 3 else "an interval over so few is too narrow"
+        notes.append(f"the test split holds {n_groups} group{'s' * (n_groups > 1)}: {verdict}")
     if provenance["weights"] == "random":
         notes.append("the backbone started from random weights")
     estimates = {
