@@ -260,10 +260,12 @@ def print_metrics(metrics: dict[str, Any], run_folder: Path) -> None:
         table.add_row(name, f"{values['value']:.3f}", text(values["interval_groups"]), text(values["interval_patches"]))
     console = Console()
     console.print(table)
-    console.print(f"backbone {metrics['backbone']}, weights {metrics['weights']}", highlight=False, markup=False)
+    console.print(
+        f"backbone {metrics['backbone']}, weights {metrics['weights']}", highlight=False, markup=False, soft_wrap=True
+    )
     for note in metrics["notes"]:
-        console.print(f"note: {note}", style="bold red", highlight=False, markup=False)
-    console.print(f"scores and metrics are in {run_folder}", highlight=False, markup=False)
+        console.print(f"note: {note}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"scores and metrics are in {run_folder}", highlight=False, markup=False, soft_wrap=True)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -185,11 +185,17 @@ def _print_config(dataset: DatasetConfig, curation: CurationConfig, console: Con
     console.print(f"curating {dataset.name} from {dataset.root}, with")
     for stage, value in dataclasses.asdict(curation).items():
         text = "  ".join(f"{key}={item}" for key, item in value.items()) if isinstance(value, dict) else str(value)
-        console.print(f"  {stage}: {text}", highlight=False, markup=False)
+        console.print(f"  {stage}: {text}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_results(folder: Path, console: Console) -> None:
     summary, thresholds = read_json(folder / SUMMARY), read_json(folder / THRESHOLDS)
     for line in describe(summary, thresholds):
-        console.print(line, style="bold red" if line.startswith("WARNING") else None, highlight=False, markup=False)
+        console.print(
+            line,
+            style="bold red" if line.startswith("WARNING") else None,
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
     console.print(table_row(summary["dataset"], summary))

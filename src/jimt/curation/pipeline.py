@@ -61,7 +61,7 @@ def run_pipeline(
     """
     root = Path(dataset.root)
     scaling, rows, fields, bad = _read_all(dataset, curation, finding, partial, console)
-    bad = finding.bad | {Path(path).relative_to(root).as_posix(): reason for path, reason in bad.items()}
+    bad = finding.bad | {Path(path).relative_to(root.absolute()).as_posix(): reason for path, reason in bad.items()}
     n_found = len(finding.images) + len(finding.bad)
     if bad and (curation.on_bad_image == "raise" or not len(rows)):
         remedy = "" if not len(rows) else "; or go on without: curation.on_bad_image=skip"
@@ -134,7 +134,9 @@ def _read_all(
             task = progress.add_task("read", total=len(finding.images), completed=writer.n_images)
             committed = time.monotonic()
             remaining = finding.images[writer.n_images :]
-            for result in in_parallel(read_field, remaining, settings, scaling, partial, n_jobs=curation.n_jobs):
+            for result in in_parallel(
+                read_field, remaining, settings, scaling, partial.absolute(), n_jobs=curation.n_jobs
+            ):
                 writer.add(result)
                 if time.monotonic() - committed > _COMMIT_SECONDS:
                     writer.commit()

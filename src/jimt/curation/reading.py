@@ -1,5 +1,6 @@
 """The work on one raw image, done in parallel processes: read it, check it, convert it, measure its patches."""
 
+import dataclasses
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -161,7 +162,15 @@ def in_parallel(
     """
     with joblib.Parallel(n_jobs=n_jobs, return_as="generator") as parallel:
         for start in range(0, len(images), _BATCH):
-            yield from parallel(joblib.delayed(function)(raw, *arguments) for raw in images[start : start + _BATCH])
+            yield from parallel(
+                joblib.delayed(function)(_located(raw), *arguments) for raw in images[start : start + _BATCH]
+            )
+
+
+def _located(raw: RawImage) -> RawImage:
+    """The raw image by absolute paths: worker processes outlive a change of the working directory."""
+    fluorescence = None if raw.fluorescence is None else raw.fluorescence.absolute()
+    return dataclasses.replace(raw, brightfield=raw.brightfield.absolute(), fluorescence=fluorescence)
 
 
 def dataset_grey_range(

@@ -50,7 +50,7 @@ def table_row(name: str, summary: dict[str, Any]) -> Table:
         part = counts["splits"][split.value]
         columns[f"{split.value}\nlive/dead"] = f"{part['live']:,}/{part['dead']:,}"
     for title in columns:
-        table.add_column(title, justify="left" if "data set" in title else "right")
+        table.add_column(title, justify="left" if "data set" in title else "right", overflow="fold")
     table.add_row(*columns.values())
     return table
 

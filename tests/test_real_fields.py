@@ -1,0 +1,67 @@
+"""The 70 real fields of MCF-7 cells, where ``JIMT_DATA`` names them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from sklearn.model_selection import GroupKFold
+
+from jimt.curation.curate import curate
+from jimt.curation.manifest import open_curated
+from jimt.data.preparation import late_embed
+from jimt.errors import InputError
+
+WITHOUT_FILTER = ["dataset=mcf7", "curation.empty_filter.enabled=false"]
+
+
+def run(config):
+    return curate(*config, embed=late_embed(config[1].empty_filter), console=Console(quiet=True))
+
+
+@pytest.fixture
+def mcf7(real_data, prepare_config, monkeypatch):
+    def config(*overrides: str):
+        return prepare_config(f"dataset.root={real_data / 'mcf7'}", *WITHOUT_FILTER, *overrides)
+
+    return config
+
+
+@pytest.mark.stack
+def test_the_benchmark_labels_249_live_and_326_dead_of_661_patches(mcf7, real_data):
+    curated = open_curated(run(mcf7()))
+    manifest = curated.manifest
+    used = manifest[manifest["excluded"].isna()]
+    assert len(manifest) == 661
+    assert (curated.summary["counts"]["live"], curated.summary["counts"]["dead"]) == (249, 326)
+    experiments = pd.read_csv(real_data / "mcf7/fields.csv").set_index("raw_image_id")["experiment"].astype(str)
+    assert (manifest["group"].astype(str) == manifest["raw_image_id"].astype(str).map(experiments)).all()
+    assert manifest["group"].nunique() == 19
+    for split in ("val", "test"):
+        assert set(used.loc[used["split"] == split, "label"]) == {0, 1}
+    groups = used["group"].astype(str).to_numpy()
+    for fold, (_, test) in enumerate(GroupKFold(5).split(groups, groups=groups)):
+        assert (used["fold"].to_numpy()[test] == fold).all()
+
+
+def test_raw_means_cannot_be_cut_in_two(mcf7):
+    with pytest.raises(InputError, match="the cut-offs cross: .* set curation.label.scale=log_background_ratio"):
+        run(mcf7("curation.label.scale=raw"))
+
+
+def test_zero_filled_borders_are_no_data(mcf7, real_data):
+    import tifffile
+
+    manifest = open_curated(run(mcf7("curation.patches.max_no_data=0.04"))).manifest
+    assert (manifest["excluded"] == "no_data").sum() > 0
+    for row in manifest.sample(40, random_state=0).itertuples():
+        window = np.s_[row.y : row.y + 224, row.x : row.x + 224]
+        pair = [tifffile.imread(real_data / f"mcf7/{name}/{row.raw_image_id}.tif") for name in ("brightfield", "pi")]
+        assert row.no_data == pytest.approx(np.mean((pair[0][window] == 0) & (pair[1][window] == 0)))
+        assert row.mean_fluorescence == pytest.approx(pair[1][window].mean())
+
+
+@pytest.mark.slow
+def test_the_empty_filter_is_learned_from_the_hand_labels_without_a_model_hub(mcf7):
+    report = open_curated(run(mcf7("curation.empty_filter.enabled=true"))).summary["empty_filter"]
+    assert (report["n_labelled"], report["n_empty"], report["n_absent"], report["n_folds"]) == (607, 39, 0, 5)
+    assert report["f1"] > 0.6
