@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from jimt.errors import InputError
 
@@ -10,10 +11,23 @@ SCALING_METHODS = ("full_range", "bit_depth", "percentile_image", "percentile_da
 LABEL_SCALES = ("raw", "background_subtracted", "log_background_ratio")
 ON_BAD_IMAGE = ("raise", "skip")
 KERNELS = ("linear", "rbf")
-TRAINABLE = ("all", "head")
+EXECUTORS = ("local", "dask")
+TRAINABLE = ("all", "last_stage", "head", "none")
+SCHEDULES = ("constant", "cosine", "one_cycle")
 ACCELERATORS = ("cpu", "gpu")
 STRATEGIES = ("auto", "ddp")
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+PROGRESS = ("lines", "rich", "none")
+PROFILERS = ("simple", "advanced", "pytorch")
+# What a search may go by, and which way is better; recall of one class would choose a network that knows no other.
+SEARCH_METRICS: dict[str, Literal["maximize", "minimize"]] = {
+    "val/auroc": "maximize",
+    "val/balanced_accuracy": "maximize",
+    "val/average_precision": "maximize",
+    "val/f1": "maximize",
+    "val/loss": "minimize",
+    "val/brier": "minimize",
+}
 
 
 def _check(field: str, value: object, ok: bool, allowed: str) -> None:
@@ -226,6 +240,26 @@ class SplitConfig:
 
 
 @dataclass
+class ExecutorConfig:
+    """Where raw images are read: in processes of this machine, or on the workers of a Dask cluster."""
+
+    backend: str
+    scheduler: str | None
+    """Address of the cluster's scheduler, ``tcp://HOST:8786``."""
+    worker_timeout: float
+    """Seconds to wait for a worker where the cluster has none."""
+
+    def __post_init__(self) -> None:
+        _one_of("curation.executor.backend", self.backend, EXECUTORS)
+        if (self.backend == "dask") != (self.scheduler is not None):
+            raise InputError(
+                "executor=dask and curation.executor.scheduler, for example tcp://HOST:8786, are given together or not "
+                "at all"
+            )
+        _check("curation.executor.worker_timeout", self.worker_timeout, self.worker_timeout > 0, "more than 0 seconds")
+
+
+@dataclass
 class CurationConfig:
     """From raw images to a manifest, in the order of the pipeline."""
 
@@ -233,6 +267,7 @@ class CurationConfig:
     on_bad_image: str
     n_jobs: int
     """Processes that read images; -1 for all cores."""
+    executor: ExecutorConfig
     scaling: ScalingConfig
     patches: PatchConfig
     empty_filter: EmptyFilterConfig
@@ -262,9 +297,31 @@ class BackboneConfig:
     name: str
     weights: str
     trainable: str
+    """``all``, ``last_stage``, ``head``, or ``none`` for logistic regression on frozen features."""
 
     def __post_init__(self) -> None:
         _one_of("backbone.trainable", self.trainable, TRAINABLE)
+
+
+@dataclass
+class AugmentationConfig:
+    """How a training patch is changed before the network sees it; a strength of 0 changes nothing."""
+
+    orientations: bool
+    """Random quarter turns and mirror images."""
+    brightness: float
+    """Largest shift of all grey values, as a share of their range."""
+    contrast: float
+    """Largest change of the contrast about the patch's mean, in factors of two."""
+    gamma: float
+    """Largest change of the exponent of the grey values, in factors of two."""
+    blur: float
+    """Largest standard deviation of a Gaussian blur, in pixels."""
+
+    def __post_init__(self) -> None:
+        for field, limit in (("brightness", 1), ("contrast", 3), ("gamma", 3), ("blur", 8)):
+            value = getattr(self, field)
+            _check(f"augmentation.{field}", value, 0 <= value <= limit, f"0 to {limit}")
 
 
 @dataclass
@@ -272,9 +329,23 @@ class OptimConfig:
     """Adam on cross entropy."""
 
     lr: float
+    """Of the whole batch: it does not change with the number of devices."""
     betas: tuple[float, float]
     weight_decay: float
+    decoupled: bool
+    """Weight decay apart from the gradient (AdamW) instead of an L2 penalty (Adam)."""
     batch_size: int
+    """Patches a step over all devices; each takes its even share."""
+    accumulate: int
+    """Batches whose gradients are added up before a step."""
+    schedule: str
+    warmup: float
+    """Share of all steps in which the learning rate rises; not for ``constant``."""
+    ema_decay: float
+    """Decay of the exponential moving average of the weights that is evaluated and kept; 0 for none."""
+    label_smoothing: float
+    logistic_c: float
+    """C of the logistic regression of ``backbone.trainable=none``: the inverse of its L2 penalty."""
 
     def __post_init__(self) -> None:
         _check("optim.lr", self.lr, self.lr > 0, "more than 0")
@@ -283,6 +354,33 @@ class OptimConfig:
         self.betas = (self.betas[0], self.betas[1])  # OmegaConf hands a list over, of any length
         _check("optim.weight_decay", self.weight_decay, self.weight_decay >= 0, "0 or more")
         _check("optim.batch_size", self.batch_size, self.batch_size >= 1, "1 or more")
+        _check("optim.accumulate", self.accumulate, self.accumulate >= 1, "1 or more")
+        _one_of("optim.schedule", self.schedule, SCHEDULES)
+        _check("optim.warmup", self.warmup, 0 <= self.warmup < 1, "0 to below 1")
+        if self.schedule == "constant" and self.warmup > 0:
+            raise InputError(
+                f"optim.warmup={self.warmup} needs optim.schedule=cosine or one_cycle: a constant rate does not rise"
+            )
+        _check("optim.ema_decay", self.ema_decay, 0 <= self.ema_decay < 1, "0 to below 1")
+        _check("optim.logistic_c", self.logistic_c, self.logistic_c > 0, "more than 0")
+        _check("optim.label_smoothing", self.label_smoothing, 0 <= self.label_smoothing < 1, "0 to below 1")
+
+
+@dataclass
+class ProbeConfig:
+    """Logistic regression on a frozen network, for ``backbone.trainable=none``; its C is ``optim.logistic_c``."""
+
+    layer: str | None
+    """Part of the network, by its name in timm, whose feature map is taken; null for the pooled features at its end."""
+    cell: int | None
+    """Side in pixels of the cells of a field that are labelled each by its own fluorescence; null: patches are."""
+    balance_groups: bool
+    """A group counts as the square root of its size: large experiments would else outvote the others."""
+
+    def __post_init__(self) -> None:
+        _check("probe.cell", self.cell, self.cell in (None, 8, 16, 32), "null, 8, 16 or 32 pixels")
+        if self.cell is not None and self.layer is None:
+            raise InputError("probe.cell needs probe.layer: cells are told apart on a feature map, before it is pooled")
 
 
 @dataclass
@@ -291,35 +389,76 @@ class TrainerConfig:
 
     accelerator: str
     devices: int
+    num_nodes: int
     strategy: str
     precision: str
     """``auto``: bfloat16 on a CPU that gains from it (measured at the start), 32 bit everywhere else."""
     compile: bool
     max_epochs: int
+    patience: int | None
+    """Epochs without a better validation score after which training ends; null to train ``max_epochs``."""
     num_threads: int | None
     num_workers: int
     eval_batch_size: int
+    progress: str
+    profiler: str | None
+    callbacks: dict[str, Any]
+    """Lightning's callbacks by class name, each with its arguments."""
 
     def __post_init__(self) -> None:
         _one_of("trainer.accelerator", self.accelerator, ACCELERATORS)
         _one_of("trainer.strategy", self.strategy, STRATEGIES)
         _one_of("trainer.precision", self.precision, PRECISIONS)
         _check("trainer.devices", self.devices, self.devices >= 1, "1 or more")
+        _check("trainer.num_nodes", self.num_nodes, self.num_nodes >= 1, "1 or more")
+        if self.devices * self.num_nodes > 1 and self.strategy == "auto":
+            raise InputError(
+                f"trainer.devices={self.devices} on trainer.num_nodes={self.num_nodes} needs trainer.strategy=ddp "
+                "(trainer=ddp)"
+            )
         _check("trainer.max_epochs", self.max_epochs, self.max_epochs >= 1, "1 or more")
+        patience = self.patience
+        _check("trainer.patience", patience, patience is None or patience >= 1, "null, or 1 or more")
         _check("trainer.num_workers", self.num_workers, self.num_workers >= 0, "0 or more")
         _check("trainer.eval_batch_size", self.eval_batch_size, self.eval_batch_size >= 1, "1 or more")
         threads = self.num_threads
         _check("trainer.num_threads", threads, threads is None or threads >= 1, "null, or 1 or more")
+        _one_of("trainer.progress", self.progress, PROGRESS)
+        if self.profiler is not None:
+            _one_of("trainer.profiler", self.profiler, PROFILERS)
+
+
+@dataclass
+class LoggerConfig:
+    """Where metrics go beside ``metrics.csv``, which is always written."""
+
+    wandb: bool
+    tensorboard: bool
+    project: str
+    entity: str | None
+    """W&B team or user; null for the account's default."""
+    group: str | None
+    """W&B group of the runs of one sweep; null for none."""
+    log_checkpoint: bool
+    """Best checkpoint as an artifact."""
+    n_table_patches: int
+    """Test patches in the table with images, at most."""
+
+    def __post_init__(self) -> None:
+        _check("logger.n_table_patches", self.n_table_patches, self.n_table_patches >= 0, "0 or more")
 
 
 @dataclass
 class EvaluationConfig:
-    """Intervals of the test metrics."""
+    """How patches are scored, and the intervals of the metrics."""
 
     n_bootstrap: int
     confidence: float
+    orientations: int
+    """A score is of the mean over so many of a patch's orientations: 1, 4 (quarter turns) or 8 (mirrored as well)."""
 
     def __post_init__(self) -> None:
+        _check("evaluation.orientations", self.orientations, self.orientations in (1, 4, 8), "1, 4 or 8")
         _check("evaluation.n_bootstrap", self.n_bootstrap, self.n_bootstrap >= 100, "100 or more")
         _check("evaluation.confidence", self.confidence, 0.5 <= self.confidence < 1, "0.5 to below 1")
 
@@ -332,12 +471,76 @@ class TrainConfig:
     run_dir: str
     retrain: bool
     """Train again although the run's folder holds this very training, finished."""
+    resume: str | None
+    """Folder of a run that was cut off, to go on with after its last finished epoch."""
     dataset: DatasetConfig
     curation: CurationConfig
     backbone: BackboneConfig
+    probe: ProbeConfig
+    augmentation: AugmentationConfig
     optim: OptimConfig
     trainer: TrainerConfig
+    logger: LoggerConfig
     evaluation: EvaluationConfig
 
     def __post_init__(self) -> None:
         _check("seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295")
+        if self.backbone.trainable != "none" and self.probe.layer is not None:
+            raise InputError("probe.layer is without effect unless backbone.trainable=none")
+
+
+@dataclass
+class FoldsConfig:
+    """Cross-validation over whole groups."""
+
+    n_folds: int
+    validation: bool | None
+    """Hold the next fold back to choose the checkpoint and fit the temperature; null: where a network is trained."""
+
+    def __post_init__(self) -> None:
+        _check("crossval.n_folds", self.n_folds, self.n_folds >= 2, "2 or more")
+        if self.validation and self.n_folds < 3:
+            raise InputError("crossval.validation=true needs crossval.n_folds of 3 or more: one to test, one to choose")
+
+
+@dataclass
+class CrossvalConfig(TrainConfig):
+    """What a cross-validation is made of: a training for each fold."""
+
+    crossval: FoldsConfig
+
+
+@dataclass
+class SearchConfig:
+    """A search over settings of a training."""
+
+    space: dict[str, Any]
+    """Of each setting its range, ``{low, high, log}``, or its ``{choices}``; checked in ``jimt.tune``."""
+    metric: str
+    n_trials: int
+    """In all, those of earlier starts and of other processes included."""
+    timeout: float | None
+    """Hours after which a process begins no other trial; null for none."""
+    n_random: int
+    """Trials drawn at random before the sampler learns from them."""
+    prune: bool
+    """End a training whose best epoch so far is below the median of the finished ones at the same epoch."""
+    prune_after_trials: int
+    prune_after_epochs: int
+    keep_all_checkpoints: bool
+    """Keep the checkpoints of every finished trial, not of the best alone."""
+
+    def __post_init__(self) -> None:
+        _one_of("tune.metric", self.metric, tuple(SEARCH_METRICS))
+        _check("tune.n_trials", self.n_trials, self.n_trials >= 1, "1 or more")
+        _check("tune.timeout", self.timeout, self.timeout is None or self.timeout > 0, "null, or more than 0 hours")
+        for field in ("n_random", "prune_after_trials", "prune_after_epochs"):
+            value = getattr(self, field)
+            _check(f"tune.{field}", value, value >= 1, "1 or more")
+
+
+@dataclass
+class TuneConfig(TrainConfig):
+    """What a search is made of: a training for each trial."""
+
+    tune: SearchConfig

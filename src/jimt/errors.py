@@ -9,3 +9,7 @@ DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 class InputError(ValueError):
     """What was asked cannot be done; the message is one line that names the cause and the remedy."""
+
+
+class Interrupted(InputError):
+    """The person at the keyboard, or the system, told a run to stop; a sweep stops with it."""

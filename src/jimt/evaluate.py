@@ -4,45 +4,29 @@ The only file that reads the test split: each patch exactly once, on one device,
 """
 
 import argparse
-import contextlib
 import dataclasses
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from jimt.curation.manifest import Curated, open_curated
+from jimt.curation.splits import Fold, split_by_fold
 from jimt.errors import DISK_FULL, InputError
+from jimt.vocabulary import AMBIGUOUS, DEAD, LABEL_NAMES, LIVE, Excluded, Split
 
-FEW_GROUPS = 10
-"""Below this many groups a bootstrap over them covers less than it says."""
+if TYPE_CHECKING:
+    from rich.table import Table
+
 SCORE_COLUMNS = ["raw_image_id", "group", "y", "x", "label", "mean_fluorescence", "score"]
-
-
-def find_checkpoint(run_or_checkpoint: Path) -> tuple[Path, Path]:
-    """The checkpoint and the folder its results go to; of a run, the best checkpoint.
-
-    Results of another checkpoint of a run do not replace those of the best one.
-
-    Raises:
-        InputError: If there is none.
-    """
-    if run_or_checkpoint.is_dir():
-        checkpoint = run_or_checkpoint / "checkpoints" / "best.ckpt"
-        if not checkpoint.is_file():
-            raise InputError(f"{checkpoint} is missing: {run_or_checkpoint} holds no finished training, so train first")
-        return checkpoint, run_or_checkpoint
-    if not run_or_checkpoint.is_file():
-        raise InputError(f"{run_or_checkpoint} is missing: give a run's folder or a checkpoint")
-    parent = run_or_checkpoint.parent
-    if parent.name != "checkpoints":
-        return run_or_checkpoint, parent
-    if run_or_checkpoint.name == "best.ckpt":
-        return run_or_checkpoint, parent.parent
-    return run_or_checkpoint, parent.parent / f"evaluation_{run_or_checkpoint.stem}"
+METRICS_FILE, SCORES_FILE = "test_metrics.json", "test_scores.csv"
+ALL_SCORES_FILE = "test_scores_with_ambiguous.csv"
+"""The test split's patches and, with label -1, those between the cut-offs in its groups; with their label value."""
 
 
 def evaluate(
@@ -50,6 +34,7 @@ def evaluate(
     *,
     curated_folder: Path | None = None,
     accelerator: str | None = None,
+    device_index: int = 0,
     n_bootstrap: int | None = None,
     confidence: float | None = None,
 ) -> dict[str, Any]:
@@ -59,6 +44,7 @@ def evaluate(
         run_or_checkpoint: A run's folder or a checkpoint file.
         curated_folder: The curated data set; None for the one the checkpoint names.
         accelerator: ``cpu`` or ``gpu``; None for the training's.
+        device_index: Which graphics card, where one is used.
         n_bootstrap: Resamples of the interval over groups; None for the training's.
         confidence: Coverage wanted; None for the training's.
 
@@ -68,16 +54,48 @@ def evaluate(
     Raises:
         InputError: If the checkpoint or the data set is absent or damaged, or the data set is not the training's.
     """
-    from jimt.curation.manifest import open_curated
-    from jimt.vocabulary import Split
+    from jimt.checkpoints import find_checkpoint, load_classifier
 
     checkpoint, folder = find_checkpoint(run_or_checkpoint)
     classifier, hyperparameters = load_classifier(checkpoint)
-    prediction, provenance = hyperparameters["prediction"], hyperparameters["provenance"]
+    provenance = hyperparameters["provenance"]
+    curated = training_data(provenance, curated_folder, checkpoint)
+    table = score_test_split(classifier, hyperparameters, curated, accelerator=accelerator, device_index=device_index)
+    asked = {"n_bootstrap": n_bootstrap, "confidence": confidence}
+    provenance = provenance | {key: value for key, value in asked.items() if value is not None}
+    scored = table[table["label"] != AMBIGUOUS]
+    metrics = test_metrics(scored, provenance, checkpoint=checkpoint) | {
+        "temperature": hyperparameters["prediction"]["temperature"],
+        "orientations": hyperparameters["prediction"]["orientations"],
+        "thresholds": curated.thresholds,
+        "split_counts": split_counts(curated.manifest),
+        "n_raw_images": curated.summary["n_raw_images"],
+    }
+    try:
+        folder.mkdir(exist_ok=True)
+        write_aside(folder / SCORES_FILE, scored[SCORE_COLUMNS].to_csv(index=False))
+        write_aside(folder / ALL_SCORES_FILE, table.to_csv(index=False))
+        write_aside(folder / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise InputError(f"no space left for {folder} ({error.strerror}): free some") from error
+    return metrics
+
+
+def training_data(provenance: dict[str, Any], curated_folder: Path | None, checkpoint: Path) -> Curated:
+    """The curated data set a checkpoint was trained on, its split that of the training.
+
+    Raises:
+        InputError: If it is absent, or another one.
+    """
     where = curated_folder or Path(provenance["curated_folder"])
     if not where.is_dir():
         raise InputError(f"{where} is missing: give the curated data set with --curated, or curate it again")
     curated = open_curated(where)
+    if provenance["fold"] is not None:
+        manifest = split_by_fold(curated.manifest, Fold(**provenance["fold"]))
+        curated = dataclasses.replace(curated, manifest=manifest)
     if (
         curated.summary["fingerprint"] != provenance["curation_fingerprint"]
         or splits_digest(curated.manifest) != provenance["splits_digest"]
@@ -87,22 +105,18 @@ def evaluate(
             "have been trained on: "
             f"curate {provenance['dataset']} with the run's own settings again, or train again"
         )
-    manifest = curated.manifest
-    rows = manifest[manifest["split"] == Split.TEST.value].reset_index(drop=True)
-    scores = _score(classifier, curated.folder, rows, prediction, provenance, accelerator)
-    table = rows.assign(score=scores)[SCORE_COLUMNS]
-    asked = {"n_bootstrap": n_bootstrap, "confidence": confidence}
-    provenance = provenance | {key: value for key, value in asked.items() if value is not None}
-    metrics = test_metrics(table, provenance, checkpoint=checkpoint)
-    try:
-        folder.mkdir(exist_ok=True)
-        write_aside(folder / "test_scores.csv", table.to_csv(index=False))
-        write_aside(folder / "test_metrics.json", json.dumps(metrics, indent=2) + "\n")
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        raise InputError(f"no space left for {folder} ({error.strerror}): free some") from error
-    return metrics
+    return curated
+
+
+def split_counts(manifest: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Live and dead patches of each split, as in the paper's Table 1."""
+    return {
+        split.value: {
+            LABEL_NAMES[label]: int(((manifest["split"] == split.value) & (manifest["label"] == label)).sum())
+            for label in (LIVE, DEAD)
+        }
+        for split in Split
+    }
 
 
 def splits_digest(manifest: pd.DataFrame) -> str:
@@ -111,99 +125,121 @@ def splits_digest(manifest: pd.DataFrame) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def load_classifier(checkpoint: Path) -> tuple[Any, dict[str, Any]]:
-    """Load a checkpoint without executing anything in it; returns the classifier and its hyperparameters.
-
-    Raises:
-        InputError: If the file is damaged, holds anything but tensors and plain values, or is not jimt's.
-    """
-    import torch
-
-    from jimt.model.classifier import LiveDeadClassifier
-    from jimt.state_dicts import UNREADABLE
-
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
-        raise InputError(
-            f"{checkpoint} is damaged, or holds more than tensors and plain values, so it was not "
-            "loaded: take another one"
-        ) from error
-    try:
-        hyperparameters = dict(content["hyper_parameters"])
-        classifier = LiveDeadClassifier(**hyperparameters)
-        classifier.load_state_dict(content["state_dict"])
-    except (TypeError, KeyError, ValueError, RuntimeError) as error:  # no such keys, others, or of other shapes
-        raise InputError(f"{checkpoint} is not a checkpoint of jimt: give one that train.py wrote") from error
-    return classifier.eval(), hyperparameters
-
-
-def _score(
+def score_test_split(
     classifier: Any,
-    folder: Path,
-    rows: pd.DataFrame,
-    prediction: dict[str, Any],
-    provenance: dict[str, Any],
+    hyperparameters: dict[str, Any],
+    curated: Curated,
+    *,
     accelerator: str | None,
-) -> np.ndarray[Any, np.dtype[np.float32]]:
-    import torch
+    device_index: int,
+    cache: Path | None = None,
+) -> pd.DataFrame:
+    """Scores of the test split of a data set, and of the patches between the cut-offs in its groups.
 
-    from jimt.data.dataset import PatchDataset, evaluation_loader
-    from jimt.data.transforms import to_network_input
-    from jimt.hardware import check_gpus
-    from jimt.memory import keep_freed_memory
-    from jimt.model.classifier import live_scores
+    Args:
+        classifier: As ``load_classifier`` gives it.
+        hyperparameters: Likewise.
+        curated: The data set.
+        accelerator: ``cpu`` or ``gpu``; None for the training's.
+        device_index: Which graphics card, where one is used.
+        cache: Folder that keeps the feature maps of whole fields, for the folds of a cross-validation.
 
-    device = torch.device("cuda" if (accelerator or provenance["accelerator"]) == "gpu" else "cpu")
-    if device.type == "cpu":
-        keep_freed_memory()
-    else:
-        check_gpus(devices=1, precision=provenance["precision"], compile_network=False)
-    bfloat16 = provenance["precision"] == "bf16-mixed"
-    classifier = classifier.to(device, memory_format=torch.channels_last)
-    dataset = PatchDataset(folder, rows, size=prediction["patch_size"])
-    scores = np.full(len(rows), np.nan, np.float32)
-    for batch in evaluation_loader(dataset, batch_size=provenance["eval_batch_size"], num_workers=0):
-        mean, std = tuple(prediction["mean"]), tuple(prediction["std"])
-        images = to_network_input(batch.patches.to(device), mean=mean, std=std)
-        with torch.autocast(device.type, torch.bfloat16) if bfloat16 else contextlib.nullcontext():
-            scores[batch.row.numpy()] = live_scores(classifier, images).cpu().numpy()
-    return scores
+    Returns:
+        A table of the columns of ``test_scores.csv``, of ``logit`` (live above dead, before the temperature) and of
+        ``label_value``; in the order of the manifest.
+    """
+    from jimt.analysis.calibration import live_score
+    from jimt.scoring import evaluation_device, patch_outputs
+
+    prediction, provenance = hyperparameters["prediction"], hyperparameters["provenance"]
+    manifest = curated.manifest
+    test = (manifest["split"] == Split.TEST.value).to_numpy()
+    groups = set(manifest.loc[test, "group"].dropna())
+    between = (manifest["excluded"] == Excluded.AMBIGUOUS.value) & manifest["group"].isin(groups)
+    rows = manifest[test | between.to_numpy(bool)].reset_index(drop=True)
+    device = evaluation_device(
+        accelerator or provenance["accelerator"], index=device_index, precision=provenance["precision"]
+    )
+    logits = patch_outputs(
+        classifier,
+        curated.folder,
+        rows,
+        prediction=prediction,
+        device=device,
+        precision=provenance["precision"],
+        batch_size=provenance["eval_batch_size"],
+        cache=cache,
+    )
+    return rows.assign(
+        score=live_score(logits, temperature=prediction["temperature"]), logit=logits[:, 1] - logits[:, 0]
+    )[[*SCORE_COLUMNS, "logit", "label_value"]]
+
+
+def read_test_patches(folder: Path) -> tuple[pd.DataFrame, "TestPatches"]:
+    """What ``test_scores.csv`` of a run holds, and its patches in the same order."""
+    from jimt.checkpoints import find_checkpoint, read_checkpoint
+
+    checkpoint, _ = find_checkpoint(folder)
+    provenance = read_checkpoint(checkpoint)["hyper_parameters"]["provenance"]
+    curated = training_data(provenance, None, checkpoint)
+    rows = curated.manifest[curated.manifest["split"] == Split.TEST.value]
+    return pd.read_csv(folder / SCORES_FILE), TestPatches(curated, rows)
+
+
+class TestPatches(Sequence[np.ndarray[Any, np.dtype[np.uint8]]]):
+    """The patches of some rows of a manifest, cut when they are asked for.
+
+    Args:
+        curated: The data set.
+        rows: Rows of its manifest.
+    """
+
+    __test__ = False  # pytest takes the name for a test
+
+    def __init__(self, curated: Curated, rows: pd.DataFrame) -> None:
+        self._store, self._size = curated.store, curated.summary["patch_size"]
+        self._field = rows["field"].to_numpy(np.int32)
+        self._y, self._x = (rows[name].fillna(0).to_numpy(np.int32) for name in ("y", "x"))
+
+    def __len__(self) -> int:
+        return len(self._field)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Patches of an array of indices, shape ``(n, size, size)``, or one patch."""
+        at = np.atleast_1d(index)
+        patches = self._store.patches(self._field[at], self._y[at], self._x[at], size=self._size)
+        return patches if np.ndim(index) else patches[0]
 
 
 def test_metrics(table: pd.DataFrame, provenance: dict[str, Any], *, checkpoint: Path) -> dict[str, Any]:
-    """Metrics of scored test patches with their intervals and the counts behind them."""
+    """Metrics of scored test patches with their intervals and the counts behind them; None is what cannot be had."""
     from sklearn.metrics import confusion_matrix
 
-    from jimt.analysis.statistics import METRICS, estimate
+    from jimt.analysis.correlation import score_fluorescence_correlation
+    from jimt.analysis.statistics import METRICS, estimates, interval_notes
 
     labels = table["label"].to_numpy(np.int64)
     scores = table["score"].to_numpy(np.float64)
     known = bool(table["group"].notna().all())
     groups = table["group"].to_numpy(object) if known else None
-    n_groups = int(table["group"].nunique()) if known else None
-    notes = []
-    if n_groups is None:
-        notes.append("nothing tells which raw image a patch was cut from: no interval over groups")
-    elif n_groups < FEW_GROUPS:
-        verdict = "too few for an interval" if n_groups < 3 else "an interval over so few is too narrow"
-        notes.append(f"the test split holds {n_groups} group{'s' * (n_groups > 1)}: {verdict}")
+    notes = ["nothing tells which raw image a patch was cut from: no interval over groups"]
+    if groups is not None:
+        notes = interval_notes(labels, groups)
     if provenance["weights"] == "random":
         notes.append("the backbone started from random weights")
-    estimates = {
-        name: dataclasses.asdict(
-            estimate(
-                name,
-                labels,
-                scores,
-                groups,
-                n_resamples=provenance["n_bootstrap"],
-                confidence=provenance["confidence"],
-                seed=provenance["seed"],
-            )
-        )
-        for name in METRICS
+    resampling = {
+        "n_resamples": provenance["n_bootstrap"],
+        "confidence": provenance["confidence"],
+        "seed": provenance["seed"],
     }
+    correlation = score_fluorescence_correlation(
+        scores,
+        table["mean_fluorescence"].to_numpy(np.float64),
+        table["raw_image_id"].to_numpy(object) if known else None,
+        groups,
+        **resampling,
+    )
+    metrics = estimates(labels, scores, groups, names=list(METRICS), **resampling)
     return {
         "dataset": provenance["dataset"],
         "backbone": provenance["backbone"],
@@ -213,12 +249,13 @@ def test_metrics(table: pd.DataFrame, provenance: dict[str, Any], *, checkpoint:
         "confidence": provenance["confidence"],
         "counts": {
             "patches": len(table),
-            "live": int((labels == 1).sum()),
-            "dead": int((labels == 0).sum()),
+            "live": int((labels == LIVE).sum()),
+            "dead": int((labels == DEAD).sum()),
             "raw_images": int(table["raw_image_id"].nunique()),
-            "groups": n_groups,
+            "groups": None if groups is None else int(table["group"].nunique()),
         },
-        "metrics": estimates,
+        "metrics": {name: _without_nan(dataclasses.asdict(value)) for name, value in metrics.items()},
+        "correlation": dataclasses.asdict(correlation),
         "confusion_matrix": {
             "rows": "true dead, live",
             "columns": "predicted dead, live",
@@ -228,6 +265,10 @@ def test_metrics(table: pd.DataFrame, provenance: dict[str, Any], *, checkpoint:
     }
 
 
+def _without_nan(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in values.items()}
+
+
 def write_aside(path: Path, text: str) -> None:
     """Write a small file so that it is there whole or not at all."""
     aside = path.with_name(f".{path.name}.partial")
@@ -235,34 +276,42 @@ def write_aside(path: Path, text: str) -> None:
     aside.replace(path)
 
 
-def print_metrics(metrics: dict[str, Any], run_folder: Path) -> None:
-    """The closing table."""
-    from rich.console import Console
+def metrics_table(metrics: dict[str, Any], *, confidence: float, title: str) -> "Table":
+    """Metrics with their intervals, to be printed."""
     from rich.table import Table
 
     def text(interval: tuple[float, float] | None) -> str:
         return "-" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
 
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("metric", no_wrap=True)
+    table.add_column("value", justify="right")
+    table.add_column(f"{100 * confidence:g} % over groups", justify="right")
+    table.add_column(f"{100 * confidence:g} % (paper's)", justify="right")
+    for name, values in metrics.items():
+        value = "-" if values["value"] is None else f"{values['value']:.3f}"
+        table.add_row(name, value, text(values["interval_groups"]), text(values["interval_patches"]))
+    return table
+
+
+def print_metrics(metrics: dict[str, Any], run_folder: Path) -> None:
+    """The closing table."""
+    from rich.console import Console
+
     counts = metrics["counts"]
-    percent = f"{100 * metrics['confidence']:g} %"
     n_groups = counts["groups"]
     groups = f" from {n_groups} group{'s' * (n_groups > 1)}" if n_groups is not None else ""
-    table = Table(
-        title=f"Test split of {metrics['dataset']}: {counts['live']} live and {counts['dead']} dead patches{groups}",
-        title_justify="left",
-        title_style="bold",
-    )
-    table.add_column("metric")
-    table.add_column("value", justify="right")
-    table.add_column(f"{percent} over groups", justify="right")
-    table.add_column(f"{percent} over patches (paper)", justify="right")
-    for name, values in metrics["metrics"].items():
-        table.add_row(name, f"{values['value']:.3f}", text(values["interval_groups"]), text(values["interval_patches"]))
+    title = f"Test split of {metrics['dataset']}: {counts['live']} live and {counts['dead']} dead patches{groups}"
     console = Console()
-    console.print(table)
+    console.print(metrics_table(metrics["metrics"], confidence=metrics["confidence"], title=title))
     console.print(
         f"backbone {metrics['backbone']}, weights {metrics['weights']}", highlight=False, markup=False, soft_wrap=True
     )
+    for what, name in (("patches", "patches"), ("raw_images", "raw images")):
+        values = metrics["correlation"][what]
+        if values["r"] is not None:
+            told = f"score against mean fluorescence, {values['n']} {name}: r {values['r']:.3f}, p {values['p']:.2g}"
+            console.print(told, highlight=False, soft_wrap=True)
     for note in metrics["notes"]:
         console.print(f"note: {note}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     console.print(f"scores and metrics are in {run_folder}", highlight=False, markup=False, soft_wrap=True)
@@ -275,6 +324,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--curated", type=Path, help="curated data set, where it has moved")
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], help="device, where it is not the training's")
     options = parser.parse_args(arguments)
+    from jimt.checkpoints import find_checkpoint
+
     try:
         metrics = evaluate(options.run, curated_folder=options.curated, accelerator=options.accelerator)
         print_metrics(metrics, find_checkpoint(options.run)[1])

@@ -3,85 +3,170 @@
 import dataclasses
 import hashlib
 import json
-import logging
 import shutil
-import time
-import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_only
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
-from pytorch_lightning.loggers import CSVLogger
-from pytorch_lightning.utilities.exceptions import SIGTERMException
+from pytorch_lightning.callbacks import Callback
 
 import jimt
+from jimt.analysis.calibration import fit_temperature
 from jimt.backbones import load_weights, normalisation
+from jimt.checkpoints import BEST, LAST, load_classifier, read_checkpoint, save_checkpoint
 from jimt.config import TrainConfig
 from jimt.curation.manifest import Curated
+from jimt.curation.splits import Fold
 from jimt.data.datamodule import LiveDeadDataModule
 from jimt.errors import DISK_FULL, InputError
-from jimt.evaluate import evaluate, print_metrics, splits_digest, write_aside
+from jimt.evaluate import evaluate, print_metrics, read_test_patches, splits_digest, write_aside
+from jimt.fitting import fit
 from jimt.hardware import check_gpus, cpu_gains_from_bfloat16
 from jimt.memory import keep_freed_memory
 from jimt.model.classifier import LiveDeadClassifier
+from jimt.probe import as_checkpoint, balanced_weights, cell_examples, set_linear
+from jimt.scoring import evaluation_device, patch_outputs
+from jimt.tracking import continue_metrics_csv, finish, log_evaluation, make_loggers
 from jimt.vocabulary import Split
 
-_FINISHED = "finished.json"
-_MONITOR = "val/balanced_accuracy"
+FINISHED = "finished.json"
+# what may differ when a run is resumed, at a constant learning rate
+_MAY_GROW = "trainer.max_epochs"
 
 
-def train(config: TrainConfig) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Run:
+    """One training: what was asked and what was settled before it starts."""
+
+    config: TrainConfig
+    folder: Path
+    fold: Fold | None
+    precision: str
+    device_index: int
+    weights: str
+    settings: dict[str, Any]
+    """What the result depends on, flat, by the names of the config."""
+
+
+def train(
+    config: TrainConfig,
+    *,
+    fold: Fold | None = None,
+    device_index: int = 0,
+    callbacks: Sequence[Callback] = (),
+    evaluates: bool = True,
+) -> dict[str, Any]:
     """Train, unless the run's folder holds this very training, finished; then evaluate its best checkpoint.
 
+    Args:
+        config: What a training run is made of.
+        fold: One fold of a cross-validation in place of the split; its scores are left to the caller.
+        device_index: Which graphics card, where one is used.
+        callbacks: Lightning callbacks added to those of the config.
+        evaluates: Whether the test split is scored; a search that chooses among trainings must not look at it.
+
     Returns:
-        What ``test_metrics.json`` holds.
+        What ``test_metrics.json`` holds; nothing on other processes than the first, for a fold or without evaluation.
 
     Raises:
         InputError: If something cannot be done as asked; the message says what to change.
     """
-    precision = _prepare_device(config)
+    precision = _prepare_device(config, device_index)
+    folder = Path(config.resume if config.resume is not None else config.run_dir)
+    resume_from = _last_checkpoint(config, folder)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    classifier, weights = _build(config)  # before the curation, which can take long: weights may be out of reach
-    mean, std = normalisation(config.backbone.name)
-    datamodule = LiveDeadDataModule(
-        config.dataset,
-        config.curation,
-        batch_size=config.optim.batch_size,
-        eval_batch_size=config.trainer.eval_batch_size,
-        num_workers=config.trainer.num_workers,
-        seed=config.seed,
-        mean=mean,
-        std=std,
-    )
-    if _rank() == 0:
+    # before the curation, which can take long: weights may be out of reach
+    classifier, weights = _build(config, resume_from)
+    datamodule = _datamodule(config, fold)
+    if _rank() == 0 and fold is None:  # a cross-validation has prepared it
         datamodule.prepare_data()
     datamodule.setup("fit")
     curated = datamodule.curated
     assert curated is not None
-    run_folder = Path(config.run_dir)
-    fingerprint = _fingerprint(config, curated, weights)
-    if config.retrain or not _is_finished(run_folder, fingerprint):
-        _record(classifier, config, curated, weights, precision)
-        _fit(config, classifier, datamodule, run_folder, precision)
+    _check_processes(config, curated)
+    settings = _settings(config, curated, weights, fold)
+    run = _Run(config, folder, fold, precision, device_index, weights, settings)
+    _record(classifier, run, curated)
+    if not config.retrain and _is_finished(folder, settings, resumed=resume_from is not None):
+        print(f"{folder} holds this training, finished: not training again (retrain=true trains anew)")
+        if fold is not None or not evaluates or _rank() != 0:
+            return {}
+        return _evaluate(run)
+    if resume_from is not None:
+        _check_same_training(resume_from, settings, folder)
+    loggers = make_loggers(
+        config.logger, run_folder=folder, name=_name(config, fold), settings=dataclasses.asdict(config)
+    )
+    failed = True
+    try:
         if _rank() == 0:
-            write_aside(run_folder / _FINISHED, json.dumps({"fingerprint": fingerprint}) + "\n")
-    else:
-        print(f"{run_folder} holds this training, finished: evaluating it again (retrain=true trains anew)")
-    if _rank() != 0:
-        return {}
-    metrics = evaluate(run_folder, n_bootstrap=config.evaluation.n_bootstrap, confidence=config.evaluation.confidence)
-    print_metrics(metrics, run_folder)
-    return metrics
+            _start(run, classifier, curated, resume_from)
+            if resume_from is not None:
+                done = int(read_checkpoint(resume_from)["epoch"]) + 1
+                continue_metrics_csv(loggers, folder, before_epoch=done)
+        if config.backbone.trainable == "none":
+            _fit_probe(run, classifier, datamodule)
+        else:
+            fit(
+                classifier,
+                datamodule,
+                config.trainer,
+                run_folder=folder,
+                precision=precision,
+                accumulate=config.optim.accumulate,
+                ema_decay=config.optim.ema_decay,
+                validates=fold is None or fold.val is not None,
+                resume_from=resume_from,
+                device_index=device_index,
+                loggers=loggers,
+                callbacks=callbacks,
+            )
+        if _rank() != 0:
+            return {}
+        if fold is None or fold.val is not None:
+            _calibrate(run, curated)
+        write_aside(folder / FINISHED, json.dumps({"fingerprint": _fingerprint(settings)}) + "\n")
+        metrics: dict[str, Any] = {}
+        if fold is None and evaluates:
+            metrics = _evaluate(run)
+            scores, patches = read_test_patches(folder)
+            log_evaluation(
+                loggers,
+                metrics=metrics,
+                scores=scores,
+                patches=patches,
+                checkpoint=folder / BEST,
+                config=config.logger,
+                seed=config.seed,
+            )
+        failed = False
+        return metrics
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise InputError(
+            f"no space left for {folder} ({error.strerror}): free some, and go on with resume={folder}; "
+            "the checkpoints written before are whole"
+        ) from error
+    finally:
+        finish(loggers, failed=failed)
 
 
 def _rank() -> int:
     return int(getattr(rank_zero_only, "rank", 0))  # set by Lightning from what launched the process
 
 
-def _prepare_device(config: TrainConfig) -> str:
+def _name(config: TrainConfig, fold: Fold | None) -> str:
+    name = f"{config.dataset.name}-{config.backbone.name}-seed{config.seed}"
+    return name if fold is None else f"{name}-fold{fold.test}"
+
+
+def _prepare_device(config: TrainConfig, device_index: int) -> str:
     """Check the device, set the threads and settle the precision."""
     trainer = config.trainer
     if trainer.num_threads is not None:
@@ -89,37 +174,105 @@ def _prepare_device(config: TrainConfig) -> str:
     if trainer.accelerator == "cpu":
         keep_freed_memory()
     else:
-        check_gpus(devices=trainer.devices, precision=trainer.precision, compile_network=trainer.compile)
+        devices = max(trainer.devices, device_index + 1)
+        check_gpus(devices=devices, precision=trainer.precision, compile_network=trainer.compile)
     if trainer.precision != "auto":
         return trainer.precision
     return "bf16-mixed" if trainer.accelerator == "cpu" and cpu_gains_from_bfloat16() else "32-true"
 
 
-def _build(config: TrainConfig) -> tuple[LiveDeadClassifier, str]:
+def _datamodule(config: TrainConfig, fold: Fold | None) -> LiveDeadDataModule:
+    mean, std = normalisation(config.backbone.name)
+    return LiveDeadDataModule(
+        config.dataset,
+        config.curation,
+        config.augmentation,
+        batch_size=config.optim.batch_size,
+        accumulate=config.optim.accumulate,
+        eval_batch_size=config.trainer.eval_batch_size,
+        num_workers=config.trainer.num_workers,
+        seed=config.seed,
+        mean=mean,
+        std=std,
+        fold=fold,
+    )
+
+
+def _build(config: TrainConfig, resume_from: Path | None) -> tuple[LiveDeadClassifier, str]:
     """The classifier with its pretrained weights, and where they came from."""
+    optim = dataclasses.asdict(config.optim)
+    optim["betas"] = list(optim["betas"])
     classifier = LiveDeadClassifier(
         backbone=config.backbone.name,
         trainable=config.backbone.trainable,
-        lr=config.optim.lr,
-        betas=list(config.optim.betas),
-        weight_decay=config.optim.weight_decay,
+        layer=config.probe.layer,
+        optim=optim,
+        seed=config.seed,
         prediction={},
         provenance={},
     )
-    weights = load_weights(classifier.network, config.backbone.name, config.backbone.weights)
+    if resume_from is not None:  # its weights replace these
+        weights = str(read_checkpoint(resume_from)["hyper_parameters"]["provenance"]["weights"])
+    else:
+        weights = load_weights(classifier.network, config.backbone.name, config.backbone.weights)
+    if config.trainer.compile:
+        classifier.network.compile()  # in place: the checkpoint's keys stay those of the network
     return classifier.to(memory_format=torch.channels_last), weights
 
 
-def _record(
-    classifier: LiveDeadClassifier, config: TrainConfig, curated: Curated, weights: str, precision: str
-) -> None:
+def _check_processes(config: TrainConfig, curated: Curated) -> None:
+    """Raise unless every process has patches to train and validate on."""
+    n_processes = config.trainer.devices * config.trainer.num_nodes
+    if n_processes == 1:
+        return
+    for split in (Split.TRAIN, Split.VAL):
+        n = int((curated.manifest["split"] == split.value).sum())
+        if n < n_processes:
+            raise InputError(
+                f"{n_processes} processes (trainer.devices x trainer.num_nodes) are more than the {n} patches of "
+                f"{split.value}: set trainer.devices to at most {n}"
+            )
+    if config.optim.batch_size % n_processes:
+        raise InputError(
+            f"optim.batch_size={config.optim.batch_size} cannot be shared evenly by {n_processes} processes "
+            f"(trainer.devices x trainer.num_nodes): make it a multiple of {n_processes}"
+        )
+
+
+def _settings(config: TrainConfig, curated: Curated, weights: str, fold: Fold | None) -> dict[str, Any]:
+    """What the result of a training depends on, flat, by the names of the config."""
+    content = dataclasses.asdict(config)
+    kept: dict[str, Any] = {"seed": config.seed, "jimt version": jimt.__version__}
+    kept["evaluation.orientations"] = config.evaluation.orientations  # temperature and scores depend on it
+    for part in ("backbone", "probe", "augmentation", "optim", "trainer"):
+        kept |= {f"{part}.{key}": value for key, value in content[part].items()}
+    for key in ("num_workers", "num_threads", "eval_batch_size", "progress", "profiler"):
+        del kept[f"trainer.{key}"]
+    kept["optim.betas"] = list(config.optim.betas)
+    kept["dataset"] = config.dataset.name
+    kept["curation"] = curated.summary["fingerprint"]
+    kept["splits"] = splits_digest(curated.manifest)
+    kept["fold"] = None if fold is None else dataclasses.asdict(fold)
+    kept["weights"] = weights
+    return kept
+
+
+def _fingerprint(settings: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def _record(classifier: LiveDeadClassifier, run: _Run, curated: Curated) -> None:
     """Put into the checkpoint what an answer depends on and where it came from."""
+    config = run.config
     mean, std = normalisation(config.backbone.name)
     classifier.hparams["prediction"] = {
         "mean": list(mean),
         "std": list(std),
         "patch_size": curated.summary["patch_size"],
         "scaling": curated.summary["scaling"],
+        "orientations": config.evaluation.orientations,
+        "cell": config.probe.cell,
+        "temperature": 1.0,
     }
     classifier.hparams["provenance"] = {
         "jimt_version": jimt.__version__,
@@ -127,126 +280,205 @@ def _record(
         "curated_folder": str(curated.folder.resolve()),
         "curation_fingerprint": curated.summary["fingerprint"],
         "splits_digest": splits_digest(curated.manifest),
+        "fold": None if run.fold is None else dataclasses.asdict(run.fold),
         "group_known": curated.summary["group_known"],
         "backbone": config.backbone.name,
-        "weights": weights,
+        "weights": run.weights,
         "seed": config.seed,
         "accelerator": config.trainer.accelerator,
-        "precision": precision,
+        "precision": run.precision,
         "eval_batch_size": config.trainer.eval_batch_size,
         "n_bootstrap": config.evaluation.n_bootstrap,
         "confidence": config.evaluation.confidence,
+        "settings": run.settings,
     }
 
 
-def _fingerprint(config: TrainConfig, curated: Curated, weights: str) -> str:
-    """Identify a training by what its result depends on."""
-    settings = dataclasses.asdict(config)
-    for key in ("run_dir", "retrain", "evaluation", "dataset", "curation"):  # the curation has a fingerprint of its own
-        del settings[key]
-    for key in ("num_workers", "num_threads", "eval_batch_size"):
-        del settings["trainer"][key]
-    content = [jimt.__version__, settings, weights, curated.summary["fingerprint"], splits_digest(curated.manifest)]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+def _last_checkpoint(config: TrainConfig, folder: Path) -> Path | None:
+    """Where a resumed run goes on; None to start anew.
+
+    Raises:
+        InputError: If there is nothing to resume.
+    """
+    if config.resume is None:
+        return None
+    # Hydra makes the folder, with .hydra in it, before anything can be asked of it
+    if not folder.is_dir() or all(path.name == ".hydra" for path in folder.iterdir()):
+        raise InputError(f"resume={config.resume} holds no training: give the folder of a run that was cut off")
+    if config.retrain:
+        raise InputError("resume goes on with a run and retrain=true trains anew: give one of them")
+    last = folder / LAST
+    if last.is_file():
+        return last
+    print(f"{folder} holds no finished epoch: starting anew")
+    return None
 
 
-def _is_finished(run_folder: Path, fingerprint: str) -> bool:
-    """Whether the folder holds this training, finished.
+def _check_same_training(checkpoint: Path, settings: dict[str, Any], folder: Path) -> None:
+    """Raise unless a checkpoint is of the training that was asked for; it may be asked for more epochs."""
+    content = read_checkpoint(checkpoint)
+    before, done = content["hyper_parameters"]["provenance"]["settings"], int(content["epoch"]) + 1
+    other = [key for key in settings if before.get(key) != settings[key]]
+    if settings["optim.schedule"] == "constant":
+        other = [key for key in other if key != _MAY_GROW]
+        if settings[_MAY_GROW] < done:
+            raise InputError(
+                f"{folder} holds {done} finished epochs: resume it with {_MAY_GROW} of {done} or more, or start a new "
+                "run without resume"
+            )
+    if not other:
+        return
+    if "dataset" in other:
+        raise InputError(
+            f"{folder} was trained on {before['dataset']}, not on {settings['dataset']}: resume it with "
+            f"dataset={before['dataset']}, or start a new run without resume"
+        )
+    if "curation" in other or "splits" in other:
+        raise InputError(
+            f"{folder} was trained on another curation or other splits of {settings['dataset']}, so its test patches "
+            "may be trained on: give the run's own curation settings, or start a new run without resume"
+        )
+    told = ", ".join(f"{key}={before.get(key)} (not {settings[key]})" for key in other)
+    raise InputError(f"{folder} is another training, with {told}: give the same, or start a new run without resume")
+
+
+def _is_finished(folder: Path, settings: dict[str, Any], *, resumed: bool) -> bool:
+    """Whether the folder holds this training, finished; one that is resumed with more epochs is not.
 
     Raises:
         InputError: If it holds another finished training.
     """
-    marker = run_folder / _FINISHED
+    marker = folder / FINISHED
     if not marker.is_file():
         return False
-    if fingerprint not in marker.read_text():
+    if _fingerprint(settings) not in marker.read_text():
+        if resumed and _only_longer(folder, settings):
+            return False
         raise InputError(
-            f"{run_folder} holds another training: choose another hydra.run.dir, or replace it with retrain=true"
+            f"{folder} holds another training: choose another hydra.run.dir, or replace it with retrain=true"
         )
-    return (run_folder / "checkpoints" / "best.ckpt").is_file()
+    return (folder / BEST).is_file()
 
 
-def _clear(run_folder: Path) -> None:
-    """Remove what an earlier training, cut off or to be replaced, left in the run's folder."""
-    for name in (_FINISHED, "test_metrics.json", "test_scores.csv", "metrics.csv"):
-        (run_folder / name).unlink(missing_ok=True)
-    shutil.rmtree(run_folder / "checkpoints", ignore_errors=True)
+def _only_longer(folder: Path, settings: dict[str, Any]) -> bool:
+    """Whether a finished run differs from what is asked in that more epochs are asked for, and may be resumed."""
+    before = read_checkpoint(folder / LAST)["hyper_parameters"]["provenance"]["settings"]
+    other = [key for key in settings if before.get(key) != settings[key]]
+    return other == [_MAY_GROW] and settings[_MAY_GROW] > before[_MAY_GROW] and settings["optim.schedule"] == "constant"
 
 
-def _fit(
-    config: TrainConfig,
-    classifier: LiveDeadClassifier,
-    datamodule: LiveDeadDataModule,
-    run_folder: Path,
-    precision: str,
-) -> None:
-    assert datamodule.curated is not None
-    if _rank() == 0:
-        _clear(run_folder)
-        counts = datamodule.curated.summary["counts"]["splits"][Split.TRAIN.value]
-        print(
-            f"training {config.backbone.name} ({config.backbone.trainable}, {precision}) on {counts['live']} live and "
-            f"{counts['dead']} dead patches\nweights: {classifier.hparams['provenance']['weights']}"
-        )
-    checkpoints = ModelCheckpoint(
-        run_folder / "checkpoints", filename="best", monitor=_MONITOR, mode="max", save_last=True
+def _start(run: _Run, classifier: LiveDeadClassifier, curated: Curated, resume_from: Path | None) -> None:
+    """Remove what an earlier training, cut off or to be replaced, left in the run's folder; say what begins."""
+    for name in (FINISHED, "test_metrics.json", "test_scores.csv", "test_scores_with_ambiguous.csv"):
+        (run.folder / name).unlink(missing_ok=True)
+    if resume_from is None:
+        (run.folder / "metrics.csv").unlink(missing_ok=True)
+        shutil.rmtree(run.folder / BEST.parent, ignore_errors=True)
+    else:
+        _relocate(resume_from)
+        print(f"resuming {run.folder} after epoch {int(read_checkpoint(resume_from)['epoch']) + 1}")
+    labels = curated.manifest.loc[curated.manifest["split"] == Split.TRAIN.value, "label"]
+    backbone = run.config.backbone
+    print(
+        f"training {backbone.name} ({backbone.trainable}, {run.precision}) on {int((labels == 1).sum())} live and "
+        f"{int((labels == 0).sum())} dead patches\nweights: {run.weights}"
     )
-    with warnings.catch_warnings():
-        # nothing a user can act on: Hydra's folder is in use by design, reading memory-mapped patches costs less than a
-        # worker, and what Lightning calls in torch is not the user's
-        warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty")
-        warnings.filterwarnings("ignore", message=".*does not have many workers")
-        warnings.filterwarnings("ignore", module=r"pytorch_lightning\.utilities\._pytree")
-        trainer = pl.Trainer(
-            accelerator=config.trainer.accelerator,
-            devices=config.trainer.devices,
-            strategy=config.trainer.strategy,
-            precision=precision,  # type: ignore[arg-type]  # a closed set of strings, checked by TrainerConfig
-            max_epochs=config.trainer.max_epochs,
-            logger=CSVLogger(run_folder, name="", version=""),
-            callbacks=[checkpoints, EpochLine()],
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            log_every_n_steps=1,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,  # the sampler shares its own draw out; Lightning's wrapper would permute it
-        )
-        if config.trainer.compile:
-            classifier.network.compile()  # in place: the checkpoint's keys stay those of the network
-        try:
-            trainer.fit(classifier, datamodule)
-        except SystemExit as error:  # Lightning's answer to Ctrl-C and, as SIGTERMException, to SIGTERM
-            signal = "SIGTERM" if isinstance(error, SIGTERMException) else "Ctrl-C"
-            raise InputError(
-                f"the training was told to stop ({signal}) and is not finished: the same command trains again"
-            ) from error
-        except OSError as error:
-            if error.errno not in DISK_FULL:
-                raise
-            raise InputError(f"no space left for {run_folder} ({error.strerror}): free some, or set run_dir") from error
 
 
-class EpochLine(Callback):
-    """One line an epoch: loss, validation metrics and time."""
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock."""
-        self._start = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the line."""
-        if not trainer.is_global_zero:
-            return
-        seconds = time.monotonic() - self._start
-        values = {key: float(value) for key, value in trainer.callback_metrics.items()}
-        print(
-            f"epoch {trainer.current_epoch + 1:>3}/{trainer.max_epochs}"
-            f"  train/loss {values['train/loss']:.3f}"
-            f"  val/balanced_accuracy {values[_MONITOR]:.3f}  val/auroc {values['val/auroc']:.3f}  {seconds:.1f} s",
-            flush=True,
-        )
+def _relocate(last: Path) -> None:
+    """Tell a checkpoint of a run whose folder was moved where it lies, so that its best checkpoint still counts."""
+    content = read_checkpoint(last)
+    moved, new = False, str(last.parent.resolve())  # as Lightning writes it
+    for state in content.get("callbacks", {}).values():
+        if isinstance(state, dict) and "dirpath" in state and state["dirpath"] != new:
+            old = str(state["dirpath"])
+            for key in ("dirpath", "best_model_path", "last_model_path", "kth_best_model_path"):
+                state[key] = str(state[key]).replace(old, new, 1)
+            state["best_k_models"] = {
+                str(path).replace(old, new, 1): value for path, value in state.get("best_k_models", {}).items()
+            }
+            moved = True
+    if moved:
+        save_checkpoint(content, last)
 
 
-# which cores are used and that processes start: nothing a user can act on
-for _name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric"):
-    logging.getLogger(_name).setLevel(logging.WARNING)
+def _fit_probe(run: _Run, classifier: LiveDeadClassifier, datamodule: LiveDeadDataModule) -> None:
+    """Set the linear layer on frozen features of the training patches and write the checkpoint."""
+    curated = datamodule.curated
+    assert curated is not None
+    config = run.config
+    if config.probe.cell is not None:
+        device = evaluation_device(config.trainer.accelerator, index=run.device_index, precision=run.precision)
+        cache = None if run.fold is None else maps_cache(run.folder.parent)
+        features, labels, groups = cell_examples(classifier, config, curated, device=device, cache=cache)
+    else:
+        rows = curated.manifest[curated.manifest["split"] == Split.TRAIN.value]
+        features = _features(run, classifier, curated, rows)
+        labels = rows["label"].to_numpy(np.int64)
+        groups = rows["group"].fillna(rows["raw_image_id"]).to_numpy(object)
+    weights = balanced_weights(labels, groups, balance_groups=config.probe.balance_groups)
+    set_linear(classifier.cpu(), features, labels, weights, c=config.optim.logistic_c)
+    save_checkpoint(as_checkpoint(classifier), run.folder / BEST)
+    save_checkpoint(as_checkpoint(classifier), run.folder / LAST)
+
+
+def maps_cache(folder: Path) -> Path:
+    """Where the folds of a cross-validation in a folder share the feature maps of whole fields."""
+    return folder / "maps"
+
+
+def _features(run: _Run, classifier: LiveDeadClassifier, curated: Curated, rows: Any) -> np.ndarray[Any, Any]:
+    """Pooled features of some patches; the folds of a cross-validation share those of all patches."""
+    used = curated.manifest[curated.manifest["split"].notna()]
+    keys = ("backbone.name", "weights", "probe.layer", "seed", "curation", "evaluation.orientations", "jimt version")
+    of_these = json.dumps([*(run.settings[key] for key in keys), run.precision])
+    cache = run.folder.parent / "features.npz"
+    if run.fold is not None and cache.is_file():
+        with np.load(cache) as cached:
+            if str(cached["of"]) == of_these:
+                return np.asarray(cached["features"][np.searchsorted(used.index, rows.index)])
+    wanted = rows if run.fold is None else used
+    linear, classifier.linear = classifier.linear, torch.nn.Identity()
+    features = _outputs(run, classifier.eval(), curated, wanted)
+    classifier.linear = linear
+    if run.fold is None:
+        return features
+    aside = cache.with_name(f".{cache.name}")
+    np.savez(aside, features=features, of=of_these)
+    aside.replace(cache)
+    return np.asarray(features[np.searchsorted(used.index, rows.index)])
+
+
+def _outputs(run: _Run, classifier: LiveDeadClassifier, curated: Curated, rows: Any) -> np.ndarray[Any, Any]:
+    trainer = run.config.trainer
+    return patch_outputs(
+        classifier,
+        curated.folder,
+        rows,
+        prediction=classifier.hparams["prediction"],
+        device=evaluation_device(trainer.accelerator, index=run.device_index, precision=run.precision),
+        precision=run.precision,
+        batch_size=trainer.eval_batch_size,
+    )
+
+
+def _calibrate(run: _Run, curated: Curated) -> None:
+    """Fit the temperature on the validation split and store it in the best checkpoint."""
+    classifier, _ = load_classifier(run.folder / BEST)
+    rows = curated.manifest[curated.manifest["split"] == Split.VAL.value]
+    logits = _outputs(run, classifier, curated, rows)
+    content = read_checkpoint(run.folder / BEST)
+    content["hyper_parameters"]["prediction"]["temperature"] = fit_temperature(logits, rows["label"].to_numpy(np.int64))
+    save_checkpoint(content, run.folder / BEST)
+
+
+def _evaluate(run: _Run) -> dict[str, Any]:
+    evaluation = run.config.evaluation
+    metrics = evaluate(
+        run.folder,
+        n_bootstrap=evaluation.n_bootstrap,
+        confidence=evaluation.confidence,
+        device_index=run.device_index,
+    )
+    print_metrics(metrics, run.folder)
+    return metrics

@@ -1,5 +1,7 @@
 """Train, validation and test by group: no group is in two splits (paper: "Classifiers training", Table 1)."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -124,6 +126,58 @@ def group_folds(groups: NDArray[np.object_], *, n_folds: int) -> NDArray[np.int1
     for fold, (_, test) in enumerate(GroupKFold(n_folds).split(codes, groups=codes)):
         folds[test] = fold
     return folds
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold of a cross-validation over groups."""
+
+    n_folds: int
+    test: int
+    """The fold that is held out, from 0."""
+    val: int | None
+    """The fold that chooses the checkpoint and fits the temperature; None to train on all others."""
+
+
+def folds_of(manifest: pd.DataFrame, *, n_folds: int) -> NDArray[np.int16]:
+    """Fold of each patch of a manifest by ``group_folds`` over those that are used, -1 for the others.
+
+    Raises:
+        InputError: If groups are unknown, or fewer than folds.
+    """
+    used = manifest["split"].notna().to_numpy()
+    groups = manifest.loc[used, "group"]
+    if groups.isna().any():
+        raise InputError(
+            "nothing tells which raw image a patch was cut from, so no fold can be kept apart: set dataset.pattern"
+        )
+    folds = np.full(len(manifest), -1, np.int16)
+    folds[used] = group_folds(groups.to_numpy(object), n_folds=n_folds)
+    return folds
+
+
+def split_by_fold(manifest: pd.DataFrame, fold: Fold) -> pd.DataFrame:
+    """A manifest whose split is that of one fold: the held-out fold is test, another val or none, the rest train.
+
+    Raises:
+        InputError: As ``folds_of``, or if the rest or the validation fold lacks a class.
+    """
+    folds = folds_of(manifest, n_folds=fold.n_folds)
+    split = np.full(len(manifest), None, object)
+    split[folds >= 0] = Split.TRAIN.value
+    split[folds == fold.test] = Split.TEST.value
+    if fold.val is not None:
+        split[folds == fold.val] = Split.VAL.value
+    labels = manifest["label"].to_numpy()
+    for part in (Split.TRAIN, Split.VAL) if fold.val is not None else (Split.TRAIN,):
+        for label in (LIVE, DEAD):
+            if not ((split == part.value) & (labels == label)).any():
+                raise InputError(
+                    f"fold {fold.test} leaves no {LABEL_NAMES[label]} patch in {part.value}: use another "
+                    "crossval.n_folds, or crossval.validation=false"
+                )
+    dtype = pd.CategoricalDtype([part.value for part in Split])
+    return manifest.assign(split=pd.Categorical(split, dtype=dtype))
 
 
 def check_both_classes(manifest: pd.DataFrame) -> None:

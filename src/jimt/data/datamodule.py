@@ -1,17 +1,20 @@
 """The LightningDataModule: curates where needed, then serves train and validation batches."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytorch_lightning as pl
+import torch
 from torch.utils.data import DataLoader
 
-from jimt.config import CurationConfig, DatasetConfig
+from jimt.config import AugmentationConfig, CurationConfig, DatasetConfig
 from jimt.curation.manifest import Curated, open_curated
+from jimt.curation.splits import Fold, split_by_fold
 from jimt.data.dataset import PatchBatch, PatchDataset, as_is, evaluation_loader
 from jimt.data.preparation import prepare
-from jimt.data.sampler import BalancedSampler
-from jimt.data.transforms import Triple, orient, to_network_input
+from jimt.data.sampler import BalancedSampler, process_share
+from jimt.data.transforms import Triple, change_intensity, orient, to_network_input
 from jimt.vocabulary import Split
 
 
@@ -23,36 +26,47 @@ class LiveDeadDataModule(pl.LightningDataModule):
     Args:
         dataset: Where raw images lie.
         curation: Every number from raw image to split.
-        batch_size: Training patches a step and process.
+        augmentation: How a training patch is changed.
+        batch_size: Training patches a batch over all processes; each takes its even share.
+        accumulate: Batches a step.
         eval_batch_size: Validation patches a step.
         num_workers: Processes that cut patches; 0 for none.
-        seed: Seed of the weighted draw and the orientations.
+        seed: Seed of the weighted draw and the augmentation.
         mean: Normalisation the backbone's weights expect.
         std: Likewise.
+        fold: Fold of a cross-validation in place of the manifest's split; None for the split.
     """
 
     def __init__(
         self,
         dataset: DatasetConfig,
         curation: CurationConfig,
+        augmentation: AugmentationConfig,
         *,
         batch_size: int,
+        accumulate: int,
         eval_batch_size: int,
         num_workers: int,
         seed: int,
         mean: Triple,
         std: Triple,
+        fold: Fold | None,
     ) -> None:
         super().__init__()
         self._dataset = dataset
         self._curation = curation
+        self._augmentation = augmentation
         self._batch_size = batch_size
+        self._accumulate = accumulate
         self._eval_batch_size = eval_batch_size
         self._num_workers = num_workers
         self._seed = seed
         self._mean = mean
         self._std = std
+        self._fold = fold
         self.curated: Curated | None = None
+        self.first_epoch = 0
+        """The first that is trained: of a resumed run, that after the last finished one."""
 
     def prepare_data(self) -> None:
         """Curate, as ``prepare.py`` does, unless this object has opened the curated data set already."""
@@ -62,8 +76,11 @@ class LiveDeadDataModule(pl.LightningDataModule):
     def setup(self, stage: str) -> None:
         """Open the curated data set; the leak check runs here."""
         if self.curated is None:
-            self.curated = open_curated(Path(self._curation.output_root) / self._dataset.name)
-            if not self.curated.summary["group_known"]:
+            curated = open_curated(Path(self._curation.output_root) / self._dataset.name)
+            if self._fold is not None:
+                curated = replace(curated, manifest=split_by_fold(curated.manifest, self._fold))
+            self.curated = curated
+            if not curated.summary["group_known"]:
                 warnings.warn(
                     f"nothing tells which raw image a patch of {self._dataset.name} was cut from: scores may be of raw "
                     "images that were trained on, and no interval over groups is given (set dataset.pattern)",
@@ -78,21 +95,44 @@ class LiveDeadDataModule(pl.LightningDataModule):
         return PatchDataset(self.curated.folder, rows, size=self.curated.summary["patch_size"])
 
     def train_dataloader(self) -> DataLoader[PatchBatch]:
-        """Weighted draw with replacement, as many patches an epoch as the split holds."""
+        """Weighted draw with replacement, about as many patches an epoch as the split holds."""
         dataset = self.rows(Split.TRAIN)
+        sampler = BalancedSampler(
+            dataset.labels,
+            multiple=self._batch_size * self._accumulate,
+            orientations=self._augmentation.orientations,
+            seed=self._seed,
+        )
+        # Lightning lets workers fetch the first batches before it tells the sampler the epoch
+        sampler.set_epoch(self.first_epoch)
         return DataLoader(
             dataset,
-            batch_size=self._batch_size,
-            sampler=BalancedSampler(dataset.labels, seed=self._seed),
+            batch_size=self._batch_size // process_share()[1],
+            sampler=sampler,
             num_workers=self._num_workers,
             collate_fn=as_is,
+            # torch draws a number for each pass, which would shift dropout against that of a resumed run
+            generator=torch.Generator(),
         )
 
-    def val_dataloader(self) -> DataLoader[PatchBatch]:
-        """Every validation patch once."""
-        return evaluation_loader(self.rows(Split.VAL), batch_size=self._eval_batch_size, num_workers=self._num_workers)
+    def val_dataloader(self) -> DataLoader[PatchBatch] | list[DataLoader[PatchBatch]]:
+        """Every validation patch once over all processes; no loader where a fold holds nothing back to validate on."""
+        if self._fold is not None and self._fold.val is None:
+            return []
+        rank, world = process_share()
+        return evaluation_loader(
+            self.rows(Split.VAL),
+            batch_size=self._eval_batch_size,
+            num_workers=self._num_workers,
+            rank=rank,
+            world=world,
+        )
 
     def on_after_batch_transfer(self, batch: PatchBatch, dataloader_idx: int) -> PatchBatch:
-        """On the device, the whole batch at once: turn, mirror, expand to three channels, normalise."""
+        """On the device, the whole batch at once: turn, mirror, change, expand to three channels, normalise."""
         patches = orient(batch.patches, batch.orientation)
+        augmentation = self._augmentation
+        strengths = {field: getattr(augmentation, field) for field in ("brightness", "contrast", "gamma", "blur")}
+        if any(strengths.values()) and batch.changes.any():  # evaluation changes nothing
+            patches = change_intensity(patches.float() / 255, batch.changes, **strengths)
         return batch._replace(patches=to_network_input(patches, mean=self._mean, std=self._std))

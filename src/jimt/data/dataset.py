@@ -12,8 +12,18 @@ from torch.utils.data import DataLoader, Dataset
 
 from jimt.curation.store import FieldStore
 
-Key = tuple[int, int]
-"""Row of the data set, and one of the eight orientations of a square."""
+N_CHANGES = 4
+"""Intensity changes of augmentation: brightness, contrast, gamma, blur."""
+
+
+class Key(NamedTuple):
+    """Which patch is served, and how it is to be changed on the device."""
+
+    row: int
+    orientation: int
+    """One of the eight orientations of a square; 0 is upright."""
+    changes: tuple[float, ...] = (0.0,) * N_CHANGES
+    """Numbers in -1 to 1, one for each intensity change; 0 is none."""
 
 
 class PatchBatch(NamedTuple):
@@ -23,6 +33,8 @@ class PatchBatch(NamedTuple):
     """uint8, shape ``(n, 1, size, size)``."""
     orientation: Tensor
     """int64 in 0 to 7, shape ``(n,)``; see ``transforms.orient``."""
+    changes: Tensor
+    """float32 in -1 to 1, shape ``(n, 4)``; see ``transforms.change_intensity``."""
     label: Tensor
     """int64, live 1, dead 0, shape ``(n,)``."""
     row: Tensor
@@ -62,11 +74,12 @@ class PatchDataset(Dataset[PatchBatch]):
         """A whole batch, as the DataLoader asks for it."""
         if self._store is None:
             self._store = FieldStore(self._folder)
-        index = np.array([row for row, _ in keys])
+        index = np.array([key.row for key in keys])
         patches = self._store.patches(self._field[index], self._y[index], self._x[index], size=self._size)
         return PatchBatch(
             torch.from_numpy(patches).unsqueeze(1),
-            torch.tensor([orientation for _, orientation in keys]),
+            torch.tensor([key.orientation for key in keys]),
+            torch.tensor([key.changes for key in keys], dtype=torch.float32),
             torch.from_numpy(self.labels[index]),
             torch.from_numpy(index),
         )
@@ -78,26 +91,39 @@ def as_is(batch: Any) -> Any:
 
 
 class InOrder(Sequence[Key]):
-    """Sampler of evaluation: every row once, in order, upright."""
+    """Sampler of evaluation: every row once, in order, upright; of several processes each takes its share.
 
-    def __init__(self, n_rows: int) -> None:
-        self._n_rows = n_rows
+    Args:
+        n_rows: Rows of the data set.
+        rank: This process.
+        world: Number of processes.
+        orientation: One of the eight, for all rows.
+    """
+
+    def __init__(self, n_rows: int, *, rank: int, world: int, orientation: int) -> None:
+        self._rows = range(rank, n_rows, world)
+        self._orientation = orientation
 
     def __len__(self) -> int:
-        return self._n_rows
+        return len(self._rows)
 
     def __getitem__(self, index: int) -> Key:  # type: ignore[override]  # no slices
-        if index >= self._n_rows:
-            raise IndexError(index)
-        return index, 0
+        return Key(self._rows[index], self._orientation)
 
 
-def evaluation_loader(dataset: PatchDataset, *, batch_size: int, num_workers: int) -> DataLoader[PatchBatch]:
-    """Every patch exactly once, in the manifest's order."""
-    return DataLoader(
-        dataset,
-        batch_size=batch_size,
-        sampler=InOrder(len(dataset)),
-        num_workers=num_workers,
-        collate_fn=as_is,
-    )
+def evaluation_loader(
+    dataset: PatchDataset, *, batch_size: int, num_workers: int, rank: int = 0, world: int = 1, orientation: int = 0
+) -> DataLoader[PatchBatch]:
+    """Every patch exactly once over all processes, in the manifest's order; arguments as in ``InOrder``.
+
+    Of several processes each gives the same number of batches, because under DDP they wait for each other at each;
+    those with a patch less give smaller ones.
+    """
+    keys = InOrder(len(dataset), rank=rank, world=world, orientation=orientation)
+    if world == 1:
+        return DataLoader(dataset, batch_size=batch_size, sampler=keys, num_workers=num_workers, collate_fn=as_is)
+    largest, smallest = -(-len(dataset) // world), len(dataset) // world
+    n_batches = min(-(-largest // batch_size), smallest)
+    parts = np.array_split(np.arange(len(keys)), n_batches)
+    batches = [[keys[int(index)] for index in part] for part in parts]
+    return DataLoader(dataset, batch_sampler=batches, num_workers=num_workers, collate_fn=as_is)

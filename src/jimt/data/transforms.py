@@ -1,7 +1,10 @@
 """What happens to a whole batch at once on the device (paper: augmentation by quarter turns and flips)."""
 
+from math import ceil
+
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 Triple = tuple[float, float, float]
 
@@ -18,15 +21,53 @@ def orient(patches: Tensor, orientation: Tensor) -> Tensor:
     return choices[orientation, torch.arange(len(patches), device=patches.device)]
 
 
-def to_network_input(patches: Tensor, *, mean: Triple, std: Triple) -> Tensor:
-    """Grey 8-bit patches to three normalised channels, float32, channels last.
+def change_intensity(
+    grey: Tensor, changes: Tensor, *, brightness: float, contrast: float, gamma: float, blur: float
+) -> Tensor:
+    """Change each patch as another lamp, exposure or focus would.
 
     Args:
-        patches: uint8, shape ``(n, 1, size, size)``.
+        grey: Values in 0 to 1, shape ``(n, 1, size, size)``.
+        changes: Numbers in -1 to 1 for brightness, contrast, gamma and blur, shape ``(n, 4)``; 0 changes nothing.
+        brightness: Largest shift of all values.
+        contrast: Largest change of the contrast about the patch's mean, in factors of two.
+        gamma: Largest change of the exponent, in factors of two.
+        blur: Largest standard deviation of a Gaussian blur, pixels.
+
+    Returns:
+        Values in 0 to 1, of the same shape.
+    """
+    shift, factor, exponent, width = (changes[:, i].view(-1, 1, 1, 1) for i in range(4))
+    if gamma > 0:
+        grey = grey ** torch.exp2(gamma * exponent)
+    if contrast > 0:
+        mean = grey.mean((2, 3), keepdim=True)
+        grey = mean + (grey - mean) * torch.exp2(contrast * factor)
+    if blur > 0:
+        grey = _blurred(grey, blur * width.abs(), radius=ceil(3 * blur))
+    return (grey + brightness * shift).clamp(0, 1)
+
+
+def _blurred(grey: Tensor, sigma: Tensor, *, radius: int) -> Tensor:
+    """Gaussian blur of each patch by its own ``sigma``, shape ``(n, 1, 1, 1)``, along y, then along x."""
+    offsets = torch.arange(-radius, radius + 1, device=grey.device, dtype=grey.dtype)
+    kernels = torch.exp(-0.5 * (offsets / sigma.view(-1, 1).clamp(min=1e-3)) ** 2)
+    kernels = kernels / kernels.sum(1, keepdim=True)
+    n = len(grey)
+    stacked = functional.pad(grey.transpose(0, 1), (radius,) * 4, mode="replicate")
+    stacked = functional.conv2d(stacked, kernels.view(n, 1, -1, 1), groups=n)
+    return functional.conv2d(stacked, kernels.view(n, 1, 1, -1), groups=n).transpose(0, 1)
+
+
+def to_network_input(patches: Tensor, *, mean: Triple, std: Triple) -> Tensor:
+    """Grey patches to three normalised channels, float32, channels last.
+
+    Args:
+        patches: uint8, or floats in 0 to 1, shape ``(n, 1, size, size)``.
         mean: Mean of each channel the backbone's weights expect, of values in 0 to 1.
         std: Standard deviation, likewise.
     """
-    grey = patches.float() / 255
+    grey = patches if patches.is_floating_point() else patches.float() / 255
     images = (grey - patches.new_tensor(mean, dtype=torch.float32).view(1, 3, 1, 1)) / patches.new_tensor(
         std, dtype=torch.float32
     ).view(1, 3, 1, 1)

@@ -1,19 +1,83 @@
-"""The metrics of every split, by torchmetrics, fed with two-class logits."""
+"""The metrics of every split, by torchmetrics, from two-class logits."""
 
-from torchmetrics import MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC
+from torch import Tensor, nn
+from torchmetrics import MeanSquaredError, MetricCollection
+from torchmetrics.classification import (
+    BinaryAveragePrecision,
+    BinaryConfusionMatrix,
+    BinaryF1Score,
+    BinaryRecall,
+    BinarySpecificity,
+    MulticlassAccuracy,
+    MulticlassAUROC,
+    MulticlassCalibrationError,
+)
+
+CALIBRATION_BINS = 15
 
 
-def split_metrics(split: str) -> MetricCollection:
-    """Balanced accuracy and area under the ROC curve, named ``<split>/<metric>``.
+class SplitMetrics(nn.Module):
+    """Every metric of one split, named ``<split>/<metric>``.
 
-    On two-class logits the mean of the two recalls is scikit-learn's balanced accuracy, and the mean of the two
-    one-against-the-other areas its area under the ROC curve of P(live).
+    Balanced accuracy, area under the ROC curve, average precision and F1 of live, recall of each class, expected
+    calibration error (15 equal bins of the confidence), Brier score, and the four counts of the confusion matrix, such
+    as ``val/dead_as_live``.
+
+    Args:
+        split: ``train`` or ``val``.
     """
-    return MetricCollection(
-        {
-            "balanced_accuracy": MulticlassAccuracy(num_classes=2, average="macro"),
-            "auroc": MulticlassAUROC(num_classes=2),
-        },
-        prefix=f"{split}/",
-    )
+
+    def __init__(self, split: str) -> None:
+        super().__init__()
+        self._prefix = f"{split}/"
+        # On two classes the mean of the two recalls is scikit-learn's balanced accuracy, and the mean of the two
+        # one-against-the-other areas its area under the ROC curve of P(live).
+        self.of_both = MetricCollection(
+            {
+                "balanced_accuracy": MulticlassAccuracy(num_classes=2, average="macro"),
+                "auroc": MulticlassAUROC(num_classes=2),
+                "expected_calibration_error": MulticlassCalibrationError(num_classes=2, n_bins=CALIBRATION_BINS),
+            },
+            prefix=self._prefix,
+        )
+        self.of_live = MetricCollection(
+            {
+                "average_precision": BinaryAveragePrecision(),
+                "f1": BinaryF1Score(),
+                "recall_live": BinaryRecall(),
+                "recall_dead": BinarySpecificity(),
+            },
+            prefix=self._prefix,
+        )
+        self.brier = MeanSquaredError()
+        self.confusion = BinaryConfusionMatrix()
+
+    def update(self, logits: Tensor, labels: Tensor) -> None:
+        """Take in a batch: logits ``(n, 2)``, labels ``(n,)``."""
+        probabilities = logits.softmax(1)  # torchmetrics would take logits that all lie in 0 to 1 for probabilities
+        live = probabilities[:, 1]
+        self.of_both.update(probabilities, labels)
+        self.of_live.update(live, labels)
+        self.brier.update(live, labels.float())
+        self.confusion.update(live, labels)
+
+    def compute(self) -> dict[str, Tensor]:
+        """Every metric of what was taken in since the last reset, by name."""
+        (dead_as_dead, dead_as_live), (live_as_dead, live_as_live) = self.confusion.compute().float()
+        counts = {
+            "dead_as_dead": dead_as_dead,
+            "dead_as_live": dead_as_live,
+            "live_as_dead": live_as_dead,
+            "live_as_live": live_as_live,
+        }
+        return {
+            **self.of_both.compute(),
+            **self.of_live.compute(),
+            f"{self._prefix}brier": self.brier.compute(),
+            **{f"{self._prefix}{name}": count for name, count in counts.items()},
+        }
+
+    def reset(self) -> None:
+        """Forget everything."""
+        for metric in (self.of_both, self.of_live, self.brier, self.confusion):
+            metric.reset()

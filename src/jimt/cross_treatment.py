@@ -1,0 +1,231 @@
+"""Each model on each data set's test split: ``python -m jimt.cross_treatment RUN RUN``.
+
+What a model learned on untreated cells, tested on treated ones, and back; never on a raw image of its own training.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from jimt.curation.manifest import Curated
+from jimt.errors import InputError
+from jimt.vocabulary import AMBIGUOUS, Split
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_SHOWN = ("auroc", "balanced_accuracy")
+_FILES = "cross_treatment"
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A run: its classifier and the data it was trained on."""
+
+    folder: Path
+    classifier: Any
+    hyperparameters: dict[str, Any]
+    curated: Curated
+
+    @property
+    def name(self) -> str:
+        return f"{self.hyperparameters['provenance']['backbone']} on {self.curated.summary['dataset']}"
+
+
+def cross_treatment(runs: list[Path], *, whole: bool = False, accelerator: str | None = None) -> list[dict[str, Any]]:
+    """Score every run's model on the test split of every run's data set.
+
+    Patches of a raw image or a group that the model was trained or validated on are left out: raw images are the same
+    if they are the same file, or the same pixels.
+
+    Args:
+        runs: Folders of finished runs.
+        whole: Test on every labelled patch of another data set, of which none was trained on, not on its test split
+            alone; on its own data set a model is always tested on the test split.
+        accelerator: ``cpu`` or ``gpu``; None for each training's.
+
+    Returns:
+        One entry a model and data set: names, counts, patches left out, metrics as in ``test_metrics.json`` (None where
+        nothing is left to test on).
+
+    Raises:
+        InputError: If a run or its data set is absent or damaged.
+    """
+    from jimt.checkpoints import find_checkpoint, load_classifier
+    from jimt.evaluate import score_test_split, test_metrics, training_data
+
+    models = []
+    for run in runs:
+        checkpoint, folder = find_checkpoint(run)
+        classifier, hyperparameters = load_classifier(checkpoint)
+        curated = training_data(hyperparameters["provenance"], None, checkpoint)
+        models.append(_Model(folder, classifier, hyperparameters, curated))
+    data = {model.curated.folder.resolve(): model.curated for model in models}
+    entries = []
+    for model in models:
+        _check_scaling(model, list(data.values()))
+        for curated in data.values():
+            kept, n_left_out = _without_training(model, curated, whole=whole)
+            entry: dict[str, Any] = {
+                "run": str(model.folder),
+                "backbone": model.hyperparameters["provenance"]["backbone"],
+                "weights": model.hyperparameters["provenance"]["weights"],
+                "trained_on": model.curated.summary["dataset"],
+                "tested_on": curated.summary["dataset"],
+                "n_left_out": n_left_out,
+                "metrics": None,
+            }
+            if (kept.manifest["split"] == Split.TEST.value).any():
+                table = score_test_split(
+                    model.classifier, model.hyperparameters, kept, accelerator=accelerator, device_index=0
+                )
+                provenance = model.hyperparameters["provenance"] | {"dataset": entry["tested_on"]}
+                scored = table[table["label"] != AMBIGUOUS]
+                metrics = test_metrics(scored, provenance, checkpoint=Path("best.ckpt"))
+                entry |= {key: metrics[key] for key in ("metrics", "counts", "notes", "confidence")}
+            entries.append(entry)
+    return entries
+
+
+def _check_scaling(model: _Model, data: list[Curated]) -> None:
+    """Raise unless the data sets are cut as the model expects: another patch size or 8-bit scaling is another input."""
+    prediction = model.hyperparameters["prediction"]
+    for curated in data:
+        for key in ("patch_size", "scaling"):
+            here, there = prediction[key], curated.summary[key]
+            if key == "scaling":  # percentiles of a whole data set are that data set's own
+                here, there = here["method"], there["method"]
+            if here != there:
+                raise InputError(
+                    f"{model.name} expects {key} {here} and {curated.summary['dataset']} has {there}: curate both with "
+                    "the same curation.patches and curation.scaling"
+                )
+
+
+def _without_training(model: _Model, curated: Curated, *, whole: bool) -> tuple[Curated, int]:
+    """A data set without test patches of raw images or groups of a model's training, and how many those were."""
+    own, manifest = model.curated, curated.manifest
+    if own.folder.resolve() == curated.folder.resolve():
+        return own, 0
+    if whole:
+        manifest = manifest.assign(split=manifest["split"].mask(manifest["split"].notna(), Split.TEST.value))
+    seen = own.manifest[own.manifest["split"].isin([Split.TRAIN.value, Split.VAL.value])]
+    pixels = {_pixels(own, int(field)) for field in seen["field"].unique()}
+    test = manifest["split"] == Split.TEST.value
+    known = {int(field) for field in manifest.loc[test, "field"].unique() if _pixels(curated, int(field)) in pixels}
+    leaked = manifest["field"].isin(known)
+    leaked |= manifest["group"].isin(set(manifest.loc[leaked, "group"].dropna()))
+    roots = [Path(each.summary["config"]["dataset"]["root"]).resolve() for each in (own, curated)]
+    if roots[0] == roots[1]:
+        for column in ("raw_image_id", "group"):
+            leaked |= manifest[column].isin(set(seen[column].dropna()))
+    split = manifest["split"].mask(leaked & test)
+    return replace(curated, manifest=manifest.assign(split=split)), int((leaked & test).sum())
+
+
+def _pixels(curated: Curated, field: int) -> str:
+    return hashlib.sha256(curated.store.field(field).tobytes()).hexdigest()
+
+
+def as_frame(entries: list[dict[str, Any]]) -> pd.DataFrame:
+    """One row a model and data set, to be written as CSV."""
+    rows = []
+    for entry in entries:
+        row = {key: entry[key] for key in ("backbone", "weights", "trained_on", "tested_on", "n_left_out", "run")}
+        if entry["metrics"] is not None:
+            row |= {
+                "live": entry["counts"]["live"],
+                "dead": entry["counts"]["dead"],
+                "groups": entry["counts"]["groups"],
+            }
+            for name, values in entry["metrics"].items():
+                low, high = values["interval_groups"] or (None, None)
+                row |= {name: values["value"], f"{name}_low": low, f"{name}_high": high}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _table(entries: list[dict[str, Any]]) -> "Table":
+    from rich.table import Table
+
+    table = Table(title="Each model on each data set", title_justify="left", title_style="bold")
+    for column in ("model", "trained on", "tested on", "live/dead", "groups", *_SHOWN):
+        right = column in ("live/dead", "groups", *_SHOWN)
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for entry in entries:
+        table.add_row(*_names(entry), *_cells(entry))
+    return table
+
+
+def _names(entry: dict[str, Any]) -> tuple[str, str, str]:
+    backbone: str = entry["backbone"]
+    return backbone.partition(".")[0], entry["trained_on"], entry["tested_on"]
+
+
+def _cells(entry: dict[str, Any]) -> list[str]:
+    if entry["metrics"] is None:
+        return ["none left", "-", "-", "-"]
+    counts = entry["counts"]
+    cells = [f"{counts['live']}/{counts['dead']}", "-" if counts["groups"] is None else str(counts["groups"])]
+    for name in _SHOWN:
+        values = entry["metrics"][name]
+        interval = values["interval_groups"]
+        value = "-" if values["value"] is None else f"{values['value']:.3f}"
+        cells.append(value if interval is None else f"{value} [{interval[0]:.3f}, {interval[1]:.3f}]")
+    return cells
+
+
+def as_markdown(entries: list[dict[str, Any]]) -> str:
+    """The matrix as a Markdown table."""
+    lines = [
+        "| model | trained on | tested on | live/dead | groups | AUC | balanced accuracy |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for entry in entries:
+        cells = (*_names(entry), *_cells(entry))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of ``python -m jimt.cross_treatment``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m jimt.cross_treatment", description="Test each run's model on each run's test split."
+    )
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs")
+    parser.add_argument(
+        "--whole", action="store_true", help="test on all of another data set, not on its test split alone"
+    )
+    parser.add_argument("--out", type=Path, default=Path(), help="where cross_treatment.csv, .md and .json go")
+    parser.add_argument("--accelerator", choices=["cpu", "gpu"], help="device, where it is not the training's")
+    options = parser.parse_args(arguments)
+    from rich.console import Console
+
+    from jimt.evaluate import write_aside
+
+    try:
+        entries = cross_treatment(options.runs, whole=options.whole, accelerator=options.accelerator)
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_aside(options.out / f"{_FILES}.csv", as_frame(entries).to_csv(index=False))
+    write_aside(options.out / f"{_FILES}.md", as_markdown(entries))
+    write_aside(options.out / f"{_FILES}.json", json.dumps(entries, indent=2) + "\n")
+    console = Console()
+    console.print(_table(entries))
+    left_out = sum(entry["n_left_out"] for entry in entries)
+    if left_out:
+        console.print(
+            f"{left_out} test patches were left out: their raw image or group was trained on", highlight=False
+        )
+    console.print(f"tables are in {options.out.resolve()}", highlight=False, markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

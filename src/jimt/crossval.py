@@ -1,0 +1,177 @@
+"""Cross-validation over whole groups: ``python -m jimt.crossval`` with the overrides of ``train.py``."""
+
+import copy
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+
+from jimt.config import CrossvalConfig
+from jimt.errors import InputError
+from jimt.hydra_schema import to_dataclasses, with_overrides_of_run
+
+SCORES_FILE, ALL_SCORES_FILE, RESULT_FILE = "scores.csv", "scores_with_ambiguous.csv", "crossval.json"
+_SPREAD_OF = ("auroc", "balanced_accuracy", "average_precision")
+
+
+def cross_validate(config: CrossvalConfig) -> dict[str, Any]:
+    """Train once for each fold and score the fold that was held out; write ``scores.csv`` and ``crossval.json``.
+
+    Finished folds are kept when the same folder is given again. Pooled metrics are of all out-of-fold scores together,
+    so they are honest about folds whose scores are on different scales; the mean of the folds' own metrics is not.
+
+    Returns:
+        What ``crossval.json`` holds.
+
+    Raises:
+        InputError: If something cannot be done as asked.
+    """
+    from jimt.curation.splits import Fold
+    from jimt.data.preparation import prepare
+    from jimt.evaluate import SCORE_COLUMNS, write_aside
+    from jimt.training import maps_cache, train
+    from jimt.vocabulary import AMBIGUOUS
+
+    if config.trainer.devices * config.trainer.num_nodes > 1:
+        raise InputError("a cross-validation trains on one device: use trainer=gpu, or trainer=cpu")
+    folder = Path(config.resume if config.resume is not None else config.run_dir)
+    shutil.rmtree(maps_cache(folder), ignore_errors=True)  # of whichever network was there before
+    validation = config.crossval.validation
+    if validation is None:
+        validation = config.backbone.trainable != "none"
+    n_folds = config.crossval.n_folds
+    prepare(config.dataset, config.curation)
+    tables = []
+    for test in range(n_folds):
+        fold = Fold(n_folds, test, (test + 1) % n_folds if validation else None)
+        run_folder = folder / f"fold_{test}"
+        fold_config = copy.deepcopy(config)
+        fold_config.run_dir = str(run_folder)
+        fold_config.resume = str(run_folder) if config.resume is not None and run_folder.is_dir() else None
+        print(f"fold {test + 1} of {n_folds}")
+        train(fold_config, fold=fold)
+        tables.append(_scored(run_folder, maps_cache(folder)).assign(fold=test))
+    shutil.rmtree(maps_cache(folder), ignore_errors=True)
+    table = pd.concat(tables, ignore_index=True)
+    scored = table[table["label"] != AMBIGUOUS]
+    result = _result(config, folder, scored)
+    write_aside(folder / SCORES_FILE, scored[[*SCORE_COLUMNS, "fold"]].to_csv(index=False))
+    write_aside(folder / ALL_SCORES_FILE, table.to_csv(index=False))
+    write_aside(folder / RESULT_FILE, json.dumps(result, indent=2) + "\n")
+    _print(result, folder)
+    return result
+
+
+def _scored(run_folder: Path, cache: Path) -> pd.DataFrame:
+    """Scores of the held-out fold by its finished training; read back where they were written before."""
+    from jimt.checkpoints import BEST, load_classifier
+    from jimt.evaluate import ALL_SCORES_FILE as FOLD_SCORES
+    from jimt.evaluate import score_test_split, training_data, write_aside
+
+    path, checkpoint = run_folder / FOLD_SCORES, run_folder / BEST
+    if not path.is_file() or path.stat().st_mtime_ns < checkpoint.stat().st_mtime_ns:
+        classifier, hyperparameters = load_classifier(checkpoint)
+        curated = training_data(hyperparameters["provenance"], None, checkpoint)
+        table = score_test_split(classifier, hyperparameters, curated, accelerator=None, device_index=0, cache=cache)
+        write_aside(path, table.to_csv(index=False))
+    return pd.read_csv(path)
+
+
+def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[str, Any]:
+    from jimt.checkpoints import BEST, read_checkpoint
+    from jimt.evaluate import test_metrics, training_data
+
+    checkpoint = folder / "fold_0" / BEST
+    provenance = read_checkpoint(checkpoint)["hyper_parameters"]["provenance"]
+    curated = training_data(provenance, None, checkpoint)
+    pooled = test_metrics(scored, provenance, checkpoint=checkpoint)
+    folds = []
+    for fold, part in scored.groupby("fold"):
+        metrics = test_metrics(part, provenance | {"n_bootstrap": 100}, checkpoint=checkpoint)
+        folds.append(
+            {
+                "fold": int(str(fold)),
+                "counts": metrics["counts"],
+                "groups": sorted(part["group"].unique().tolist()),
+                **{name: values["value"] for name, values in metrics["metrics"].items()},
+            }
+        )
+    spread = {}
+    for name in _SPREAD_OF:
+        values = np.array([fold[name] for fold in folds if fold[name] is not None], float)
+        spread[name] = {
+            "mean": float(values.mean()) if len(values) else None,
+            "sd": float(values.std(ddof=1)) if len(values) > 1 else None,
+            "min": float(values.min()) if len(values) else None,
+            "max": float(values.max()) if len(values) else None,
+            "n_folds": len(values),
+        }
+    return {
+        "dataset": config.dataset.name,
+        "backbone": config.backbone.name,
+        "trainable": config.backbone.trainable,
+        "weights": provenance["weights"],
+        "seed": config.seed,
+        "n_folds": config.crossval.n_folds,
+        "confidence": config.evaluation.confidence,
+        "counts": pooled["counts"],
+        "pooled": pooled["metrics"],
+        "correlation": pooled["correlation"],
+        "confusion_matrix": pooled["confusion_matrix"],
+        "spread": spread,
+        "folds": folds,
+        "thresholds": curated.thresholds,
+        "notes": [note.replace("the test split holds", "the data set holds") for note in pooled["notes"]],
+    }
+
+
+def _print(result: dict[str, Any], folder: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from jimt.evaluate import metrics_table
+
+    console = Console()
+    counts = result["counts"]
+    title = (
+        f"{result['n_folds']} folds of {result['dataset']}, pooled: {counts['live']} live and {counts['dead']} dead "
+        f"patches from {counts['groups']} groups"
+    )
+    console.print(metrics_table(result["pooled"], confidence=result["confidence"], title=title))
+    table = Table(title="Each fold", title_justify="left", title_style="bold")
+    for column in ("fold", "groups", "live", "dead", "auroc", "balanced_accuracy"):
+        table.add_column(column, justify="right")
+    for fold in result["folds"]:
+        values = (fold["counts"][key] for key in ("groups", "live", "dead"))
+        numbers = ("-" if fold[name] is None else f"{fold[name]:.3f}" for name in ("auroc", "balanced_accuracy"))
+        table.add_row(str(fold["fold"]), *map(str, values), *numbers)
+    console.print(table)
+    for name in ("auroc", "balanced_accuracy"):
+        spread = result["spread"][name]
+        if spread["sd"] is not None:
+            console.print(f"{name} over folds: mean {spread['mean']:.3f}, sd {spread['sd']:.3f}", highlight=False)
+    for note in result["notes"]:
+        console.print(f"note: {note}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"scores and metrics are in {folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+@hydra.main(version_base="1.3", config_path=str(Path(__file__).resolve().parents[2] / "conf"), config_name="crossval")
+def main(config: DictConfig) -> None:
+    """Compose the config, turn it into dataclasses, call one function."""
+    try:
+        crossval_config = to_dataclasses(config)
+        assert isinstance(crossval_config, CrossvalConfig)
+        cross_validate(crossval_config)
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    sys.argv[1:] = with_overrides_of_run(sys.argv[1:])
+    main()

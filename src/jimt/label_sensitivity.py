@@ -1,0 +1,115 @@
+"""How far a result hangs on the cut-offs of its labels: ``python -m jimt.label_sensitivity RUN``, with no training."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jimt.analysis.sensitivity import N_SIGMAS, QUANTILES, LabelSensitivity, label_sensitivity
+from jimt.errors import InputError
+
+_SOURCES = (("scores_with_ambiguous.csv", "crossval.json"), ("test_scores_with_ambiguous.csv", "test_metrics.json"))
+
+
+def of_run(folder: Path, *, n_resamples: int, confidence: float, seed: int) -> LabelSensitivity:
+    """Label sensitivity of a run's or a cross-validation's saved scores; arguments as in ``analysis.sensitivity``.
+
+    Raises:
+        InputError: If the folder holds no saved scores, or its labels come from class folders.
+    """
+    for scores_file, metrics_file in _SOURCES:
+        if (folder / scores_file).is_file() and (folder / metrics_file).is_file():
+            table = pd.read_csv(folder / scores_file)
+            thresholds: dict[str, Any] = json.loads((folder / metrics_file).read_text())["thresholds"]
+            break
+    else:
+        raise InputError(
+            f"{folder} holds no {_SOURCES[1][0]}: run python -m jimt.evaluate {folder} first, or give a finished run"
+        )
+    if thresholds.get("live_below") is None:
+        raise InputError(f"the labels of {folder} come from class folders: there are no cut-offs to move")
+    return label_sensitivity(
+        table["score"].to_numpy(np.float64),
+        table["label_value"].to_numpy(np.float64),
+        table["group"].to_numpy(object) if table["group"].notna().all() else None,
+        live_below=thresholds["live_below"],
+        dead_above=thresholds["dead_above"],
+        n_sigmas=N_SIGMAS,
+        quantiles=QUANTILES,
+        n_resamples=n_resamples,
+        confidence=confidence,
+        seed=seed,
+        **{key: thresholds.get(key) for key in ("live_mean", "live_sd", "dead_mean", "dead_sd")},
+    )
+
+
+def as_markdown(result: LabelSensitivity) -> str:
+    """The tables of cut-offs and of the band as one Markdown table."""
+    lines = ["| labels | live | dead | out | balanced accuracy | AUC |", "|---|---|---|---|---|---|"]
+    rows = [(f"{row['n_sigma']:g} sigma", row) for row in result.by_n_sigma.to_dict("records")]
+    rows += [("midway", row) for row in result.with_band.to_dict("records")]
+    for name, row in rows:
+        cells = [name, *("-" if pd.isna(row[key]) else str(row[key]) for key in ("live", "dead", "discarded"))]
+        if pd.isna(row["auroc"]):
+            cells += [str(row["reason"]), "-"]
+        else:
+            cells += [_text(row, metric) for metric in ("balanced_accuracy", "auroc")]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _text(row: dict[Any, Any], name: str) -> str:
+    interval = "" if pd.isna(row[f"{name}_low"]) else f" [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+    return f"{row[name]:.3f}{interval}"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of ``python -m jimt.label_sensitivity``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m jimt.label_sensitivity",
+        description="Test saved scores again on other cut-offs, on the discarded band, and on fluorescence itself.",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run's or a cross-validation's folder")
+    parser.add_argument("--resamples", type=int, default=2000)
+    parser.add_argument("--confidence", type=float, default=0.95)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    from rich.console import Console
+    from rich.table import Table
+
+    from jimt.evaluate import write_aside
+
+    try:
+        result = of_run(options.run, n_resamples=options.resamples, confidence=options.confidence, seed=options.seed)
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    write_aside(options.run / "label_sensitivity.json", json.dumps(result.as_dict(), indent=2) + "\n")
+    write_aside(options.run / "label_sensitivity.csv", result.by_n_sigma.to_csv(index=False))
+    write_aside(options.run / "label_sensitivity.md", as_markdown(result))
+    head, _, *rows = ([cell.strip() for cell in line[1:-1].split("|")] for line in as_markdown(result).splitlines())
+    table = Table(title="The same scores under other labels", title_justify="left", title_style="bold")
+    for column in head:
+        table.add_column(column, justify="left" if column == "labels" else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    console.print(table)
+    console.print("out: left out, between the cut-offs; midway: one cut-off between the two", highlight=False)
+    areas = result.by_threshold["auroc"].dropna()
+    if result.spearman_rho is not None and result.concordance is not None and len(areas):
+        console.print(
+            f"against the continuous fluorescence of all {result.n_patches} patches: AUC {areas.min():.3f} to "
+            f"{areas.max():.3f} over thresholds from the 5th to the 95th percentile, Spearman rho "
+            f"{result.spearman_rho:.3f}, concordance {result.concordance:.3f}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    console.print(f"tables are in {options.run}", highlight=False, markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""How the learning rate changes over a training."""
+
+from collections.abc import Callable
+from math import cos, pi
+
+_ONE_CYCLE_START, _ONE_CYCLE_END = 1 / 25, 1e-4 / 25  # of the highest rate, as in torch's OneCycleLR
+
+
+def step_schedule(schedule: str, *, n_steps: int, warmup: float) -> Callable[[int], float]:
+    """Factor of the learning rate at each step.
+
+    Args:
+        schedule: ``cosine``: a linear rise from 0, then half a cosine down to 0. ``one_cycle``: half a cosine up from a
+            25th, half a cosine down to nearly 0 at the last step.
+        n_steps: Steps of the whole training.
+        warmup: Share of them in which the rate rises.
+    """
+    n_rising = round(warmup * n_steps)
+    highest = warmup * n_steps - 1  # the step, perhaps between two, at which one_cycle turns
+
+    def cosine(step: int) -> float:
+        if step < n_rising:
+            return (step + 1) / (n_rising + 1)
+        return _between(1.0, 0.0, (step - n_rising) / max(1, n_steps - n_rising))
+
+    def one_cycle(step: int) -> float:
+        if step < highest:
+            return _between(_ONE_CYCLE_START, 1.0, step / highest)
+        return _between(1.0, _ONE_CYCLE_END, (step - highest) / (n_steps - 1 - highest))
+
+    return cosine if schedule == "cosine" else one_cycle
+
+
+def _between(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + cos(pi * min(1.0, share))) / 2
