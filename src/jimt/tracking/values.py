@@ -1,0 +1,42 @@
+"""What every logger shows of an evaluation: metrics by name, and a sample of patches."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jimt.vocabulary import DEAD, LIVE
+
+
+def metric_values(metrics: dict[str, Any]) -> dict[str, float]:
+    """``test/NAME`` and, where there is an interval over groups, ``test/NAME_low`` and ``test/NAME_high``.
+
+    Args:
+        metrics: What ``test_metrics.json`` holds.
+    """
+    values = {}
+    for name, estimate in metrics["metrics"].items():
+        values[f"test/{name}"] = float(estimate["value"])
+        if estimate["interval_groups"] is not None:
+            low, high = estimate["interval_groups"]
+            values[f"test/{name}_low"], values[f"test/{name}_high"] = float(low), float(high)
+    return values
+
+
+def is_right(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each patch is scored on the side of its label; 0.5 itself is dead, as in the metrics."""
+    right: NDArray[np.bool_] = (scores > 0.5) == (labels == LIVE)
+    return right
+
+
+def sample_patches(labels: NDArray[np.int64], scores: NDArray[np.float64], *, n: int, seed: int) -> NDArray[np.int64]:
+    """Draw patches in equal parts from live and dead, wrong and right; a part that is too small leaves its share.
+
+    Returns:
+        At most ``n`` indices, the wrong ones first.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    right = is_right(labels, scores)[order]
+    parts = [order[(right == r) & (labels[order] == label)][:n] for r in (False, True) for label in (LIVE, DEAD)]
+    turns = sorted((turn, part) for part, rows in enumerate(parts) for turn in range(len(rows)))[:n]
+    return np.array([parts[part][turn] for part, turn in sorted((part, turn) for turn, part in turns)], np.int64)
