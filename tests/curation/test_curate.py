@@ -255,16 +255,15 @@ def test_an_interrupted_curation_goes_on_where_it_stopped(small, prepare_config,
     whole = read_manifest(run(prepare_config(*small, "curation.output_root=whole")) / "manifest.parquet")
     monkeypatch.setattr(pipeline, "_COMMIT_SECONDS", 0.0)
     seen: list[str] = []
-    real = pipeline.in_parallel
+    real = pipeline.FieldWriter.add
 
-    def stops_after_seven(function, images, *arguments, n_jobs):
-        for number, result in enumerate(real(function, images, *arguments, n_jobs=n_jobs)):
-            if number == 7:
-                raise KeyboardInterrupt
-            seen.append(result.raw.raw_image_id)
-            yield result
+    def stops_after_seven(writer, result):
+        if len(seen) == 7:
+            raise KeyboardInterrupt
+        seen.append(result.raw.raw_image_id)
+        real(writer, result)
 
-    monkeypatch.setattr(pipeline, "in_parallel", stops_after_seven)
+    monkeypatch.setattr(pipeline.FieldWriter, "add", stops_after_seven)
     with pytest.raises(KeyboardInterrupt):
         run(prepare_config(*small))
     assert not (tmp_path / "data/curated/no_treatment").exists()
@@ -272,7 +271,7 @@ def test_an_interrupted_curation_goes_on_where_it_stopped(small, prepare_config,
     with (partial / "fields.u8").open("ab") as pixels:
         pixels.write(b"half a field that was never committed")
     first = list(seen)
-    monkeypatch.setattr(pipeline, "in_parallel", real)
+    monkeypatch.setattr(pipeline.FieldWriter, "add", real)
     read = []
     real_read = pipeline.read_field
     monkeypatch.setattr(

@@ -16,6 +16,7 @@ from rich.console import Console
 import jimt
 from jimt.config import CurationConfig, DatasetConfig
 from jimt.curation.empty_filter import Embed
+from jimt.curation.executors import ExecutorError
 from jimt.curation.finding import Finding, find_pairs, find_patches, find_stacks, list_image_files
 from jimt.curation.manifest import SUMMARY, THRESHOLDS, read_json
 from jimt.curation.pipeline import run_pipeline
@@ -44,7 +45,7 @@ def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, co
         raise InputError(
             f"curation.output_root={curation.output_root} lies in the raw data's folder {root}: set it elsewhere"
         )
-    finding = _find(dataset, curation, root)
+    finding = find_raw_images(dataset, curation, root)
     reference = _reference_thresholds(dataset, curation)
     fingerprint = _fingerprint(dataset, curation, finding, reference)
     if not _is_up_to_date(folder, fingerprint):
@@ -97,6 +98,8 @@ def _replace(
             shutil.rmtree(stale)
     try:
         run_pipeline(dataset, curation, finding, reference, fingerprint, partial, embed, console)
+    except ExecutorError:
+        raise  # what was committed stays: the same command goes on, on this machine or a cluster
     except InputError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -115,7 +118,8 @@ def _replace(
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _find(dataset: DatasetConfig, curation: CurationConfig, root: Path) -> Finding:
+def find_raw_images(dataset: DatasetConfig, curation: CurationConfig, root: Path) -> Finding:
+    """The raw images of a data set, by the names of their files."""
     files = list_image_files(root, how_to_get=dataset.how_to_get)
     if dataset.layout == "patches":
         return find_patches(
@@ -164,7 +168,7 @@ def _fingerprint(
 ) -> str:
     """Identify a curation by its config, its input files (path, size, time of change) and jimt's version."""
     settings = dataclasses.asdict(curation)
-    for where in ("output_root", "n_jobs"):  # change nothing in the result
+    for where in ("output_root", "n_jobs", "executor"):  # change nothing in the result
         del settings[where]
     for where in ("batch_size", "device"):
         del settings["empty_filter"][where]

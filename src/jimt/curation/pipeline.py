@@ -18,12 +18,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import jimt
 from jimt.config import CurationConfig, DatasetConfig
 from jimt.curation import empty_filter as filtering
+from jimt.curation.executors import open_executor
 from jimt.curation.finding import Finding
 from jimt.curation.fluorescence import label_values
 from jimt.curation.labels import fit_label_thresholds, label_patches
 from jimt.curation.manifest import FILTER, MANIFEST, SUMMARY, THRESHOLDS, write_manifest
 from jimt.curation.patches import Scaling
-from jimt.curation.reading import ReadSettings, brightfield_histogram, dataset_grey_range, in_parallel, read_field
+from jimt.curation.reading import ReadSettings, brightfield_histogram, dataset_grey_range, read_field
 from jimt.curation.splits import check_both_classes, group_folds, split_groups
 from jimt.curation.store import FieldStore, FieldWriter
 from jimt.curation.summary import count_stages
@@ -119,30 +120,31 @@ def _read_all(
         stride=curation.patches.stride,
         background_percentile=None if curation.label.scale == "raw" else curation.label.background_percentile,
     )
-    grey = None
     percentiles = (curation.scaling.low_percentile, curation.scaling.high_percentile)
-    if curation.scaling.method == "percentile_dataset":
-        histograms = in_parallel(brightfield_histogram, finding.images, settings, n_jobs=curation.n_jobs)
-        grey = dataset_grey_range(histograms, low_percentile=percentiles[0], high_percentile=percentiles[1])
-    low, high = grey if grey is not None else (None, None)
-    scaling = Scaling(curation.scaling.method, dataset.bit_depth, *percentiles, low, high)
-    with FieldWriter(partial) as writer:
-        progress = Progress(
-            TextColumn("reading raw images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
-        )
-        with progress:
-            task = progress.add_task("read", total=len(finding.images), completed=writer.n_images)
-            committed = time.monotonic()
-            remaining = finding.images[writer.n_images :]
-            for result in in_parallel(
-                read_field, remaining, settings, scaling, partial.absolute(), n_jobs=curation.n_jobs
-            ):
-                writer.add(result)
-                if time.monotonic() - committed > _COMMIT_SECONDS:
-                    writer.commit()
-                    committed = time.monotonic()
-                progress.advance(task)
-        rows, fields = writer.finish()
+    progress = Progress(
+        TextColumn("reading raw images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    )
+    with open_executor(
+        curation.executor, n_jobs=curation.n_jobs, folder=partial.parent, images=finding.images
+    ) as in_parallel:
+        grey = None
+        if curation.scaling.method == "percentile_dataset":
+            histograms = in_parallel(brightfield_histogram, finding.images, settings)
+            grey = dataset_grey_range(histograms, low_percentile=percentiles[0], high_percentile=percentiles[1])
+        low, high = grey if grey is not None else (None, None)
+        scaling = Scaling(curation.scaling.method, dataset.bit_depth, *percentiles, low, high)
+        with FieldWriter(partial) as writer:
+            with progress:
+                task = progress.add_task("read", total=len(finding.images), completed=writer.n_images)
+                committed = time.monotonic()
+                remaining = finding.images[writer.n_images :]
+                for result in in_parallel(read_field, remaining, settings, scaling, writer.spool.absolute()):
+                    writer.add(result)
+                    if time.monotonic() - committed > _COMMIT_SECONDS:
+                        writer.commit()
+                        committed = time.monotonic()
+                    progress.advance(task)
+            rows, fields = writer.finish()
     return scaling, rows, fields, writer.bad
 
 

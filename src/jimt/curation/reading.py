@@ -1,15 +1,12 @@
-"""The work on one raw image, done in parallel processes: read it, check it, convert it, measure its patches."""
+"""The work on one raw image: read it, check it, convert it, measure its patches."""
 
-import dataclasses
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import cv2
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,10 +23,6 @@ from jimt.curation.patches import (
     window_means,
 )
 from jimt.memory import keep_freed_memory
-
-Result = TypeVar("Result")
-SPOOL_SUFFIX = ".spool"
-_BATCH = 32  # raw images whose results may wait in memory
 
 
 @dataclass(frozen=True)
@@ -97,7 +90,7 @@ def _read(raw: RawImage, settings: ReadSettings) -> tuple[Image, Image | None]:
 
 def _spool(pixels: NDArray[np.uint8], folder: Path) -> Path:
     # sent between processes, a field would be copied four times and take longer than all that is measured on it
-    descriptor, name = tempfile.mkstemp(suffix=SPOOL_SUFFIX, dir=folder)
+    descriptor, name = tempfile.mkstemp(dir=folder)
     with os.fdopen(descriptor, "wb") as spool:
         spool.write(pixels.data)
     return Path(name)
@@ -150,27 +143,6 @@ def brightfield_histogram(raw: RawImage, settings: ReadSettings) -> NDArray[np.i
         return None
     valid = np.ones(brightfield.shape, np.bool_) if fluorescence is None else ~no_data_mask(brightfield, fluorescence)
     return grey_histogram(brightfield, valid)
-
-
-def in_parallel(
-    function: Callable[..., Result], images: Sequence[RawImage], *arguments: Any, n_jobs: int
-) -> Iterator[Result]:
-    """Results in the order of the images.
-
-    The images are handed out in batches: joblib holds finished results until they are asked for, so without batches a
-    pause in writing would let them pile up, the more the more images there are.
-    """
-    with joblib.Parallel(n_jobs=n_jobs, return_as="generator") as parallel:
-        for start in range(0, len(images), _BATCH):
-            yield from parallel(
-                joblib.delayed(function)(_located(raw), *arguments) for raw in images[start : start + _BATCH]
-            )
-
-
-def _located(raw: RawImage) -> RawImage:
-    """The raw image by absolute paths: worker processes outlive a change of the working directory."""
-    fluorescence = None if raw.fluorescence is None else raw.fluorescence.absolute()
-    return dataclasses.replace(raw, brightfield=raw.brightfield.absolute(), fluorescence=fluorescence)
 
 
 def dataset_grey_range(

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow
 from numpy.typing import NDArray
 
-from jimt.curation.reading import SPOOL_SUFFIX, BadField, FieldPatches
+from jimt.curation.reading import BadField, FieldPatches
 from jimt.errors import InputError
 
 PIXELS, FIELDS = "fields.u8", "fields.parquet"
@@ -32,8 +32,10 @@ class FieldWriter:
         pyarrow.set_memory_pool(pyarrow.system_memory_pool())
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        for spool in folder.glob(f"*{SPOOL_SUFFIX}"):
-            spool.unlink()
+        self.spool = folder / "spool"
+        """Where ``read_field`` leaves pixels; what a killed process left there is thrown away."""
+        shutil.rmtree(self.spool, ignore_errors=True)
+        self.spool.mkdir(exist_ok=True)
         self._commits = sorted(folder.glob("commit-*.json"))
         self.fields: list[dict[str, Any]] = []
         self.bad: dict[str, str] = {}
@@ -123,6 +125,7 @@ class FieldWriter:
     def finish(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Commit, write the table of fields; returns the rows of all patches and of all fields."""
         self.commit()
+        shutil.rmtree(self.spool, ignore_errors=True)  # holds what a killed worker left: its image was read again
         parts = [path.with_suffix(".parquet") for path in self._commits]
         rows = [pd.read_parquet(part) for part in parts if part.exists()]
         fields = pd.DataFrame(
