@@ -1,18 +1,27 @@
-"""Train and evaluate: ``python train.py backbone=inception_v3 dataset=doxo``."""
+"""Train and evaluate: ``python train.py backbone=inception_v3 dataset=doxo``; one job after another with ``-m``."""
 
 import sys
 
 import hydra
-from omegaconf import DictConfig
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
+from jimt.cards import count_cards
 from jimt.config import TrainConfig
 from jimt.errors import InputError
-from jimt.hydra_schema import to_dataclasses
+from jimt.hydra_schema import to_dataclasses, with_overrides_of_run
+from jimt.sweep_job import run_job
+
+OmegaConf.register_new_resolver("n_cards", count_cards, replace=True)  # hydra/launcher=cards
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(config: DictConfig) -> None:
     """Compose the config, turn it into dataclasses, call one function."""
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        run_job(config)
+        return
     try:
         train_config = to_dataclasses(config)
         assert isinstance(train_config, TrainConfig)
@@ -24,4 +33,8 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.argv[1:] = with_overrides_of_run(sys.argv[1:])
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("error: told to stop (Ctrl-C)")

@@ -50,7 +50,7 @@ def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, co
     fingerprint = _fingerprint(dataset, curation, finding, reference)
     if not _is_up_to_date(folder, fingerprint):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(folder.parent):
+        with locked(folder.parent):
             if not _is_up_to_date(folder, fingerprint):  # by the process that had the lock
                 _print_config(dataset, curation, console)
                 _replace(folder, dataset, curation, finding, reference, fingerprint, embed, console)
@@ -66,8 +66,8 @@ def _is_up_to_date(folder: Path, fingerprint: str) -> bool:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time curate below a folder: jobs of a sweep start together, and one does the work."""
+def locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time work below a folder: jobs of a sweep start together, and one does the work."""
     if sys.platform == "win32":  # has no such lock
         yield
         return

@@ -151,6 +151,9 @@ def folds_of(manifest: pd.DataFrame, *, n_folds: int) -> NDArray[np.int16]:
         raise InputError(
             "nothing tells which raw image a patch was cut from, so no fold can be kept apart: set dataset.pattern"
         )
+    n_groups = groups.nunique()
+    if n_groups < n_folds:
+        raise InputError(f"{n_groups} groups cannot fill {n_folds} folds: set crossval.n_folds to at most {n_groups}")
     folds = np.full(len(manifest), -1, np.int16)
     folds[used] = group_folds(groups.to_numpy(object), n_folds=n_folds)
     return folds

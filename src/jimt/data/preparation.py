@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from jimt.config import CurationConfig, DatasetConfig, EmptyFilterConfig
-from jimt.curation.curate import curate
+from jimt.curation.curate import curate, locked
 from jimt.curation.empty_filter import Embed
 
 
@@ -43,19 +43,23 @@ def prepare(dataset: DatasetConfig, curation: CurationConfig) -> Path:
     if simulation is not None:
         from jimt.synthetic import simulate_dataset
 
-        if simulate_dataset(
-            Path(dataset.root),
-            n_wells=simulation.n_wells,
-            fields_per_well=simulation.fields_per_well,
-            height=simulation.height,
-            width=simulation.width,
-            dead_fraction=simulation.dead_fraction,
-            difficulty=simulation.difficulty,
-            seed=simulation.seed,
-            patch_size=simulation.patch_size,
-            stride=simulation.stride,
-            n_jobs=curation.n_jobs,
-        ):
+        root = Path(dataset.root)
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with locked(root.parent):
+            is_new = simulate_dataset(
+                root,
+                n_wells=simulation.n_wells,
+                fields_per_well=simulation.fields_per_well,
+                height=simulation.height,
+                width=simulation.width,
+                dead_fraction=simulation.dead_fraction,
+                difficulty=simulation.difficulty,
+                seed=simulation.seed,
+                patch_size=simulation.patch_size,
+                stride=simulation.stride,
+                n_jobs=curation.n_jobs,
+            )
+        if is_new:
             console.print(
                 f"simulated {simulation.n_wells * simulation.fields_per_well} raw image pairs in {dataset.root}"
             )

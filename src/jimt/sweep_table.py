@@ -1,0 +1,236 @@
+"""The table of a sweep: one row a job, and under it the paper's row where the paper has one."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from jimt.paper import SPLIT_COUNTS, paper_name, printed
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
+_SPLITS = ("train", "val", "test")
+_METRICS = {"balanced_accuracy": "balanced accuracy", "auroc": "AUROC"}
+_NOTHING = "-"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a sweep, as its folder tells."""
+
+    name: str
+    """Its folder, below the sweep's."""
+    dataset: str | None
+    backbone: str | None
+    weights: str | None
+    seed: int | None
+    settings: list[str]
+    """Overrides that not all jobs of the sweep share, beside data set and backbone."""
+    status: str
+    reason: str | None
+    """Why it failed."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """What ``test_metrics.json`` holds, of a finished job."""
+
+
+def records(jobs: Iterable[Job]) -> list[dict[str, Any]]:
+    """The jobs as ``table.json`` has them."""
+    return [
+        {
+            "job": job.name,
+            "dataset": job.dataset,
+            "backbone": job.backbone,
+            "weights": job.weights,
+            "seed": job.seed,
+            "settings": job.settings,
+            "status": job.status,
+            "reason": job.reason,
+            "counts": job.metrics.get("split_counts"),
+            "confidence": job.metrics.get("confidence"),
+            **{name: job.metrics.get("metrics", {}).get(name) for name in _METRICS},
+            "correlation": job.metrics.get("correlation"),
+            "notes": job.metrics.get("notes", []),
+            "paper": _paper(job),
+        }
+        for job in jobs
+    ]
+
+
+def _paper(job: Job) -> dict[str, Any] | None:
+    """What the paper has of a job's data set and backbone; None for any other."""
+    if job.dataset not in SPLIT_COUNTS or job.backbone is None:
+        return None
+    name = paper_name(job.backbone)
+    if name is None:
+        return None
+    result = printed(job.dataset, job.backbone)
+    paper: dict[str, Any] = {"backbone": name, "weights": "ImageNet", "counts": SPLIT_COUNTS[job.dataset]}
+    paper |= dict.fromkeys([*_METRICS, "correlation"])
+    if result is not None:
+        interval = {"interval_groups": None, "interval_patches": list(result.interval)}
+        paper["balanced_accuracy"] = {"value": result.balanced_accuracy} | interval
+        paper["auroc"] = {"value": result.auroc, "interval_groups": None, "interval_patches": None}
+        paper["correlation"] = {"patches": {"r": result.correlation}}
+    return paper
+
+
+def notes(table: Sequence[dict[str, Any]]) -> list[str]:
+    """What a reader must know before comparing rows."""
+    lines = [f"{row['job']} {row['status']}: {row['reason']}" for row in table if row["status"] == FAILED]
+    of: dict[str, list[str]] = {}
+    for row in table:
+        for note in row["notes"]:
+            of.setdefault(note, []).append(row["job"])
+    everywhere = len([row for row in table if row["status"] == FINISHED])
+    lines += [
+        f"{'all jobs' if 1 < len(names) == everywhere else ', '.join(names)}: {note}" for note, names in of.items()
+    ]
+    confidences = {f"{100 * row['confidence']:g} %" for row in table if row["confidence"] is not None}
+    if confidences:
+        lines.append(
+            f"intervals ({', '.join(sorted(confidences))}): over groups (whole raw images, wells or experiments), and, "
+            "as the paper's, over patches, which are not independent"
+        )
+    with_paper = [row for row in table if row["paper"] is not None]
+    if with_paper:
+        lines.append(
+            "paper: Pattarone et al. 2021, Table 1, Results and Fig. 4; it prints numbers of Inception-v3 alone, those "
+            "of the other two backbones only as curves and matrices"
+        )
+    if any(row["dataset"] == "no_treatment" for row in with_paper):
+        lines.append("paper: test live and dead of no_treatment stand in Table 1 the other way round, by mistake")
+    if any(row["weights"] == "random" for row in with_paper):
+        lines.append("paper: its networks started from ImageNet weights, so rows of random weights do not compare")
+    return lines
+
+
+def as_markdown(table: Sequence[dict[str, Any]]) -> str:
+    """``table.md``."""
+    lines = [_markdown_line(columns) for columns in _rows(table)]
+    lines.insert(1, _markdown_line(["---"] * len(_HEADER)))
+    return "\n".join([*lines, "", *(f"- {_one_line(note)}" for note in notes(table))]).rstrip() + "\n"
+
+
+_HEADER = [
+    "job",
+    "data set",
+    "backbone",
+    "weights",
+    "settings",
+    "status",
+    *(f"{split} live/dead" for split in _SPLITS),
+    *(f"{name}{of}" for name in _METRICS.values() for of in ("", " over groups", " over patches")),
+    "r of score and PI",
+]
+
+
+def _rows(table: Sequence[dict[str, Any]]) -> list[list[str]]:
+    rows = [_HEADER]
+    for row in table:
+        status = row["status"] if row["reason"] is None else f"{row['status']}: {row['reason']}"
+        rows.append([row["job"], *_names(row), " ".join(row["settings"]), status, *_numbers(row)])
+        if row["paper"] is not None:
+            paper = row["paper"]
+            rows.append(["(paper)", row["dataset"], paper["backbone"], paper["weights"], "", "", *_numbers(paper)])
+    return rows
+
+
+def _names(row: dict[str, Any]) -> list[str]:
+    return [row[key] or _NOTHING for key in ("dataset", "backbone", "weights")]
+
+
+def _numbers(row: dict[str, Any]) -> list[str]:
+    cells = [_count(row, split) for split in _SPLITS]
+    for name in _METRICS:
+        values = row[name] or {}
+        cells.append(_number(values.get("value")))
+        cells += [_interval(values.get(key)) for key in ("interval_groups", "interval_patches")]
+    return [*cells, _number(_r(row))]
+
+
+def _count(row: dict[str, Any], split: str) -> str:
+    part = (row["counts"] or {}).get(split)
+    return _NOTHING if part is None else f"{part['live']:,}/{part['dead']:,}"
+
+
+def _r(row: dict[str, Any]) -> float | None:
+    r: float | None = ((row["correlation"] or {}).get("patches") or {}).get("r")
+    return r
+
+
+def _number(value: float | None) -> str:
+    return _NOTHING if value is None else f"{value:.3f}"
+
+
+def _interval(value: Sequence[float] | None) -> str:
+    return _NOTHING if value is None else f"{value[0]:.3f} to {value[1]:.3f}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _markdown_line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(_one_line(cell).replace("|", r"\|") for cell in cells) + " |"
+
+
+def as_csv(table: Sequence[dict[str, Any]]) -> str:
+    """``table.csv``: a number a cell, the paper's in columns of their own."""
+    out = io.StringIO()
+    flat = [_flat(row) for row in table]
+    names = list(dict.fromkeys(key for row in flat for key in row))
+    writer = csv.DictWriter(out, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return out.getvalue()
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    names = ("job", "dataset", "backbone", "weights", "seed", "status", "reason")
+    cells = {name: row[name] for name in names} | {"settings": " ".join(row["settings"])}
+    for prefix, of in (("", row), ("paper_", row["paper"] or dict.fromkeys(["counts", *_METRICS, "correlation"]))):
+        for split in _SPLITS:
+            for label in ("live", "dead"):
+                cells[f"{prefix}{split}_{label}"] = ((of["counts"] or {}).get(split) or {}).get(label)
+        for name in _METRICS:
+            values = of[name] or {}
+            cells[f"{prefix}{name}"] = values.get("value")
+            for over in ("groups", "patches"):
+                low, high = values.get(f"interval_{over}") or (None, None)
+                cells |= {f"{prefix}{name}_{over}_low": low, f"{prefix}{name}_{over}_high": high}
+        cells[f"{prefix}pearson_r"] = _r(of)
+    return cells
+
+
+def print_table(table: Sequence[dict[str, Any]], console: "Console") -> None:
+    """The table for a terminal: several lines a job, so that it fits."""
+    from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
+    from rich.table import Table
+
+    out = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_lines=False)
+    out.add_column("job\ndata set\nbackbone", min_width=21, overflow="fold")
+    out.add_column("weights", overflow="fold")
+    out.add_column("patches\nlive/dead", justify="right", no_wrap=True)
+    for name in ("bal. accuracy", "AUROC"):
+        out.add_column(f"{name}\nover groups\nover patches", justify="right", no_wrap=True)
+    for row in table:
+        job, (dataset, backbone, weights) = row["job"], _names(row)
+        lines = [*([] if job.startswith(f"{dataset}/") else [job]), dataset, backbone, *row["settings"]]
+        lines += [] if row["status"] == FINISHED else [row["status"]]
+        style = {FAILED: "bold red", UNFINISHED: "yellow"}.get(row["status"])
+        _add(out, escape("\n".join(lines)), escape(weights), row, style=style, last=row["paper"] is None)
+        if (paper := row["paper"]) is not None:
+            _add(out, f"paper\n{paper['backbone']}", paper["weights"], paper, style="dim", last=True)
+    console.print(out)
+    for note in notes(table):
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
+
+
+def _add(table: Any, name: str, weights: str, row: dict[str, Any], *, style: str | None, last: bool) -> None:
+    counts = "\n".join(f"{split} {_count(row, split)}" for split in _SPLITS) if row["counts"] else _NOTHING
+    numbers = _numbers(row)[len(_SPLITS) :]
+    table.add_row(name, weights, counts, "\n".join(numbers[:3]), "\n".join(numbers[3:6]), style=style, end_section=last)
