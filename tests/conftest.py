@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import tifffile
 from hydra import compose, initialize_config_dir
+from rich.console import Console
 
 from jimt.config import CurationConfig, DatasetConfig, PrepareConfig, TrainConfig
+from jimt.curation.curate import curate
 from jimt.hydra_schema import to_dataclasses
 
 REPOSITORY = Path(__file__).parent.parent
@@ -34,30 +36,32 @@ def _own_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
 
 
+def composed_prepare(*overrides: str) -> tuple[DatasetConfig, CurationConfig]:
+    """The config of ``python prepare.py OVERRIDES``."""
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        config = to_dataclasses(compose("prepare", overrides=list(overrides)))
+    assert isinstance(config, PrepareConfig)
+    return config.dataset, config.curation
+
+
+def composed_train(*overrides: str, name: str = "train") -> TrainConfig:
+    """The config of ``python train.py OVERRIDES``, or of ``python -m jimt.crossval``."""
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        config = to_dataclasses(compose(name, overrides=list(overrides)))
+    assert isinstance(config, TrainConfig)
+    return config
+
+
 @pytest.fixture
 def prepare_config() -> Callable[..., tuple[DatasetConfig, CurationConfig]]:
     """The config of ``python prepare.py OVERRIDES``."""
-
-    def make(*overrides: str) -> tuple[DatasetConfig, CurationConfig]:
-        with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-            config = to_dataclasses(compose("prepare", overrides=list(overrides)))
-        assert isinstance(config, PrepareConfig)
-        return config.dataset, config.curation
-
-    return make
+    return composed_prepare
 
 
 @pytest.fixture
 def train_config(tmp_path: Path) -> Callable[..., TrainConfig]:
-    """The config of ``python train.py OVERRIDES``, its run in ``tmp_path/run``."""
-
-    def make(*overrides: str) -> TrainConfig:
-        with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-            config = to_dataclasses(compose("train", overrides=[f"run_dir={tmp_path / 'run'}", *overrides]))
-        assert isinstance(config, TrainConfig)
-        return config
-
-    return make
+    """The config of ``python train.py OVERRIDES``, its run in ``tmp_path/run`` unless they say otherwise."""
+    return lambda *overrides: composed_train(f"run_dir={tmp_path / 'run'}", *overrides)
 
 
 def small_field(rng: np.random.Generator, *, width: int = 192, height: int = 160) -> tuple[np.ndarray, np.ndarray]:
@@ -95,6 +99,45 @@ def small_pairs(tmp_path: Path) -> Path:
 def small(small_pairs: Path) -> list[str]:
     """Overrides that curate ``small_pairs`` in about a second."""
     return ["dataset=no_treatment", f"dataset.root={small_pairs}", *SMALL]
+
+
+def uneven_field(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A pair of 15 patches, with UNEVEN 6 live and 9 dead; bright-field tells them apart less than perfectly."""
+    brightfield, fluorescence = small_field(rng, height=128)
+    spread = rng.uniform(60, 300, (4, 6)) + np.where(np.arange(6) >= 3, 150, 0)  # of squares of 32 px
+    brightfield = rng.normal(2000, np.kron(spread, np.ones((32, 32))))
+    return brightfield.clip(1, 4095).astype(np.uint16), fluorescence
+
+
+UNEVEN = [*SMALL, "curation.label.dead_above=300", "curation.split.val=5", "curation.split.test=5"]
+
+# a network of 0.5 M parameters, one thread: an epoch takes less than a second and is the same each time
+TINY = [
+    "backbone.name=test_resnet.r160_in1k",
+    "backbone.weights=random",
+    "optim.lr=1e-3",
+    "optim.batch_size=16",
+    "trainer.max_epochs=2",
+    "trainer.num_threads=1",
+    "trainer.precision=32-true",
+]
+
+
+@pytest.fixture(scope="session")
+def uneven(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Overrides of a curated data set that tests only read: twelve fields of 15 patches."""
+    folder = tmp_path_factory.mktemp("uneven")
+    rng = np.random.default_rng(0)
+    for well in range(1, 13):
+        write_pair(folder / "raw", f"--W{well:05d}--P00001--Z00000--T00000", uneven_field(rng))
+    overrides = [
+        "dataset=no_treatment",
+        f"dataset.root={folder / 'raw'}",
+        f"curation.output_root={folder / 'curated'}",
+        *UNEVEN,
+    ]
+    curate(*composed_prepare(*overrides), embed=None, console=Console(quiet=True))
+    return overrides
 
 
 @pytest.fixture

@@ -66,9 +66,7 @@ def test_other_patches_or_labels_are_refused(tmp_path, capsys):
     table = write_scores(tmp_path / "one", noise=1.0)
     (tmp_path / "two").mkdir()
     table.iloc[:-5].to_csv(tmp_path / "two/scores.csv", index=False)
-    with pytest.raises(
-        InputError, match="not tested on the same patches .* .300 and 295 patches, 295"
-    ):
+    with pytest.raises(InputError, match="not tested on the same patches .* .300 and 295 patches, 295"):
         compare(tmp_path / "one", tmp_path / "two", **ASKED)
     table.assign(label=1 - table["label"]).to_csv(tmp_path / "two/scores.csv", index=False)
     with pytest.raises(SystemExit, match="error: .* not tested on the same patches with the same labels"):

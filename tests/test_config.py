@@ -8,8 +8,8 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig
 
-from conftest import REPOSITORY
-from jimt.config import PrepareConfig, TrainConfig
+from conftest import REPOSITORY, composed_train
+from jimt.config import CrossvalConfig, PrepareConfig, TrainConfig
 from jimt.errors import InputError
 from jimt.hydra_schema import to_dataclasses
 
@@ -47,6 +47,43 @@ def test_every_data_set_goes_with_every_backbone(train_config, dataset, backbone
     assert config.backbone.name  # a timm name, which may differ from the file's
 
 
+def test_any_network_of_timm_goes_without_a_file_of_its_own(train_config):
+    config = train_config("backbone.name=convnext_atto", "backbone.weights=random", "backbone.trainable=last_stage")
+    assert (config.backbone.name, config.backbone.weights) == ("convnext_atto", "random")
+
+
+def choices(group: str) -> list[str]:
+    return sorted(path.stem for path in (REPOSITORY / "conf" / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("group", "choice"),
+    [  # not of probe, which needs a frozen network
+        (group, choice)
+        for group in ("augmentation", "experiment", "logger", "optim", "trainer")
+        for choice in choices(group)
+    ],
+)
+def test_every_choice_of_every_group_composes_in_training_and_in_cross_validation(group, choice):
+    for name in ("train", "crossval"):
+        config = composed_train(f"{group}={choice}", "run_dir=run", name=name)
+        assert isinstance(config, CrossvalConfig if name == "crossval" else TrainConfig)
+
+
+def test_the_papers_augmentation_changes_no_intensity_and_ours_does(train_config):
+    paper, ours = train_config().augmentation, train_config("augmentation=intensity").augmentation
+    assert paper.orientations
+    assert ours.orientations
+    assert [getattr(paper, name) for name in ("brightness", "contrast", "gamma", "blur")] == [0, 0, 0, 0]
+    assert all(getattr(ours, name) > 0 for name in ("brightness", "contrast", "gamma", "blur"))
+
+
+def test_a_cross_validation_trains_as_training_does():
+    config, crossval = (composed_train("run_dir=run", name=name) for name in ("train", "crossval"))
+    for part in ("seed", "dataset", "curation", "backbone", "probe", "augmentation", "optim", "trainer", "evaluation"):
+        assert getattr(crossval, part) == getattr(config, part), part
+
+
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_preparing_and_training_curate_alike(dataset):
     # otherwise train.py would curate anew what prepare.py has curated
@@ -63,6 +100,10 @@ def test_training_defaults_to_the_recipe_of_the_paper(train_config):
     assert config.optim.batch_size == 4
     assert config.trainer.max_epochs == 30
     assert config.backbone.trainable == "all"
+    optim = config.optim  # what the paper does not speak of is off
+    assert (optim.decoupled, optim.accumulate, optim.schedule, optim.warmup) == (False, 1, "constant", 0)
+    assert (optim.ema_decay, optim.label_smoothing, config.trainer.patience) == (0, 0, None)
+    assert config.evaluation.orientations == 1
 
 
 def test_curation_defaults_to_the_paper(prepare_config):
@@ -188,7 +229,30 @@ def test_a_word_where_a_number_belongs_names_the_field(prepare_config):
         ("trainer.precision=8", "one of auto, 32-true, bf16-mixed, 16-mixed"),
         ("trainer.max_epochs=0", "1 or more"),
         ("trainer.num_threads=0", "null, or 1 or more"),
-        ("backbone.trainable=some", "one of all, head"),
+        ("backbone.trainable=some", "one of all, last_stage, head, none"),
+        ("optim.accumulate=0", "1 or more"),
+        ("optim.schedule=linear", "one of constant, cosine, one_cycle"),
+        ("optim.warmup=1.0", "0 to below 1"),
+        ("optim.ema_decay=1.0", "0 to below 1"),
+        ("optim.label_smoothing=1.0", "0 to below 1"),
+        ("optim.logistic_c=0.0", "more than 0"),
+        ("augmentation.brightness=1.5", "0 to 1"),
+        ("augmentation.contrast=-0.1", "0 to 3"),
+        ("augmentation.gamma=4.0", "0 to 3"),
+        ("augmentation.blur=9.0", "0 to 8"),
+        ("probe.cell=5", "null, 8, 16 or 32 pixels"),
+        ("trainer.devices=0", "1 or more"),
+        ("trainer.num_nodes=0", "1 or more"),
+        ("trainer.strategy=fsdp", "one of auto, ddp"),
+        ("trainer.patience=0", "null, or 1 or more"),
+        ("trainer.num_workers=-1", "0 or more"),
+        ("trainer.eval_batch_size=0", "1 or more"),
+        ("trainer.progress=bar", "one of lines, rich, none"),
+        ("trainer.profiler=nsight", "one of simple, advanced, pytorch"),
+        ("logger.n_table_patches=-1", "0 or more"),
+        ("curation.executor.backend=ray", "one of local, dask"),
+        ("curation.executor.worker_timeout=0.0", "more than 0 seconds"),
+        ("evaluation.orientations=2", "1, 4 or 8"),
         ("evaluation.confidence=95.0", "0.5 to below 1"),
         ("evaluation.n_bootstrap=10", "100 or more"),
         ("seed=-1", "0 to 4294967295"),
@@ -215,6 +279,23 @@ def test_a_seed_that_scikit_learn_cannot_take_is_refused_at_the_start(seed):
 def test_betas_are_two(betas):
     with pytest.raises(InputError, match=r"optim\.betas=.*two numbers"):
         checked(f"optim.betas={betas}", name="train")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["optim.warmup=0.1"], "optim.warmup=0.1 needs optim.schedule=cosine or one_cycle"),
+        (["trainer.devices=2"], "trainer.devices=2 on trainer.num_nodes=1 needs trainer.strategy=ddp"),
+        (["trainer.num_nodes=2"], "trainer.devices=1 on trainer.num_nodes=2 needs trainer.strategy=ddp"),
+        (["probe.cell=16"], "probe.cell needs probe.layer"),
+        (["probe.layer=layer3"], "probe.layer is without effect unless backbone.trainable=none"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(overrides, said):
+    with pytest.raises(InputError) as caught:
+        checked(*overrides, name="train")
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("given", ["live_below", "dead_above"])

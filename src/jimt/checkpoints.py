@@ -13,7 +13,6 @@ from jimt.model.classifier import LiveDeadClassifier
 from jimt.state_dicts import UNREADABLE
 
 BEST, LAST = Path("checkpoints", "best.ckpt"), Path("checkpoints", "last.ckpt")
-_RECORDED = {"prediction", "provenance"}
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -55,8 +54,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} is damaged, or holds more than tensors and plain values, so it was not loaded: take another one"
         ) from error
-    settings = content.get("hyper_parameters") if isinstance(content, dict) else None
-    if not (isinstance(settings, dict) and settings.keys() >= _RECORDED and "state_dict" in content):
+    recorded = content.get("hyper_parameters") if isinstance(content, dict) else None
+    provenance = recorded.get("provenance") if isinstance(recorded, dict) else None
+    if not (isinstance(provenance, dict) and "settings" in provenance and "state_dict" in content):
         raise InputError(f"{path} is not a checkpoint of jimt: give one that train.py wrote")
     return cast(dict[str, Any], content)
 

@@ -253,8 +253,8 @@ class ExecutorConfig:
         _one_of("curation.executor.backend", self.backend, EXECUTORS)
         if (self.backend == "dask") != (self.scheduler is not None):
             raise InputError(
-                "executor=dask and curation.executor.scheduler, for example tcp://HOST:8786, are given together or not "
-                "at all"
+                "curation.executor.backend=dask and curation.executor.scheduler=tcp://HOST:8786 are given together, or "
+                "not at all"
             )
         _check("curation.executor.worker_timeout", self.worker_timeout, self.worker_timeout > 0, "more than 0 seconds")
 

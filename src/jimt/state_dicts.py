@@ -23,6 +23,9 @@ UNREADABLE = (
     *(LookupError, AssertionError, AttributeError, TypeError),
 )
 
+# What a LiveDeadClassifier holds; networks of timm with a part named `network` have other parts besides.
+_OF_CLASSIFIER = ("network.", "linear.")
+
 # Files published for torchvision hold this second head, which served training on ImageNet only.
 _AUXILIARY_HEAD = "AuxLogits."
 
@@ -37,7 +40,7 @@ def read_state_dict(path: Path) -> State:
 
     Args:
         path: A ``.safetensors`` file, or what ``torch.save`` made of a state dict, bare or under the key
-            ``state_dict`` or ``model``.
+            ``state_dict`` or ``model``; so also a checkpoint of jimt, of which the network is taken.
 
     Raises:
         InputError: If the file is damaged or holds anything but tensors by name.
@@ -64,7 +67,11 @@ def read_state_dict(path: Path) -> State:
         and all(isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items())
     ):
         raise InputError(f"{path} is not a state dict, that is tensors by name: {remedy}")
-    return {key.removeprefix("module."): value for key, value in content.items()}  # "module.": saved under DDP
+    state = {key.removeprefix("module."): value for key, value in content.items()}  # "module.": saved under DDP
+    if all(key.startswith(_OF_CLASSIFIER) for key in state) and any(key.startswith(_OF_CLASSIFIER[0]) for key in state):
+        network, linear = _OF_CLASSIFIER
+        state = {key.removeprefix(network): value for key, value in state.items() if not key.startswith(linear)}
+    return state
 
 
 def put_state_dict(network: nn.Module, state: State, source: str) -> None:

@@ -76,9 +76,9 @@ def train(
     Raises:
         InputError: If something cannot be done as asked; the message says what to change.
     """
-    precision = _prepare_device(config, device_index)
     folder = Path(config.resume if config.resume is not None else config.run_dir)
     resume_from = _last_checkpoint(config, folder)
+    precision = _prepare_device(config, device_index, resume_from)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     # before the curation, which can take long: weights may be out of reach
     classifier, weights = _build(config, resume_from)
@@ -166,8 +166,8 @@ def _name(config: TrainConfig, fold: Fold | None) -> str:
     return name if fold is None else f"{name}-fold{fold.test}"
 
 
-def _prepare_device(config: TrainConfig, device_index: int) -> str:
-    """Check the device, set the threads and settle the precision."""
+def _prepare_device(config: TrainConfig, device_index: int, resume_from: Path | None) -> str:
+    """Check the device, set the threads and settle the precision; a resumed run keeps its own."""
     trainer = config.trainer
     if trainer.num_threads is not None:
         torch.set_num_threads(trainer.num_threads)
@@ -178,7 +178,11 @@ def _prepare_device(config: TrainConfig, device_index: int) -> str:
         check_gpus(devices=devices, precision=trainer.precision, compile_network=trainer.compile)
     if trainer.precision != "auto":
         return trainer.precision
-    return "bf16-mixed" if trainer.accelerator == "cpu" and cpu_gains_from_bfloat16() else "32-true"
+    if resume_from is not None:
+        return str(read_checkpoint(resume_from)["hyper_parameters"]["provenance"]["precision"])
+    # of several processes each would measure for itself
+    alone = trainer.accelerator == "cpu" and trainer.devices * trainer.num_nodes == 1
+    return "bf16-mixed" if alone and cpu_gains_from_bfloat16() else "32-true"
 
 
 def _datamodule(config: TrainConfig, fold: Fold | None) -> LiveDeadDataModule:
@@ -339,7 +343,10 @@ def _check_same_training(checkpoint: Path, settings: dict[str, Any], folder: Pat
             "may be trained on: give the run's own curation settings, or start a new run without resume"
         )
     told = ", ".join(f"{key}={before.get(key)} (not {settings[key]})" for key in other)
-    raise InputError(f"{folder} is another training, with {told}: give the same, or start a new run without resume")
+    raise InputError(
+        f"{folder} is another training, with {told}: give the same, or start a new run without resume, or with "
+        "retrain=true"
+    )
 
 
 def _is_finished(folder: Path, settings: dict[str, Any], *, resumed: bool) -> bool:
@@ -373,6 +380,7 @@ def _start(run: _Run, classifier: LiveDeadClassifier, curated: Curated, resume_f
         (run.folder / name).unlink(missing_ok=True)
     if resume_from is None:
         (run.folder / "metrics.csv").unlink(missing_ok=True)
+        shutil.rmtree(run.folder / "tensorboard", ignore_errors=True)  # but never wandb: it may not be uploaded yet
         shutil.rmtree(run.folder / BEST.parent, ignore_errors=True)
     else:
         _relocate(resume_from)

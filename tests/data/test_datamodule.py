@@ -7,27 +7,48 @@ import pandas as pd
 import pytest
 import torch
 from rich.console import Console
+from sklearn.model_selection import GroupKFold
 
+from conftest import SMALL, composed_prepare, small_field, write_pair
+from jimt.config import AugmentationConfig
 from jimt.curation.curate import curate
+from jimt.curation.splits import Fold
 from jimt.data import datamodule as module
 from jimt.data.datamodule import LiveDeadDataModule
 from jimt.data.dataset import PatchBatch
+from jimt.data.transforms import orient
 from jimt.errors import InputError
 
 pytestmark = pytest.mark.stack
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PAPER = AugmentationConfig(orientations=True, brightness=0.0, contrast=0.0, gamma=0.0, blur=0.0)
+INTENSITY = AugmentationConfig(orientations=True, brightness=0.1, contrast=0.5, gamma=0.5, blur=1.0)
 
 
-def data_of(config, *, batch_size: int = 8, seed: int = 0) -> LiveDeadDataModule:
-    return LiveDeadDataModule(
-        *config, batch_size=batch_size, eval_batch_size=16, num_workers=0, seed=seed, mean=MEAN, std=STD
-    )
+def data_of(config, *, augmentation: AugmentationConfig = PAPER, **changes) -> LiveDeadDataModule:
+    settings = {
+        "batch_size": 8,
+        "accumulate": 1,
+        "eval_batch_size": 16,
+        "num_workers": 0,
+        "seed": 0,
+        "mean": MEAN,
+        "std": STD,
+        "fold": None,
+    }
+    return LiveDeadDataModule(*config, augmentation, **(settings | changes))
 
 
-@pytest.fixture
-def config(small, prepare_config):
-    config = prepare_config(*small)
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """Twelve fields of 16 patches, curated once: tests only read them."""
+    folder = tmp_path_factory.mktemp("small")
+    rng = np.random.default_rng(0)
+    for well in range(1, 13):
+        write_pair(folder / "raw", f"--W{well:05d}--P00001--Z00000--T00000", small_field(rng))
+    where = [f"dataset.root={folder / 'raw'}", f"curation.output_root={folder / 'curated'}"]
+    config = composed_prepare("dataset=no_treatment", *where, *SMALL)
     curate(*config, embed=None, console=Console(quiet=True))
     return config
 
@@ -86,13 +107,17 @@ def test_validation_sees_every_validation_patch_once_and_upright(data):
     assert len(batch.row) == (manifest["split"] == "val").sum()
     assert {patch.tobytes() for patch in batch.patches.numpy()} == pixels_by_split(data)["val"]
     assert not batch.orientation.any()
+    assert not batch.changes.any()
 
 
-def test_an_epoch_of_training_is_as_long_as_the_split(data):
-    loader = data.train_dataloader()
+@pytest.mark.parametrize(("batch_size", "accumulate"), [(8, 1), (7, 1), (7, 4)])
+def test_an_epoch_of_training_is_as_long_as_the_split_in_whole_steps(config, batch_size, accumulate):
+    data = data_of(config, batch_size=batch_size, accumulate=accumulate)
+    data.setup("fit")
+    batches = list(data.train_dataloader())
     n_train = int((data.curated.manifest["split"] == "train").sum())
-    assert len(served(loader).row) == n_train
-    assert len(loader) == -(-n_train // 8)
+    n_steps = -(-n_train // (batch_size * accumulate))
+    assert [len(batch.row) for batch in batches] == [batch_size] * (n_steps * accumulate)
 
 
 def test_classes_are_balanced_in_training_and_as_they_are_in_validation(small, prepare_config):
@@ -121,14 +146,98 @@ def test_the_seed_says_what_is_drawn(config):
         return served(data.train_dataloader())
 
     first, again, other = draw(0), draw(0), draw(1)
-    assert torch.equal(first.row, again.row)
-    assert torch.equal(first.orientation, again.orientation)
+    for tensor, same in zip(first, again, strict=True):
+        assert torch.equal(tensor, same)
     assert not torch.equal(first.row, other.row)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # from Python 3.12 on; how torch starts workers
+def test_a_resumed_training_draws_the_epoch_it_goes_on_with(config, num_workers):
+    def draw(data: LiveDeadDataModule, epoch: int | None) -> list[int]:
+        data.setup("fit")
+        loader = data.train_dataloader()
+        if epoch is not None:
+            loader.sampler.set_epoch(epoch)
+        return torch.cat([batch.row for batch in loader]).tolist()
+
+    resumed = data_of(config, num_workers=num_workers)
+    resumed.first_epoch = 3
+    # workers fetch before Lightning names the epoch, so nobody names it here
+    assert draw(resumed, None) == draw(data_of(config), 3) != draw(data_of(config), 0)
+
+
+def test_serving_patches_takes_nothing_from_the_random_numbers_of_dropout(data):
+    loader = data.train_dataloader()
+    before = torch.get_rng_state()
+    served(loader)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+# ---- augmentation
+
+
+def test_intensity_augmentation_draws_the_same_patches(config):
+    drawn = []
+    for augmentation in (PAPER, INTENSITY):
+        data = data_of(config, augmentation=augmentation)
+        data.setup("fit")
+        drawn.append(served(data.train_dataloader()))
+    for tensor, same in zip(*drawn, strict=True):
+        assert torch.equal(tensor, same)
+
+
+def test_intensities_change_in_training_and_never_in_validation(config):
+    seen = []
+    for augmentation in (PAPER, INTENSITY):
+        data = data_of(config, augmentation=augmentation)
+        data.setup("fit")
+        batch, val = next(iter(data.train_dataloader())), next(iter(data.val_dataloader()))
+        seen.append([data.on_after_batch_transfer(each, 0).patches for each in (batch, val)])
+    (plain, plain_val), (changed, changed_val) = seen
+    assert torch.equal(plain_val, changed_val)
+    differences = (plain - changed).abs().flatten(1).mean(1)
+    assert differences.min() > 1e-3  # every patch in a way of its own
+    assert len(differences.unique()) == len(differences)
+
+
+def test_intensity_strengths_of_zero_are_the_papers_augmentation_to_the_last_bit(data, config):
+    batch = next(iter(data.train_dataloader()))
+    by_hand = orient(batch.patches, batch.orientation).float() / 255
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
+    assert torch.equal(data.on_after_batch_transfer(batch, 0).patches, (by_hand - mean) / std)
+
+
+# ---- folds
+
+
+def test_a_fold_replaces_the_split(config):
+    data = data_of(config, fold=Fold(4, test=1, val=2))
+    data.setup("fit")
+    manifest = data.curated.manifest
+    used = manifest["split"].notna()
+    groups = manifest.loc[used, "group"].to_numpy(str)
+    parts = [set(groups[test]) for _, test in GroupKFold(4).split(groups, groups=groups)]
+    assert set(manifest.loc[manifest["split"] == "test", "group"]) == parts[1]
+    assert set(manifest.loc[manifest["split"] == "val", "group"]) == parts[2]
+    assert set(manifest.loc[manifest["split"] == "train", "group"]) == parts[0] | parts[3]
+    train = manifest[manifest["split"] == "train"]
+    assert {patch.tobytes() for patch in served(data.train_dataloader()).patches.numpy()} <= {
+        data.curated.store.field(row.field)[row.y : row.y + 64, row.x : row.x + 64].tobytes()
+        for row in train.itertuples()
+    }
+
+
+def test_a_fold_without_validation_trains_on_the_rest_and_validates_on_nothing(config):
+    data = data_of(config, fold=Fold(4, test=1, val=None))
+    data.setup("fit")
+    assert data.val_dataloader() == []
+    assert set(data.curated.manifest["split"].dropna()) == {"train", "test"}
 
 
 def test_on_the_device_patches_are_turned_expanded_and_normalised(data):
     grey = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (8, 1, 16, 16), dtype=np.uint8))
-    batch = PatchBatch(grey, torch.arange(8), torch.tensor([0, 1] * 4), torch.arange(8))
+    batch = PatchBatch(grey, torch.arange(8), torch.ones(8, 4), torch.tensor([0, 1] * 4), torch.arange(8))
     after = data.on_after_batch_transfer(batch, 0)
     for number in range(8):
         turned = np.rot90(grey[number, 0].numpy(), number % 4)
@@ -169,12 +278,14 @@ def test_patches_of_unknown_raw_images_are_warned_of(prepare_config, tmp_path, p
         assert "set dataset.pattern" in messages[0]
     else:
         assert messages == []
-    assert len(served(data.train_dataloader()).row) == 4
+    assert len(served(data.train_dataloader()).row) == 8  # four, rounded up to a batch
     assert len(served(data.val_dataloader()).row) == 2
 
 
-def test_a_manifest_whose_groups_leak_is_refused(config):
+def test_a_manifest_whose_groups_leak_is_refused(small, prepare_config):
+    config = prepare_config(*small)
     data = data_of(config)
+    data.prepare_data()
     path = Path(config[1].output_root) / "no_treatment" / "manifest.parquet"
     manifest = pd.read_parquet(path)
     group = manifest.loc[manifest["split"] == "test", "group"].iloc[0]

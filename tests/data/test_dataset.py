@@ -1,3 +1,4 @@
+import itertools
 import pickle
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from conftest import small_field, write_pair
 from jimt.curation.curate import curate
 from jimt.curation.manifest import Curated, open_curated
-from jimt.data.dataset import PatchDataset, evaluation_loader
+from jimt.data.dataset import InOrder, Key, PatchDataset, evaluation_loader
 
 pytestmark = pytest.mark.stack
 
@@ -46,24 +47,27 @@ def pixels_of(root: Path, row) -> np.ndarray:
 def test_a_batch_holds_exactly_the_pixels_of_the_8_bit_fields(curated, dataset, small_pairs):
     rows = used_rows(curated)
     chosen = np.random.default_rng(0).choice(len(rows), 24).tolist()  # in no order, some of them twice
-    batch = dataset.__getitems__([(row, row % 8) for row in chosen])
+    changes = np.random.default_rng(1).uniform(-1, 1, (24, 4))
+    keys = [Key(row, row % 8, tuple(change)) for row, change in zip(chosen, changes.tolist(), strict=True)]
+    batch = dataset.__getitems__(keys)
     expected = np.stack([pixels_of(small_pairs, row) for row in rows.iloc[chosen].itertuples()])
     assert batch.patches.dtype == torch.uint8
     np.testing.assert_array_equal(batch.patches.numpy(), expected[:, None])
     assert batch.row.tolist() == chosen
     assert batch.orientation.tolist() == [row % 8 for row in chosen]
+    np.testing.assert_array_equal(batch.changes.numpy(), changes.astype(np.float32))
     assert batch.label.tolist() == rows.iloc[chosen]["label"].tolist()
 
 
 def test_the_label_of_a_patch_is_what_its_fluorescence_says(curated, dataset):
     fluorescence = used_rows(curated)["mean_fluorescence"].to_numpy()
-    batch = dataset.__getitems__([(row, 0) for row in range(len(dataset))])
+    batch = dataset.__getitems__([Key(row, 0) for row in range(len(dataset))])
     np.testing.assert_array_equal(batch.label.numpy() == 1, fluorescence < 300)
     np.testing.assert_array_equal(batch.label.numpy() == 0, fluorescence > 450)
 
 
 def test_one_patch_is_a_batch_of_one(dataset):
-    alone, among_others = dataset[5, 3], dataset.__getitems__([(4, 0), (5, 3)])
+    alone, among_others = dataset[Key(5, 3)], dataset.__getitems__([Key(4, 0), Key(5, 3)])
     for field, both in zip(alone, among_others, strict=True):
         torch.testing.assert_close(field, both[1:])
 
@@ -81,7 +85,7 @@ def test_a_published_patch_is_a_whole_field(prepare_config, small, tmp_path):
     curated = curated_of(config)
     manifest = curated.manifest
     assert manifest["y"].isna().all()
-    batch = PatchDataset(curated.folder, manifest, size=64).__getitems__([(row, 0) for row in range(len(manifest))])
+    batch = PatchDataset(curated.folder, manifest, size=64).__getitems__([Key(row, 0) for row in range(len(manifest))])
     for patch, label, name in zip(batch.patches, batch.label, manifest["raw_image_id"], strict=True):
         np.testing.assert_array_equal(patch[0].numpy(), images[name])
         assert label == name.startswith("live")
@@ -93,6 +97,7 @@ def test_evaluation_serves_every_patch_once_and_in_order(curated, small_pairs, d
     assert 0 < len(batches[-1].label) < 16  # the last one is not filled up
     assert torch.cat([batch.row for batch in batches]).tolist() == list(range(len(dataset)))
     assert not torch.cat([batch.orientation for batch in batches]).any()
+    assert not torch.cat([batch.changes for batch in batches]).any()
     expected = np.stack([pixels_of(small_pairs, row) for row in used_rows(curated).itertuples()])
     np.testing.assert_array_equal(torch.cat([batch.patches for batch in batches])[:, 0].numpy(), expected)
 
@@ -105,3 +110,33 @@ def test_worker_processes_serve_the_same_patches(dataset):
     for one, other in zip(here, there, strict=True):
         for tensor, same in zip(one, other, strict=True):
             assert torch.equal(tensor, same)
+
+
+def test_processes_share_out_every_patch_once_in_as_many_batches_each(curated):
+    for world, n_rows, batch_size in itertools.product((1, 2, 3, 5), (5, 11, 12, 13, 32), (1, 2, 4, 64)):
+        dataset = PatchDataset(curated.folder, used_rows(curated)[:n_rows], size=64)
+        shares = []
+        for rank in range(world):
+            loader = evaluation_loader(dataset, batch_size=batch_size, num_workers=0, rank=rank, world=world)
+            shares.append([batch.row.tolist() for batch in loader])
+        # under DDP a forward pass waits for the others: one batch more would wait for ever
+        assert len({len(share) for share in shares}) == 1
+        rows = [list(itertools.chain.from_iterable(share)) for share in shares]
+        assert sorted(itertools.chain.from_iterable(rows)) == list(range(n_rows))
+        assert rows == [sorted(share) for share in rows]
+        sizes = {len(batch) for share in shares for batch in share}
+        assert min(sizes) >= 1
+        # one patch at a time is two where a process has one patch more than another
+        assert max(sizes) <= max(batch_size, 2 if n_rows % world else 1)
+
+
+def test_evaluation_in_another_orientation_is_said_of_every_patch(dataset):
+    batches = evaluation_loader(dataset, batch_size=16, num_workers=0, orientation=5)
+    assert {int(value) for batch in batches for value in batch.orientation} == {5}
+
+
+def test_a_share_is_every_nth_row():
+    keys = InOrder(11, rank=1, world=3, orientation=2)
+    assert list(keys) == [Key(1, 2), Key(4, 2), Key(7, 2), Key(10, 2)]
+    assert len(keys) == 4
+    assert len(InOrder(11, rank=2, world=3, orientation=0)) == 3

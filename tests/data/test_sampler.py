@@ -3,18 +3,26 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from scipy.stats import binom, chisquare
+from scipy.stats import binom, chisquare, kstest, uniform
 
+from jimt.data.dataset import Key
 from jimt.data.sampler import BalancedSampler
 
 TEN_TO_ONE = np.repeat([0, 1], [5000, 500])
 
 
-def drawn(seed: int, epoch: int = 0, labels: np.ndarray = TEN_TO_ONE) -> np.ndarray:
-    """(row, orientation) of each draw of one epoch."""
-    sampler = BalancedSampler(labels, seed=seed)
+def keys_of(seed: int, epoch: int = 0, labels: np.ndarray = TEN_TO_ONE, **options) -> list[Key]:
+    """Each draw of one epoch."""
+    sampler = BalancedSampler(labels, seed=seed, **({"multiple": 1, "orientations": True} | options))
     sampler.set_epoch(epoch)
-    return np.array(list(sampler))
+    keys = list(sampler)
+    assert len(sampler) == len(keys)
+    return keys
+
+
+def drawn(seed: int, epoch: int = 0, labels: np.ndarray = TEN_TO_ONE, **options) -> np.ndarray:
+    """(row, orientation) of each draw of one epoch."""
+    return np.array([(key.row, key.orientation) for key in keys_of(seed, epoch, labels, **options)])
 
 
 def on_rank(monkeypatch, rank: int, world: int) -> None:
@@ -39,7 +47,7 @@ def test_patches_of_one_class_are_drawn_equally_often():
 
 def test_an_epoch_draws_as_many_patches_as_there_are_with_replacement():
     rows = drawn(0)[:, 0]
-    assert len(rows) == len(BalancedSampler(TEN_TO_ONE, seed=0)) == len(TEN_TO_ONE)
+    assert len(rows) == len(TEN_TO_ONE)
     # a patch is missed by n draws of weight w with probability (1 - w) ** n
     n = len(rows)
     missed = 5000 * (1 - 1 / 10_000) ** n + 500 * (1 - 1 / 1000) ** n
@@ -72,14 +80,64 @@ def test_all_eight_orientations_are_equally_likely_and_independent_of_the_patch(
         assert chisquare(np.bincount(orientations[TEN_TO_ONE[rows] == label], minlength=8)).pvalue > 1e-4
 
 
+@pytest.mark.parametrize("multiple", [1, 4, 12, 64, 1000])
+def test_an_epoch_is_rounded_up_to_whole_steps(multiple):
+    labels = TEN_TO_ONE[::11]  # 500
+    n = len(keys_of(0, 0, labels, multiple=multiple))
+    assert n % multiple == 0
+    assert 0 <= n - len(labels) < multiple
+
+
+def test_without_orientations_every_patch_stays_upright_and_the_same_ones_are_drawn():
+    turned, upright = drawn(3, orientations=True), drawn(3, orientations=False)
+    np.testing.assert_array_equal(upright[:, 0], turned[:, 0])
+    assert not upright[:, 1].any()
+
+
+def test_changes_are_uniform_from_minus_one_to_one_and_independent_of_each_other_and_the_patch():
+    keys = keys_of(0)
+    changes = np.array([key.changes for key in keys])
+    assert changes.shape == (len(TEN_TO_ONE), 4)
+    for column in changes.T:
+        assert kstest(column, uniform(-1, 2).cdf).pvalue > 1e-4
+    live = TEN_TO_ONE[[key.row for key in keys]]
+    orientations = [key.orientation for key in keys]
+    correlations = np.corrcoef(np.column_stack([changes, live, orientations]).T)[np.triu_indices(6, 1)]
+    assert np.abs(correlations).max() < 5 / np.sqrt(len(keys))
+
+
+# ---- several processes
+
+
 @pytest.mark.parametrize("world", [2, 3])
 def test_the_shares_of_all_processes_make_up_the_draw_of_one(monkeypatch, world):
     labels = TEN_TO_ONE[::11]  # 500: not a multiple of three
-    alone = drawn(5, 2, labels)
+    alone = keys_of(5, 2, labels, multiple=6)
     shares = []
     for rank in range(world):
         on_rank(monkeypatch, rank, world)
-        assert len(BalancedSampler(labels, seed=5)) == len(labels) // world
-        shares.append(drawn(5, 2, labels).tolist())
-    together = list(itertools.chain.from_iterable(zip(*shares, strict=True)))
-    assert together == alone[: len(labels) // world * world].tolist()
+        shares.append(keys_of(5, 2, labels, multiple=6))
+        assert len(shares[-1]) == len(alone) / world
+    assert list(itertools.chain.from_iterable(zip(*shares, strict=True))) == alone
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 3])
+@pytest.mark.parametrize(("world", "batch_size"), [(2, 4), (2, 16), (3, 12), (4, 4), (8, 64)])
+def test_a_step_of_several_processes_takes_the_patches_it_takes_in_one(monkeypatch, world, batch_size, accumulate):
+    labels = TEN_TO_ONE[::11]
+    multiple = batch_size * accumulate
+    for epoch in range(2):
+        alone = keys_of(5, epoch, labels, multiple=multiple)
+        steps = [alone[start : start + multiple] for start in range(0, len(alone), multiple)]
+        own = batch_size // world  # of each batch
+        together: list[list[Key]] = [[] for _ in steps]
+        for rank in range(world):
+            on_rank(monkeypatch, rank, world)
+            share = keys_of(5, epoch, labels, multiple=multiple)
+            batches = [share[start : start + own] for start in range(0, len(share), own)]
+            assert {len(batch) for batch in batches} == {own}
+            assert len(batches) == len(steps) * accumulate
+            for number, batch in enumerate(batches):
+                together[number // accumulate] += batch
+        monkeypatch.undo()
+        assert [sorted(step) for step in together] == [sorted(step) for step in steps]

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter1d
 
-from jimt.data.transforms import orient, to_network_input
+from jimt.data.transforms import change_intensity, orient, to_network_input
 
 pytestmark = pytest.mark.stack
 
@@ -72,3 +73,90 @@ def test_before_normalisation_the_three_channels_are_equal():
         torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
     )
     assert black_and_white.flatten().tolist() == [0.0] * 3 + [1.0] * 3
+
+
+# ---- intensity changes
+
+NONE = {"brightness": 0.0, "contrast": 0.0, "gamma": 0.0, "blur": 0.0}
+BRIGHTNESS, CONTRAST, GAMMA, BLUR = range(4)
+
+
+def grey_patches(n: int, size: int = 24) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(2).uniform(0.2, 0.7, (n, 1, size, size)).astype(np.float32))
+
+
+def changes(n: int, column: int, values: list[float]) -> torch.Tensor:
+    drawn = torch.zeros(n, 4)
+    drawn[:, column] = torch.tensor(values)
+    return drawn
+
+
+def test_strengths_of_zero_and_changes_of_zero_leave_every_bit():
+    grey = grey_patches(5)
+    drawn = torch.from_numpy(np.random.default_rng(3).uniform(-1, 1, (5, 4)).astype(np.float32))
+    assert torch.equal(change_intensity(grey, drawn, **NONE), grey)
+    full = {"brightness": 1.0, "contrast": 3.0, "gamma": 3.0, "blur": 8.0}
+    torch.testing.assert_close(change_intensity(grey, torch.zeros(5, 4), **full), grey, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("strength", [0.05, 0.15])
+def test_brightness_shifts_all_values_and_stays_in_range(strength):
+    grey, by = grey_patches(4), [-1.0, -0.5, 0.25, 1.0]
+    changed = change_intensity(grey, changes(4, BRIGHTNESS, by), **NONE | {"brightness": strength})
+    for before, after, share in zip(grey.numpy(), changed.numpy(), by, strict=True):
+        np.testing.assert_allclose(after, before + strength * share, rtol=1e-6)
+    extreme = change_intensity(grey, changes(4, BRIGHTNESS, [-1, -1, 1, 1]), **NONE | {"brightness": 1.0})
+    assert extreme.flatten(1).mean(1).tolist() == [0, 0, 1, 1]
+
+
+def test_contrast_keeps_the_mean_and_multiplies_the_spread_by_a_power_of_two():
+    grey, by = grey_patches(4), [-1.0, 0.0, 0.5, 1.0]
+    changed = change_intensity(grey, changes(4, CONTRAST, by), **NONE | {"contrast": 0.5})
+    means, spreads = grey.flatten(1).mean(1), grey.flatten(1).std(1)
+    torch.testing.assert_close(changed.flatten(1).mean(1), means)
+    torch.testing.assert_close(changed.flatten(1).std(1), spreads * torch.tensor([2**-0.5, 1, 2**0.25, 2**0.5]))
+
+
+def test_gamma_raises_values_to_a_power_of_two():
+    grey, by = grey_patches(3), [-1.0, 0.5, 1.0]
+    changed = change_intensity(grey, changes(3, GAMMA, by), **NONE | {"gamma": 1.0})
+    for before, after, exponent in zip(grey.numpy(), changed.numpy(), (0.5, 2**0.5, 2.0), strict=True):
+        np.testing.assert_allclose(after, before**exponent, rtol=1e-5)
+
+
+@pytest.mark.parametrize("strength", [1.0, 2.5])
+def test_blur_is_scipys_gaussian_of_each_patchs_own_width(strength):
+    grey, by = grey_patches(4), [-1.0, 0.0, 0.4, 1.0]
+    changed = change_intensity(grey, changes(4, BLUR, by), **NONE | {"blur": strength})
+    radius = int(np.ceil(3 * strength))
+    for before, after, share in zip(grey.numpy()[:, 0], changed.numpy()[:, 0], by, strict=True):
+        expected = before.astype(np.float64)
+        if share:
+            for axis in (0, 1):
+                expected = gaussian_filter1d(expected, strength * abs(share), axis, mode="nearest", radius=radius)
+        np.testing.assert_allclose(after, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_blur_and_contrast_leave_a_constant_image(value):
+    grey = torch.full((3, 1, 20, 20), value)
+    drawn = torch.tensor([[0, 1, 0, 1], [0, -1, 0, -1], [0, 0.3, 0, 0.5]])
+    changed = change_intensity(grey, drawn, **NONE | {"contrast": 1.0, "blur": 4.0})
+    torch.testing.assert_close(changed, grey, rtol=0, atol=1e-6)
+
+
+def test_changes_apply_in_the_order_of_the_light_path_gamma_contrast_blur_brightness():
+    grey, drawn = grey_patches(2), torch.tensor([[0.5, 0.5, -0.5, 0.5], [-0.5, 1.0, 1.0, -1.0]])
+    strengths = {"brightness": 0.1, "contrast": 0.5, "gamma": 0.5, "blur": 1.0}
+    together = change_intensity(grey, drawn, **strengths)
+    one_by_one = grey
+    for name in ("gamma", "contrast", "blur", "brightness"):
+        one_by_one = change_intensity(one_by_one, drawn, **NONE | {name: strengths[name]})
+    torch.testing.assert_close(together, one_by_one)
+
+
+def test_floats_and_bytes_of_the_same_grey_are_the_same_to_the_network():
+    patches = random_patches(3)
+    torch.testing.assert_close(
+        to_network_input(patches.float() / 255, **IMAGENET), to_network_input(patches, **IMAGENET), rtol=0, atol=0
+    )

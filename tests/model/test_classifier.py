@@ -7,7 +7,8 @@ import torch
 from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
 from torch.utils.data import DataLoader
 
-from jimt.model.classifier import LiveDeadClassifier, live_scores
+from jimt.analysis.calibration import live_score
+from jimt.model.classifier import LiveDeadClassifier
 
 pytestmark = [
     pytest.mark.stack,
@@ -17,20 +18,30 @@ pytestmark = [
 
 PREDICTION = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "patch_size": 64, "scaling": {"low": None}}
 PROVENANCE = {"dataset": "synthetic", "weights": "random", "seed": 0, "group_known": True}
+OPTIM = {
+    "lr": 1e-2,
+    "betas": [0.5, 0.999],
+    "weight_decay": 1e-5,
+    "decoupled": False,
+    "schedule": "constant",
+    "warmup": 0.0,
+    "label_smoothing": 0.0,
+}
 
 
-def classifier_of(trainable: str = "all", **changes) -> LiveDeadClassifier:
+def classifier_of(
+    trainable: str = "all", *, backbone: str = "test_resnet.r160_in1k", seed: int = 0, **changes
+) -> LiveDeadClassifier:
     torch.manual_seed(0)
-    settings = {
-        "backbone": "test_resnet.r160_in1k",
-        "trainable": trainable,
-        "lr": 1e-2,
-        "betas": [0.5, 0.999],
-        "weight_decay": 1e-5,
-        "prediction": dict(PREDICTION),
-        "provenance": dict(PROVENANCE),
-    }
-    return LiveDeadClassifier(**(settings | changes))
+    return LiveDeadClassifier(
+        backbone=backbone,
+        trainable=trainable,
+        layer=None,
+        optim=OPTIM | changes,
+        seed=seed,
+        prediction=dict(PREDICTION),
+        provenance=dict(PROVENANCE),
+    )
 
 
 def images_and_labels(n: int = 8, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
@@ -57,6 +68,11 @@ def fit(classifier: LiveDeadClassifier, folder, *, max_epochs: int = 1) -> pl.Tr
     )
     trainer.fit(classifier, loader(), loader())
     return trainer
+
+
+def scores_of(classifier: LiveDeadClassifier, images: torch.Tensor) -> np.ndarray:
+    with torch.inference_mode():
+        return live_score(classifier.eval()(images).numpy(), temperature=1.0)
 
 
 def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
@@ -92,10 +108,11 @@ def test_a_frozen_feature_is_the_same_in_training_and_in_evaluation():
 
 
 @pytest.mark.parametrize(("trainable", "n_trained"), [("head", 2), ("all", None)])
-def test_adam_moves_what_is_trained_as_the_config_says(trainable, n_trained):
-    classifier = classifier_of(trainable, lr=3e-4, betas=[0.25, 0.75], weight_decay=0.125)
+@pytest.mark.parametrize(("decoupled", "kind"), [(False, torch.optim.Adam), (True, torch.optim.AdamW)])
+def test_adam_moves_what_is_trained_as_the_config_says(trainable, n_trained, decoupled, kind):
+    classifier = classifier_of(trainable, lr=3e-4, betas=[0.25, 0.75], weight_decay=0.125, decoupled=decoupled)
     optimizer = classifier.configure_optimizers()
-    assert type(optimizer) is torch.optim.Adam
+    assert type(optimizer) is kind
     (group,) = optimizer.param_groups
     assert (group["lr"], group["betas"], group["weight_decay"]) == (3e-4, (0.25, 0.75), 0.125)
     assert len(group["params"]) == (n_trained or len(list(classifier.parameters())))
@@ -122,16 +139,47 @@ def test_the_loss_is_cross_entropy_of_the_softmax():
     classifier.log = lambda name, value, **options: logged.update({name: (value.item(), options)})
     batch = SimpleNamespace(patches=images, label=labels)
     loss = classifier.training_step(batch, 0)
-    classifier.validation_step(batch, 0)
     with torch.inference_mode():
         probabilities = np.exp(classifier(images).double().numpy())
     expected = log_loss(labels, probabilities / probabilities.sum(1, keepdims=True))
     assert loss.item() == pytest.approx(expected, rel=1e-5)
     assert loss.requires_grad
-    assert set(logged) == {"train/loss", "val/loss"}
+    assert set(logged) == {"train/loss", "train/loss_step"}
     for value, options in logged.values():
         assert value == pytest.approx(expected, rel=1e-5)
         assert options["batch_size"] == 8
+
+
+def test_smoothed_labels_share_their_part_evenly_and_only_in_training(tmp_path):
+    images, labels = images_and_labels()
+    classifier = classifier_of("head", lr=1e-12, label_smoothing=0.2)
+    metrics = fit(classifier, tmp_path).callback_metrics
+    images, labels = (
+        torch.cat(parts) for parts in zip(*(images_and_labels(seed=seed) for seed in range(2)), strict=True)
+    )
+    with torch.inference_mode():
+        log_probabilities = classifier.eval()(images).double().log_softmax(1)
+    right = -log_probabilities[torch.arange(16), labels].mean().item()
+    either = -log_probabilities.mean().item()
+    assert metrics["train/loss"].item() == pytest.approx(0.8 * right + 0.2 * either, rel=1e-4)
+    assert metrics["val/loss"].item() == pytest.approx(right, rel=1e-4)
+
+
+def test_dropout_is_drawn_by_seed_and_epoch_whatever_was_drawn_before():
+    def drawn(seed: int, epoch: int) -> torch.Tensor:
+        classifier = classifier_of(backbone="squeezenet1_1", seed=seed)
+        torch.manual_seed(int(torch.randint(1000, ()).item()))
+        trainer = pl.Trainer(logger=False, enable_checkpointing=False, accelerator="cpu", barebones=True)
+        trainer.fit_loop.epoch_progress.current.completed = epoch
+        classifier.trainer = trainer
+        classifier.on_train_epoch_start()
+        return classifier(images_and_labels()[0].repeat(1, 1, 2, 2))
+
+    torch.manual_seed(1)
+    first = drawn(0, 3)
+    assert torch.equal(first, drawn(0, 3))
+    assert not torch.equal(first, drawn(0, 4))
+    assert not torch.equal(first, drawn(1, 3))
 
 
 def test_validation_of_an_epoch_is_scikit_learns_over_all_its_batches(tmp_path):
@@ -140,7 +188,7 @@ def test_validation_of_an_epoch_is_scikit_learns_over_all_its_batches(tmp_path):
     images, labels = (
         torch.cat(parts) for parts in zip(*(images_and_labels(seed=seed) for seed in range(2)), strict=True)
     )
-    scores = live_scores(classifier.eval(), images).numpy()
+    scores = scores_of(classifier, images)
     assert metrics["val/balanced_accuracy"].item() == pytest.approx(balanced_accuracy_score(labels, scores > 0.5))
     assert metrics["val/auroc"].item() == pytest.approx(roc_auc_score(labels, scores), abs=1e-6)
     assert metrics["val/loss"].item() == pytest.approx(log_loss(labels, scores.astype(float)), rel=1e-4)
@@ -156,27 +204,23 @@ def test_a_checkpoint_loads_without_executing_anything(tmp_path):
     assert hyperparameters == {
         "backbone": "test_resnet.r160_in1k",
         "trainable": "head",
-        "lr": 1e-2,
-        "betas": [0.5, 0.999],
-        "weight_decay": 1e-5,
+        "layer": None,
+        "optim": OPTIM,
+        "seed": 0,
         "prediction": PREDICTION,
         "provenance": PROVENANCE,
     }
     again = LiveDeadClassifier(**hyperparameters)
     again.load_state_dict(content["state_dict"])
     images, _ = images_and_labels()
-    assert torch.equal(live_scores(again.eval(), images), live_scores(classifier.eval(), images))
+    np.testing.assert_array_equal(scores_of(again, images), scores_of(classifier, images))
 
 
 def test_the_score_is_the_softmax_of_live():
     images, _ = images_and_labels()
-    classifier = classifier_of().eval()
-    scores = live_scores(classifier, images)
+    classifier = classifier_of()
+    scores = scores_of(classifier, images)
     with torch.inference_mode():
         logits = classifier(images).double().numpy()
-    np.testing.assert_allclose(scores.numpy(), 1 / (1 + np.exp(logits[:, 0] - logits[:, 1])), rtol=1e-5)
+    np.testing.assert_allclose(scores, 1 / (1 + np.exp(logits[:, 0] - logits[:, 1])), rtol=1e-5)
     assert scores.shape == (8,)
-    assert scores.dtype == torch.float32
-    assert not scores.requires_grad
-    with torch.autocast("cpu", torch.bfloat16):
-        assert live_scores(classifier, images).dtype == torch.float32

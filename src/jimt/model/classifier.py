@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam, AdamW, Optimizer
+from torchmetrics import MeanMetric
 
 from jimt.backbones import create_backbone
 from jimt.errors import InputError
@@ -72,6 +73,8 @@ class LiveDeadClassifier(pl.LightningModule):
             freeze(self.network, head, trainable)
         self.train_metrics = SplitMetrics("train")
         self.val_metrics = SplitMetrics("val")
+        # Lightning's own mean over processes rounds the number of patches of each down to the mean number
+        self.val_loss = MeanMetric()
 
     def train(self, mode: bool = True) -> "LiveDeadClassifier":
         """What is frozen stays as in evaluation: no dropout, batch statistics as published."""
@@ -139,12 +142,12 @@ class LiveDeadClassifier(pl.LightningModule):
         """Take in one batch of validation patches."""
         logits = self(batch.patches).float()
         self.val_metrics.update(logits, batch.label)
-        loss = functional.cross_entropy(logits, batch.label)
-        self.log("val/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.label), sync_dist=True)
+        self.val_loss.update(functional.cross_entropy(logits, batch.label), weight=len(batch.label))
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the validation split; torchmetrics has gathered the processes' shares."""
-        self.log_dict(self.val_metrics.compute())
+        self.log_dict({"val/loss": self.val_loss.compute(), **self.val_metrics.compute()})
+        self.val_loss.reset()
         self.val_metrics.reset()
 
     def configure_optimizers(self) -> Any:
