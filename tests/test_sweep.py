@@ -153,7 +153,6 @@ def test_the_data_set_of_the_cut_offs_is_curated_before_the_one_they_label(sweep
     assert sweep(*TWO, "dataset=synthetic_treated,synthetic") is None
     assert training.done == [
         "curate synthetic",
-        "curate synthetic_treated",
         "synthetic_treated/resnet18",
         "synthetic/resnet18",
     ]
@@ -216,7 +215,7 @@ def test_an_interruption_ends_the_whole_sweep(sweep, training, stop):
     training.ends = {"synthetic/resnet18": stop}
     code = sweep(*TWO)
     assert re.match(r"error: synthetic/resnet18: .*told to stop \(.*\); the same command with hydra", code)
-    assert training.done == ["curate synthetic", "synthetic/resnet18"]
+    assert training.done == ["synthetic/resnet18"]
     assert [row["status"] for row in table()] == ["unfinished"]
 
 
@@ -245,7 +244,7 @@ def test_two_jobs_do_not_work_in_one_folder(sweep, training):
     with FileLock(folder / ".job.lock"):
         code = sweep(*TWO)
     assert re.search("another job is at work in .*resnet18: let it end, or give each job a folder of its own", code)
-    assert training.done == ["curate synthetic", "curate synthetic_treated", "synthetic_treated/resnet18"]
+    assert training.done == ["curate synthetic", "synthetic_treated/resnet18"]
 
 
 # Several processes and several cards

@@ -397,3 +397,22 @@ def test_a_number_out_of_range_is_named(tmp_path, name, value, allowed):
     with pytest.raises(InputError, match=rf"^{name} is {value}: .*{allowed}"):
         simulate_dataset(tmp_path / "raw", **(SMALL | {name: value}))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_processes_that_simulate_one_folder_at_a_time_take_turns(tmp_path):
+    import subprocess
+    import sys
+
+    from conftest import REPOSITORY
+
+    command = [
+        sys.executable,
+        str(REPOSITORY / "prepare.py"),
+        "curation.empty_filter.enabled=false",
+        "curation.n_jobs=1",
+    ]
+    command += ["dataset.simulation.n_wells=3", "dataset.simulation.fields_per_well=2"]
+    running = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = [process.communicate()[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0]
+    assert sum("simulated 6 raw image pairs" in output for output in outputs) == 1
