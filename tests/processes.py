@@ -62,6 +62,8 @@ def _train(config: TrainConfig, callbacks: tuple[Callback, ...]) -> None:
     from jimt.training import train
 
     os.setpgrp()
+    # as in a process that a command starts: workers of a DataLoader notice that it died, and not the server's life
+    multiprocessing.set_start_method("fork", force=True)
     warnings.simplefilter("ignore")  # pytest's own filters are not here
     train(config, callbacks=callbacks)
 
