@@ -143,6 +143,14 @@ def test_the_command_line_chooses_other_data_sets_and_backbones(sweep, training)
     ]
 
 
+def test_the_runs_of_a_sweep_are_one_group_on_the_dashboard(sweep, training):
+    assert sweep(*TWO) is None
+    assert [config.logger.group for config, _ in training.asked] == ["paper_grid"] * 2
+    training.asked.clear()
+    assert sweep(*ONE, "logger.group=mine", "hydra.sweep.dir=runs/other") is None
+    assert [config.logger.group for config, _ in training.asked] == ["mine"]
+
+
 def test_the_grid_needs_no_multirun_switch(training, monkeypatch):
     monkeypatch.setattr(sys, "argv", [str(REPOSITORY / "train.py"), *QUIET, *ONE])
     runpy.run_path(str(REPOSITORY / "train.py"), run_name="__main__")

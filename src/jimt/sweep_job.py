@@ -36,6 +36,8 @@ def run_job(config: DictConfig) -> None:
                 (folder / FAILURE).unlink(missing_ok=True)
             train_config = to_dataclasses(config)
             assert isinstance(train_config, TrainConfig)
+            if train_config.logger.group is None:  # one run a job, side by side on the dashboard
+                train_config.logger.group = sweep.name
             _train(train_config, hydra)
             if first:  # of another job that wanted this folder meanwhile
                 (folder / FAILURE).unlink(missing_ok=True)
