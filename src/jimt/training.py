@@ -1,7 +1,6 @@
 """Fine-tune a backbone on one curated data set, then score the test split with the best checkpoint."""
 
 import dataclasses
-import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -30,13 +29,18 @@ from jimt.hardware import check_gpus, cpu_gains_from_bfloat16
 from jimt.memory import keep_freed_memory
 from jimt.model.classifier import LiveDeadClassifier
 from jimt.probe import as_checkpoint, balanced_weights, cell_examples, set_linear
+from jimt.resuming import (
+    FINISHED,
+    check_same_training,
+    fingerprint_of,
+    is_finished,
+    last_checkpoint,
+    relocate,
+    settings_of,
+)
 from jimt.scoring import evaluation_device, patch_outputs
 from jimt.tracking import continue_metrics_csv, finish, log_evaluation, make_loggers
 from jimt.vocabulary import Split
-
-FINISHED = "finished.json"
-# what may differ when a run is resumed, at a constant learning rate
-_MAY_GROW = "trainer.max_epochs"
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ def train(
         InputError: If something cannot be done as asked; the message says what to change.
     """
     folder = Path(config.resume if config.resume is not None else config.run_dir)
-    resume_from = _last_checkpoint(config, folder)
+    resume_from = last_checkpoint(config, folder)
     precision = _prepare_device(config, device_index, resume_from)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     # before the curation, which can take long: weights may be out of reach
@@ -89,16 +93,16 @@ def train(
     curated = datamodule.curated
     assert curated is not None
     _check_processes(config, curated)
-    settings = _settings(config, curated, weights, fold)
+    settings = settings_of(config, curated, weights, fold)
     run = _Run(config, folder, fold, precision, device_index, weights, settings)
     _record(classifier, run, curated)
-    if not config.retrain and _is_finished(folder, settings, resumed=resume_from is not None):
+    if not config.retrain and is_finished(folder, settings, resumed=resume_from is not None):
         print(f"{folder} holds this training, finished: not training again (retrain=true trains anew)")
         if fold is not None or not evaluates or _rank() != 0:
             return {}
         return _evaluate(run)
     if resume_from is not None:
-        _check_same_training(resume_from, settings, folder)
+        check_same_training(resume_from, settings, folder)
     loggers = make_loggers(
         config.logger, run_folder=folder, name=_name(config, fold), settings=dataclasses.asdict(config)
     )
@@ -130,7 +134,7 @@ def train(
             return {}
         if fold is None or fold.val is not None:
             _calibrate(run, curated)
-        write_aside(folder / FINISHED, json.dumps({"fingerprint": _fingerprint(settings)}) + "\n")
+        write_aside(folder / FINISHED, json.dumps({"fingerprint": fingerprint_of(settings)}) + "\n")
         metrics: dict[str, Any] = {}
         if fold is None and evaluates:
             metrics = _evaluate(run)
@@ -243,28 +247,6 @@ def _check_processes(config: TrainConfig, curated: Curated) -> None:
         )
 
 
-def _settings(config: TrainConfig, curated: Curated, weights: str, fold: Fold | None) -> dict[str, Any]:
-    """What the result of a training depends on, flat, by the names of the config."""
-    content = dataclasses.asdict(config)
-    kept: dict[str, Any] = {"seed": config.seed, "jimt version": jimt.__version__}
-    kept["evaluation.orientations"] = config.evaluation.orientations  # temperature and scores depend on it
-    for part in ("backbone", "probe", "augmentation", "optim", "trainer"):
-        kept |= {f"{part}.{key}": value for key, value in content[part].items()}
-    for key in ("num_workers", "num_threads", "eval_batch_size", "progress", "profiler"):
-        del kept[f"trainer.{key}"]
-    kept["optim.betas"] = list(config.optim.betas)
-    kept["dataset"] = config.dataset.name
-    kept["curation"] = curated.summary["fingerprint"]
-    kept["splits"] = splits_digest(curated.manifest)
-    kept["fold"] = None if fold is None else dataclasses.asdict(fold)
-    kept["weights"] = weights
-    return kept
-
-
-def _fingerprint(settings: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-
-
 def _record(classifier: LiveDeadClassifier, run: _Run, curated: Curated) -> None:
     """Put into the checkpoint what an answer depends on and where it came from."""
     config = run.config
@@ -298,82 +280,6 @@ def _record(classifier: LiveDeadClassifier, run: _Run, curated: Curated) -> None
     }
 
 
-def _last_checkpoint(config: TrainConfig, folder: Path) -> Path | None:
-    """Where a resumed run goes on; None to start anew.
-
-    Raises:
-        InputError: If there is nothing to resume.
-    """
-    if config.resume is None:
-        return None
-    # Hydra makes the folder, with .hydra in it, before anything can be asked of it
-    if not folder.is_dir() or all(path.name == ".hydra" for path in folder.iterdir()):
-        raise InputError(f"resume={config.resume} holds no training: give the folder of a run that was cut off")
-    if config.retrain:
-        raise InputError("resume goes on with a run and retrain=true trains anew: give one of them")
-    last = folder / LAST
-    if last.is_file():
-        return last
-    print(f"{folder} holds no finished epoch: starting anew")
-    return None
-
-
-def _check_same_training(checkpoint: Path, settings: dict[str, Any], folder: Path) -> None:
-    """Raise unless a checkpoint is of the training that was asked for; it may be asked for more epochs."""
-    content = read_checkpoint(checkpoint)
-    before, done = content["hyper_parameters"]["provenance"]["settings"], int(content["epoch"]) + 1
-    other = [key for key in settings if before.get(key) != settings[key]]
-    if settings["optim.schedule"] == "constant":
-        other = [key for key in other if key != _MAY_GROW]
-        if settings[_MAY_GROW] < done:
-            raise InputError(
-                f"{folder} holds {done} finished epochs: resume it with {_MAY_GROW} of {done} or more, or start a new "
-                "run without resume"
-            )
-    if not other:
-        return
-    if "dataset" in other:
-        raise InputError(
-            f"{folder} was trained on {before['dataset']}, not on {settings['dataset']}: resume it with "
-            f"dataset={before['dataset']}, or start a new run without resume"
-        )
-    if "curation" in other or "splits" in other:
-        raise InputError(
-            f"{folder} was trained on another curation or other splits of {settings['dataset']}, so its test patches "
-            "may be trained on: give the run's own curation settings, or start a new run without resume"
-        )
-    told = ", ".join(f"{key}={before.get(key)} (not {settings[key]})" for key in other)
-    raise InputError(
-        f"{folder} is another training, with {told}: give the same, or start a new run without resume, or with "
-        "retrain=true"
-    )
-
-
-def _is_finished(folder: Path, settings: dict[str, Any], *, resumed: bool) -> bool:
-    """Whether the folder holds this training, finished; one that is resumed with more epochs is not.
-
-    Raises:
-        InputError: If it holds another finished training.
-    """
-    marker = folder / FINISHED
-    if not marker.is_file():
-        return False
-    if _fingerprint(settings) not in marker.read_text():
-        if resumed and _only_longer(folder, settings):
-            return False
-        raise InputError(
-            f"{folder} holds another training: choose another hydra.run.dir, or replace it with retrain=true"
-        )
-    return (folder / BEST).is_file()
-
-
-def _only_longer(folder: Path, settings: dict[str, Any]) -> bool:
-    """Whether a finished run differs from what is asked in that more epochs are asked for, and may be resumed."""
-    before = read_checkpoint(folder / LAST)["hyper_parameters"]["provenance"]["settings"]
-    other = [key for key in settings if before.get(key) != settings[key]]
-    return other == [_MAY_GROW] and settings[_MAY_GROW] > before[_MAY_GROW] and settings["optim.schedule"] == "constant"
-
-
 def _start(run: _Run, classifier: LiveDeadClassifier, curated: Curated, resume_from: Path | None) -> None:
     """Remove what an earlier training, cut off or to be replaced, left in the run's folder; say what begins."""
     for name in (FINISHED, "test_metrics.json", "test_scores.csv", "test_scores_with_ambiguous.csv"):
@@ -383,7 +289,7 @@ def _start(run: _Run, classifier: LiveDeadClassifier, curated: Curated, resume_f
         shutil.rmtree(run.folder / "tensorboard", ignore_errors=True)  # but never wandb: it may not be uploaded yet
         shutil.rmtree(run.folder / BEST.parent, ignore_errors=True)
     else:
-        _relocate(resume_from)
+        relocate(resume_from)
         print(f"resuming {run.folder} after epoch {int(read_checkpoint(resume_from)['epoch']) + 1}")
     labels = curated.manifest.loc[curated.manifest["split"] == Split.TRAIN.value, "label"]
     backbone = run.config.backbone
@@ -391,23 +297,6 @@ def _start(run: _Run, classifier: LiveDeadClassifier, curated: Curated, resume_f
         f"training {backbone.name} ({backbone.trainable}, {run.precision}) on {int((labels == 1).sum())} live and "
         f"{int((labels == 0).sum())} dead patches\nweights: {run.weights}"
     )
-
-
-def _relocate(last: Path) -> None:
-    """Tell a checkpoint of a run whose folder was moved where it lies, so that its best checkpoint still counts."""
-    content = read_checkpoint(last)
-    moved, new = False, str(last.parent.resolve())  # as Lightning writes it
-    for state in content.get("callbacks", {}).values():
-        if isinstance(state, dict) and "dirpath" in state and state["dirpath"] != new:
-            old = str(state["dirpath"])
-            for key in ("dirpath", "best_model_path", "last_model_path", "kth_best_model_path"):
-                state[key] = str(state[key]).replace(old, new, 1)
-            state["best_k_models"] = {
-                str(path).replace(old, new, 1): value for path, value in state.get("best_k_models", {}).items()
-            }
-            moved = True
-    if moved:
-        save_checkpoint(content, last)
 
 
 def _fit_probe(run: _Run, classifier: LiveDeadClassifier, datamodule: LiveDeadDataModule) -> None:
