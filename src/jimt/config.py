@@ -544,3 +544,22 @@ class TuneConfig(TrainConfig):
     """What a search is made of: a training for each trial."""
 
     tune: SearchConfig
+
+
+def dataset_config(values: dict[str, Any]) -> DatasetConfig:
+    """A data set's settings from plain values, as a curation records them."""
+    simulation = values["simulation"]
+    return DatasetConfig(**values | {"simulation": None if simulation is None else SimulationConfig(**simulation)})
+
+
+def curation_config(values: dict[str, Any]) -> CurationConfig:
+    """A curation's settings from plain values, as it records them."""
+    parts = {
+        "executor": ExecutorConfig,
+        "scaling": ScalingConfig,
+        "patches": PatchConfig,
+        "empty_filter": EmptyFilterConfig,
+        "label": LabelConfig,
+        "split": SplitConfig,
+    }
+    return CurationConfig(**values | {name: kind(**values[name]) for name, kind in parts.items()})

@@ -86,17 +86,41 @@ def patch_logits_of_fields(
 
     Arguments are those of ``scoring.patch_outputs``.
     """
-    size = prediction["patch_size"] // prediction["cell"]
     weight, bias = (value.detach().cpu().numpy() for value in classifier.linear.parameters())
     live = np.full(len(rows), np.nan)
-    of_field = rows["field"].to_numpy()
-    corners = np.round(rows[["y", "x"]].to_numpy(float) / prediction["cell"]).astype(int)
-    fields = np.unique(of_field).tolist()
+    fields = np.unique(rows["field"]).tolist()
     for field, maps in feature_maps(classifier, folder, fields, prediction=prediction, device=device, cache=cache):
         margin = np.einsum("fyx,f->yx", maps, weight[1] - weight[0]) + (bias[1] - bias[0])
         cells = 1 / (1 + np.exp(-margin.astype(np.float64)))
-        for row in np.flatnonzero(of_field == field):
-            y, x = np.minimum(corners[row], np.array(cells.shape) - size)
-            live[row] = cells[y : y + size, x : x + size].mean()
+        for row, window in _windows(rows, field, cells.shape, prediction):
+            live[row] = cells[window].mean()
     half = np.log(live / (1 - live)) / 2
     return np.stack([-half, half], axis=1).astype(np.float32)
+
+
+def patch_features_of_fields(
+    classifier: LiveDeadClassifier,
+    folder: Path,
+    rows: pd.DataFrame,
+    *,
+    prediction: dict[str, Any],
+    device: torch.device,
+) -> NDArray[np.float32]:
+    """Mean features of the cells of patches, shape ``(n, n_features)``; arguments as in ``scoring.patch_outputs``."""
+    features: dict[int, NDArray[np.float32]] = {}
+    fields = np.unique(rows["field"]).tolist()
+    for field, maps in feature_maps(classifier, folder, fields, prediction=prediction, device=device, cache=None):
+        for row, window in _windows(rows, field, maps.shape[1:], prediction):
+            features[row] = maps[:, *window].mean((1, 2))
+    return np.stack([features[row] for row in range(len(rows))])
+
+
+def _windows(
+    rows: pd.DataFrame, field: int, shape: tuple[int, ...], prediction: dict[str, Any]
+) -> Iterator[tuple[int, tuple[slice, slice]]]:
+    """Of each row that lies in a field, its number and its cells."""
+    size = prediction["patch_size"] // prediction["cell"]
+    for row in np.flatnonzero(rows["field"].to_numpy() == field).tolist():
+        corner = np.round(rows[["y", "x"]].iloc[row].to_numpy(float) / prediction["cell"]).astype(int)
+        y, x = np.minimum(corner, np.array(shape) - size)
+        yield row, (slice(y, y + size), slice(x, x + size))

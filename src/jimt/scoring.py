@@ -1,6 +1,7 @@
 """Outputs of patches: a classifier, rows of a manifest, one device, each patch exactly once for each orientation."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,11 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from jimt.data.dataset import PatchDataset, evaluation_loader
 from jimt.data.transforms import orient, to_network_input
-from jimt.field_maps import patch_logits_of_fields
+from jimt.field_maps import patch_features_of_fields, patch_logits_of_fields
 from jimt.hardware import check_gpus
 from jimt.memory import keep_freed_memory
 from jimt.model.classifier import LiveDeadClassifier
@@ -32,7 +34,7 @@ def evaluation_device(accelerator: str, *, index: int, precision: str) -> torch.
 
 @torch.inference_mode()
 def patch_outputs(
-    classifier: LiveDeadClassifier,
+    classifier: nn.Module,
     folder: Path,
     rows: pd.DataFrame,
     *,
@@ -54,7 +56,7 @@ def patch_outputs(
         batch_size: Patches at once.
         cache: Folder that keeps the feature maps of whole fields, where those are taken.
     """
-    if prediction["cell"] is not None:
+    if prediction["cell"] is not None and isinstance(classifier, LiveDeadClassifier):
         return patch_logits_of_fields(classifier, folder, rows, prediction=prediction, device=device, cache=cache)
     bfloat16 = precision == "bf16-mixed"
     classifier = classifier.to(device, memory_format=torch.channels_last)
@@ -70,3 +72,48 @@ def patch_outputs(
                 total = total + classifier(to_network_input(images, mean=mean, std=std)).float()
         outputs.append((total / prediction["orientations"]).cpu().numpy())
     return np.concatenate(outputs)
+
+
+class _PooledFeatures(nn.Module):
+    """Gives the pooled features of a classifier in place of its logits."""
+
+    def __init__(self, classifier: LiveDeadClassifier) -> None:
+        super().__init__()
+        self._classifier = classifier
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self._classifier.pooled_features(images)
+
+
+def patch_features(
+    classifier: LiveDeadClassifier,
+    folder: Path,
+    rows: pd.DataFrame,
+    *,
+    prediction: dict[str, Any],
+    device: torch.device,
+    precision: str,
+    batch_size: int,
+) -> NDArray[np.float32]:
+    """Pooled features before the last linear layer, shape ``(n, n_features)``; arguments as in ``patch_outputs``."""
+    if prediction["cell"] is not None:
+        return patch_features_of_fields(classifier, folder, rows, prediction=prediction, device=device)
+    return patch_outputs(
+        _PooledFeatures(classifier).eval(),
+        folder,
+        rows,
+        prediction=prediction,
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+    )
+
+
+def input_batches(
+    folder: Path, rows: pd.DataFrame, *, prediction: dict[str, Any], device: torch.device, batch_size: int
+) -> Iterator[Tensor]:
+    """Patches as a network takes them, upright, ``batch_size`` at a time, shape ``(n, 3, size, size)``."""
+    dataset = PatchDataset(folder, rows, size=prediction["patch_size"])
+    mean, std = tuple(prediction["mean"]), tuple(prediction["std"])
+    for batch in evaluation_loader(dataset, batch_size=batch_size, num_workers=0):
+        yield to_network_input(batch.patches.to(device), mean=mean, std=std)

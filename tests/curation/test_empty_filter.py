@@ -43,7 +43,7 @@ def fit(features, empty, images, **changes):
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
 def test_precision_recall_and_f1_are_those_of_an_independent_cross_validation(kernel):
     features, empty, images = labelled()
-    _, report = fit(features, empty, images, kernel=kernel, regularisation=0.5, seed=3)
+    _, report, held_out = fit(features, empty, images, kernel=kernel, regularisation=0.5, seed=3)
     predicted = np.zeros(len(empty), bool)
     folds = StratifiedGroupKFold(5, shuffle=True, random_state=3).split(features, empty, groups=images.astype(str))
     for train, test in folds:
@@ -52,6 +52,7 @@ def test_precision_recall_and_f1_are_those_of_an_independent_cross_validation(ke
         weight = {value: len(train) / (2 * (empty[train] == value).sum()) for value in (False, True)}
         machine = SVC(C=0.5, kernel=kernel, class_weight=weight).fit((features[train] - mean) / sd, empty[train])
         predicted[test] = machine.predict((features[test] - mean) / sd)
+    assert ((held_out > 0) == predicted).all()
     assert report.precision == pytest.approx(precision_score(empty, predicted))
     assert report.recall == pytest.approx(recall_score(empty, predicted))
     assert report.f1 == pytest.approx(f1_score(empty, predicted))
@@ -85,8 +86,9 @@ def test_folds_shrink_to_the_raw_images_that_hold_the_rarer_class(n_images_of_em
 def test_hand_labels_of_one_raw_image_train_a_filter_that_is_not_measured():
     features, empty, images = labelled(distance=6.0)
     images[:] = "only"
-    pipeline, report = fit(features, empty, images)
+    pipeline, report, held_out = fit(features, empty, images)
     assert report == EmptyFilterReport(120, int(empty.sum()), 0, 0, None, None, None)
+    assert np.isnan(held_out).all()
     assert ((empty_scores(pipeline, features) > 0) == empty).mean() > 0.95
 
 
@@ -135,7 +137,7 @@ def test_the_unit_of_a_feature_does_not_matter():
 
 def test_a_saved_filter_gives_the_same_scores(tmp_path):
     features, empty, images = labelled()
-    pipeline, _ = fit(features, empty, images, kernel="rbf")
+    pipeline, *_ = fit(features, empty, images, kernel="rbf")
     scores = empty_scores(pipeline, features)
     assert scores.dtype == np.float32
     assert scores.shape == (120,)

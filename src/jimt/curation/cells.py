@@ -2,17 +2,13 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jimt.config import CurationConfig, DatasetConfig
-from jimt.curation.curate import find_raw_images
 from jimt.curation.fluorescence import label_values
-from jimt.curation.images import read_channels, read_page
-from jimt.curation.patches import no_data_mask, valid_percentiles
-from jimt.errors import InputError
+from jimt.curation.rereading import read_fluorescence
 
 _SMALLEST = 1e-6  # of the background, in a cell without any signal: its logarithm is still a number
 
@@ -44,30 +40,11 @@ def fluorescence_cells(
     Raises:
         InputError: If a raw image is no longer there, or the data set has no fluorescence images.
     """
-    if dataset.layout == "patches":
-        raise InputError(f"probe.cell needs fluorescence images, and {dataset.name} holds published patches alone")
-    wanted = set(raw_image_ids)
-    images = [
-        raw for raw in find_raw_images(dataset, curation, Path(dataset.root)).images if raw.raw_image_id in wanted
-    ]
-    if missing := wanted - {raw.raw_image_id for raw in images}:
-        raise InputError(
-            f"{len(missing)} raw images of {dataset.name}, for example {min(missing)}, are no longer in "
-            f"{dataset.root}: probe.cell reads their fluorescence again"
-        )
     cells = {}
-    for raw in images:
-        if dataset.layout == "stack":
-            indices = (dataset.brightfield_index, dataset.fluorescence_index)
-            channels = read_channels(raw.brightfield, indices=indices, bit_depth=dataset.bit_depth)
-            brightfield, fluorescence = channels[0], channels[1]
-        else:
-            assert raw.fluorescence is not None
-            brightfield = read_page(raw.brightfield, bit_depth=dataset.bit_depth)
-            fluorescence = read_page(raw.fluorescence, bit_depth=dataset.bit_depth)
-        valid = ~no_data_mask(brightfield, fluorescence)
-        (background,) = valid_percentiles(fluorescence, valid, (curation.label.background_percentile,))
-        cells[raw.raw_image_id] = _cells(fluorescence, valid, background, scale=curation.label.scale, cell=cell)
+    for image in read_fluorescence(dataset, curation, raw_image_ids, needed_by="probe.cell"):
+        cells[image.raw_image_id] = _cells(
+            image.pixels, image.valid, image.background, scale=curation.label.scale, cell=cell
+        )
     return cells
 
 

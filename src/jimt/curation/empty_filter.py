@@ -83,7 +83,7 @@ def fit_empty_filter(
     regularisation: float,
     n_folds: int,
     seed: int,
-) -> tuple[Pipeline, EmptyFilterReport]:
+) -> tuple[Pipeline, EmptyFilterReport, NDArray[np.float32]]:
     """Train the filter on hand-labelled patches and cross-validate it by raw image.
 
     Args:
@@ -95,6 +95,10 @@ def fit_empty_filter(
         regularisation: C of the support vector machine.
         n_folds: Folds; fewer where the rarer class comes from fewer raw images.
         seed: Seed of the folds.
+
+    Returns:
+        The filter, how well it does, and the decision value of each labelled patch by a filter that was not trained on
+        its raw image, above 0 for empty; NaN where nothing could be cross-validated.
 
     Raises:
         InputError: If the labels hold one class only.
@@ -109,12 +113,15 @@ def fit_empty_filter(
     pipeline = make_pipeline(StandardScaler(), SVC(C=regularisation, kernel=kernel, class_weight="balanced"))
     folds = _folds(empty, raw_image_ids.astype(str), n_folds=n_folds, seed=seed)
     precision = recall = f1 = None
+    held_out = np.full(len(empty), np.nan, np.float32)
     if folds:
-        predicted = cross_val_predict(pipeline, features, empty, cv=folds)
-        scores = precision_recall_fscore_support(empty, predicted, average="binary", zero_division=0.0)
+        held_out = np.asarray(
+            cross_val_predict(pipeline, features, empty, cv=folds, method="decision_function"), np.float32
+        )
+        scores = precision_recall_fscore_support(empty, held_out > 0, average="binary", zero_division=0.0)
         precision, recall, f1 = (float(score) for score in scores[:3])
     report = EmptyFilterReport(len(empty), int(empty.sum()), n_absent, len(folds), precision, recall, f1)
-    return pipeline.fit(features, empty), report
+    return pipeline.fit(features, empty), report, held_out
 
 
 def _folds(
@@ -128,6 +135,19 @@ def _folds(
         if all(0 < empty[train].sum() < len(train) for train, _ in folds):
             return folds
     return []
+
+
+def save_labelled(path: Path, labelled: pd.DataFrame, features: NDArray[np.float32]) -> None:
+    """Keep what the filter was trained on, for the figure of it: a row for each hand-labelled patch.
+
+    Args:
+        path: A ``.npz`` file.
+        labelled: ``field``, ``y``, ``x``, ``empty`` and ``held_out_score`` of each.
+        features: Likewise, shape ``(n_labelled, n_features)``.
+    """
+    columns = {name: labelled[name].to_numpy() for name in ("field", "y", "x", "held_out_score")}
+    columns["y"], columns["x"] = columns["y"].astype(np.int32), columns["x"].astype(np.int32)
+    np.savez_compressed(path, features=features, empty=labelled["empty"].to_numpy(bool), **columns)
 
 
 def empty_scores(pipeline: Pipeline, features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,6 +13,8 @@ from jimt.errors import InputError
 from jimt.vocabulary import MANIFEST_COLUMNS
 
 MANIFEST, THRESHOLDS, SUMMARY, FILTER = "manifest.parquet", "thresholds.json", "summary.json", "empty_filter.skops"
+FILTER_LABELS = "empty_filter_labels.npz"
+"""What the empty filter was trained on: features, labels and cross-validated decision values."""
 
 
 def write_manifest(manifest: pd.DataFrame, path: Path) -> None:

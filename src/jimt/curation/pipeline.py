@@ -22,7 +22,7 @@ from jimt.curation.executors import open_executor
 from jimt.curation.finding import Finding
 from jimt.curation.fluorescence import label_values
 from jimt.curation.labels import fit_label_thresholds, label_patches
-from jimt.curation.manifest import FILTER, MANIFEST, SUMMARY, THRESHOLDS, write_manifest
+from jimt.curation.manifest import FILTER, FILTER_LABELS, MANIFEST, SUMMARY, THRESHOLDS, write_manifest
 from jimt.curation.patches import Scaling
 from jimt.curation.reading import ReadSettings, brightfield_histogram, dataset_grey_range, read_field
 from jimt.curation.splits import check_both_classes, group_folds, split_groups
@@ -83,6 +83,7 @@ def run_pipeline(
 
     summary = {
         "dataset": dataset.name,
+        "root": str(root.absolute()),  # the config's may be below another working directory
         "fingerprint": fingerprint,
         "jimt_version": jimt.__version__,
         "group_known": bool(manifest["group"].notna().all()),
@@ -183,8 +184,9 @@ def _drop_empty(
             f"none of the {len(hand)} hand labels in {dataset.empty_labels} is of a patch of this data set: check its "
             "raw_image_id, and that y and x are multiples of curation.patches.stride"
         )
-    pipeline, report = filtering.fit_empty_filter(
-        features_of(labelled),
+    features = features_of(labelled)
+    pipeline, report, held_out = filtering.fit_empty_filter(
+        features,
         labelled["empty"].to_numpy(bool),
         labelled["raw_image_id"].to_numpy(object),
         n_absent=len(hand) - len(labelled),
@@ -193,6 +195,7 @@ def _drop_empty(
         n_folds=settings.n_folds,
         seed=curation.seed,
     )
+    filtering.save_labelled(partial / FILTER_LABELS, labelled.assign(held_out_score=held_out), features)
     progress = Progress(
         TextColumn("looking for empty patches"),
         BarColumn(),

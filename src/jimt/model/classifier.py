@@ -111,6 +111,13 @@ class LiveDeadClassifier(pl.LightningModule):
             hook.remove()
         return caught[0]
 
+    def pooled_features(self, images: Tensor) -> Tensor:
+        """What the last linear layer is given, shape ``(n, n_features)``: 2,048 numbers for Inception-v3."""
+        if self._layer is not None:
+            return self.feature_map(images).mean((2, 3))
+        features = self.network.forward_features(images)  # type: ignore[operator]
+        return cast(Tensor, self.network.forward_head(features, pre_logits=True))  # type: ignore[operator]
+
     def forward(self, images: Tensor) -> Tensor:
         """Logits of shape ``(n, 2)`` of normalised images of shape ``(n, 3, size, size)``."""
         features = self.network(images) if self._layer is None else self.feature_map(images).mean((2, 3))

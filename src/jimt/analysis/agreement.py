@@ -1,0 +1,121 @@
+"""How far a network looks where the dye is: activation maps for `dead` against propidium iodide, pixel by pixel.
+
+The next step that the paper's Discussion names. A map is scored on each patch that holds pixels with and without PI: by
+the area under the ROC curve of its pixels, and by the pointing game (does its highest pixel lie in PI; Zhang et al.,
+2018). The null is the map of the same network with random weights (Adebayo et al., 2018): what the shape of the cells
+alone would give.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from jimt.analysis.intervals import Interval, interval_over_groups
+from jimt.analysis.resampling import MIN_GROUPS, draw_groups, resample
+from jimt.analysis.weighted_metrics import Floats
+
+MIN_SHARE: Final = 0.01
+"""A patch counts where at least this share of its pixels is positive, and at least this share is not."""
+
+
+def pixel_auroc(
+    maps: NDArray[np.floating], positive: NDArray[np.bool_]
+) -> Floats:
+    """AUROC of each map's pixels against where PI is positive, shape ``(n,)``; ties count half.
+
+    Args:
+        maps: Shape ``(n, height, width)``.
+        positive: Likewise.
+
+    Returns:
+        NaN where fewer than 1 % of the pixels are positive, or are not.
+    """
+    values = np.full(len(maps), np.nan)
+    for row, (each, mask) in enumerate(zip(maps, positive, strict=True)):
+        if not MIN_SHARE <= mask.mean() <= 1 - MIN_SHARE:
+            continue
+        n_positive = int(mask.sum())
+        ranks = rankdata(each, axis=None)[mask.ravel()].sum()
+        values[row] = (ranks - n_positive * (n_positive + 1) / 2) / (n_positive * (mask.size - n_positive))
+    return values
+
+
+def pointing_game(maps: NDArray[np.floating], positive: NDArray[np.bool_]) -> Floats:
+    """Whether each map's highest pixel lies in PI, 1 or 0, shape ``(n,)``; NaN as in ``pixel_auroc``.
+
+    Of several highest pixels each counts its share; a constant map so gives the share of positive pixels.
+    """
+    values = np.full(len(maps), np.nan)
+    for row, (each, mask) in enumerate(zip(maps, positive, strict=True)):
+        if MIN_SHARE <= mask.mean() <= 1 - MIN_SHARE:
+            values[row] = mask[each == each.max()].mean()
+    return values
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over patches; ``interval`` is over groups, and None where there are too few."""
+
+    value: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A measure of the trained network, of the same one with random weights, and the difference, over patches."""
+
+    trained: Mean
+    randomised: Mean
+    difference: Mean
+    n_patches: int
+    n_groups: int | None
+
+
+def summarise(
+    trained: Floats,
+    randomised: Floats,
+    groups: NDArray[np.object_] | None,
+    *,
+    n_resamples: int,
+    confidence: float,
+    seed: int,
+) -> Agreement | None:
+    """Means over the patches where both are known, with intervals that resample whole groups for both at once.
+
+    Args:
+        trained: A measure of each patch's map, shape ``(n_patches,)``, from 0 to 1.
+        randomised: The same of the network with random weights.
+        groups: Group of each patch, likewise; None where nothing is known of them.
+        n_resamples: Draws of groups.
+        confidence: Coverage wanted.
+        seed: Seed of the draws.
+
+    Returns:
+        None where no patch is left.
+    """
+    known = np.isfinite(trained) & np.isfinite(randomised)
+    if not known.any():
+        return None
+    columns = {"trained": trained[known], "randomised": randomised[known]}
+    columns["difference"] = columns["trained"] - columns["randomised"]
+    of = None if groups is None else groups[known].astype(str).astype(object)
+    intervals: dict[str, Interval | None] = dict.fromkeys(columns)
+    n_groups = None if of is None else len(np.unique(of))
+    if of is not None and n_groups is not None and n_groups >= MIN_GROUPS:
+        draws = draw_groups(np.zeros(len(of), np.int64), of, n_resamples=n_resamples, seed=seed)
+        assert draws is not None  # enough groups
+        sums = np.zeros((draws.n_groups, 1 + len(columns)))
+        np.add.at(sums, draws.of_patch, np.stack([np.ones(len(of)), *columns.values()], axis=1))
+
+        def means(weights: Floats) -> dict[str, Floats]:
+            total = weights @ sums
+            return {name: total[:, column] / total[:, 0] for column, name in enumerate(columns, 1)}
+
+        for name, resampled in resample(means, draws).items():
+            bounds = (-1.0, 1.0) if name == "difference" else (0.0, 1.0)
+            intervals[name] = interval_over_groups(resampled, draws.stratum, confidence=confidence, bounds=bounds)
+    mean = {name: Mean(float(values.mean()), intervals[name]) for name, values in columns.items()}
+    return Agreement(mean["trained"], mean["randomised"], mean["difference"], int(known.sum()), n_groups)

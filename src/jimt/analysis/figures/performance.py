@@ -1,0 +1,262 @@
+"""How good: ROC, precision-recall, confusion, calibration, score against fluorescence, group by group (Fig. 4)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from jimt.analysis.curves import Calibration, Curve
+from jimt.analysis.figures.style import (
+    COLOURS,
+    LINE_STYLES,
+    MANY_POINTS,
+    MARKERS,
+    MODEL_COLOURS,
+    new_figure,
+    shortened,
+    styled,
+)
+from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
+
+_MAX_UNITS = 60
+
+
+def _model_style(number: int) -> dict[str, Any]:
+    return {
+        "color": MODEL_COLOURS[number % len(MODEL_COLOURS)],
+        "linestyle": LINE_STYLES[number // len(MODEL_COLOURS) % len(LINE_STYLES)],
+    }
+
+
+def _curves(models: Mapping[str, tuple[Curve, str]], parts: Sequence[Curve], *, height: float) -> tuple[Figure, Any]:
+    figure = new_figure(6.6, height)
+    axes = figure.add_subplot()
+    for part in parts:
+        axes.plot(part.x, part.y, color="0.75", linewidth=0.8)
+    for number, (name, (curve, words)) in enumerate(models.items()):
+        style = _model_style(number)
+        if curve.band_x is not None and curve.band_low is not None and curve.band_high is not None:
+            axes.fill_between(
+                curve.band_x, curve.band_low, curve.band_high, color=style["color"], alpha=0.15, linewidth=0
+            )
+        axes.plot(curve.x, curve.y, linewidth=1.6, label=f"{name}\n{words}" if words else name, **style)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    return figure, axes
+
+
+@styled
+def roc_curves(models: Mapping[str, tuple[Curve, str]], *, folds: Sequence[Curve] = ()) -> Figure:
+    """ROC curves of several models in one plot, with their bands over groups (Fig. 4a).
+
+    Args:
+        models: By name, the curve and what the legend says of it.
+        folds: Curves of the folds of a cross-validation, drawn thin.
+    """
+    figure, axes = _curves(models, folds, height=4.2)
+    axes.plot([0, 1], [0, 1], color="0.6", linestyle=":", linewidth=0.8)
+    if folds:
+        axes.plot([], [], color="0.75", linewidth=0.8, label="single folds")
+    axes.set(xlabel="dead patches called live (false positive rate)", ylabel="live patches called live (recall)")
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), labelspacing=0.9)
+    return figure
+
+
+@styled
+def precision_recall_curves(models: Mapping[str, tuple[Curve, str]], *, share_live: float) -> Figure:
+    """Precision of live against its recall, with bands over groups.
+
+    Args:
+        models: As in ``roc_curves``.
+        share_live: Live patches as a share of all, which is the precision of guessing.
+    """
+    figure, axes = _curves(models, (), height=4.2)
+    guess = f"guessing ({share_live:.3f})"
+    axes.axhline(share_live, color="0.6", linestyle=":", linewidth=0.8, label=guess)
+    axes.set(xlabel="recall of live", ylabel="precision of live")
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), labelspacing=0.9)
+    return figure
+
+
+def _grid(n: int, *, columns: int) -> tuple[int, int]:
+    columns = min(n, columns)
+    return -(-n // columns), columns
+
+
+@styled
+def confusion_matrices(models: Mapping[str, NDArray[np.integer]]) -> Figure:
+    """Confusion matrices, each row as shares of its class (Fig. 4a).
+
+    Args:
+        models: By name, counts of shape ``(2, 2)``: true dead and live by predicted dead and live.
+    """
+    rows, columns = _grid(len(models), columns=3)
+    figure = new_figure(2.2 * columns + 0.3, 2.35 * rows)
+    all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    names = [LABEL_NAMES[DEAD], LABEL_NAMES[LIVE]]
+    for axes in all_axes[len(models) :]:
+        axes.set_axis_off()
+    for axes, (name, counts) in zip(all_axes, models.items(), strict=False):
+        total = counts.sum(1, keepdims=True)
+        share = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
+        axes.imshow(share, cmap="Greys", vmin=0, vmax=1)
+        for (row, column), value in np.ndenumerate(share):
+            of = f"{value:.1%}" if total[row, 0] else "-"
+            axes.text(
+                column, row, f"{of}\n{counts[row, column]:,}", ha="center", va="center", fontsize=8.5,
+                color="white" if value > 0.55 else "black",
+            )  # fmt: skip
+        axes.set(xticks=[0, 1], yticks=[0, 1], xticklabels=names, yticklabels=names)
+        axes.set_yticklabels(names, rotation=90, va="center")
+        axes.set(xlabel="predicted", ylabel="true")
+        axes.set_title(shortened(name), fontsize=8.5)
+        for spine in axes.spines.values():
+            spine.set_visible(True)
+    return figure
+
+
+@styled
+def reliability(models: Mapping[str, tuple[Calibration, str]]) -> Figure:
+    """P(live) against the share that is live, and how many patches have which score.
+
+    Args:
+        models: By name, its calibration and what the title says of it.
+    """
+    rows, columns = _grid(len(models), columns=3)
+    figure = new_figure(2.5 * columns + 0.6, 3.2 * rows)
+    grid = figure.subplots(
+        2 * rows, columns, squeeze=False, sharex=True, height_ratios=[4, 1] * rows, gridspec_kw={"hspace": 0.05}
+    )
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for number, (name, (of, words)) in enumerate(models.items()):
+        row, column = divmod(number, columns)
+        top, bottom = grid[2 * row, column], grid[2 * row + 1, column]
+        for axes in (top, bottom):
+            axes.set_axis_on()
+        top.plot([0, 1], [0, 1], color="0.6", linestyle=":", linewidth=0.8)
+        colour = _model_style(number)["color"]
+        errors = np.clip([of.share_live - of.low, of.high - of.share_live], 0, None)
+        top.errorbar(
+            of.mean_score, of.share_live, errors, fmt="o-", ms=3.5, lw=1.2, elinewidth=0.8, color=colour
+        )
+        top.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+        top.set_title(f"{shortened(name)}\n{words}" if words else shortened(name), fontsize=8.5)
+        bottom.bar(of.mean_score, of.counts, width=0.06, color=colour)
+        bottom.set_xlabel("P(live)")
+        if column == 0:
+            top.set_ylabel("share that is live")
+            bottom.set_ylabel("patches")
+    return figure
+
+
+@styled
+def score_against_fluorescence(
+    models: Mapping[str, tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.integer], str]], *, unit: str
+) -> Figure:
+    """P(live) against mean fluorescence (Fig. 4b).
+
+    Args:
+        models: By name: scores, mean fluorescence and labels of the patches, and the correlation in words.
+        unit: Of the mean fluorescence.
+    """
+    rows, columns = _grid(len(models), columns=2)
+    figure = new_figure(3.4 * columns + 0.4, 2.9 * rows + 0.35)
+    all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in all_axes[len(models) :]:
+        axes.set_axis_off()
+    for axes, (name, (scores, fluorescence, labels, words)) in zip(all_axes, models.items(), strict=False):
+        for label in (LIVE, DEAD):
+            of = labels == label
+            axes.scatter(
+                fluorescence[of], scores[of], s=10, c=COLOURS[label], marker=MARKERS[label], alpha=0.6, linewidths=0,
+                rasterized=len(scores) > MANY_POINTS,
+            )  # fmt: skip
+        axes.axhline(0.5, color="0.6", linestyle=":", linewidth=0.8)
+        positive = fluorescence[np.isfinite(fluorescence)]
+        if len(positive) and positive.min() > 0 and positive.max() > 30 * positive.min():
+            axes.set_xscale("log")
+        axes.set(xlabel=f"mean PI fluorescence ({unit})", ylabel="P(live)", ylim=(-0.03, 1.03))
+        axes.set_title(f"{shortened(name)}\n{words}" if words else shortened(name), fontsize=8.5)
+    figure.legend(handles=class_handles((LIVE, DEAD)), loc="outside upper right", ncols=2)
+    return figure
+
+
+def class_handles(labels: Sequence[int]) -> list[Line2D]:
+    """Legend entries of classes."""
+    words = {LIVE: "live", DEAD: "dead"}
+    return [
+        Line2D([], [], linestyle="", marker=MARKERS[label], color=COLOURS[label], label=words.get(label, "discarded"))
+        for label in labels
+    ]
+
+
+@styled
+def forest(table: pd.DataFrame, *, what: str, overall: float | None) -> Figure:
+    """Balanced accuracy of each raw image or group; of one class, its recall, in the colour of the class.
+
+    Args:
+        table: What ``curves.accuracy_by_unit`` gives. Beyond 60 rows the best are left out.
+        what: ``raw image`` or ``group``.
+        overall: Balanced accuracy of all patches; None where a class is absent.
+    """
+    shown = table.head(_MAX_UNITS)
+    figure = new_figure(6.6, 0.9 + 0.17 * len(shown))
+    axes = figure.add_subplot()
+    y = np.arange(len(shown))[::-1]
+    both = (shown["live"] > 0) & (shown["dead"] > 0)
+    kinds = {
+        "both classes: balanced accuracy": (both, "#000000", "s"),
+        "live alone: recall": (~both & (shown["live"] > 0), COLOURS[LIVE], MARKERS[LIVE]),
+        "dead alone: recall": (~both & (shown["dead"] > 0), COLOURS[DEAD], MARKERS[DEAD]),
+    }
+    for words, (rows, colour, marker) in kinds.items():
+        of = rows.to_numpy(bool)
+        if not of.any():
+            continue
+        values = shown["accuracy"].to_numpy(float)[of]
+        errors = [values - shown["low"].to_numpy(float)[of], shown["high"].to_numpy(float)[of] - values]
+        axes.errorbar(
+            values, y[of], xerr=np.clip(errors, 0, None), fmt=marker, ms=4.5, color=colour, elinewidth=0.9, label=words
+        )
+    axes.axvline(0.5, color="0.6", linestyle=":", linewidth=0.8)
+    if overall is not None:
+        axes.axvline(overall, color="0.3", linestyle="--", linewidth=0.8, label=f"all patches: {overall:.3f}")
+    names = [
+        f"{shortened(unit)}  ({live}/{dead})"
+        for unit, live, dead in zip(shown["unit"], shown["live"], shown["dead"], strict=True)
+    ]
+    axes.set_yticks(y, names, fontsize=7)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.8, len(shown) - 0.2), xlabel="balanced accuracy, or recall")
+    left_out = len(table) - len(shown)
+    more = f", the {left_out} best left out" if left_out else ""
+    axes.set_title(f"each {what} (live/dead patches){more}")
+    figure.legend(loc="outside lower left", ncols=2)
+    return figure
+
+
+@styled
+def training_curves(metrics: pd.DataFrame) -> Figure:
+    """Loss and validation metrics by epoch.
+
+    Args:
+        metrics: A row an epoch: ``epoch`` and some of ``train/loss``, ``val/loss``, ``val/balanced_accuracy``,
+            ``val/auroc``; NaN where a metric was not taken.
+    """
+    figure = new_figure(6.6, 2.5)
+    left, right = figure.subplots(1, 2)
+    for axes, names in ((left, ("train/loss", "val/loss")), (right, ("val/balanced_accuracy", "val/auroc"))):
+        for number, name in enumerate(names):
+            if name in metrics:
+                known = metrics[["epoch", name]].dropna()
+                axes.plot(known["epoch"] + 1, known[name], marker=("o", "s")[number], ms=3,
+                          color=("#000000", MODEL_COLOURS[0])[number], label=name)  # fmt: skip
+        axes.set_xlabel("epoch")
+        axes.legend()
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    left.set_ylabel("cross entropy")
+    right.set(ylabel="validation split", ylim=(min(0.45, right.get_ylim()[0]), 1.02))
+    return figure

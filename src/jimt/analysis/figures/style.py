@@ -1,0 +1,105 @@
+"""What all figures share: one colour a class everywhere, told apart also without colour vision; sizes; saving."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
+
+# Okabe and Ito (2008): told apart under the common kinds of colour blindness, and in grey by their lightness
+COLOURS: Final = {LIVE: "#0072B2", DEAD: "#D55E00", AMBIGUOUS: "#999999"}
+"""Of live, dead and discarded patches, in figures and in the report."""
+MARKERS: Final = {LIVE: "o", DEAD: "^", AMBIGUOUS: "."}
+MODEL_COLOURS: Final = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8B6914")
+LINE_STYLES: Final = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+CALLED: Final = "called"
+SCORE_COLOURS: Final = LinearSegmentedColormap.from_list(
+    "dead to live", [(0, COLOURS[DEAD]), (0.5, "#F2F2F2"), (1, COLOURS[LIVE])]
+)
+"""From P(live) = 0 to 1; near 0.5 it is nearly white."""
+
+_STYLE: Final = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "figure.dpi": 150,
+    "image.cmap": "gray",
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "jimt",  # the same figure is the same file
+    "image.interpolation": "nearest",
+}
+_DPI = 150
+MANY_POINTS: Final = 2000
+"""Beyond so many, points are drawn as pixels in an SVG too: a file of 50,000 circles opens in no editor."""
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def styled(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Draw in jimt's style, whatever the notebook or program around it has set."""
+
+    @functools.wraps(function)
+    def draw(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        with mpl.rc_context(_STYLE):
+            return function(*args, **kwargs)
+
+    return draw
+
+
+def save(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
+    """Write ``NAME.png`` and ``NAME.svg``, the same bytes each time; returns both paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    png, svg = folder / f"{name}.png", folder / f"{name}.svg"
+    with mpl.rc_context(_STYLE):
+        figure.savefig(png, dpi=_DPI, metadata={"Software": None})
+        figure.savefig(svg, dpi=_DPI, metadata={"Date": None, "Creator": None})
+    return png, svg
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure of a size in inches, whose parts make room for each other."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def image_axes(axes: Axes) -> Axes:
+    """No ticks and no frame: what is drawn is an image."""
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return axes
+
+
+def framed(axes: Axes, colour: str, *, width: float = 2.0) -> None:
+    """A frame in a class's colour around an image."""
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=colour, linewidth=width)
+
+
+def fluorescence_range(images: NDArray[np.floating]) -> tuple[float, float]:
+    """Grey values that are drawn black and white, the same for all images that are compared."""
+    low, high = np.percentile(images, [1, 99.7])
+    return float(low), float(max(high, low + 1e-6 * max(1.0, abs(low))))
+
+
+def shortened(text: str, *, length: int = 28) -> str:
+    """A name cut in its middle, where its beginning and end tell more."""
+    if len(text) <= length:
+        return text
+    head = (length - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"

@@ -1,0 +1,159 @@
+"""Grad-CAM by the grad-cam package (paper: Fig. 6; Selvaraju et al., 2017), on the last spatial layer of any backbone."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from jimt.errors import InputError
+
+
+@dataclass(frozen=True)
+class SpatialLayer:
+    """The layer whose activations are mapped.
+
+    Attributes:
+        name: Its name in the network.
+        module: The layer itself.
+        to_channels_first: From its output to float32 of shape ``(n, channels, height, width)``.
+    """
+
+    name: str
+    module: nn.Module
+    to_channels_first: Callable[[Tensor], Tensor]
+
+
+def last_spatial_layer(network: Any, *, size: int, name: str) -> SpatialLayer:
+    """Find the last layer of a timm network whose output still has positions.
+
+    Of modules that hand on the same output the innermost with weights of its own is taken, which is the last
+    convolutional block of ResNet, SqueezeNet and Inception. Transformers whose class token alone is classified have no
+    gradient on the last tokens: there it is the normalisation that the last block begins with.
+
+    Args:
+        network: Of ``create_backbone``.
+        size: Side of the images it will see.
+        name: Its name, for the message.
+
+    Raises:
+        InputError: If no layer's output has positions.
+    """
+    device = next(network.parameters()).device
+    seen: list[tuple[str, nn.Module, Tensor]] = []
+    handles = [
+        module.register_forward_hook(lambda m, _i, out, path=path: seen.append((path, m, out)))  # type: ignore[misc]
+        for path, module in network.named_modules()
+        if path
+    ]
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            last = network.forward_features(torch.zeros(1, 3, size, size, device=device))
+    finally:
+        network.train(was_training)
+        for handle in handles:
+            handle.remove()
+    if hasattr(network, "blocks") and isinstance(last, Tensor) and last.ndim == 3:
+        first = getattr(network.blocks[-1], "norm1", None)
+        for path, module, output in seen:
+            if module is first and output.ndim == 3:
+                for n_prefixes in (int(getattr(network, "num_prefix_tokens", 0)), 0):  # XCiT's class token joins later
+                    side = round((output.shape[1] - n_prefixes) ** 0.5)
+                    if side > 1 and side * side == output.shape[1] - n_prefixes:
+                        return SpatialLayer(path, module, partial(_from_tokens, n_prefixes=n_prefixes, side=side))
+    if isinstance(last, Tensor) and last.ndim == 4:
+        channels_last = last.shape[-1] == network.num_features and last.shape[1] != network.num_features
+        if (last.shape[1:3] if channels_last else last.shape[2:]).numel() > 1:
+            path, module = _gives(last, seen)
+            return SpatialLayer(path, module, _from_channels_last if channels_last else Tensor.float)
+    shape = tuple(last.shape[1:]) if isinstance(last, Tensor) else type(last).__name__
+    raise InputError(
+        f"{name} has no last layer whose output has positions (its features are {shape}), so there is nothing for "
+        "Grad-CAM to map: choose a convolutional backbone.name"
+    )
+
+
+def _gives(last: Tensor, seen: list[tuple[str, nn.Module, Any]]) -> tuple[str, nn.Module]:
+    """Of modules in the order they ended, the first that ends with this output for good and has weights of its own.
+
+    An activation that works in place hands on the tensor of the layer before it, which is not yet the output then.
+    """
+    same = [(path, module) for path, module, output in seen if output is last]
+    if not same:  # computed outside any module: the nearest is the last of the same shape
+        same = [(path, m) for path, m, output in seen if isinstance(output, Tensor) and output.shape == last.shape][-1:]
+    if not same:
+        raise InputError("no layer of the network gives an output of the shape of its features")
+    leaves = [number for number, (_, module) in enumerate(same) if next(module.children(), None) is None]
+    for path, module in same[leaves[-1] if leaves else 0 :]:
+        if next(module.parameters(), None) is not None:
+            return path, module
+    return same[-1]
+
+
+def _from_tokens(tokens: Tensor, *, n_prefixes: int, side: int) -> Tensor:
+    return tokens[:, n_prefixes:].float().transpose(1, 2).unflatten(2, (side, side))
+
+
+def _from_channels_last(output: Tensor) -> Tensor:
+    return output.float().permute(0, 3, 1, 2)
+
+
+@contextlib.contextmanager
+def _gradient_from(model: nn.Module, layer: nn.Module) -> Iterator[None]:
+    """Let the gradient go back to a layer and no further, whatever the training had frozen."""
+    before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    of_layer = list(layer.parameters())
+    for parameter, _ in before:
+        parameter.requires_grad_(not of_layer)
+    for parameter in of_layer:
+        parameter.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for parameter, required in before:
+            parameter.requires_grad_(required)
+            parameter.grad = None
+
+
+def class_maps(
+    model: nn.Module,
+    layer: SpatialLayer,
+    images: Iterator[Tensor],
+    *,
+    labels: tuple[int, ...],
+    bfloat16: bool,
+) -> dict[int, NDArray[np.float32]]:
+    """Activation maps of some labels, each stretched to 0 to 1 within itself, shape ``(n, height, width)``.
+
+    Args:
+        model: From images to two logits; in evaluation mode.
+        layer: Of ``last_spatial_layer``.
+        images: Batches of normalised images, ``(n, 3, height, width)``, on the model's device.
+        labels: Whose logit is mapped.
+        bfloat16: Compute under autocast, as the patches were scored.
+
+    Returns:
+        Maps by label.
+    """
+    from pytorch_grad_cam import GradCAM  # late: seconds
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    found: dict[int, list[NDArray[np.float32]]] = {label: [] for label in labels}
+    with (
+        _gradient_from(model, layer.module),
+        GradCAM(model, [layer.module], reshape_transform=layer.to_channels_first) as cam,
+    ):
+        for batch in images:
+            for label in labels:
+                with torch.autocast(batch.device.type, torch.bfloat16, enabled=bfloat16):
+                    maps = cam(batch, [ClassifierOutputTarget(label)] * len(batch))
+                found[label].append(np.asarray(maps, np.float32))
+        cam.outputs = None  # holds the last batch's graph
+    return {label: np.concatenate(parts) for label, parts in found.items()}

@@ -1,0 +1,128 @@
+"""Reads the fluorescence of raw images again, after the curation has kept one mean a patch of it."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from jimt.config import CurationConfig, DatasetConfig, curation_config, dataset_config
+from jimt.curation.curate import find_raw_images
+from jimt.curation.images import BadImageError, Image, read_channels, read_page
+from jimt.curation.manifest import Curated
+from jimt.curation.patches import no_data_mask, valid_percentiles
+from jimt.errors import InputError
+
+UNITS = {
+    "raw": "raw counts",
+    "background_subtracted": "counts above background",
+    "log_background_ratio": "times background",
+}
+"""What a fluorescence image is drawn in, by the scale of the labels."""
+
+
+@dataclass(frozen=True)
+class Fluorescence:
+    """The fluorescence of one raw image.
+
+    Attributes:
+        raw_image_id: Its raw image.
+        pixels: In raw camera units, shape ``(height, width)``.
+        valid: Where it is data, likewise.
+        background: Percentile of the valid pixels that counts as background.
+    """
+
+    raw_image_id: str
+    pixels: Image
+    valid: NDArray[np.bool_]
+    background: float
+
+
+def read_fluorescence(
+    dataset: DatasetConfig, curation: CurationConfig, raw_image_ids: Collection[str], *, needed_by: str
+) -> Iterator[Fluorescence]:
+    """Read the fluorescence of some raw images again.
+
+    Args:
+        dataset: Where the raw images lie.
+        curation: Which percentile is background.
+        raw_image_ids: Which of them.
+        needed_by: What needs them, for the message.
+
+    Raises:
+        InputError: If a raw image is no longer there, or the data set has no fluorescence images.
+    """
+    if dataset.layout == "patches":
+        raise InputError(f"{needed_by} needs fluorescence images, and {dataset.name} holds published patches alone")
+    wanted = set(raw_image_ids)
+    images = [
+        raw for raw in find_raw_images(dataset, curation, Path(dataset.root)).images if raw.raw_image_id in wanted
+    ]
+    if missing := wanted - {raw.raw_image_id for raw in images}:
+        raise InputError(
+            f"{len(missing)} raw images of {dataset.name}, for example {min(missing)}, are no longer in "
+            f"{dataset.root}: {needed_by} reads their fluorescence again"
+        )
+    for raw in images:
+        try:
+            if dataset.layout == "stack":
+                indices = (dataset.brightfield_index, dataset.fluorescence_index)
+                channels = read_channels(raw.brightfield, indices=indices, bit_depth=dataset.bit_depth)
+                brightfield, fluorescence = channels[0], channels[1]
+            else:
+                assert raw.fluorescence is not None
+                brightfield = read_page(raw.brightfield, bit_depth=dataset.bit_depth)
+                fluorescence = read_page(raw.fluorescence, bit_depth=dataset.bit_depth)
+        except BadImageError as error:
+            raise InputError(f"{raw.brightfield.name} or its fluorescence {error}") from error
+        valid = ~no_data_mask(brightfield, fluorescence)
+        (background,) = valid_percentiles(fluorescence, valid, (curation.label.background_percentile,))
+        yield Fluorescence(raw.raw_image_id, fluorescence, valid, background)
+
+
+def fluorescence_patches(curated: Curated, rows: pd.DataFrame, *, needed_by: str) -> NDArray[np.float32]:
+    """Fluorescence of patches in the unit that their labels' scale is drawn in (``UNITS``), shape ``(n, size, size)``.
+
+    Args:
+        curated: The data set.
+        rows: Rows of its manifest, in any order.
+        needed_by: What needs them, for the message.
+
+    Raises:
+        InputError: As ``read_fluorescence``.
+    """
+    dataset, curation = configs_of(curated)
+    size = int(curated.summary["patch_size"])
+    out = np.empty((len(rows), size, size), np.float32)
+    ids = rows["raw_image_id"].astype(str).to_numpy()
+    y, x = (rows[name].fillna(0).to_numpy(int) for name in ("y", "x"))
+    for image in read_fluorescence(dataset, curation, set(ids), needed_by=needed_by):
+        pixels = in_unit(image, scale=curation.label.scale)
+        for row in np.flatnonzero(ids == image.raw_image_id):
+            out[row] = pixels[y[row] : y[row] + size, x[row] : x[row] + size]
+    return out
+
+
+def in_unit(image: Fluorescence, *, scale: str) -> NDArray[np.float32]:
+    """A fluorescence image in the unit of ``UNITS``."""
+    pixels = image.pixels.astype(np.float32)
+    if scale == "background_subtracted":
+        return pixels - np.float32(image.background)
+    if scale == "log_background_ratio":
+        return pixels / np.float32(max(image.background, np.finfo(np.float32).tiny))
+    return pixels
+
+
+def value_in_unit(label_value: float, *, scale: str) -> float:
+    """A number on the labels' scale, such as a cut-off, in the unit of ``UNITS``."""
+    return float(np.exp(label_value)) if scale == "log_background_ratio" else label_value
+
+
+def configs_of(curated: Curated) -> tuple[DatasetConfig, CurationConfig]:
+    """The settings a data set was curated with, its root where it was then."""
+    recorded = curated.summary["config"]
+    dataset, curation = dataset_config(recorded["dataset"]), curation_config(recorded["curation"])
+    dataset.root = curated.summary["root"]
+    return dataset, curation
