@@ -177,13 +177,23 @@ def score_test_split(
 
 def read_test_patches(folder: Path) -> tuple[pd.DataFrame, "TestPatches"]:
     """What ``test_scores.csv`` of a run holds, and its patches in the same order."""
-    from jimt.checkpoints import find_checkpoint, read_checkpoint
+    from jimt.checkpoints import find_checkpoint
 
     checkpoint, _ = find_checkpoint(folder)
+    return pd.read_csv(folder / SCORES_FILE), TestPatches(*test_rows(checkpoint))
+
+
+def test_rows(checkpoint: Path) -> tuple[Curated, pd.DataFrame]:
+    """The curated data set of a checkpoint, and the rows that it is tested on, in the order of ``test_scores.csv``.
+
+    Raises:
+        InputError: If the data set is absent, or not the training's.
+    """
+    from jimt.checkpoints import read_checkpoint
+
     provenance = read_checkpoint(checkpoint)["hyper_parameters"]["provenance"]
     curated = training_data(provenance, None, checkpoint)
-    rows = curated.manifest[curated.manifest["split"] == Split.TEST.value]
-    return pd.read_csv(folder / SCORES_FILE), TestPatches(curated, rows)
+    return curated, curated.manifest[curated.manifest["split"] == Split.TEST.value]
 
 
 class TestPatches(Sequence[np.ndarray[Any, np.dtype[np.uint8]]]):

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from jimt.paper import SPLIT_COUNTS, paper_name, printed
 
@@ -109,12 +109,12 @@ def notes(table: Sequence[dict[str, Any]]) -> list[str]:
 
 def as_markdown(table: Sequence[dict[str, Any]]) -> str:
     """``table.md``."""
-    lines = [_markdown_line(columns) for columns in _rows(table)]
-    lines.insert(1, _markdown_line(["---"] * len(_HEADER)))
+    lines = [_markdown_line(columns) for columns in [HEADER, *rows_of(table)]]
+    lines.insert(1, _markdown_line(["---"] * len(HEADER)))
     return "\n".join([*lines, "", *(f"- {_one_line(note)}" for note in notes(table))]).rstrip() + "\n"
 
 
-_HEADER = [
+HEADER: Final = [
     "job",
     "data set",
     "backbone",
@@ -127,8 +127,9 @@ _HEADER = [
 ]
 
 
-def _rows(table: Sequence[dict[str, Any]]) -> list[list[str]]:
-    rows = [_HEADER]
+def rows_of(table: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Cells under ``HEADER``: a row a job, and under it ``(paper)`` where the paper has one."""
+    rows: list[list[str]] = []
     for row in table:
         status = row["status"] if row["reason"] is None else f"{row['status']}: {row['reason']}"
         rows.append([row["job"], *_names(row), " ".join(row["settings"]), status, *_numbers(row)])

@@ -11,19 +11,52 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
 
 from jimt.analysis.intervals import Interval, interval_over_groups
 from jimt.analysis.resampling import MIN_GROUPS, draw_groups, resample
 from jimt.analysis.weighted_metrics import Floats
 
+_FAINTEST: Final = 1e-3  # of the least positive value: what is darker is all the same
 MIN_SHARE: Final = 0.01
 """A patch counts where at least this share of its pixels is positive, and at least this share is not."""
 
 
-def pixel_auroc(
-    maps: NDArray[np.floating], positive: NDArray[np.bool_]
-) -> Floats:
+def positive_pixels(images: NDArray[np.floating], *, least: float, smoothing: float) -> NDArray[np.bool_]:
+    """Where PI counts as positive: nuclei, not the haze around them; shape ``(n, height, width)``.
+
+    Each patch is smoothed and split in two by Otsu's method on the logarithm, but never below a least value, so that a
+    patch without PI has no positive pixel.
+
+    Args:
+        images: PI of patches, likewise.
+        least: Least positive value, such as the cut-off for dead, in the images' unit; above 0.
+        smoothing: Standard deviation of a Gaussian, pixels: a single noisy pixel is no nucleus.
+    """
+    masks = np.zeros(images.shape, bool)
+    for mask, image in zip(masks, images, strict=True):
+        smoothed = gaussian_filter(image.astype(np.float64), smoothing)
+        if smoothed.max() > least:
+            logarithm = np.log(np.maximum(smoothed, least * _FAINTEST))
+            mask[:] = smoothed > max(least, float(np.exp(_otsu(logarithm))))
+    return masks
+
+
+def _otsu(values: Floats) -> float:
+    """The cut that parts values into the two classes that differ most (Otsu, 1979), of 256 bins."""
+    counts, edges = np.histogram(values, 256)
+    middles = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)
+    total, sum_below = below[-1], np.cumsum(counts * middles)
+    above = total - below
+    with np.errstate(invalid="ignore", divide="ignore"):
+        difference = sum_below / below - (sum_below[-1] - sum_below) / above
+        between = below * above * difference**2
+    return float(edges[1:][int(np.nanargmax(between[:-1]))])
+
+
+def pixel_auroc(maps: NDArray[np.floating], positive: NDArray[np.bool_]) -> Floats:
     """AUROC of each map's pixels against where PI is positive, shape ``(n,)``; ties count half.
 
     Args:

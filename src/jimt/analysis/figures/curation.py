@@ -15,6 +15,8 @@ from jimt.analysis.figures.style import (
     COLOURS,
     MANY_POINTS,
     MARKERS,
+    draw_fluorescence,
+    fluorescence_bar,
     fluorescence_range,
     framed,
     image_axes,
@@ -28,8 +30,8 @@ _OUTCOMES = {
     "live": (COLOURS[LIVE], MARKERS[LIVE]),
     "dead": (COLOURS[DEAD], MARKERS[DEAD]),
     "ambiguous": (COLOURS[AMBIGUOUS], "s"),
-    "empty": ("#FFFFFF", "x"),
-    "no_data": ("#000000", "+"),
+    "empty": ("#FFFFFF", "X"),
+    "no_data": ("#000000", "P"),
 }
 _OUTCOME_WORDS = {"ambiguous": "discarded: between the cut-offs", "empty": "discarded: empty", "no_data": "no data"}
 
@@ -73,8 +75,8 @@ def raw_pairs(fields: Sequence[FieldView], *, patch_size: int, unit: str) -> Fig
     for column, field in enumerate(fields):
         top, bottom = (image_axes(axes) for axes in grid[:, column])
         top.imshow(field.brightfield, vmin=0, vmax=255)
-        drawn = bottom.imshow(field.fluorescence, cmap="magma", vmin=limits[0], vmax=limits[1])
-        top.set_title(shortened(field.name), fontsize=7)
+        drawn = draw_fluorescence(bottom, field.fluorescence, limits)
+        top.set_title(shortened(field.name, length=40), fontsize=7)
         steps = {int(step) for step in np.diff(np.unique(field.x))} or {patch_size}
         for axes in (top, bottom):
             for edge in np.unique(np.concatenate([field.x, field.x + patch_size])):
@@ -93,12 +95,12 @@ def raw_pairs(fields: Sequence[FieldView], *, patch_size: int, unit: str) -> Fig
             if of.any():
                 seen[outcome] = None
                 colour, marker = _OUTCOMES[outcome]
-                edge = {} if marker in "x+" else {"edgecolors": "white", "linewidths": 0.6}
+                edge = "#333333" if outcome == "empty" else "white"
                 y, x = field.y[of] + patch_size / 2, field.x[of] + patch_size / 2
-                top.scatter(x, y, s=22, c=colour, marker=marker, zorder=3, **edge)  # type: ignore[arg-type]
+                top.scatter(x, y, s=26, c=colour, marker=marker, zorder=3, edgecolors=edge, linewidths=0.6)
     grid[0, 0].set_ylabel("bright-field")
     grid[1, 0].set_ylabel("propidium iodide")
-    figure.colorbar(drawn, ax=grid[1, :].tolist(), shrink=0.9, pad=0.02, aspect=25, label=unit)
+    fluorescence_bar(figure, drawn, grid[1, :].tolist(), label=unit, shrink=0.9)
     handles: list[Any] = [
         Line2D(
             [],
@@ -137,26 +139,26 @@ def sample_patches(
     """
     halves = [np.flatnonzero(labels == label) for label in (LIVE, DEAD)]
     widest = max(len(half) for half in halves)
-    figure = new_figure(2 * 0.95 * widest + 1.0, 2.45)
+    figure = new_figure(2 * 0.95 * widest + 1.0, 2.25)
     limits = fluorescence_range(fluorescence)
     grid = figure.subplots(2, 2 * widest + 1, width_ratios=[1] * widest + [0.12] + [1] * widest, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
     drawn: Any = None
     for label, half, start in zip((LIVE, DEAD), halves, (0, widest + 1), strict=True):
-        for column, index in enumerate(half, start):
+        for column, index in enumerate(half.tolist(), start):
             top, bottom = grid[:, column]
             for axes in (top, bottom):
                 axes.set_axis_on()
                 image_axes(axes)
                 framed(axes, COLOURS[label])
             top.imshow(brightfield[index], vmin=0, vmax=255)
-            drawn = bottom.imshow(fluorescence[index], cmap="magma", vmin=limits[0], vmax=limits[1])
+            drawn = draw_fluorescence(bottom, fluorescence[index], limits)
             bottom.set_xlabel(f"{values[index]:.4g}", fontsize=7, labelpad=2)
         if len(half):
             grid[0, start].set_title("live patches" if label == LIVE else "dead patches", color=COLOURS[label])
     if drawn is not None:
-        figure.colorbar(drawn, ax=grid.ravel().tolist(), shrink=0.8, pad=0.01, aspect=20, label=unit)
+        fluorescence_bar(figure, drawn, grid.ravel().tolist(), label=unit, shrink=0.8)
     return figure
 
 
@@ -216,7 +218,7 @@ def fluorescence_histograms(data_sets: Mapping[str, LabelledValues], *, scale: s
         axes.set_title(f"{name}{fitted}")
         axes.set_ylabel("patches")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    all_axes[-1].set_xlabel(f"{scale}" + (" (last bin: and more)" if pooled.max() > high else ""))
+    all_axes[-1].set_xlabel(scale + (", last bin: and more" if pooled.max() > high else ""))
     return figure
 
 

@@ -64,11 +64,13 @@ def decision_map(coordinates: NDArray[np.floating], empty: NDArray[np.bool_], de
     points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     k = min(_NEIGHBOURS, len(coordinates))
     distance, index = cKDTree(coordinates).query(points, k=list(range(1, k + 1)))
-    width = np.median(distance[:, -1]) / 2 + 1e-9
+    width = np.median(cKDTree(coordinates).query(coordinates, k=[k])[0]) + 1e-9
     weight = np.exp(-0.5 * (distance / width) ** 2) + 1e-12
-    level = ((weight * decision[index]).sum(1) / weight.sum(1)).reshape(_GRID, _GRID)
+    local = (weight * decision[index]).sum(1) / weight.sum(1)
+    level = np.ma.masked_where(distance[:, 0] > 2 * width, local).reshape(_GRID, _GRID)
     spread = max(float(np.percentile(np.abs(decision), 95)), 1e-6)
-    levels = np.linspace(-spread, spread, 9)
+    step = float(f"{spread / 4:.1g}")
+    levels = step * np.arange(-4, 5)
     axes.contourf(x, y, level, levels, cmap="PRGn_r", alpha=0.55, extend="both")
     drawn = axes.contourf(x, y, level, levels, cmap="PRGn_r", alpha=0, extend="both")
     if level.min() < 0 < level.max():

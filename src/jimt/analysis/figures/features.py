@@ -46,7 +46,7 @@ def embedding(
         groups: Group of each, likewise; None where nothing is known of them.
     """
     n = 2 if groups is None else 3
-    figure = new_figure(3.3 * n, 3.9)
+    figure = new_figure(3.3 * n, 4.2)
     axes = figure.subplots(1, n)
     raster = len(labels) > MANY_POINTS
     size = 16 if len(labels) < 500 else 7
@@ -69,7 +69,8 @@ def embedding(
     axes[0].set_title("truth")
     axes[0].legend(handles=class_handles((LIVE, DEAD)), loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2)
     axes[1].set_title("prediction")
-    figure.colorbar(drawn, ax=axes[1], location="bottom", shrink=0.8, aspect=30, label="P(live)")
+    bar = axes[1].inset_axes((0.1, -0.2, 0.8, 0.04))  # does not push the other axes up
+    figure.colorbar(drawn, cax=bar, orientation="horizontal", label="P(live)")
     if groups is not None:
         names, of_patch, counts = np.unique(groups.astype(str), return_inverse=True, return_counts=True)
         named = set(np.argsort(-counts, kind="stable")[:_NAMED_GROUPS].tolist())

@@ -8,7 +8,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from jimt.analysis.figures.style import COLOURS, fluorescence_range, framed, image_axes, new_figure, shortened, styled
+from jimt.analysis.figures.style import (
+    COLOURS,
+    draw_fluorescence,
+    fluorescence_range,
+    framed,
+    image_axes,
+    new_figure,
+    shortened,
+    styled,
+)
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
 
 
@@ -42,7 +51,7 @@ def _draw_fluorescence(axes: Any, patch: MappedPatch, limits: tuple[float, float
     if patch.fluorescence is None:
         axes.set_axis_off()
         return
-    axes.imshow(patch.fluorescence, cmap="magma", vmin=limits[0], vmax=limits[1])
+    draw_fluorescence(axes, patch.fluorescence, limits)
     if patch.positive is not None and 0 < patch.positive.mean() < 1:
         axes.contour(patch.positive.astype(float), [0.5], colors="#00E5FF", linewidths=0.6)
 
@@ -66,7 +75,7 @@ def activation_maps(columns: Mapping[str, Sequence[MappedPatch]], *, unit: str) 
     limits = _limits(every)
     images = ("patch", "live", "dead", "PI")
     ratios = ([1] * len(images) + [0.15]) * len(columns)
-    figure = new_figure(0.86 * (4 * len(columns)) + 0.6, 1.02 * n_rows + 0.75)
+    figure = new_figure(0.86 * (4 * len(columns)) + 0.6, 0.93 * n_rows + 0.65)
     grid = figure.subplots(n_rows, len(ratios), width_ratios=ratios, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -84,6 +93,7 @@ def activation_maps(columns: Mapping[str, Sequence[MappedPatch]], *, unit: str) 
                     framed(axes, COLOURS[patch.label])
                 elif what == "PI":
                     _draw_fluorescence(axes, patch, limits)
+                    axes.set_xlabel("PI", fontsize=7, labelpad=1.5)
                 else:
                     label = LIVE if what == "live" else DEAD
                     _draw_map(axes, patch, patch.maps[label])
@@ -159,7 +169,7 @@ def gallery(
             if with_pi and pi is not None:
                 below = grid[per_group * number + 1, column]
                 below.set_axis_on()
-                below.imshow(pi, cmap="magma", vmin=limits[0], vmax=limits[1])
+                draw_fluorescence(below, pi, limits)
                 axes = below
             axes.set_xlabel(f"{LABEL_NAMES[label]}, P(live) {score:.2f}\n{place}", fontsize=6, labelpad=2)
         grid[per_group * number, 0].set_title(name, fontsize=8.5)

@@ -32,9 +32,11 @@ def _model_style(number: int) -> dict[str, Any]:
     }
 
 
-def _curves(models: Mapping[str, tuple[Curve, str]], parts: Sequence[Curve], *, height: float) -> tuple[Figure, Any]:
-    figure = new_figure(6.6, height)
-    axes = figure.add_subplot()
+def _curves(models: Mapping[str, tuple[Curve, str]], parts: Sequence[Curve]) -> tuple[Figure, Any, Any]:
+    """The figure, its axes with the curves on it, and the axes that their legend goes to."""
+    figure = new_figure(6.9, 4.4)
+    axes, beside = figure.subplots(1, 2, width_ratios=[4.2, 2.4])
+    beside.set_axis_off()
     for part in parts:
         axes.plot(part.x, part.y, color="0.75", linewidth=0.8)
     for number, (name, (curve, words)) in enumerate(models.items()):
@@ -43,9 +45,14 @@ def _curves(models: Mapping[str, tuple[Curve, str]], parts: Sequence[Curve], *, 
             axes.fill_between(
                 curve.band_x, curve.band_low, curve.band_high, color=style["color"], alpha=0.15, linewidth=0
             )
+        name = shortened(name)
         axes.plot(curve.x, curve.y, linewidth=1.6, label=f"{name}\n{words}" if words else name, **style)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    return figure, axes
+    return figure, axes, beside
+
+
+def _legend(axes: Any, beside: Any) -> None:
+    beside.legend(*axes.get_legend_handles_labels(), loc="center left", labelspacing=0.9, borderaxespad=0)
 
 
 @styled
@@ -56,12 +63,12 @@ def roc_curves(models: Mapping[str, tuple[Curve, str]], *, folds: Sequence[Curve
         models: By name, the curve and what the legend says of it.
         folds: Curves of the folds of a cross-validation, drawn thin.
     """
-    figure, axes = _curves(models, folds, height=4.2)
+    figure, axes, beside = _curves(models, folds)
     axes.plot([0, 1], [0, 1], color="0.6", linestyle=":", linewidth=0.8)
     if folds:
         axes.plot([], [], color="0.75", linewidth=0.8, label="single folds")
     axes.set(xlabel="dead patches called live (false positive rate)", ylabel="live patches called live (recall)")
-    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), labelspacing=0.9)
+    _legend(axes, beside)
     return figure
 
 
@@ -73,11 +80,11 @@ def precision_recall_curves(models: Mapping[str, tuple[Curve, str]], *, share_li
         models: As in ``roc_curves``.
         share_live: Live patches as a share of all, which is the precision of guessing.
     """
-    figure, axes = _curves(models, (), height=4.2)
+    figure, axes, beside = _curves(models, ())
     guess = f"guessing ({share_live:.3f})"
     axes.axhline(share_live, color="0.6", linestyle=":", linewidth=0.8, label=guess)
     axes.set(xlabel="recall of live", ylabel="precision of live")
-    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), labelspacing=0.9)
+    _legend(axes, beside)
     return figure
 
 
@@ -94,7 +101,7 @@ def confusion_matrices(models: Mapping[str, NDArray[np.integer]]) -> Figure:
         models: By name, counts of shape ``(2, 2)``: true dead and live by predicted dead and live.
     """
     rows, columns = _grid(len(models), columns=3)
-    figure = new_figure(2.2 * columns + 0.3, 2.35 * rows)
+    figure = new_figure(2.2 * columns + 0.3, 2.65 * rows)
     all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
     names = [LABEL_NAMES[DEAD], LABEL_NAMES[LIVE]]
     for axes in all_axes[len(models) :]:
@@ -112,7 +119,7 @@ def confusion_matrices(models: Mapping[str, NDArray[np.integer]]) -> Figure:
         axes.set(xticks=[0, 1], yticks=[0, 1], xticklabels=names, yticklabels=names)
         axes.set_yticklabels(names, rotation=90, va="center")
         axes.set(xlabel="predicted", ylabel="true")
-        axes.set_title(shortened(name), fontsize=8.5)
+        axes.set_title(shortened(name, length=24), fontsize=8.5)
         for spine in axes.spines.values():
             spine.set_visible(True)
     return figure
@@ -204,7 +211,7 @@ def forest(table: pd.DataFrame, *, what: str, overall: float | None) -> Figure:
         overall: Balanced accuracy of all patches; None where a class is absent.
     """
     shown = table.head(_MAX_UNITS)
-    figure = new_figure(6.6, 0.9 + 0.17 * len(shown))
+    figure = new_figure(6.6, 1.35 + 0.18 * max(2, len(shown)))
     axes = figure.add_subplot()
     y = np.arange(len(shown))[::-1]
     both = (shown["live"] > 0) & (shown["dead"] > 0)

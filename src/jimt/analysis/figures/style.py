@@ -3,13 +3,14 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
@@ -20,7 +21,6 @@ COLOURS: Final = {LIVE: "#0072B2", DEAD: "#D55E00", AMBIGUOUS: "#999999"}
 MARKERS: Final = {LIVE: "o", DEAD: "^", AMBIGUOUS: "."}
 MODEL_COLOURS: Final = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8B6914")
 LINE_STYLES: Final = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
-CALLED: Final = "called"
 SCORE_COLOURS: Final = LinearSegmentedColormap.from_list(
     "dead to live", [(0, COLOURS[DEAD]), (0.5, "#F2F2F2"), (1, COLOURS[LIVE])]
 )
@@ -95,6 +95,20 @@ def fluorescence_range(images: NDArray[np.floating]) -> tuple[float, float]:
     """Grey values that are drawn black and white, the same for all images that are compared."""
     low, high = np.percentile(images, [1, 99.7])
     return float(low), float(max(high, low + 1e-6 * max(1.0, abs(low))))
+
+
+def draw_fluorescence(axes: Axes, image: NDArray[np.floating], limits: tuple[float, float]) -> AxesImage:
+    """Draw PI so that faint cells can be seen beside bright ones: the shade grows as the square root."""
+    return axes.imshow(image, cmap="magma", norm=PowerNorm(0.5, *limits, clip=True))
+
+
+def fluorescence_bar(figure: Figure, drawn: AxesImage, axes: Any, *, label: str, shrink: float) -> None:
+    """The colour bar of what ``draw_fluorescence`` drew, with ticks at even distances."""
+    bar = figure.colorbar(drawn, ax=axes, shrink=shrink, pad=0.02, aspect=25, label=label)
+    low, high = bar.vmin, bar.vmax
+    ticks = low + (high - low) * np.array([0, 1 / 16, 1 / 4, 9 / 16, 1])
+    bar.set_ticks(ticks.tolist(), labels=[f"{tick:.3g}" if high < 100 else f"{tick:,.0f}" for tick in ticks])
+    bar.minorticks_off()
 
 
 def shortened(text: str, *, length: int = 28) -> str:

@@ -1,0 +1,231 @@
+"""The report of a run, a sweep or a cross-validation: ``python -m jimt.report RUN`` writes ``report.html`` into it."""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jimt.errors import DISK_FULL, InputError
+
+if TYPE_CHECKING:
+    from jimt.reporting.blocks import Block, Section
+    from jimt.reporting.results import Model, Study
+
+REPORT, MODEL_CARD = "report.html", "MODEL_CARD.md"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a report wrote.
+
+    Attributes:
+        page: The HTML file.
+        n_figures: Figures in ``figures/``, each as PNG and SVG.
+        missing: Parts that could not be made, each with its reason.
+    """
+
+    page: Path
+    n_figures: int
+    missing: dict[str, str]
+
+
+def write_report(
+    folder: Path, *, accelerator: str | None = None, max_shown: int | None = None, max_mapped: int | None = None
+) -> Written:
+    """Write ``report.html``, ``figures/`` and, of a single model, ``MODEL_CARD.md`` into a folder of results.
+
+    A part that cannot be made says why in its place, and the others are written.
+
+    Args:
+        folder: Of a run, a sweep or a cross-validation.
+        accelerator: ``cpu`` or ``gpu``; None for the training's.
+        max_shown: Test patches with a thumbnail in the page, at most; None for 2,000.
+        max_mapped: Test patches whose activation maps are held against PI, at most; None for 200.
+
+    Raises:
+        InputError: If the folder holds nothing that is finished, or the disk is full.
+    """
+    from jimt.memory import keep_freed_memory
+    from jimt.reporting.blocks import Missing
+    from jimt.reporting.model_card import model_card
+    from jimt.reporting.page import write_page
+    from jimt.reporting.results import open_study
+
+    keep_freed_memory()
+    study = open_study(folder)
+    sections = build_sections(study, accelerator=accelerator, max_shown=max_shown, max_mapped=max_mapped)
+    title, subtitle = _title(study)
+    try:
+        n_figures = write_page(folder / REPORT, sections, title=title, subtitle=subtitle)
+        if study.kind != "sweep":
+            (folder / MODEL_CARD).write_text(model_card(study.models[0]))
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise InputError(f"no space left for the report in {folder} ({error.strerror}): free some") from error
+    blocks = [block for section in sections for block in section.blocks]
+    missing = {block.what: block.reason for block in blocks if isinstance(block, Missing)}
+    return Written(folder / REPORT, n_figures, missing)
+
+
+def build_sections(
+    study: "Study", *, accelerator: str | None = None, max_shown: int | None = None, max_mapped: int | None = None
+) -> list["Section"]:
+    """The sections of a report, read as a paper's results; arguments as in ``write_report``."""
+    from jimt.reporting.blocks import Section, Text
+    from jimt.reporting.features import MAX_SHOWN
+
+    data_sets = list(study.by_dataset())
+    sections: list[Section] = []
+    if study.kind == "sweep":
+        sections.append(Section("The sweep", list(_overview(study))))
+    max_shown = MAX_SHOWN if max_shown is None else max_shown
+    for name, models in data_sets:
+        several = len(data_sets) > 1
+        of = f" of {name}" if several else ""
+        parts = _parts(models, of, accelerator, max_shown // len(data_sets), max_mapped)
+        sections += [Section(title, list(_named(blocks, name if several else None))) for title, blocks in parts]
+    sections.append(Section("How it was made", [Text(line) for line in _provenance(study)]))
+    return sections
+
+
+def _parts(
+    models: Sequence["Model"], of: str, accelerator: str | None, max_shown: int, max_mapped: int | None
+) -> Iterator[tuple[str, Iterator["Block"]]]:
+    from jimt.reporting.attention import MAX_MAPPED, attention_blocks
+    from jimt.reporting.blocks import attempt
+    from jimt.reporting.curation import curation_blocks
+    from jimt.reporting.errors import error_blocks
+    from jimt.reporting.features import feature_blocks
+    from jimt.reporting.performance import performance_blocks
+
+    def curation() -> Iterator["Block"]:
+        yield from curation_blocks(models[0].curated)
+
+    yield f"The data{of}", attempt("What is known of the data", curation())
+    yield f"How good{of}", performance_blocks(models)
+    best = _best(models)
+    of_best = f" of {best.name}" if len(models) > 1 else ""
+    yield f"Where it fails{of}", attempt("The gallery of errors", error_blocks(best, of=of_best))
+    in_order = [best, *(model for model in models if model is not best)]
+    yield f"What it has learned{of}", feature_blocks(in_order, accelerator=accelerator, max_shown=max_shown)
+    yield (
+        f"What it looks at{of}",
+        attention_blocks(models, accelerator=accelerator, max_mapped=MAX_MAPPED if max_mapped is None else max_mapped),
+    )
+
+
+def _best(models: Sequence["Model"]) -> "Model":
+    """The model whose single patches are shown: that of the highest AUROC, of those that have one."""
+
+    def auroc(model: "Model") -> float:
+        try:
+            value = model.metrics["metrics"]["auroc"]["value"]
+        except InputError:
+            return -1.0
+        return -1.0 if value is None else float(value)
+
+    return max(models, key=auroc)
+
+
+def _named(blocks: Iterator["Block"], dataset: str | None) -> Iterator["Block"]:
+    """Figures named by their data set, where a report has several."""
+    from jimt.reporting.blocks import Drawing
+
+    for block in blocks:
+        if dataset is not None and isinstance(block, Drawing):
+            block = dataclasses.replace(block, name=f"{dataset}_{block.name}")
+        yield block
+
+
+def _overview(study: "Study") -> Iterator["Block"]:
+    from jimt.reporting.blocks import Table, Text
+    from jimt.sweep import read_jobs
+    from jimt.sweep_table import HEADER, rows_of, records
+
+    table = records(read_jobs(study.folder))
+    rows = rows_of(table)
+    yield Table(
+        "All models",
+        HEADER,
+        rows,
+        "The test split of each data set; intervals in the order over groups, over patches.",
+        quoted=[number for number, row in enumerate(rows) if row[0] == "(paper)"],
+    )
+    for name, reason in study.unfinished.items():
+        yield Text(f"{name} is not in this report: {reason}.", is_warning=True)
+    links = ", ".join(str(model.folder.relative_to(study.folder)) for model in study.models)
+    yield Text(f"Each job has a report of its own in its folder, with the maps of single patches: {links}.")
+
+
+def _title(study: "Study") -> tuple[str, str]:
+    names = [name for name, _ in study.by_dataset()]
+    if study.kind == "sweep":
+        models = f"{len(study.models)} model{'s' * (len(study.models) != 1)}"
+        return f"{models} on {', '.join(names)}", f"A sweep in {study.folder.name}: live or dead, from bright-field."
+    model = study.models[0]
+    kind = f"{len(model.checkpoints)} folds of whole groups" if model.is_crossval else "one training, one test split"
+    return f"{model.name} on {names[0]}", f"Live or dead, from bright-field: {kind}."
+
+
+def _provenance(study: "Study") -> Iterator[str]:
+    import jimt
+
+    for model in study.models:
+        provenance = model.provenance
+        settings = provenance["settings"]
+        yield (
+            f"{model.name} on {provenance['dataset']}: weights {provenance['weights']}; trainable "
+            f"{settings['backbone.trainable']}; seed {provenance['seed']}; {provenance['precision']} on "
+            f"{provenance['accelerator']}; jimt {provenance['jimt_version']}."
+        )
+    yield (
+        f"Written by jimt {jimt.__version__}. Paper: Pattarone et al., Scientific Reports 2021, "
+        "Learning deep features for dead and living breast cancer cell classification without staining."
+    )
+
+
+def print_written(written: Written) -> None:
+    """What was written, and what is missing."""
+    size = written.page.stat().st_size / 1e6
+    for what, reason in written.missing.items():
+        print(f"not in the report: {what} ({reason})", file=sys.stderr)
+    print(f"the report is {written.page} ({size:.1f} MB), with {written.n_figures} figures in figures/")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of ``python -m jimt.report``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m jimt.report", description="Write the report of a run, a sweep or a cross-validation."
+    )
+    parser.add_argument("folder", type=Path, metavar="RUN", help="its folder")
+    parser.add_argument("--accelerator", choices=["cpu", "gpu"], help="device, where it is not the training's")
+    parser.add_argument(
+        "--max-shown", type=_count, help="test patches with a thumbnail, at most (2000); more make a larger page"
+    )
+    parser.add_argument("--max-mapped", type=_count, help="test patches whose maps are held against PI, at most (200)")
+    options = parser.parse_args(arguments)
+    try:
+        print_written(
+            write_report(
+                options.folder,
+                accelerator=options.accelerator,
+                max_shown=options.max_shown,
+                max_mapped=options.max_mapped,
+            )
+        )
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not allowed: it takes 1 or more")
+    return int(text)
+
+
+if __name__ == "__main__":
+    main()

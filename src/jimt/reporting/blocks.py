@@ -1,0 +1,163 @@
+"""What a report is made of: figures, tables, texts, and the parts that could not be made with their reason.
+
+A block shows itself in a notebook too.
+"""
+
+import base64
+import html
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from matplotlib.figure import Figure
+
+from jimt.errors import InputError
+
+_DPI, _SHOWN_DPI = 150, 96
+_QUALITY = 82  # of WebP: a tenth of a PNG's size where a figure holds photographs
+_CLASS = ' class="{}"'
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure.
+
+    Attributes:
+        name: Of its files, without suffix.
+        title: In a few words.
+        caption: What is drawn, how it is read, which figure of the paper it repeats.
+        figure: Matplotlib's.
+    """
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+
+    def picture(self) -> str:
+        """The figure, finer than it is shown, as the data of an address: PNG or WebP, whichever is smaller."""
+        out = io.BytesIO()
+        self.figure.savefig(out, format="png", dpi=_DPI, metadata={"Software": None})
+        png = out.getvalue()
+        pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+        assert pixels is not None
+        webp = cv2.imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])[1].tobytes()
+        kind, data = ("png", png) if len(png) <= len(webp) else ("webp", webp)
+        return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def html(self) -> str:
+        """The figure with its picture in it."""
+        width = round(self.figure.get_figwidth() * _SHOWN_DPI)
+        return (
+            f'<figure id="{self.name}"><img src="{self.picture()}" width="{width}" alt="{html.escape(self.title)}">'
+            f"<figcaption><b>{html.escape(self.title)}.</b> {html.escape(self.caption)}</figcaption></figure>"
+        )
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        title: In a few words.
+        header: Names of the columns.
+        rows: Cells as text; a cell that is only digits and signs stands on the right.
+        caption: How it is read.
+        quoted: Numbers of rows that quote the paper.
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+    quoted: Sequence[int] = ()
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def html(self) -> str:
+        """The table."""
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.header)
+        body = ""
+        for number, row in enumerate(self.rows):
+            cells = "".join(f"<td{_alignment(cell)}>{html.escape(cell)}</td>" for cell in row)
+            body += f"<tr{_CLASS.format('paper') if number in self.quoted else ''}>{cells}</tr>"
+        caption = f" {html.escape(self.caption)}" if self.caption else ""
+        return (
+            f'<div class="table"><table><caption><b>{html.escape(self.title)}.</b>{caption}</caption>'
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        )
+
+
+def _alignment(cell: str) -> str:
+    is_number = cell and not any(letter.isalpha() for letter in cell.replace(" to ", ""))
+    return _CLASS.format("number") if is_number else ""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+    is_warning: bool = False
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def html(self) -> str:
+        """The paragraph."""
+        return f"<p{_CLASS.format('warning') if self.is_warning else ''}>{html.escape(self.text)}</p>"
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A part that could not be made."""
+
+    what: str
+    reason: str
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def html(self) -> str:
+        """What is missing, and why."""
+        return f'<p class="missing"><b>{html.escape(self.what)}</b> is not here: {html.escape(self.reason)}</p>'
+
+
+@dataclass(frozen=True)
+class Html:
+    """Ready-made HTML, such as an interactive figure; ``head`` goes to the page's head, each but once."""
+
+    content: str
+    head: Sequence[str] = ()
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def html(self) -> str:
+        """As it is."""
+        return self.content
+
+
+Block = Drawing | Table | Text | Missing | Html
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands under it."""
+
+    title: str
+    blocks: list[Block] = field(default_factory=list)
+
+
+def attempt(what: str, blocks: Iterable[Block]) -> Iterator[Block]:
+    """The blocks, up to the first that cannot be made; in its place, what is missing and why."""
+    try:
+        yield from blocks
+    except InputError as error:
+        yield Missing(what, str(error))

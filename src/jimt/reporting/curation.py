@@ -1,0 +1,322 @@
+"""What data there are, what was dropped and why, how patches got their labels (paper: Table 1, Figs. 1 to 3)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from jimt.analysis.embedding import tsne
+from jimt.analysis.figures import curation as figures
+from jimt.analysis.figures import empty_filter as filter_figures
+from jimt.curation.manifest import FILTER_LABELS, MANIFEST, Curated, open_curated
+from jimt.curation.rereading import (
+    UNITS,
+    configs_of,
+    fluorescence_patches,
+    in_unit,
+    read_fluorescence,
+    value_in_unit,
+)
+from jimt.errors import InputError
+from jimt.paper import CUT_OFFS, EMPTY_FILTER, RAW_IMAGES, SPLIT_COUNTS
+from jimt.reporting.blocks import Block, Drawing, Table, Text, attempt
+from jimt.vocabulary import DEAD, LIVE
+
+_N_FIELDS = 3
+_N_SAMPLES = 4
+_N_BARCODES = 5
+_N_HARDEST = 7
+SCALES = {
+    "raw": "mean PI fluorescence (raw counts)",
+    "background_subtracted": "mean PI fluorescence above background (raw counts)",
+    "log_background_ratio": "log(mean PI fluorescence / background)",
+}
+
+
+def curation_blocks(curated: Curated) -> Iterator[Block]:
+    """Tables and figures from raw images to labels; a part that cannot be made says why."""
+    yield from _counts(curated)
+    yield from attempt("The figure of raw image pairs", _raw_pairs(curated))
+    yield from attempt("The figure of sample patches", _samples(curated))
+    yield from attempt("The figures of the empty filter", _empty_filter(curated))
+    yield from attempt("The figures of the labels", _labels(curated))
+
+
+def _counts(curated: Curated) -> Iterator[Block]:
+    summary, thresholds = curated.summary, curated.thresholds
+    counts = summary["counts"]
+    rows = [[summary["dataset"], *_table_1(summary["n_raw_images"], counts["splits"])]]
+    paper = SPLIT_COUNTS.get(summary["dataset"])
+    if paper is not None:
+        rows.append([f"{summary['dataset']} (paper)", *_table_1(RAW_IMAGES[summary["dataset"]], paper)])
+    header = ["data set", "raw images", "patches", "live", "dead", "train live/dead", "val live/dead", "test live/dead"]
+    caption = "Raw images, and the patches that were kept and labelled."
+    if paper is not None:
+        caption += " The paper's test counts of No treatment stand here the other way round than printed, as its sums ask."
+    yield Table("Table 1", header, rows, caption, quoted=[1] if paper is not None else [])
+    excluded, total = counts["excluded"], counts["n_patches"]
+    kept = counts["live"] + counts["dead"]
+    yield Table(
+        "What was kept and what was dropped",
+        ["patches", "number", "share", "why"],
+        [
+            ["cut from the raw images", f"{total:,}", "100 %", _patches_in_words(curated)],
+            ["no data", f"{excluded['no_data']:,}", _percent(excluded["no_data"], total), _no_data_in_words(curated)],
+            ["empty", f"{excluded['empty']:,}", _percent(excluded["empty"], total), _filter_in_words(summary)],
+            [
+                "between the cut-offs",
+                f"{excluded['ambiguous']:,}",
+                _percent(excluded["ambiguous"], total),
+                _cut_offs_in_words(thresholds),
+            ],
+            ["labelled live or dead", f"{kept:,}", _percent(kept, total), ""],
+        ],
+    )
+    if summary["bad_images"]:
+        worst = next(iter(summary["bad_images"].items()))
+        yield Text(
+            f"{len(summary['bad_images'])} raw images could not be used and were left out, for example {worst[0]}: it "
+            f"{worst[1]}.",
+            is_warning=True,
+        )
+    if not summary["group_known"]:
+        yield Text(
+            "Nothing tells which raw image a patch was cut from, so no split could be checked for leaks, and no "
+            "interval is over groups.",
+            is_warning=True,
+        )
+    if summary["empty_filter"]["status"] == "no labels":
+        yield Text("There were no hand labels, so patches without cells are in all that follows.", is_warning=True)
+
+
+def _table_1(n_raw_images: int, splits: dict[str, dict[str, int]]) -> list[str]:
+    live, dead = (sum(splits[split][label] for split in splits) for label in ("live", "dead"))
+    of_splits = [f"{splits[split]['live']:,}/{splits[split]['dead']:,}" for split in ("train", "val", "test")]
+    return [f"{n_raw_images:,}", f"{live + dead:,}", f"{live:,}", f"{dead:,}", *of_splits]
+
+
+def _percent(part: int, total: int) -> str:
+    return f"{100 * part / total:.1f} %" if total else "-"
+
+
+def _patches_in_words(curated: Curated) -> str:
+    patches = curated.summary["config"]["curation"]["patches"]
+    if curated.summary["config"]["dataset"]["layout"] == "patches":
+        return "published as patches"
+    return f"{patches['size']} px, every {patches['stride']} px"
+
+
+def _no_data_in_words(curated: Curated) -> str:
+    limit = curated.summary["config"]["curation"]["patches"]["max_no_data"]
+    return f"more than {100 * limit:g} % of the pixels are exactly 0 in both channels"
+
+
+def _filter_in_words(summary: dict[str, Any]) -> str:
+    report = summary["empty_filter"]
+    if report["status"] != "trained":
+        return {"off": "the filter was off", "no labels": "no hand labels, so no filter"}.get(
+            report["status"], report["status"]
+        )
+    measured = "not cross-validated"
+    if report["n_folds"]:
+        measured = (
+            f"cross-validated by raw image: precision {report['precision']:.3f}, recall {report['recall']:.3f}, F1 "
+            f"{report['f1']:.3f}"
+        )
+    return (
+        f"SVM on {report['backbone']} features, {report['n_labelled']} hand labels ({report['n_empty']} empty); "
+        f"{measured} (paper: {EMPTY_FILTER})"
+    )
+
+
+def _cut_offs_in_words(thresholds: dict[str, Any]) -> str:
+    if thresholds["live_below"] is None:
+        return "labels came with the patches"
+    paper = ""
+    if thresholds["scale"] == "raw":
+        paper = f" (paper: {CUT_OFFS['live_below']} and {CUT_OFFS['dead_above']})"
+    return (
+        f"live below {thresholds['live_below']:.4g}, dead above {thresholds['dead_above']:.4g} on "
+        f"{SCALES[thresholds['scale']]}, {thresholds['source']}{paper}"
+    )
+
+
+def _outcomes(rows: pd.DataFrame) -> NDArray[np.object_]:
+    labels = rows["label"].map({LIVE: "live", DEAD: "dead"}).astype(object)
+    return np.where(rows["excluded"].notna(), rows["excluded"].astype(object), labels)
+
+
+def _raw_pairs(curated: Curated) -> Iterator[Block]:
+    manifest = curated.manifest.assign(outcome=_outcomes(curated.manifest))
+    manifest = manifest[manifest["y"].notna()]
+    dataset, curation = configs_of(curated)
+    counts = manifest.groupby(["raw_image_id", "outcome"], observed=True).size().unstack(fill_value=0)
+    chosen: list[str] = []
+    for wanted in (["live"], ["dead"], ["ambiguous", "empty", "no_data"]):
+        columns = [name for name in wanted if name in counts]
+        if columns:
+            order = counts[columns].sum(axis=1).sort_values(ascending=False, kind="stable")
+            chosen += [str(name) for name in order.index if str(name) not in chosen][:1]
+    fluorescence = {
+        image.raw_image_id: in_unit(image, scale=curation.label.scale)
+        for image in read_fluorescence(dataset, curation, chosen, needed_by="this figure")
+    }
+    fields = []
+    for name in chosen[:_N_FIELDS]:
+        rows = manifest[manifest["raw_image_id"] == name]
+        brightfield = np.asarray(curated.store.field(int(rows["field"].iloc[0])))
+        y, x = (rows[column].to_numpy(int) for column in ("y", "x"))
+        fields.append(
+            figures.FieldView(name, brightfield, fluorescence[name], y, x, rows["outcome"].to_numpy(object))
+        )
+    yield Drawing(
+        "raw_pairs",
+        "Raw image pairs and what became of their patches",
+        "Bright-field above, propidium iodide below: the raw images with most live, most dead and most discarded "
+        "patches. Thin lines are edges of patches, which overlap; a mark at a patch's centre tells its label (Fig. 1).",
+        figures.raw_pairs(fields, patch_size=curated.summary["patch_size"], unit=f"PI ({UNITS[curation.label.scale]})"),
+    )
+
+
+def patches_of(curated: Curated, rows: pd.DataFrame) -> NDArray[np.uint8]:
+    """Bright-field patches of some rows of the manifest, shape ``(n, size, size)``."""
+    y, x = (rows[name].fillna(0).to_numpy(np.int32) for name in ("y", "x"))
+    return curated.store.patches(rows["field"].to_numpy(np.int32), y, x, size=curated.summary["patch_size"])
+
+
+def _samples(curated: Curated) -> Iterator[Block]:
+    _, curation = configs_of(curated)
+    used = curated.manifest[curated.manifest["split"].notna()]
+    rng = np.random.default_rng(curation.seed)
+    parts = []
+    for label in (LIVE, DEAD):
+        of = used[used["label"] == label]
+        one_an_image = of.iloc[rng.permutation(len(of))].drop_duplicates("raw_image_id")
+        more = of.drop(one_an_image.index)
+        parts.append(pd.concat([one_an_image, more])[:_N_SAMPLES])
+    rows = pd.concat(parts)
+    fluorescence = fluorescence_patches(curated, rows, needed_by="this figure")
+    unit = UNITS[curation.label.scale]
+    yield Drawing(
+        "sample_patches",
+        "Live and dead patches",
+        "Drawn at random, each from another raw image where there are enough; bright-field above its propidium iodide, "
+        f"with the mean over the patch ({unit}) (Fig. 2a).",
+        figures.sample_patches(
+            patches_of(curated, rows),
+            fluorescence,
+            rows["label"].to_numpy(int),
+            fluorescence.mean((1, 2)),
+            unit=f"PI ({unit})",
+        ),
+    )
+
+
+def _empty_filter(curated: Curated) -> Iterator[Block]:
+    status = curated.summary["empty_filter"]["status"]
+    if status != "trained":
+        raise InputError({"off": "the filter was off", "no labels": "there were no hand labels"}.get(status, status))
+    path = curated.folder / FILTER_LABELS
+    if not path.is_file():
+        raise InputError(f"{path} is missing: delete {curated.folder} and curate again")
+    with np.load(path) as labelled:
+        features, empty, decision = labelled["features"], labelled["empty"], labelled["held_out_score"]
+        rows = pd.DataFrame({name: labelled[name] for name in ("field", "y", "x")})
+    _, curation = configs_of(curated)
+    rng = np.random.default_rng(curation.seed)
+    sample = np.concatenate(
+        [rng.permutation(np.flatnonzero(empty == value))[:_N_BARCODES] for value in (False, True)]
+    )
+    yield Drawing(
+        "empty_filter_barcodes",
+        "Features of patches with and without cells",
+        f"Hand-labelled patches drawn at random, and their features by {curated.summary['empty_filter']['backbone']} "
+        "as stripes (Fig. 2b, left).",
+        filter_figures.feature_barcodes(patches_of(curated, rows.iloc[sample]), features[sample], empty[sample]),
+    )
+    if np.isfinite(decision).all():
+        coordinates = tsne(features, seed=curation.seed)
+        yield Drawing(
+            "empty_filter_map",
+            "The empty filter's decision",
+            "t-SNE of the features of all hand-labelled patches. Each patch is judged by a filter that was not trained "
+            "on its raw image; the shades are local means of these decision values and the black line is where they "
+            "change sign (Fig. 2b, right).",
+            filter_figures.decision_map(coordinates, empty, decision),
+        )
+    manifest = curated.manifest
+    scored = manifest[manifest["empty_score"].notna()].sort_values("empty_score")
+    scores = scored["empty_score"].to_numpy()
+    border = int(np.searchsorted(scores, 0, side="right"))
+    rows_near = scored.iloc[max(0, border - _N_HARDEST) : border + _N_HARDEST]
+    hand = {(f, y, x): bool(e) for f, y, x, e in zip(rows["field"], rows["y"], rows["x"], empty, strict=True)}
+    words = [
+        hand.get((int(f), int(y), int(x)))
+        for f, y, x in zip(rows_near["field"], rows_near["y"], rows_near["x"], strict=True)
+    ]
+    yield Drawing(
+        "empty_filter_hardest",
+        "Patches the empty filter is least sure of",
+        "Nearest to the decision surface on either side, with the decision value; `hand` is the hand label, where "
+        "there is one.",
+        filter_figures.hardest_patches(
+            patches_of(curated, rows_near), rows_near["empty_score"].to_numpy(), np.array(words, object)
+        ),
+    )
+
+
+def labelled_values(curated: Curated) -> figures.LabelledValues:
+    """The patches that got a label, or were discarded between the cut-offs."""
+    thresholds = curated.thresholds
+    rows = curated.manifest[curated.manifest["label_value"].notna()]
+    components = None
+    if thresholds.get("live_mean") is not None and thresholds["source"] == f"fitted on {curated.summary['dataset']}":
+        weight, mean, sd = (
+            tuple(thresholds[f"{label}_{name}"] for label in ("live", "dead")) for name in ("weight", "mean", "sd")
+        )
+        components = ((weight[0], mean[0], sd[0]), (weight[1], mean[1], sd[1]))
+    groups = rows["group"].astype(object).where(rows["group"].notna(), rows["raw_image_id"].astype(object))
+    return figures.LabelledValues(
+        rows["label_value"].to_numpy(float),
+        rows["label"].to_numpy(int),
+        groups.to_numpy(object),
+        thresholds["live_below"],
+        thresholds["dead_above"],
+        components,
+    )
+
+
+def _labels(curated: Curated) -> Iterator[Block]:
+    thresholds = curated.thresholds
+    if thresholds["scale"] is None:
+        raise InputError("the labels came with the patches, so there is no fluorescence behind them")
+    data_sets = {curated.summary["dataset"]: labelled_values(curated)}
+    reference = curated.folder.parent / str(curated.summary["config"]["curation"]["label"]["fit_on"])
+    if reference.name != curated.summary["dataset"] and (reference / MANIFEST).is_file():
+        other = open_curated(Path(reference))
+        data_sets = {other.summary["dataset"]: labelled_values(other)} | data_sets
+    scale = SCALES[thresholds["scale"]]
+    unit = UNITS[thresholds["scale"]]
+    in_units = ""
+    if thresholds["scale"] == "log_background_ratio":
+        low, high = (
+            value_in_unit(thresholds[key], scale=thresholds["scale"]) for key in ("live_below", "dead_above")
+        )
+        in_units = f" They are {low:.3f} and {high:.3f} {unit}."
+    n_sigma = thresholds.get("n_sigma")
+    rule = f" Each lies {n_sigma:g} standard deviation inside its component." if n_sigma is not None else ""
+    yield Drawing(
+        "fluorescence_histograms",
+        "Mean fluorescence of the patches",
+        f"Lines: the two components of the mixture; dashed: the cut-offs.{rule}{in_units} (Fig. 3a)",
+        figures.fluorescence_histograms(data_sets, scale=scale),
+    )
+    yield Drawing(
+        "labelled_patches",
+        "Patches by mean fluorescence",
+        "A column is a group, that is what a split may not divide. Dashed: the cut-offs (Fig. 3b).",
+        figures.labelled_patches(data_sets, scale=scale, seed=configs_of(curated)[1].seed),
+    )

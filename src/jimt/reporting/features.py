@@ -1,0 +1,174 @@
+"""What the networks have learned: features of the test split in two dimensions (paper: Fig. 5)."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from jimt.analysis.embedding import tsne
+from jimt.analysis.figures import features as figures
+from jimt.analysis.figures.maps import gallery
+from jimt.checkpoints import load_classifier
+from jimt.errors import InputError
+from jimt.evaluate import TestPatches, write_aside
+from jimt.reporting.blocks import Block, Drawing, Html, Table, Text, attempt
+from jimt.reporting.curation import patches_of
+from jimt.reporting.performance import arrays
+from jimt.reporting.results import Model
+from jimt.reporting.thumbnails import thumbnails
+from jimt.scoring import evaluation_device, patch_features
+from jimt.vocabulary import LABEL_NAMES
+
+EMBEDDING_FILE = "embedding.csv"
+MAX_SHOWN = 2000
+"""Test patches with a thumbnail in the report, at most."""
+_N_BOUNDARY = 14
+
+
+def feature_blocks(models: Sequence[Model], *, accelerator: str | None, max_shown: int) -> Iterator[Block]:
+    """Embeddings of models of one data set; of the first alone the figures that show single patches."""
+    found: list[tuple[Model, NDArray[np.floating]]] = []
+    for model in models:
+        what = f"The embedding of {model.name}"
+        yield from attempt(what, _collect(model, accelerator, found))
+    if len(found) > 1:
+        side_by_side = {}
+        for model, coordinates in found:
+            labels, scores, _ = arrays(model)
+            side_by_side[model.name] = (coordinates, labels, scores)
+        yield Drawing(
+            "embeddings",
+            "Learned features of all models",
+            "t-SNE of the pooled features before the last layer, of the whole test split (Fig. 5a, b).",
+            figures.embeddings(side_by_side),
+        )
+    if found:
+        yield from _one(*found[0], several=len(models) > 1, max_shown=max_shown)
+
+
+def _collect(
+    model: Model, accelerator: str | None, found: list[tuple[Model, NDArray[np.floating]]]
+) -> Iterator[Block]:
+    found.append((model, embedding_of(model, accelerator=accelerator)))
+    yield from ()
+
+
+def embedding_of(model: Model, *, accelerator: str | None) -> NDArray[np.floating]:
+    """t-SNE of the pooled features of the tested patches, shape ``(n, 2)``, kept in ``figures/embedding.csv``.
+
+    Raises:
+        InputError: If there are no scores or no curated data set, or the models of folds have features of their own.
+    """
+    if model.is_crossval and model.hyperparameters["trainable"] != "none":
+        raise InputError(
+            "each fold has trained a network of its own, whose features are not those of another: give the folder of "
+            f"one fold, such as {model.checkpoints[0].parent.parent}, for its own"
+        )
+    kept = model.folder / "figures" / EMBEDDING_FILE
+    curated, rows = model.tested
+    newest = max(path.stat().st_mtime_ns for path in model.checkpoints)
+    if kept.is_file() and kept.stat().st_mtime_ns > newest:
+        table = pd.read_csv(kept, dtype={"raw_image_id": str})
+        if table["raw_image_id"].tolist() == rows["raw_image_id"].astype(str).tolist():
+            return table[["tsne_1", "tsne_2"]].to_numpy(np.float64)
+    classifier, hyperparameters = load_classifier(model.checkpoints[0])
+    provenance = hyperparameters["provenance"]
+    device = evaluation_device(
+        accelerator or provenance["accelerator"], index=0, precision=provenance["precision"]
+    )
+    features = patch_features(
+        classifier,
+        curated.folder,
+        rows,
+        prediction=hyperparameters["prediction"],
+        device=device,
+        precision=provenance["precision"],
+        batch_size=provenance["eval_batch_size"],
+    )
+    coordinates = tsne(features, seed=provenance["seed"])
+    table = rows[["raw_image_id", "y", "x"]].assign(tsne_1=coordinates[:, 0], tsne_2=coordinates[:, 1])
+    kept.parent.mkdir(exist_ok=True)
+    write_aside(kept, table.to_csv(index=False))
+    return coordinates
+
+
+def _one(model: Model, coordinates: NDArray[np.floating], *, several: bool, max_shown: int) -> Iterator[Block]:
+    labels, scores, groups = arrays(model)
+    curated, rows = model.tested
+    of = f" of {model.name}" if several else ""
+    frozen = " of the frozen network" if model.hyperparameters["trainable"] == "none" else ""
+    yield Drawing(
+        "embedding",
+        f"Learned features{of}",
+        f"t-SNE of the pooled features{frozen} before the last layer, of all {len(labels):,} test patches: near points "
+        "have like features, distances far apart mean nothing (Fig. 5a, b). Where colours follow the group more than "
+        "the truth, the network tells experiments apart rather than cells.",
+        figures.embedding(coordinates, labels, scores, groups),
+    )
+    chosen, told = np.arange(len(rows)), ""
+    if len(rows) > max_shown:
+        seed = int(model.provenance["seed"])
+        chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:max_shown])
+        told = f" A sample of {max_shown:,} of the {len(rows):,} test patches, drawn with seed {seed}."
+    small = thumbnails(TestPatches(curated, rows.iloc[chosen]), len(chosen))
+    yield Drawing(
+        "embedding_thumbnails",
+        f"The same with patches in place of points{of}",
+        f"Of patches that would cover each other, one is shown (Fig. 5c).{told}",
+        figures.embedding_thumbnails(coordinates[chosen], small, labels[chosen]),
+    )
+    yield Text(
+        "Move the mouse over a point to see its patch, score and raw image. Box and lasso choose patches in all plots "
+        f"at once.{told}"
+    )
+    yield _interactive(model, coordinates, chosen, small)
+    yield from _boundary(model, curated, rows, of)
+
+
+def _interactive(
+    model: Model, coordinates: NDArray[np.floating], chosen: NDArray[np.int64], small: NDArray[np.uint8]
+) -> Html:
+    from jimt.reporting.interactive import linked_scatter  # late: Bokeh takes a second
+
+    name = "".join(letter if letter.isalnum() else "_" for letter in f"patches_{model.provenance['dataset']}")
+    return linked_scatter(name, model.scores.iloc[chosen], coordinates[chosen], small)
+
+
+def _boundary(model: Model, curated: Any, rows: pd.DataFrame, of: str) -> Iterator[Block]:
+    scores = model.scores
+    nearest = (scores["score"] - 0.5).abs().sort_values(kind="stable").index[:_N_BOUNDARY].to_numpy()
+    table = scores.loc[nearest]
+    images = patches_of(curated, rows.iloc[nearest])
+    half = -(-len(nearest) // 2)
+    entries = [
+        (image, None, int(row.label), float(row.score), str(number + 1))
+        for number, (image, row) in enumerate(zip(images, table.itertuples(), strict=True))
+    ]
+    yield Drawing(
+        "boundary",
+        f"Patches at the boundary{of}",
+        "The test patches whose P(live) is nearest to 0.5, framed in the colour of their label; numbers as in the table. "
+        "In the paper such patches hold live and dead cells side by side.",
+        gallery(
+            {f"{start + 1} to {min(start + half, len(entries))}": entries[start : start + half]
+             for start in range(0, len(entries), half)}, unit=""),
+    )
+    yield Table(
+        f"Patches at the boundary{of}",
+        ["number", "raw image", "group", "y", "x", "label", "P(live)", "mean PI"],
+        [
+            [
+                str(number + 1),
+                str(row.raw_image_id),
+                "-" if pd.isna(row.group) else str(row.group),
+                "-" if pd.isna(row.y) else f"{int(row.y)}",
+                "-" if pd.isna(row.x) else f"{int(row.x)}",
+                LABEL_NAMES[int(row.label)],
+                f"{row.score:.3f}",
+                "-" if pd.isna(row.mean_fluorescence) else f"{row.mean_fluorescence:,.1f}",
+            ]
+            for number, row in enumerate(table.itertuples())
+        ],
+    )

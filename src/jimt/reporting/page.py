@@ -1,0 +1,43 @@
+"""Writes a report: one HTML file that loads nothing, and the figures beside it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+
+import jimt
+from jimt.analysis.figures.style import COLOURS, save
+from jimt.evaluate import write_aside
+from jimt.reporting.blocks import Drawing, Html, Section
+from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
+
+
+def render(sections: Sequence[Section], *, title: str, subtitle: str) -> str:
+    """The page as one HTML text."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("jimt.reporting", "."), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    head = dict.fromkeys(
+        part for section in sections for block in section.blocks if isinstance(block, Html) for part in block.head
+    )
+    return environment.get_template("page.html").render(
+        title=title,
+        subtitle=subtitle,
+        sections=[section for section in sections if section.blocks],
+        head=list(head),
+        version=jimt.__version__,
+        live=COLOURS[LIVE],
+        dead=COLOURS[DEAD],
+        discarded=COLOURS[AMBIGUOUS],
+    )
+
+
+def write_page(path: Path, sections: Sequence[Section], *, title: str, subtitle: str) -> int:
+    """Write the page and, into ``figures/`` beside it, each figure as PNG and SVG; returns the number of figures."""
+    drawings = [block for section in sections for block in section.blocks if isinstance(block, Drawing)]
+    names = [drawing.name for drawing in drawings]
+    assert len(set(names)) == len(names), f"two figures of one name: {sorted(names)}"
+    for drawing in drawings:
+        save(drawing.figure, path.parent / "figures", drawing.name)
+    write_aside(path, render(sections, title=title, subtitle=subtitle))
+    return len(drawings)

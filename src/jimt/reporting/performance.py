@@ -1,0 +1,333 @@
+"""How good, with which interval, and where not (paper: Fig. 4, Results)."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from jimt.analysis.curves import Curve, accuracy_by_unit, calibration, precision_recall, roc
+from jimt.analysis.figures import performance as figures
+from jimt.errors import InputError
+from jimt.paper import paper_name, printed
+from jimt.reporting.blocks import Block, Drawing, Table, Text, attempt
+from jimt.reporting.results import Model
+from jimt.vocabulary import DEAD, LIVE
+
+_BINS = 10
+_RESAMPLES_OF_A_BAND = 500
+_NAMES = {
+    "balanced_accuracy": "balanced accuracy",
+    "auroc": "AUROC",
+    "recall_live": "recall of live",
+    "recall_dead": "recall of dead",
+    "average_precision": "average precision",
+    "f1": "F1 of live",
+    "expected_calibration_error": "expected calibration error",
+    "brier": "Brier score",
+}
+_NO_NUMBER = "-"
+
+
+def performance_blocks(models: Sequence[Model]) -> Iterator[Block]:
+    """Metrics and figures of models that were tested on the same data set."""
+    yield from attempt("The table of metrics", _metrics(models))
+    scored = [model for model in models if _has_scores(model)]
+    for model in models:
+        if model not in scored:
+            yield from attempt(f"What needs the scores of {model.name}", _nothing_from(model))
+    if not scored:
+        return
+    both = [model for model in scored if _classes(model) == {LIVE, DEAD}]
+    for model in scored:
+        if model not in both:
+            yield Text(
+                f"The test split of {model.name} holds {_only_class(model)} patches alone, so there is no ROC curve, no "
+                "precision-recall curve and no balanced accuracy of it.",
+                is_warning=True,
+            )
+    if both:
+        yield from _curves(both)
+    yield from _confusion(scored)
+    yield from _reliability(scored)
+    yield from attempt("The figure of score against fluorescence", _fluorescence(scored))
+    if len(models) == 1:
+        yield from attempt("The training's curves", _training(models[0]))
+    yield from _forests(scored)
+
+
+def _nothing_from(model: Model) -> Iterator[Block]:
+    model.scores  # noqa: B018  # raises, and so says what is missing
+    yield from ()
+
+
+def _has_scores(model: Model) -> bool:
+    try:
+        return len(model.scores) > 0
+    except InputError:
+        return False
+
+
+def _classes(model: Model) -> set[int]:
+    return set(model.scores["label"])
+
+
+def _only_class(model: Model) -> str:
+    return "live" if _classes(model) == {LIVE} else "dead"
+
+
+def arrays(model: Model) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.object_] | None]:
+    """Labels, scores and groups of the tested patches; None where groups are not known."""
+    scores = model.scores
+    known = bool(scores["group"].notna().all())
+    return (
+        scores["label"].to_numpy(np.int64),
+        scores["score"].to_numpy(np.float64),
+        scores["group"].to_numpy(object) if known else None,
+    )
+
+
+def _metrics(models: Sequence[Model]) -> Iterator[Block]:
+    rows: list[list[str]] = []
+    quoted: list[int] = []
+    notes: dict[str, list[str]] = {}
+    read = [model for model in models if _has_metrics(model)]
+    for model in read:
+        metrics = model.metrics
+        paper = printed(metrics["dataset"], metrics["backbone"])
+        for name, words in _NAMES.items() if len(read) == 1 else list(_NAMES.items())[:2]:
+            rows.append([model.name, words, *_numbers(metrics["metrics"][name])])
+            if paper is not None and name in ("balanced_accuracy", "auroc"):
+                value = paper.balanced_accuracy if name == "balanced_accuracy" else paper.auroc
+                interval = _interval(paper.interval) if name == "balanced_accuracy" else _NO_NUMBER
+                quoted.append(len(rows))
+                rows.append([f"{paper_name(metrics['backbone'])} (paper)", words, f"{value:.3f}", _NO_NUMBER, interval])
+        for note in metrics["notes"]:
+            notes.setdefault(note, []).append(model.name)
+    if read:
+        percent = f"{100 * read[0].metrics['confidence']:g} %"
+        counts = read[0].metrics["counts"]
+        of = f"{counts['live']:,} live and {counts['dead']:,} dead patches of {counts['raw_images']:,} raw images"
+        groups = f" in {counts['groups']:,} groups" if counts["groups"] is not None else ""
+        how = "out-of-fold scores of all folds together" if read[0].is_crossval else "the test split, seen once"
+        yield Table(
+            "Metrics",
+            ["model", "metric", "value", f"{percent} over groups", f"{percent} over patches (paper's)"],
+            rows,
+            f"{how[0].upper()}{how[1:]}: {of}{groups}. Intervals over groups are the honest ones; patches of a raw "
+            "image overlap, so an interval over patches is too narrow.",
+            quoted=quoted,
+        )
+    for note, names in notes.items():
+        which = "" if len(names) == len(models) else f"{', '.join(names)}: "
+        yield Text(f"{which}{note}.", is_warning=True)
+    if any(paper_name(model.metrics["backbone"]) and model.metrics["weights"] == "random" for model in read):
+        yield Text("The paper's networks started from ImageNet weights; random ones do not compare.", is_warning=True)
+    if len(read) == 1 and read[0].is_crossval:
+        yield _folds(read[0].metrics)
+    for model in models:
+        if model not in read:
+            yield from attempt(f"The metrics of {model.name}", _no_metrics(model))
+
+
+def _has_metrics(model: Model) -> bool:
+    try:
+        return bool(model.metrics)
+    except InputError:
+        return False
+
+
+def _no_metrics(model: Model) -> Iterator[Block]:
+    model.metrics  # noqa: B018  # raises, and so says what is missing
+    yield from ()
+
+
+def metric_rows(metrics: dict[str, Any]) -> list[list[str]]:
+    """Each metric by its name in words, its value and both intervals."""
+    return [[words, *_numbers(metrics["metrics"][name])] for name, words in _NAMES.items()]
+
+
+def _numbers(values: dict[str, Any]) -> list[str]:
+    value = _NO_NUMBER if values["value"] is None else f"{values['value']:.3f}"
+    over_groups = _interval(values["interval_groups"])
+    if values["interval_groups"] is None and values["note"]:
+        over_groups = f"- ({values['note']})"
+    return [value, over_groups, _interval(values["interval_patches"])]
+
+
+def _interval(interval: Sequence[float] | None) -> str:
+    return _NO_NUMBER if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+
+
+def _folds(metrics: dict[str, Any]) -> Table:
+    rows = []
+    for fold in metrics["folds"]:
+        counts = fold["counts"]
+        numbers = [_NO_NUMBER if fold[name] is None else f"{fold[name]:.3f}" for name in ("auroc", "balanced_accuracy")]
+        rows.append([str(fold["fold"]), *(f"{counts[key]:,}" for key in ("groups", "live", "dead")), *numbers])
+    spread = metrics["spread"]["auroc"]
+    caption = ""
+    if spread["sd"] is not None:
+        caption = f"AUROC over folds: mean {spread['mean']:.3f}, standard deviation {spread['sd']:.3f}."
+    return Table("Each fold", ["fold", "groups", "live", "dead", "AUROC", "balanced accuracy"], rows, caption)
+
+
+def _curves(models: Sequence[Model]) -> Iterator[Block]:
+    drawn: dict[str, dict[str, tuple[Curve, str]]] = {"auroc": {}, "average_precision": {}}
+    folds: list[Curve] = []
+    share_live = 0.0
+    confidence = 0.95
+    for model in models:
+        labels, scores, groups = arrays(model)
+        provenance = model.provenance
+        confidence = float(provenance["confidence"])
+        share_live = float((labels == LIVE).mean())
+        for name, curve in (("auroc", roc), ("average_precision", precision_recall)):
+            words = ""
+            if _has_metrics(model):
+                values = model.metrics["metrics"][name]
+                words = f"{_NAMES[name]} {values['value']:.3f}"
+                if values["interval_groups"] is not None:
+                    words += f"\n({_interval(values['interval_groups'])})"
+            found = curve(
+                labels,
+                scores,
+                groups,
+                n_resamples=_RESAMPLES_OF_A_BAND,
+                confidence=confidence,
+                seed=provenance["seed"],
+            )
+            drawn[name][model.name] = (found, words)
+        if model.is_crossval and len(models) == 1:
+            for _, part in model.scores.groupby("fold"):
+                if part["label"].nunique() == 2:
+                    of_fold = (part["label"].to_numpy(np.int64), part["score"].to_numpy(np.float64))
+                    folds.append(roc(*of_fold, None, n_resamples=0, confidence=confidence, seed=0))
+    band = (
+        f"Bands: {100 * confidence:g} % of {_RESAMPLES_OF_A_BAND} draws of whole groups, point by point; in brackets the "
+        "interval over groups."
+    )
+    yield Drawing(
+        "roc", "ROC curves", f"{band} Dotted: guessing (Fig. 4a).", figures.roc_curves(drawn["auroc"], folds=folds)
+    )
+    yield Drawing(
+        "precision_recall",
+        "Precision and recall of live",
+        band,
+        figures.precision_recall_curves(drawn["average_precision"], share_live=share_live),
+    )
+
+
+def _confusion(models: Sequence[Model]) -> Iterator[Block]:
+    counts = {}
+    for model in models:
+        labels, scores, _ = arrays(model)
+        matrix = np.zeros((2, 2), int)
+        np.add.at(matrix, (labels, (scores > 0.5).astype(int)), 1)
+        counts[model.name] = matrix
+    yield Drawing(
+        "confusion",
+        "Confusion matrices",
+        "Shares of the true class, and patches; predicted live where P(live) is above 0.5 (Fig. 4a).",
+        figures.confusion_matrices(counts),
+    )
+
+
+def _reliability(models: Sequence[Model]) -> Iterator[Block]:
+    found = {}
+    confidence = 0.95
+    for model in models:
+        labels, scores, _ = arrays(model)
+        confidence = float(model.provenance["confidence"])
+        words = ""
+        if _has_metrics(model) and model.metrics["metrics"]["expected_calibration_error"]["value"] is not None:
+            words = f"calibration error {model.metrics['metrics']['expected_calibration_error']['value']:.3f}"
+        found[model.name] = (calibration(labels, scores, n_bins=_BINS, confidence=confidence), words)
+    yield Drawing(
+        "reliability",
+        "Do scores mean what they say",
+        f"Patches in {_BINS} bins of P(live): their mean score against the share that is live, with Wilson's "
+        f"{100 * confidence:g} % interval over patches. On the dotted line scores are probabilities. The calibration "
+        "error in the title is of 15 bins of the confidence.",
+        figures.reliability(found),
+    )
+
+
+def _fluorescence(models: Sequence[Model]) -> Iterator[Block]:
+    found = {}
+    quoted = ""
+    for model in models:
+        scores = model.scores[model.scores["mean_fluorescence"].notna()]
+        if not len(scores):
+            raise InputError("the data set holds no fluorescence, its patches were published without")
+        words = []
+        if _has_metrics(model):
+            for of, unit in (("patches", "patches"), ("raw_images", "raw images")):
+                values = model.metrics["correlation"][of]
+                if values["r"] is not None:
+                    p = f"p {values['p']:.1e}" if values["p"] > 0 else "p < 1e-300"
+                    words.append(f"{values['n']:,} {unit}: r {values['r']:.3f}, {p}")
+            paper = printed(model.metrics["dataset"], model.metrics["backbone"])
+            if paper is not None:
+                quoted = f" The paper prints r {paper.correlation:.3f} for {paper_name(model.metrics['backbone'])}."
+        columns = (scores["score"], scores["mean_fluorescence"], scores["label"])
+        found[model.name] = (*(column.to_numpy() for column in columns), "\n".join(words))
+    yield Drawing(
+        "score_against_fluorescence",
+        "Score against mean fluorescence",
+        "Pearson's r over patches, and over the means of raw images, each with the number of values behind its p. "
+        f"Patches overlap, so their p is too small.{quoted} (Fig. 4b)",
+        figures.score_against_fluorescence(found, unit="raw counts"),
+    )
+
+
+def _training(model: Model) -> Iterator[Block]:
+    if model.is_crossval or model.hyperparameters["trainable"] == "none":
+        return
+    path = model.folder / "metrics.csv"
+    if not path.is_file():
+        raise InputError(f"{path} is missing")
+    table = pd.read_csv(path)
+    names = [name for name in ("train/loss", "val/loss", "val/balanced_accuracy", "val/auroc") if name in table]
+    if not names:
+        raise InputError(f"{path} holds no metric by epoch")
+    by_epoch = table.groupby("epoch", as_index=False)[names].last()
+    yield Drawing(
+        "training",
+        "The training",
+        "Cross entropy of training patches, as they were drawn and changed, and of validation patches; the checkpoint "
+        "with the best validation score was tested.",
+        figures.training_curves(by_epoch),
+    )
+
+
+def _forests(models: Sequence[Model]) -> Iterator[Block]:
+    for model in models:
+        labels, scores, groups = arrays(model)
+        confidence = float(model.provenance["confidence"])
+        overall = None
+        if _classes(model) == {LIVE, DEAD}:
+            overall = float(np.mean([(scores[labels == label] > 0.5).mean() if label else
+                                     (scores[labels == label] <= 0.5).mean() for label in (LIVE, DEAD)]))  # fmt: skip
+        suffix = "" if len(models) == 1 else f"_{_file_name(model.name)}"
+        of = "" if len(models) == 1 else f", {model.name}"
+        images = model.scores["raw_image_id"].to_numpy(object)
+        units: list[tuple[str, NDArray[np.object_]]] = []
+        if groups is not None:
+            if len(set(groups)) < len(set(images)):
+                units.append(("group", groups))
+            units.append(("raw image", images))
+        for what, names in units:
+            table = accuracy_by_unit(labels, scores, names, confidence=confidence)
+            yield Drawing(
+                f"by_{what.replace(' ', '_')}{suffix}",
+                f"Each {what}{of}",
+                f"Worst first. Intervals ({100 * confidence:g} %) are over the patches of the {what}, as if these were "
+                "independent; they overlap, so the intervals are too narrow.",
+                figures.forest(table, what=what, overall=overall),
+            )
+
+
+def _file_name(text: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in text.lower())
