@@ -113,6 +113,7 @@ UNEVEN = [*SMALL, "curation.label.dead_above=300", "curation.split.val=5", "cura
 
 # a network of 0.5 M parameters, one thread: an epoch takes less than a second and is the same each time
 TINY = [
+    "report=false",
     "backbone.name=test_resnet.r160_in1k",
     "backbone.weights=random",
     "optim.lr=1e-3",

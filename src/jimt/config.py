@@ -473,6 +473,8 @@ class TrainConfig:
     """Train again although the run's folder holds this very training, finished."""
     resume: str | None
     """Folder of a run that was cut off, to go on with after its last finished epoch."""
+    report: bool
+    """Write ``report.html`` at the end; ``python -m jimt.report`` writes it later."""
     dataset: DatasetConfig
     curation: CurationConfig
     backbone: BackboneConfig
@@ -544,6 +546,11 @@ class TuneConfig(TrainConfig):
     """What a search is made of: a training for each trial."""
 
     tune: SearchConfig
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.report:
+            raise InputError("report=true is not allowed: a search scores no test split, so there is nothing to report")
 
 
 def dataset_config(values: dict[str, Any]) -> DatasetConfig:

@@ -65,6 +65,10 @@ def cross_validate(config: CrossvalConfig) -> dict[str, Any]:
     write_aside(folder / ALL_SCORES_FILE, table.to_csv(index=False))
     write_aside(folder / RESULT_FILE, json.dumps(result, indent=2) + "\n")
     _print(result, folder)
+    if config.report:
+        from jimt.report import print_written, write_report
+
+        print_written(write_report(folder))
     return result
 
 

@@ -85,7 +85,7 @@ def build_sections(
     max_shown = MAX_SHOWN if max_shown is None else max_shown
     for name, models in data_sets:
         several = len(data_sets) > 1
-        of = f" of {name}" if several else ""
+        of = f" ({name})" if several else ""
         parts = _parts(models, of, accelerator, max_shown // len(data_sets), max_mapped)
         sections += [Section(title, list(_named(blocks, name if several else None))) for title, blocks in parts]
     sections.append(Section("How it was made", [Text(line) for line in _provenance(study)]))
@@ -142,23 +142,14 @@ def _named(blocks: Iterator["Block"], dataset: str | None) -> Iterator["Block"]:
 
 
 def _overview(study: "Study") -> Iterator["Block"]:
-    from jimt.reporting.blocks import Table, Text
-    from jimt.sweep import read_jobs
-    from jimt.sweep_table import HEADER, rows_of, records
+    from jimt.reporting.blocks import Text
+    from jimt.reporting.sweeps import overview
 
-    table = records(read_jobs(study.folder))
-    rows = rows_of(table)
-    yield Table(
-        "All models",
-        HEADER,
-        rows,
-        "The test split of each data set; intervals in the order over groups, over patches.",
-        quoted=[number for number, row in enumerate(rows) if row[0] == "(paper)"],
-    )
+    yield overview(study)
     for name, reason in study.unfinished.items():
         yield Text(f"{name} is not in this report: {reason}.", is_warning=True)
-    links = ", ".join(str(model.folder.relative_to(study.folder)) for model in study.models)
-    yield Text(f"Each job has a report of its own in its folder, with the maps of single patches: {links}.")
+    folders = ", ".join(model.folder.relative_to(study.folder).as_posix() for model in study.models)
+    yield Text(f"Each job has a report of its own in its folder, with maps of single patches: {folders}.")
 
 
 def _title(study: "Study") -> tuple[str, str]:

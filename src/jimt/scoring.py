@@ -59,7 +59,7 @@ def patch_outputs(
     if prediction["cell"] is not None and isinstance(classifier, LiveDeadClassifier):
         return patch_logits_of_fields(classifier, folder, rows, prediction=prediction, device=device, cache=cache)
     bfloat16 = precision == "bf16-mixed"
-    classifier = classifier.to(device, memory_format=torch.channels_last)
+    classifier = classifier.to(device).to(memory_format=torch.channels_last)
     dataset = PatchDataset(folder, rows, size=prediction["patch_size"])
     outputs: list[NDArray[np.float32]] = []
     mean, std = tuple(prediction["mean"]), tuple(prediction["std"])

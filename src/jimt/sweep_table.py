@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from jimt.paper import SPLIT_COUNTS, paper_name, printed
 
@@ -109,12 +109,12 @@ def notes(table: Sequence[dict[str, Any]]) -> list[str]:
 
 def as_markdown(table: Sequence[dict[str, Any]]) -> str:
     """``table.md``."""
-    lines = [_markdown_line(columns) for columns in [HEADER, *rows_of(table)]]
-    lines.insert(1, _markdown_line(["---"] * len(HEADER)))
+    lines = [_markdown_line(columns) for columns in _rows(table)]
+    lines.insert(1, _markdown_line(["---"] * len(_HEADER)))
     return "\n".join([*lines, "", *(f"- {_one_line(note)}" for note in notes(table))]).rstrip() + "\n"
 
 
-HEADER: Final = [
+_HEADER = [
     "job",
     "data set",
     "backbone",
@@ -127,15 +127,14 @@ HEADER: Final = [
 ]
 
 
-def rows_of(table: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Cells under ``HEADER``: a row a job, and under it ``(paper)`` where the paper has one."""
-    rows: list[list[str]] = []
+def _rows(table: Sequence[dict[str, Any]]) -> list[list[str]]:
+    rows = [_HEADER]
     for row in table:
         status = row["status"] if row["reason"] is None else f"{row['status']}: {row['reason']}"
-        rows.append([row["job"], *_names(row), " ".join(row["settings"]), status, *_numbers(row)])
+        rows.append([row["job"], *_names(row), " ".join(row["settings"]), status, *numbers_of(row)])
         if row["paper"] is not None:
             paper = row["paper"]
-            rows.append(["(paper)", row["dataset"], paper["backbone"], paper["weights"], "", "", *_numbers(paper)])
+            rows.append(["(paper)", row["dataset"], paper["backbone"], paper["weights"], "", "", *numbers_of(paper)])
     return rows
 
 
@@ -143,7 +142,8 @@ def _names(row: dict[str, Any]) -> list[str]:
     return [row[key] or _NOTHING for key in ("dataset", "backbone", "weights")]
 
 
-def _numbers(row: dict[str, Any]) -> list[str]:
+def numbers_of(row: dict[str, Any]) -> list[str]:
+    """Patches of each split; each metric with its intervals over groups and over patches; Pearson's r."""
     cells = [_count(row, split) for split in _SPLITS]
     for name in _METRICS:
         values = row[name] or {}
@@ -233,5 +233,5 @@ def print_table(table: Sequence[dict[str, Any]], console: "Console") -> None:
 
 def _add(table: Any, name: str, weights: str, row: dict[str, Any], *, style: str | None, last: bool) -> None:
     counts = "\n".join(f"{split} {_count(row, split)}" for split in _SPLITS) if row["counts"] else _NOTHING
-    numbers = _numbers(row)[len(_SPLITS) :]
+    numbers = numbers_of(row)[len(_SPLITS) :]
     table.add_row(name, weights, counts, "\n".join(numbers[:3]), "\n".join(numbers[3:6]), style=style, end_section=last)

@@ -100,7 +100,9 @@ def train(
         print(f"{folder} holds this training, finished: not training again (retrain=true trains anew)")
         if fold is not None or not evaluates or _rank() != 0:
             return {}
-        return _evaluate(run)
+        metrics = _evaluate(run)
+        _report(run)
+        return metrics
     if resume_from is not None:
         check_same_training(resume_from, settings, folder)
     loggers = make_loggers(
@@ -135,7 +137,7 @@ def train(
         if fold is None or fold.val is not None:
             _calibrate(run, curated)
         write_aside(folder / FINISHED, json.dumps({"fingerprint": fingerprint_of(settings)}) + "\n")
-        metrics: dict[str, Any] = {}
+        metrics = {}
         if fold is None and evaluates:
             metrics = _evaluate(run)
             scores, patches = read_test_patches(folder)
@@ -148,6 +150,7 @@ def train(
                 config=config.logger,
                 seed=config.seed,
             )
+            _report(run)
         failed = False
         return metrics
     except OSError as error:
@@ -282,8 +285,10 @@ def _record(classifier: LiveDeadClassifier, run: _Run, curated: Curated) -> None
 
 def _start(run: _Run, classifier: LiveDeadClassifier, curated: Curated, resume_from: Path | None) -> None:
     """Remove what an earlier training, cut off or to be replaced, left in the run's folder; say what begins."""
-    for name in (FINISHED, "test_metrics.json", "test_scores.csv", "test_scores_with_ambiguous.csv"):
+    scored = ("test_metrics.json", "test_scores.csv", "test_scores_with_ambiguous.csv")
+    for name in (FINISHED, *scored, "report.html", "MODEL_CARD.md"):
         (run.folder / name).unlink(missing_ok=True)
+    shutil.rmtree(run.folder / "figures", ignore_errors=True)
     if resume_from is None:
         (run.folder / "metrics.csv").unlink(missing_ok=True)
         shutil.rmtree(run.folder / "tensorboard", ignore_errors=True)  # but never wandb: it may not be uploaded yet
@@ -367,6 +372,15 @@ def _calibrate(run: _Run, curated: Curated) -> None:
     content = read_checkpoint(run.folder / BEST)
     content["hyper_parameters"]["prediction"]["temperature"] = fit_temperature(logits, rows["label"].to_numpy(np.int64))
     save_checkpoint(content, run.folder / BEST)
+
+
+def _report(run: _Run) -> None:
+    """Write the report, unless it was not asked for; what it lacks is said and ends nothing."""
+    if not run.config.report:
+        return
+    from jimt.report import print_written, write_report  # late: seconds
+
+    print_written(write_report(run.folder))
 
 
 def _evaluate(run: _Run) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Grad-CAM by the grad-cam package (paper: Fig. 6; Selvaraju et al., 2017), on the last spatial layer of any backbone."""
+"""Grad-CAM (Selvaraju et al., 2017) by the grad-cam package, on the last spatial layer of any backbone (Fig. 6)."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ def last_spatial_layer(network: Any, *, size: int, name: str) -> SpatialLayer:
     device = next(network.parameters()).device
     seen: list[tuple[str, nn.Module, Tensor]] = []
     handles = [
-        module.register_forward_hook(lambda m, _i, out, path=path: seen.append((path, m, out)))  # type: ignore[misc]
+        module.register_forward_hook(lambda m, _i, out, path=path: seen.append((path, m, out)))
         for path, module in network.named_modules()
         if path
     ]
@@ -98,7 +98,7 @@ def _gives(last: Tensor, seen: list[tuple[str, nn.Module, Any]]) -> tuple[str, n
 
 
 def _from_tokens(tokens: Tensor, *, n_prefixes: int, side: int) -> Tensor:
-    return tokens[:, n_prefixes:].float().transpose(1, 2).unflatten(2, (side, side))
+    return tokens[:, n_prefixes:].float().transpose(1, 2).reshape(len(tokens), -1, side, side)
 
 
 def _from_channels_last(output: Tensor) -> Tensor:

@@ -145,9 +145,15 @@ def save_labelled(path: Path, labelled: pd.DataFrame, features: NDArray[np.float
         labelled: ``field``, ``y``, ``x``, ``empty`` and ``held_out_score`` of each.
         features: Likewise, shape ``(n_labelled, n_features)``.
     """
-    columns = {name: labelled[name].to_numpy() for name in ("field", "y", "x", "held_out_score")}
-    columns["y"], columns["x"] = columns["y"].astype(np.int32), columns["x"].astype(np.int32)
-    np.savez_compressed(path, features=features, empty=labelled["empty"].to_numpy(bool), **columns)
+    np.savez_compressed(
+        path,
+        features=features,
+        empty=labelled["empty"].to_numpy(bool),
+        held_out_score=labelled["held_out_score"].to_numpy(np.float32),
+        field=labelled["field"].to_numpy(np.int32),
+        y=labelled["y"].to_numpy(np.int32),
+        x=labelled["x"].to_numpy(np.int32),
+    )
 
 
 def empty_scores(pipeline: Pipeline, features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -109,9 +109,9 @@ def in_unit(image: Fluorescence, *, scale: str) -> NDArray[np.float32]:
     """A fluorescence image in the unit of ``UNITS``."""
     pixels = image.pixels.astype(np.float32)
     if scale == "background_subtracted":
-        return pixels - np.float32(image.background)
+        return np.asarray(pixels - image.background, np.float32)
     if scale == "log_background_ratio":
-        return pixels / np.float32(max(image.background, np.finfo(np.float32).tiny))
+        return np.asarray(pixels / max(image.background, float(np.finfo(np.float32).tiny)), np.float32)
     return pixels
 
 

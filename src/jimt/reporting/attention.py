@@ -76,9 +76,7 @@ def _load(model: Model, checkpoint: int, accelerator: str | None, *, randomised:
     if name is not None:
         layer = SpatialLayer(name, classifier.network.get_submodule(name), torch.Tensor.float)
     else:
-        layer = last_spatial_layer(
-            classifier.network, size=prediction["patch_size"], name=str(provenance["backbone"])
-        )
+        layer = last_spatial_layer(classifier.network, size=prediction["patch_size"], name=str(provenance["backbone"]))
     return _Loaded(classifier, prediction, provenance, layer, device)
 
 
@@ -121,8 +119,8 @@ def _dye(model: Model, indices: NDArray[np.int64]) -> _Dye:
     scale = configs_of(curated)[1].label.scale
     cut = value_in_unit(curated.thresholds["dead_above"], scale=scale)
     words = (
-        f"above Otsu's threshold of the patch, and above {cut:.4g} {UNITS[scale]} (the cut-off for dead), smoothed over "
-        f"{_SMOOTHING:g} px"
+        f"above Otsu's threshold of the patch, and above {cut:.4g} {UNITS[scale]} (the cut-off for dead), smoothed "
+        f"over {_SMOOTHING:g} px"
     )
     return _Dye(images, positive_pixels(images, least=cut, smoothing=_SMOOTHING), UNITS[scale], words)
 
@@ -237,32 +235,28 @@ def agreement_of(model: Model, *, accelerator: str | None, max_mapped: int) -> p
     Raises:
         InputError: If there is no fluorescence, no spatial layer, no scores or no curated data set.
     """
-    kept = model.folder / "figures" / AGREEMENT_FILE
-    scores = model.scores
     seed = int(model.provenance["seed"])
-    indices = np.sort(np.random.default_rng(seed).permutation(len(scores))[:max_mapped])
-    newest = max(path.stat().st_mtime_ns for path in model.checkpoints)
-    if kept.is_file() and kept.stat().st_mtime_ns > newest:
-        table = pd.read_csv(kept, dtype={"raw_image_id": str, "group": str})
-        if table["raw_image_id"].tolist() == scores["raw_image_id"].iloc[indices].tolist():
-            return table
-    dye = _dye(model, indices)
-    assert dye.positive is not None
-    columns: dict[str, Any] = {"positive": dye.positive.mean((1, 2))}
-    with_both = np.flatnonzero((columns["positive"] >= MIN_SHARE) & (columns["positive"] <= 1 - MIN_SHARE))
-    for prefix, randomised in (("", False), ("random_", True)):
-        found = {name: np.full(len(indices), np.nan) for name in _MEASURES}
-        if len(with_both):
-            maps, _ = _mapped(model, indices[with_both], accelerator, labels=(DEAD, LIVE), randomised=randomised)
-            positive = dye.positive[with_both]
-            found["dead_auroc"][with_both] = pixel_auroc(maps[DEAD], positive)
-            found["dead_pointing"][with_both] = pointing_game(maps[DEAD], positive)
-            found["live_auroc"][with_both] = pixel_auroc(maps[LIVE], positive)
-        columns |= {prefix + name: values for name, values in found.items()}
-    table = scores[["raw_image_id", "group", "y", "x", "label"]].iloc[indices].assign(**columns)
-    kept.parent.mkdir(exist_ok=True)
-    write_aside(kept, table.to_csv(index=False))
-    return table
+
+    def make() -> pd.DataFrame:
+        scores = model.scores
+        indices = np.sort(np.random.default_rng(seed).permutation(len(scores))[:max_mapped])
+        dye = _dye(model, indices)
+        assert dye.positive is not None
+        columns: dict[str, Any] = {"positive": dye.positive.mean((1, 2))}
+        with_both = np.flatnonzero((columns["positive"] >= MIN_SHARE) & (columns["positive"] <= 1 - MIN_SHARE))
+        positive = dye.positive[with_both]
+        for prefix, randomised in (("", False), ("random_", True)):
+            found = {name: np.full(len(indices), np.nan) for name in _MEASURES}
+            if len(with_both):
+                maps, _ = _mapped(model, indices[with_both], accelerator, labels=(DEAD, LIVE), randomised=randomised)
+                found["dead_auroc"][with_both] = pixel_auroc(maps[DEAD], positive)
+                found["dead_pointing"][with_both] = pointing_game(maps[DEAD], positive)
+                found["live_auroc"][with_both] = pixel_auroc(maps[LIVE], positive)
+            columns |= {prefix + name: values for name, values in found.items()}
+        return scores[["raw_image_id", "group", "y", "x", "label"]].iloc[indices].assign(**columns)
+
+    depends_on = {"max_mapped": max_mapped, "smoothing": _SMOOTHING, "positive": "otsu"}
+    return model.kept_table(AGREEMENT_FILE, make, depends_on=depends_on)
 
 
 def _agreement(models: Sequence[Model], accelerator: str | None, max_mapped: int) -> Iterator[Block]:
@@ -303,6 +297,7 @@ def _agreement(models: Sequence[Model], accelerator: str | None, max_mapped: int
         f"({told[0]} patches).{sample} 0.5 is chance for an AUROC. The null is the same network with random weights, "
         "whose maps still follow the outlines of cells. In brackets: interval over groups. PI is positive "
         f"{_dye_words(models[0])}.",
+        groups_rows=True,
     )
 
 

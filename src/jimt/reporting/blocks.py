@@ -66,9 +66,10 @@ class Table:
     Attributes:
         title: In a few words.
         header: Names of the columns.
-        rows: Cells as text; a cell that is only digits and signs stands on the right.
+        rows: Cells as text; a column of numbers, but the first, stands on the right.
         caption: How it is read.
         quoted: Numbers of rows that quote the paper.
+        groups_rows: Whether a first cell that is that of the row above is left out.
     """
 
     title: str
@@ -76,6 +77,7 @@ class Table:
     rows: Sequence[Sequence[str]]
     caption: str = ""
     quoted: Sequence[int] = ()
+    groups_rows: bool = False
 
     def _repr_html_(self) -> str:
         return self.html()
@@ -83,9 +85,15 @@ class Table:
     def html(self) -> str:
         """The table."""
         head = "".join(f"<th>{html.escape(name)}</th>" for name in self.header)
-        body = ""
+        numbers = [column > 0 and _is_numeric(row[column] for row in self.rows) for column in range(len(self.header))]
+        body, before = "", ""
         for number, row in enumerate(self.rows):
-            cells = "".join(f"<td{_alignment(cell)}>{html.escape(cell)}</td>" for cell in row)
+            row = ["" if self.groups_rows and row[0] == before else row[0], *row[1:]]
+            before = row[0] or before
+            cells = "".join(
+                f"<td{_CLASS.format('number') if right else ''}>{html.escape(cell)}</td>"
+                for cell, right in zip(row, numbers, strict=True)
+            )
             body += f"<tr{_CLASS.format('paper') if number in self.quoted else ''}>{cells}</tr>"
         caption = f" {html.escape(self.caption)}" if self.caption else ""
         return (
@@ -94,9 +102,9 @@ class Table:
         )
 
 
-def _alignment(cell: str) -> str:
-    is_number = cell and not any(letter.isalpha() for letter in cell.replace(" to ", ""))
-    return _CLASS.format("number") if is_number else ""
+def _is_numeric(cells: Iterable[str]) -> bool:
+    filled = [cell.replace(" to ", "") for cell in cells if cell not in ("", "-")]
+    return bool(filled) and not any(letter.isalpha() for cell in filled for letter in cell)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,9 @@ def _counts(curated: Curated) -> Iterator[Block]:
     header = ["data set", "raw images", "patches", "live", "dead", "train live/dead", "val live/dead", "test live/dead"]
     caption = "Raw images, and the patches that were kept and labelled."
     if paper is not None:
-        caption += " The paper's test counts of No treatment stand here the other way round than printed, as its sums ask."
+        caption += (
+            " The paper's test counts of No treatment stand here the other way round than printed, as its sums ask."
+        )
     yield Table("Table 1", header, rows, caption, quoted=[1] if paper is not None else [])
     excluded, total = counts["excluded"], counts["n_patches"]
     kept = counts["live"] + counts["dead"]
@@ -117,9 +119,8 @@ def _no_data_in_words(curated: Curated) -> str:
 def _filter_in_words(summary: dict[str, Any]) -> str:
     report = summary["empty_filter"]
     if report["status"] != "trained":
-        return {"off": "the filter was off", "no labels": "no hand labels, so no filter"}.get(
-            report["status"], report["status"]
-        )
+        status = str(report["status"])
+        return {"off": "the filter was off", "no labels": "no hand labels, so no filter"}.get(status, status)
     measured = "not cross-validated"
     if report["n_folds"]:
         measured = (
@@ -169,9 +170,7 @@ def _raw_pairs(curated: Curated) -> Iterator[Block]:
         rows = manifest[manifest["raw_image_id"] == name]
         brightfield = np.asarray(curated.store.field(int(rows["field"].iloc[0])))
         y, x = (rows[column].to_numpy(int) for column in ("y", "x"))
-        fields.append(
-            figures.FieldView(name, brightfield, fluorescence[name], y, x, rows["outcome"].to_numpy(object))
-        )
+        fields.append(figures.FieldView(name, brightfield, fluorescence[name], y, x, rows["outcome"].to_numpy(object)))
     yield Drawing(
         "raw_pairs",
         "Raw image pairs and what became of their patches",
@@ -227,9 +226,7 @@ def _empty_filter(curated: Curated) -> Iterator[Block]:
         rows = pd.DataFrame({name: labelled[name] for name in ("field", "y", "x")})
     _, curation = configs_of(curated)
     rng = np.random.default_rng(curation.seed)
-    sample = np.concatenate(
-        [rng.permutation(np.flatnonzero(empty == value))[:_N_BARCODES] for value in (False, True)]
-    )
+    sample = np.concatenate([rng.permutation(np.flatnonzero(empty == value))[:_N_BARCODES] for value in (False, True)])
     yield Drawing(
         "empty_filter_barcodes",
         "Features of patches with and without cells",
@@ -302,9 +299,7 @@ def _labels(curated: Curated) -> Iterator[Block]:
     unit = UNITS[thresholds["scale"]]
     in_units = ""
     if thresholds["scale"] == "log_background_ratio":
-        low, high = (
-            value_in_unit(thresholds[key], scale=thresholds["scale"]) for key in ("live_below", "dead_above")
-        )
+        low, high = (value_in_unit(thresholds[key], scale=thresholds["scale"]) for key in ("live_below", "dead_above"))
         in_units = f" They are {low:.3f} and {high:.3f} {unit}."
     n_sigma = thresholds.get("n_sigma")
     rule = f" Each lies {n_sigma:g} standard deviation inside its component." if n_sigma is not None else ""

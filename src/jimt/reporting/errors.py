@@ -1,6 +1,7 @@
 """Where it fails: the most certain errors, group by group."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,11 +48,12 @@ def error_blocks(model: Model, *, of: str) -> Iterator[Block]:
         pi, unit = dict(zip(flat, found, strict=True)), UNITS[configs_of(curated)[1].label.scale]
     except InputError as error:
         without = f" Without PI: {error}."
+    places = dict(zip(flat, scores.loc[flat].to_dict("records"), strict=True))
     entries = {}
     for name, indices in chosen.items():
         n_wrong, n = int((wrong & (groups == name)).sum()), int((groups == name).sum())
         entries[f"{name}: {n_wrong} of {n} patches wrong"] = [
-            (images[i], pi.get(i), int(scores["label"][i]), float(scores["score"][i]), _place(scores.loc[i]))
+            (images[i], pi.get(i), int(scores["label"][i]), float(scores["score"][i]), _place(places[i]))
             for i in indices
         ]
     yield Drawing(
@@ -63,7 +65,7 @@ def error_blocks(model: Model, *, of: str) -> Iterator[Block]:
     yield _by_group(scores.assign(group=groups, wrong=wrong), of)
 
 
-def _place(row: pd.Series) -> str:  # type: ignore[type-arg]
+def _place(row: Mapping[Hashable, Any]) -> str:
     image = str(row["raw_image_id"])
     tail = image if len(image) <= 20 else f"…{image[-19:]}"
     return tail if pd.isna(row["y"]) else f"{tail}\ny {int(row['y'])}, x {int(row['x'])}"
@@ -72,9 +74,7 @@ def _place(row: pd.Series) -> str:  # type: ignore[type-arg]
 def _by_group(scores: pd.DataFrame, of: str) -> Table:
     rows = []
     for name, part in scores.groupby("group"):
-        missed = {
-            label: part[(part["label"] == label) & part["wrong"]] for label in LABEL_NAMES if label in (0, 1)
-        }
+        missed = {label: part[(part["label"] == label) & part["wrong"]] for label in LABEL_NAMES if label in (0, 1)}
         counts = {label: int((part["label"] == label).sum()) for label in missed}
         words = [f"{len(missed[label])} of {counts[label]}" if counts[label] else "-" for label in (1, 0)]
         rows.append((int(part["wrong"].sum()), [str(name), *words, f"{np.mean(part['wrong']):.1%}"]))

@@ -12,7 +12,7 @@ from jimt.analysis.figures import features as figures
 from jimt.analysis.figures.maps import gallery
 from jimt.checkpoints import load_classifier
 from jimt.errors import InputError
-from jimt.evaluate import TestPatches, write_aside
+from jimt.evaluate import TestPatches
 from jimt.reporting.blocks import Block, Drawing, Html, Table, Text, attempt
 from jimt.reporting.curation import patches_of
 from jimt.reporting.performance import arrays
@@ -25,6 +25,7 @@ EMBEDDING_FILE = "embedding.csv"
 MAX_SHOWN = 2000
 """Test patches with a thumbnail in the report, at most."""
 _N_BOUNDARY = 14
+_COLUMNS = {"group": "", "y": ".0f", "x": ".0f"}
 
 
 def feature_blocks(models: Sequence[Model], *, accelerator: str | None, max_shown: int) -> Iterator[Block]:
@@ -48,9 +49,7 @@ def feature_blocks(models: Sequence[Model], *, accelerator: str | None, max_show
         yield from _one(*found[0], several=len(models) > 1, max_shown=max_shown)
 
 
-def _collect(
-    model: Model, accelerator: str | None, found: list[tuple[Model, NDArray[np.floating]]]
-) -> Iterator[Block]:
+def _collect(model: Model, accelerator: str | None, found: list[tuple[Model, NDArray[np.floating]]]) -> Iterator[Block]:
     found.append((model, embedding_of(model, accelerator=accelerator)))
     yield from ()
 
@@ -66,32 +65,26 @@ def embedding_of(model: Model, *, accelerator: str | None) -> NDArray[np.floatin
             "each fold has trained a network of its own, whose features are not those of another: give the folder of "
             f"one fold, such as {model.checkpoints[0].parent.parent}, for its own"
         )
-    kept = model.folder / "figures" / EMBEDDING_FILE
-    curated, rows = model.tested
-    newest = max(path.stat().st_mtime_ns for path in model.checkpoints)
-    if kept.is_file() and kept.stat().st_mtime_ns > newest:
-        table = pd.read_csv(kept, dtype={"raw_image_id": str})
-        if table["raw_image_id"].tolist() == rows["raw_image_id"].astype(str).tolist():
-            return table[["tsne_1", "tsne_2"]].to_numpy(np.float64)
-    classifier, hyperparameters = load_classifier(model.checkpoints[0])
-    provenance = hyperparameters["provenance"]
-    device = evaluation_device(
-        accelerator or provenance["accelerator"], index=0, precision=provenance["precision"]
-    )
-    features = patch_features(
-        classifier,
-        curated.folder,
-        rows,
-        prediction=hyperparameters["prediction"],
-        device=device,
-        precision=provenance["precision"],
-        batch_size=provenance["eval_batch_size"],
-    )
-    coordinates = tsne(features, seed=provenance["seed"])
-    table = rows[["raw_image_id", "y", "x"]].assign(tsne_1=coordinates[:, 0], tsne_2=coordinates[:, 1])
-    kept.parent.mkdir(exist_ok=True)
-    write_aside(kept, table.to_csv(index=False))
-    return coordinates
+
+    def make() -> pd.DataFrame:
+        curated, rows = model.tested
+        classifier, hyperparameters = load_classifier(model.checkpoints[0])
+        provenance = hyperparameters["provenance"]
+        precision = provenance["precision"]
+        features = patch_features(
+            classifier,
+            curated.folder,
+            rows,
+            prediction=hyperparameters["prediction"],
+            device=evaluation_device(accelerator or provenance["accelerator"], index=0, precision=precision),
+            precision=precision,
+            batch_size=provenance["eval_batch_size"],
+        )
+        coordinates = tsne(features, seed=provenance["seed"])
+        return rows[["raw_image_id", "y", "x"]].assign(tsne_1=coordinates[:, 0], tsne_2=coordinates[:, 1])
+
+    table = model.kept_table(EMBEDDING_FILE, make, depends_on={})
+    return table[["tsne_1", "tsne_2"]].to_numpy(np.float64)
 
 
 def _one(model: Model, coordinates: NDArray[np.floating], *, several: bool, max_shown: int) -> Iterator[Block]:
@@ -142,33 +135,36 @@ def _boundary(model: Model, curated: Any, rows: pd.DataFrame, of: str) -> Iterat
     table = scores.loc[nearest]
     images = patches_of(curated, rows.iloc[nearest])
     half = -(-len(nearest) // 2)
+    near: list[dict[str, Any]] = [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
     entries = [
-        (image, None, int(row.label), float(row.score), str(number + 1))
-        for number, (image, row) in enumerate(zip(images, table.itertuples(), strict=True))
+        (image, None, int(row["label"]), float(row["score"]), str(number))
+        for number, (image, row) in enumerate(zip(images, near, strict=True), 1)
     ]
     yield Drawing(
         "boundary",
         f"Patches at the boundary{of}",
-        "The test patches whose P(live) is nearest to 0.5, framed in the colour of their label; numbers as in the table. "
-        "In the paper such patches hold live and dead cells side by side.",
+        "The test patches whose P(live) is nearest to 0.5, framed in the colour of their label; numbers as in the "
+        "table. In the paper such patches hold live and dead cells side by side.",
         gallery(
-            {f"{start + 1} to {min(start + half, len(entries))}": entries[start : start + half]
-             for start in range(0, len(entries), half)}, unit=""),
+            {
+                f"{start + 1} to {min(start + half, len(entries))}": entries[start : start + half]
+                for start in range(0, len(entries), half)
+            },
+            unit="",
+        ),
     )
     yield Table(
         f"Patches at the boundary{of}",
         ["number", "raw image", "group", "y", "x", "label", "P(live)", "mean PI"],
         [
             [
-                str(number + 1),
-                str(row.raw_image_id),
-                "-" if pd.isna(row.group) else str(row.group),
-                "-" if pd.isna(row.y) else f"{int(row.y)}",
-                "-" if pd.isna(row.x) else f"{int(row.x)}",
-                LABEL_NAMES[int(row.label)],
-                f"{row.score:.3f}",
-                "-" if pd.isna(row.mean_fluorescence) else f"{row.mean_fluorescence:,.1f}",
+                str(number),
+                str(row["raw_image_id"]),
+                *("-" if pd.isna(row[key]) else f"{row[key]:{form}}" for key, form in _COLUMNS.items()),
+                LABEL_NAMES[int(row["label"])],
+                f"{row['score']:.3f}",
+                "-" if pd.isna(row["mean_fluorescence"]) else f"{row['mean_fluorescence']:,.1f}",
             ]
-            for number, row in enumerate(table.itertuples())
+            for number, row in enumerate(near, 1)
         ],
     )

@@ -8,6 +8,7 @@ import pandas as pd
 from bokeh.embed import components
 from bokeh.layouts import gridplot
 from bokeh.models import ColumnDataSource, HoverTool
+from bokeh.models.annotations import Title
 from bokeh.plotting import figure
 from bokeh.resources import Resources
 from matplotlib.colors import to_hex
@@ -23,7 +24,8 @@ _MARKERS = {LIVE: "circle", DEAD: "triangle"}
 _FEW = 800
 _TOOLTIP = """
 <div style="display:flex;gap:8px;font:12px sans-serif;max-width:330px">
-  <div class="thumbnail" style="flex:none;width:SIDEpx;height:SIDEpx;background-image:var(--NAME);background-position:@at"></div>
+  <div class="thumbnail" style="flex:none;width:SIDEpx;height:SIDEpx;background-image:var(--NAME);
+    background-position:@at"></div>
   <div>@label, P(live) @score{0.000}<br>raw image @image<br>y @y, x @x<br>group @group<br>mean PI @pi{0,0.0}</div>
 </div>
 """
@@ -113,6 +115,13 @@ def _plot(
         nonselection_fill_alpha=0.12,
         nonselection_line_alpha=0.12,
     )
-    plot.add_tools(HoverTool(renderers=[points], tooltips=_TOOLTIP.replace("NAME", name).replace("SIDE", str(SIDE)), attachment="horizontal"))
+    plot.add_tools(
+        HoverTool(
+            renderers=[points],
+            tooltips=_TOOLTIP.replace("NAME", name).replace("SIDE", str(SIDE)),
+            attachment="horizontal",
+        )
+    )
+    assert isinstance(plot.title, Title)
     plot.title.text_font_size = "11px"
     return plot

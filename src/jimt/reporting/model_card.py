@@ -89,7 +89,8 @@ def _groups(model: Model, curated: Curated | None) -> str:
         how = f"{len(model.checkpoints)} folds; no group is trained on by the model that is tested on it"
     if curated is None:
         return f"{how}."
-    return f"{how}: {curated.manifest['group'].nunique():,} groups in all."
+    used = curated.manifest[curated.manifest["split"].notna()]
+    return f"{how}: {used['group'].nunique():,} groups in all."
 
 
 def _splits(model: Model, curated: Curated | None) -> Iterator[tuple[str, str, str]]:
@@ -125,8 +126,11 @@ def _model(model: Model) -> Iterator[tuple[str, str]]:
     settings, prediction = provenance["settings"], hyperparameters["prediction"]
     yield "backbone", f"{provenance['backbone']} (timm)"
     yield "weights it started from", str(provenance["weights"])
-    yield "trained", {"none": "a linear layer on frozen features"}.get(
-        hyperparameters["trainable"], str(hyperparameters["trainable"])
+    yield (
+        "trained",
+        {"none": "a linear layer on frozen features"}.get(
+            hyperparameters["trainable"], str(hyperparameters["trainable"])
+        ),
     )
     yield "input", f"one grey channel, repeated; mean {prediction['mean']}, standard deviation {prediction['std']}"
     yield "orientations averaged", str(prediction["orientations"])

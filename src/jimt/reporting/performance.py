@@ -32,6 +32,7 @@ _NO_NUMBER = "-"
 
 def performance_blocks(models: Sequence[Model]) -> Iterator[Block]:
     """Metrics and figures of models that were tested on the same data set."""
+    yield from _in_short(models)
     yield from attempt("The table of metrics", _metrics(models))
     scored = [model for model in models if _has_scores(model)]
     for model in models:
@@ -43,8 +44,8 @@ def performance_blocks(models: Sequence[Model]) -> Iterator[Block]:
     for model in scored:
         if model not in both:
             yield Text(
-                f"The test split of {model.name} holds {_only_class(model)} patches alone, so there is no ROC curve, no "
-                "precision-recall curve and no balanced accuracy of it.",
+                f"The test split of {model.name} holds {_only_class(model)} patches alone, so there is no ROC curve, "
+                "no precision-recall curve and no balanced accuracy of it.",
                 is_warning=True,
             )
     if both:
@@ -55,6 +56,30 @@ def performance_blocks(models: Sequence[Model]) -> Iterator[Block]:
     if len(models) == 1:
         yield from attempt("The training's curves", _training(models[0]))
     yield from _forests(scored)
+
+
+def _in_short(models: Sequence[Model]) -> Iterator[Block]:
+    """One sentence for whoever reads no further, of a single model."""
+    if len(models) != 1 or not _has_metrics(models[0]):
+        return
+    metrics = models[0].metrics
+    counts, auroc = metrics["counts"], metrics["metrics"]["auroc"]
+    if auroc["value"] is None:
+        return
+    accuracy = metrics["metrics"]["balanced_accuracy"]
+    over = f"{100 * metrics['confidence']:g} % interval over {counts['groups']:,} groups" if counts["groups"] else ""
+
+    def told(values: dict[str, Any]) -> str:
+        if values["interval_groups"] is None:
+            return f"{values['value']:.3f} (no interval: {values['note']})"
+        return f"{values['value']:.3f} ({_interval(values['interval_groups'])}, {over})"
+
+    paper = printed(metrics["dataset"], metrics["backbone"])
+    quoted = f" The paper: AUROC {paper.auroc:.3f}, balanced accuracy {paper.balanced_accuracy:.3f}." if paper else ""
+    yield Text(
+        f"In short: of a live and a dead patch, the live one has the higher score with probability {told(auroc)} "
+        f"(AUROC); at a cut-off of 0.5 the balanced accuracy is {told(accuracy)}.{quoted}"
+    )
 
 
 def _nothing_from(model: Model) -> Iterator[Block]:
@@ -118,6 +143,7 @@ def _metrics(models: Sequence[Model]) -> Iterator[Block]:
             f"{how[0].upper()}{how[1:]}: {of}{groups}. Intervals over groups are the honest ones; patches of a raw "
             "image overlap, so an interval over patches is too narrow.",
             quoted=quoted,
+            groups_rows=True,
         )
     for note, names in notes.items():
         which = "" if len(names) == len(models) else f"{', '.join(names)}: "
@@ -205,8 +231,8 @@ def _curves(models: Sequence[Model]) -> Iterator[Block]:
                     of_fold = (part["label"].to_numpy(np.int64), part["score"].to_numpy(np.float64))
                     folds.append(roc(*of_fold, None, n_resamples=0, confidence=confidence, seed=0))
     band = (
-        f"Bands: {100 * confidence:g} % of {_RESAMPLES_OF_A_BAND} draws of whole groups, point by point; in brackets the "
-        "interval over groups."
+        f"Bands: {100 * confidence:g} % of {_RESAMPLES_OF_A_BAND} draws of whole groups, point by point; in brackets "
+        "the interval over groups."
     )
     yield Drawing(
         "roc", "ROC curves", f"{band} Dotted: guessing (Fig. 4a).", figures.roc_curves(drawn["auroc"], folds=folds)
@@ -271,8 +297,12 @@ def _fluorescence(models: Sequence[Model]) -> Iterator[Block]:
             paper = printed(model.metrics["dataset"], model.metrics["backbone"])
             if paper is not None:
                 quoted = f" The paper prints r {paper.correlation:.3f} for {paper_name(model.metrics['backbone'])}."
-        columns = (scores["score"], scores["mean_fluorescence"], scores["label"])
-        found[model.name] = (*(column.to_numpy() for column in columns), "\n".join(words))
+        found[model.name] = (
+            scores["score"].to_numpy(float),
+            scores["mean_fluorescence"].to_numpy(float),
+            scores["label"].to_numpy(int),
+            "\n".join(words),
+        )
     yield Drawing(
         "score_against_fluorescence",
         "Score against mean fluorescence",

@@ -1,7 +1,8 @@
 """Opens what a run, a cross-validation or a sweep left in its folder."""
 
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Any, Literal
 
 import pandas as pd
 
+import jimt
 from jimt.checkpoints import BEST, read_checkpoint
 from jimt.crossval import RESULT_FILE
 from jimt.crossval import SCORES_FILE as CROSSVAL_SCORES
 from jimt.curation.manifest import Curated
 from jimt.errors import InputError
-from jimt.evaluate import METRICS_FILE, SCORES_FILE, test_rows
+from jimt.evaluate import METRICS_FILE, SCORES_FILE, test_rows, write_aside
 from jimt.paper import paper_name
 from jimt.sweep import read_jobs
 from jimt.sweep_table import Job
@@ -105,6 +107,29 @@ class Model:
         if rows["raw_image_id"].astype(str).tolist() != names:
             raise InputError(f"the scores in {self.folder} are not of the patches of {curated.folder}: {self._remedy}")
         return curated, rows
+
+    def kept_table(self, name: str, make: Callable[[], pd.DataFrame], *, depends_on: dict[str, Any]) -> pd.DataFrame:
+        """A table in ``figures/``, made anew where the checkpoints, the scores or what else it depends on has changed.
+
+        Args:
+            name: Of its CSV file.
+            make: Makes it.
+            depends_on: Plain values.
+        """
+        folder = self.folder / "figures"
+        states = [(path.stat().st_size, path.stat().st_mtime_ns) for path in self.checkpoints]
+        scores = self.scores.to_csv(index=False)
+        parts = [jimt.__version__, states, scores, depends_on]
+        of = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        kept, known = folder / name, folder / "made_of.json"
+        made_of = json.loads(known.read_text()) if known.is_file() else {}
+        if made_of.get(name) == of and kept.is_file():
+            return pd.read_csv(kept, dtype={"raw_image_id": str, "group": str})
+        table = make()
+        folder.mkdir(exist_ok=True)
+        write_aside(kept, table.to_csv(index=False))
+        write_aside(known, json.dumps(made_of | {name: of}, indent=2) + "\n")
+        return table
 
     @property
     def _remedy(self) -> str:

@@ -15,9 +15,7 @@ _NEIGHBOURS = 12
 
 
 @styled
-def feature_barcodes(
-    patches: NDArray[np.uint8], features: NDArray[np.floating], empty: NDArray[np.bool_]
-) -> Figure:
+def feature_barcodes(patches: NDArray[np.uint8], features: NDArray[np.floating], empty: NDArray[np.bool_]) -> Figure:
     """Hand-labelled patches, each beside its feature vector as a row of stripes.
 
     Args:
@@ -98,7 +96,8 @@ def decision_map(coordinates: NDArray[np.floating], empty: NDArray[np.bool_], de
         )
     axes.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
     bar = figure.colorbar(drawn, ax=axes, shrink=0.8, aspect=25, pad=0.02)
-    bar.solids.set(alpha=0.55)
+    if bar.solids is not None:
+        bar.solids.set(alpha=0.55)
     bar.set_label("decision value (above 0: empty)")
     figure.legend(loc="outside lower left", ncols=3)
     return figure

@@ -77,9 +77,9 @@ def embedding(
         for number, name in enumerate(names):
             colour = MODEL_COLOURS[number % len(MODEL_COLOURS)]
             marker = _GROUP_MARKERS[number // len(MODEL_COLOURS) % len(_GROUP_MARKERS)]
-            label = shortened(str(name), length=16) if number in named else None
+            known = shortened(str(name), length=16) if number in named else None
             axes[2].scatter(
-                *coordinates[of_patch == number].T, s=size, c=colour, marker=marker, linewidths=0, label=label,
+                *coordinates[of_patch == number].T, s=size, c=colour, marker=marker, linewidths=0, label=known,
                 rasterized=raster,
             )  # fmt: skip
         rest = len(names) - len(named)

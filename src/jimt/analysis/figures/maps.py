@@ -20,6 +20,8 @@ from jimt.analysis.figures.style import (
 )
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
 
+_GALLERY_COLUMNS = 8
+
 
 @dataclass(frozen=True)
 class MappedPatch:
@@ -141,38 +143,53 @@ def maps_of_models(patches: Sequence[MappedPatch], models: Mapping[str, Sequence
     return figure
 
 
+Entry = tuple[NDArray[np.uint8], NDArray[np.floating] | None, int, float, str]
+"""A patch, its PI or None, its label, its score and its place in words."""
+
+
 @styled
-def gallery(
-    groups: Mapping[str, Sequence[tuple[NDArray[np.uint8], NDArray[np.floating] | None, int, float, str]]], *, unit: str
-) -> Figure:
-    """Patches in rows by group, each above its PI.
+def gallery(groups: Mapping[str, Sequence[Entry]], *, unit: str) -> Figure:
+    """Patches by group, each above its PI; small groups stand side by side.
 
     Args:
-        groups: By name, in the order to be drawn: patch, its PI or None, its label, its score and its place in words.
+        groups: By name, in the order to be drawn.
         unit: Of the fluorescence.
     """
-    columns = max(len(row) for row in groups.values())
-    with_pi = any(pi is not None for row in groups.values() for _, pi, *_ in row)
-    per_group = 2 if with_pi else 1
-    images = [pi for row in groups.values() for _, pi, *_ in row if pi is not None]
+    rows = _packed(groups)
+    entries = [entry for group in groups.values() for entry in group]
+    images = [pi for _, pi, *_ in entries if pi is not None]
     limits = fluorescence_range(np.stack(images)) if images else (0.0, 1.0)
-    figure = new_figure(1.12 * columns + 0.4, len(groups) * (2.6 if with_pi else 1.6) + 0.3)
-    grid = figure.subplots(per_group * len(groups), columns, squeeze=False)
+    per_row = 2 if images else 1
+    figure = new_figure(1.12 * _GALLERY_COLUMNS + 0.2, len(rows) * (2.6 if images else 1.6) + 0.3)
+    grid = figure.subplots(per_row * len(rows), _GALLERY_COLUMNS, squeeze=False)
     for axes in grid.flat:
         image_axes(axes).set_axis_off()
-    for number, (name, row) in enumerate(groups.items()):
-        for column, (patch, pi, label, score, place) in enumerate(row):
-            axes = grid[per_group * number, column]
-            axes.set_axis_on()
-            axes.imshow(patch, vmin=0, vmax=255)
-            framed(axes, COLOURS[label])
-            if with_pi and pi is not None:
-                below = grid[per_group * number + 1, column]
-                below.set_axis_on()
-                draw_fluorescence(below, pi, limits)
-                axes = below
-            axes.set_xlabel(f"{LABEL_NAMES[label]}, P(live) {score:.2f}\n{place}", fontsize=6, labelpad=2)
-        grid[per_group * number, 0].set_title(name, fontsize=8.5)
+    for number, row in enumerate(rows):
+        for name, start in row:
+            grid[per_row * number, start].set_title(shortened(name, length=16 * len(groups[name])), fontsize=8)
+            for column, (patch, pi, label, score, place) in enumerate(groups[name], start):
+                axes = grid[per_row * number, column]
+                axes.set_axis_on()
+                axes.imshow(patch, vmin=0, vmax=255)
+                framed(axes, COLOURS[label])
+                if pi is not None:
+                    axes = grid[per_row * number + 1, column]
+                    axes.set_axis_on()
+                    draw_fluorescence(axes, pi, limits)
+                axes.set_xlabel(f"{LABEL_NAMES[label]}, P(live) {score:.2f}\n{place}", fontsize=6, labelpad=2)
     if images:
         figure.supxlabel(f"PI: {limits[0]:.4g} (black) to {limits[1]:.4g} {unit}", fontsize=7.5)
     return figure
+
+
+def _packed(groups: Mapping[str, Sequence[Entry]]) -> list[list[tuple[str, int]]]:
+    """Rows of groups, each with its first column; a column stays free between groups where there is room for one."""
+    rows: list[list[tuple[str, int]]] = []
+    end = _GALLERY_COLUMNS + 1
+    for name, entries in groups.items():
+        if end + 1 + len(entries) > _GALLERY_COLUMNS:
+            rows.append([])
+            end = -1
+        rows[-1].append((name, end + 1))
+        end += 1 + len(entries)
+    return rows

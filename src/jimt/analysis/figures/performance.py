@@ -19,6 +19,8 @@ from jimt.analysis.figures.style import (
     new_figure,
     shortened,
     styled,
+    told_apart,
+    wrapped,
 )
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
 
@@ -45,7 +47,7 @@ def _curves(models: Mapping[str, tuple[Curve, str]], parts: Sequence[Curve]) -> 
             axes.fill_between(
                 curve.band_x, curve.band_low, curve.band_high, color=style["color"], alpha=0.15, linewidth=0
             )
-        name = shortened(name)
+        name = wrapped(name, width=32)
         axes.plot(curve.x, curve.y, linewidth=1.6, label=f"{name}\n{words}" if words else name, **style)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     return figure, axes, beside
@@ -119,7 +121,7 @@ def confusion_matrices(models: Mapping[str, NDArray[np.integer]]) -> Figure:
         axes.set(xticks=[0, 1], yticks=[0, 1], xticklabels=names, yticklabels=names)
         axes.set_yticklabels(names, rotation=90, va="center")
         axes.set(xlabel="predicted", ylabel="true")
-        axes.set_title(shortened(name, length=24), fontsize=8.5)
+        axes.set_title(wrapped(name, width=26), fontsize=8.5)
         for spine in axes.spines.values():
             spine.set_visible(True)
     return figure
@@ -147,11 +149,9 @@ def reliability(models: Mapping[str, tuple[Calibration, str]]) -> Figure:
         top.plot([0, 1], [0, 1], color="0.6", linestyle=":", linewidth=0.8)
         colour = _model_style(number)["color"]
         errors = np.clip([of.share_live - of.low, of.high - of.share_live], 0, None)
-        top.errorbar(
-            of.mean_score, of.share_live, errors, fmt="o-", ms=3.5, lw=1.2, elinewidth=0.8, color=colour
-        )
+        top.errorbar(of.mean_score, of.share_live, errors, fmt="o-", ms=3.5, lw=1.2, elinewidth=0.8, color=colour)
         top.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
-        top.set_title(f"{shortened(name)}\n{words}" if words else shortened(name), fontsize=8.5)
+        top.set_title(f"{wrapped(name, width=30)}\n{words}".strip(), fontsize=8.5)
         bottom.bar(of.mean_score, of.counts, width=0.06, color=colour)
         bottom.set_xlabel("P(live)")
         if column == 0:
@@ -187,7 +187,7 @@ def score_against_fluorescence(
         if len(positive) and positive.min() > 0 and positive.max() > 30 * positive.min():
             axes.set_xscale("log")
         axes.set(xlabel=f"mean PI fluorescence ({unit})", ylabel="P(live)", ylim=(-0.03, 1.03))
-        axes.set_title(f"{shortened(name)}\n{words}" if words else shortened(name), fontsize=8.5)
+        axes.set_title(f"{wrapped(name, width=40)}\n{words}".strip(), fontsize=8.5)
     figure.legend(handles=class_handles((LIVE, DEAD)), loc="outside upper right", ncols=2)
     return figure
 
@@ -233,8 +233,8 @@ def forest(table: pd.DataFrame, *, what: str, overall: float | None) -> Figure:
     if overall is not None:
         axes.axvline(overall, color="0.3", linestyle="--", linewidth=0.8, label=f"all patches: {overall:.3f}")
     names = [
-        f"{shortened(unit)}  ({live}/{dead})"
-        for unit, live, dead in zip(shown["unit"], shown["live"], shown["dead"], strict=True)
+        f"{shortened(unit, length=44)}  ({live}/{dead})"
+        for unit, live, dead in zip(told_apart(shown["unit"].tolist()), shown["live"], shown["dead"], strict=True)
     ]
     axes.set_yticks(y, names, fontsize=7)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.8, len(shown) - 0.2), xlabel="balanced accuracy, or recall")

@@ -1,7 +1,9 @@
 """What all figures share: one colour a class everywhere, told apart also without colour vision; sizes; saving."""
 
 import functools
-from collections.abc import Callable
+import itertools
+import textwrap
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -26,7 +28,7 @@ SCORE_COLOURS: Final = LinearSegmentedColormap.from_list(
 )
 """From P(live) = 0 to 1; near 0.5 it is nearly white."""
 
-_STYLE: Final = {
+_STYLE: Final[Any] = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.labelsize": 9,
@@ -105,7 +107,7 @@ def draw_fluorescence(axes: Axes, image: NDArray[np.floating], limits: tuple[flo
 def fluorescence_bar(figure: Figure, drawn: AxesImage, axes: Any, *, label: str, shrink: float) -> None:
     """The colour bar of what ``draw_fluorescence`` drew, with ticks at even distances."""
     bar = figure.colorbar(drawn, ax=axes, shrink=shrink, pad=0.02, aspect=25, label=label)
-    low, high = bar.vmin, bar.vmax
+    low, high = (float(limit) for limit in drawn.get_clim() if limit is not None)
     ticks = low + (high - low) * np.array([0, 1 / 16, 1 / 4, 9 / 16, 1])
     bar.set_ticks(ticks.tolist(), labels=[f"{tick:.3g}" if high < 100 else f"{tick:,.0f}" for tick in ticks])
     bar.minorticks_off()
@@ -117,3 +119,21 @@ def shortened(text: str, *, length: int = 28) -> str:
         return text
     head = (length - 1) // 2
     return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
+
+
+def wrapped(text: str, *, width: int) -> str:
+    """A name on two lines, where it is long."""
+    lines = textwrap.wrap(text, width) or [""]
+    return "\n".join(lines[:1] + [shortened(" ".join(lines[1:]), length=width)] * (len(lines) > 1))
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Names without the end that all of them share, where more than one is left of each."""
+    if len(set(names)) < 2:
+        return list(names)
+    shared = itertools.takewhile(
+        lambda letters: len(set(letters)) == 1, zip(*(name[::-1] for name in names), strict=False)
+    )
+    n_shared = sum(1 for _ in shared)
+    kept = [name[: len(name) - n_shared] for name in names]
+    return kept if all(kept) else list(names)

@@ -1,0 +1,46 @@
+"""The models of a sweep side by side, beside the paper's."""
+
+from jimt.reporting.blocks import Table
+from jimt.reporting.results import Study
+from jimt.sweep import read_jobs
+from jimt.sweep_table import FINISHED, numbers_of, records
+
+_HEADER = (
+    "data set",
+    "backbone",
+    "settings",
+    "train live/dead",
+    "test live/dead",
+    "balanced accuracy",
+    "over groups",
+    "AUROC",
+    "over groups",
+    "r, score and PI",
+)
+
+
+def overview(study: Study) -> Table:
+    """A row a finished job, and under it the paper's where it has one."""
+    rows: list[list[str]] = []
+    quoted: list[int] = []
+    for row in records(read_jobs(study.folder)):
+        if row["status"] != FINISHED:
+            continue
+        settings = [text.rpartition("/")[2] if "/" in text else text for text in row["settings"]]
+        rows.append([str(row["dataset"]), str(row["backbone"]), " ".join(settings), *_numbers(row)])
+        if row["paper"] is not None:
+            quoted.append(len(rows))
+            rows.append([str(row["dataset"]), f"{row['paper']['backbone']} (paper)", "", *_numbers(row["paper"])])
+    return Table(
+        "All models",
+        _HEADER,
+        rows,
+        "Each on the test split of its data set; intervals over patches are below, beside those over groups.",
+        quoted=quoted,
+        groups_rows=True,
+    )
+
+
+def _numbers(row: dict[str, object]) -> list[str]:
+    train, _, test, accuracy, of_accuracy, _, auroc, of_auroc, _, r = numbers_of(row)
+    return [train, test, accuracy, of_accuracy, auroc, of_auroc, r]
