@@ -35,17 +35,31 @@ ALLOWED: dict[str, set[str]] = {
     | BACKBONES,
     "data/": {"numpy", "pandas", "rich", "torch", *LIGHTNING, "jimt.curation", "jimt.synthetic"} | WORDS | BACKBONES,
     "model/": {"numpy", "torch", "timm", *LIGHTNING} | WORDS | BACKBONES,
-    "analysis/(embedding|grad_cam).py": {"numpy", "sklearn", "scipy", "torch", "pytorch_grad_cam"} | WORDS | BACKBONES,
+    "analysis/grad_cam.py": {"numpy", "torch", "pytorch_grad_cam"} | WORDS,
     "tuning/": {"numpy", "pandas", "optuna", "yaml", "rich", "filelock", "jimt.checkpoints", "jimt.evaluate"} | WORDS,
     "tracking/": {"numpy", "pandas", "sklearn", "matplotlib", "torch", "wandb", "pytorch_lightning", "lightning_fabric"}
     | {"lightning_utilities", "jimt.analysis"}
+    | WORDS,
+    "reporting/": {
+        "numpy",
+        "pandas",
+        "torch",
+        "cv2",
+        "matplotlib",
+        "bokeh",
+        "jinja2",
+        "jimt.analysis",
+        "jimt.checkpoints",
+    }
+    | {"jimt.crossval", "jimt.curation", "jimt.evaluate", "jimt.model", "jimt.paper", "jimt.scoring", "jimt.sweep"}
+    | {"jimt.sweep_table"}
     | WORDS,
     "analysis/": {"numpy", "pandas", "sklearn", "scipy", "matplotlib"} | WORDS,
 }
 # Files beside the folders put the parts together: everything is theirs but Hydra, which the command lines have, and
 # wandb, which tracking/ has.
 REFUSED_BESIDE = {"hydra", "omegaconf", "wandb"}
-COMMAND_LINES = {"crossval.py", "sweep.py", "sweep_job.py", "tune.py"}
+COMMAND_LINES = {"crossval.py", "notebook.py", "sweep.py", "sweep_job.py", "tune.py"}
 
 
 def imports_of(source: str) -> set[str]:

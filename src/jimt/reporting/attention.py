@@ -40,10 +40,10 @@ _MEASURES = {
 def attention_blocks(models: Sequence[Model], *, accelerator: str | None, max_mapped: int) -> Iterator[Block]:
     """Activation maps and their agreement with PI, of models of one data set."""
     if len(models) == 1:
-        yield from attempt("Grad-CAM", _examples(models[0], accelerator))
+        yield from attempt("Grad-CAM", example_blocks(models[0], accelerator))
     else:
-        yield from attempt("Grad-CAM of all models", _side_by_side(models, accelerator))
-    yield from attempt("The agreement of maps with PI", _agreement(models, accelerator, max_mapped))
+        yield from attempt("Grad-CAM of all models", side_by_side_blocks(models, accelerator))
+    yield from attempt("The agreement of maps with PI", agreement_blocks(models, accelerator, max_mapped))
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,8 @@ def _patches(
     ]
 
 
-def _examples(model: Model, accelerator: str | None) -> Iterator[Block]:
+def example_blocks(model: Model, accelerator: str | None = None) -> Iterator[Block]:
+    """Maps of the most certain, least certain and wrong live and dead patches (Fig. 6)."""
     scores = model.scores
     chosen: dict[int, dict[str, NDArray[np.int64]]] = {}
     for label in (LIVE, DEAD):
@@ -194,7 +195,8 @@ def _how(model: Model, layer: str) -> str:
     return words
 
 
-def _side_by_side(models: Sequence[Model], accelerator: str | None) -> Iterator[Block]:
+def side_by_side_blocks(models: Sequence[Model], accelerator: str | None = None) -> Iterator[Block]:
+    """Maps of the same patches by several models."""
     first = models[0]
     tested = [model for model in models if _same_patches(first, model)]
     mean = np.mean([model.scores["score"].to_numpy(float) for model in tested], axis=0)
@@ -259,7 +261,10 @@ def agreement_of(model: Model, *, accelerator: str | None, max_mapped: int) -> p
     return model.kept_table(AGREEMENT_FILE, make, depends_on=depends_on)
 
 
-def _agreement(models: Sequence[Model], accelerator: str | None, max_mapped: int) -> Iterator[Block]:
+def agreement_blocks(
+    models: Sequence[Model], accelerator: str | None = None, max_mapped: int = MAX_MAPPED
+) -> Iterator[Block]:
+    """How far maps agree with PI, beside the maps of the same networks with random weights."""
     rows: list[list[str]] = []
     told: list[str] = []
     for model in models:

@@ -141,11 +141,11 @@ class Missing:
 class Html:
     """Ready-made HTML, such as an interactive figure; ``head`` goes to the page's head, each but once."""
 
-    content: str
-    head: Sequence[str] = ()
+    content: str = field(repr=False)
+    head: Sequence[str] = field(default=(), repr=False)
 
     def _repr_html_(self) -> str:
-        return self.html()
+        return "".join([*self.head, self.content])
 
     def html(self) -> str:
         """As it is."""

@@ -38,14 +38,15 @@ SCALES = {
 
 def curation_blocks(curated: Curated) -> Iterator[Block]:
     """Tables and figures from raw images to labels; a part that cannot be made says why."""
-    yield from _counts(curated)
-    yield from attempt("The figure of raw image pairs", _raw_pairs(curated))
-    yield from attempt("The figure of sample patches", _samples(curated))
-    yield from attempt("The figures of the empty filter", _empty_filter(curated))
-    yield from attempt("The figures of the labels", _labels(curated))
+    yield from count_blocks(curated)
+    yield from attempt("The figure of raw image pairs", raw_pair_blocks(curated))
+    yield from attempt("The figure of sample patches", sample_blocks(curated))
+    yield from attempt("The figures of the empty filter", empty_filter_blocks(curated))
+    yield from attempt("The figures of the labels", label_blocks(curated))
 
 
-def _counts(curated: Curated) -> Iterator[Block]:
+def count_blocks(curated: Curated) -> Iterator[Block]:
+    """Table 1, what was dropped and why, and what a reader must know before trusting the rest."""
     summary, thresholds = curated.summary, curated.thresholds
     counts = summary["counts"]
     rows = [[summary["dataset"], *_table_1(summary["n_raw_images"], counts["splits"])]]
@@ -150,7 +151,8 @@ def _outcomes(rows: pd.DataFrame) -> NDArray[np.object_]:
     return np.where(rows["excluded"].notna(), rows["excluded"].astype(object), labels)
 
 
-def _raw_pairs(curated: Curated) -> Iterator[Block]:
+def raw_pair_blocks(curated: Curated) -> Iterator[Block]:
+    """Fig. 1: raw images and what became of their patches; an InputError where they are no longer there."""
     manifest = curated.manifest.assign(outcome=_outcomes(curated.manifest))
     manifest = manifest[manifest["y"].notna()]
     dataset, curation = configs_of(curated)
@@ -186,7 +188,8 @@ def patches_of(curated: Curated, rows: pd.DataFrame) -> NDArray[np.uint8]:
     return curated.store.patches(rows["field"].to_numpy(np.int32), y, x, size=curated.summary["patch_size"])
 
 
-def _samples(curated: Curated) -> Iterator[Block]:
+def sample_blocks(curated: Curated) -> Iterator[Block]:
+    """Fig. 2a: live and dead patches above their fluorescence; an InputError as in ``raw_pair_blocks``."""
     _, curation = configs_of(curated)
     used = curated.manifest[curated.manifest["split"].notna()]
     rng = np.random.default_rng(curation.seed)
@@ -214,7 +217,8 @@ def _samples(curated: Curated) -> Iterator[Block]:
     )
 
 
-def _empty_filter(curated: Curated) -> Iterator[Block]:
+def empty_filter_blocks(curated: Curated) -> Iterator[Block]:
+    """Fig. 2b: barcodes, decision map and hardest patches; an InputError where no filter was trained."""
     status = curated.summary["empty_filter"]["status"]
     if status != "trained":
         raise InputError({"off": "the filter was off", "no labels": "there were no hand labels"}.get(status, status))
@@ -286,7 +290,8 @@ def labelled_values(curated: Curated) -> figures.LabelledValues:
     )
 
 
-def _labels(curated: Curated) -> Iterator[Block]:
+def label_blocks(curated: Curated) -> Iterator[Block]:
+    """Fig. 3: histogram and labelled patches; an InputError where labels came with the patches."""
     thresholds = curated.thresholds
     if thresholds["scale"] is None:
         raise InputError("the labels came with the patches, so there is no fluorescence behind them")

@@ -28,7 +28,9 @@ _N_BOUNDARY = 14
 _COLUMNS = {"group": "", "y": ".0f", "x": ".0f"}
 
 
-def feature_blocks(models: Sequence[Model], *, accelerator: str | None, max_shown: int) -> Iterator[Block]:
+def feature_blocks(
+    models: Sequence[Model], *, accelerator: str | None = None, max_shown: int = MAX_SHOWN
+) -> Iterator[Block]:
     """Embeddings of models of one data set; of the first alone the figures that show single patches."""
     found: list[tuple[Model, NDArray[np.floating]]] = []
     for model in models:

@@ -33,7 +33,7 @@ _NO_NUMBER = "-"
 def performance_blocks(models: Sequence[Model]) -> Iterator[Block]:
     """Metrics and figures of models that were tested on the same data set."""
     yield from _in_short(models)
-    yield from attempt("The table of metrics", _metrics(models))
+    yield from attempt("The table of metrics", metric_blocks(models))
     scored = [model for model in models if _has_scores(model)]
     for model in models:
         if model not in scored:
@@ -49,13 +49,13 @@ def performance_blocks(models: Sequence[Model]) -> Iterator[Block]:
                 is_warning=True,
             )
     if both:
-        yield from _curves(both)
-    yield from _confusion(scored)
-    yield from _reliability(scored)
-    yield from attempt("The figure of score against fluorescence", _fluorescence(scored))
+        yield from curve_blocks(both)
+    yield from confusion_blocks(scored)
+    yield from reliability_blocks(scored)
+    yield from attempt("The figure of score against fluorescence", fluorescence_blocks(scored))
     if len(models) == 1:
-        yield from attempt("The training's curves", _training(models[0]))
-    yield from _forests(scored)
+        yield from attempt("The training's curves", training_blocks(models[0]))
+    yield from forest_blocks(scored)
 
 
 def _in_short(models: Sequence[Model]) -> Iterator[Block]:
@@ -113,7 +113,8 @@ def arrays(model: Model) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArra
     )
 
 
-def _metrics(models: Sequence[Model]) -> Iterator[Block]:
+def metric_blocks(models: Sequence[Model]) -> Iterator[Block]:
+    """Every metric with both intervals, beside the paper's; of several models the two the paper gives."""
     rows: list[list[str]] = []
     quoted: list[int] = []
     notes: dict[str, list[str]] = {}
@@ -199,7 +200,8 @@ def _folds(metrics: dict[str, Any]) -> Table:
     return Table("Each fold", ["fold", "groups", "live", "dead", "AUROC", "balanced accuracy"], rows, caption)
 
 
-def _curves(models: Sequence[Model]) -> Iterator[Block]:
+def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
+    """ROC and precision-recall curves of models whose test patches are of both classes (Fig. 4a)."""
     drawn: dict[str, dict[str, tuple[Curve, str]]] = {"auroc": {}, "average_precision": {}}
     folds: list[Curve] = []
     share_live = 0.0
@@ -245,7 +247,8 @@ def _curves(models: Sequence[Model]) -> Iterator[Block]:
     )
 
 
-def _confusion(models: Sequence[Model]) -> Iterator[Block]:
+def confusion_blocks(models: Sequence[Model]) -> Iterator[Block]:
+    """Confusion matrices (Fig. 4a)."""
     counts = {}
     for model in models:
         labels, scores, _ = arrays(model)
@@ -260,7 +263,8 @@ def _confusion(models: Sequence[Model]) -> Iterator[Block]:
     )
 
 
-def _reliability(models: Sequence[Model]) -> Iterator[Block]:
+def reliability_blocks(models: Sequence[Model]) -> Iterator[Block]:
+    """Reliability diagrams."""
     found = {}
     confidence = 0.95
     for model in models:
@@ -280,7 +284,8 @@ def _reliability(models: Sequence[Model]) -> Iterator[Block]:
     )
 
 
-def _fluorescence(models: Sequence[Model]) -> Iterator[Block]:
+def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
+    """Score against mean fluorescence (Fig. 4b); an InputError where patches came without."""
     found = {}
     quoted = ""
     for model in models:
@@ -312,7 +317,8 @@ def _fluorescence(models: Sequence[Model]) -> Iterator[Block]:
     )
 
 
-def _training(model: Model) -> Iterator[Block]:
+def training_blocks(model: Model) -> Iterator[Block]:
+    """Loss and validation metrics by epoch; nothing of a cross-validation or a frozen network."""
     if model.is_crossval or model.hyperparameters["trainable"] == "none":
         return
     path = model.folder / "metrics.csv"
@@ -332,7 +338,8 @@ def _training(model: Model) -> Iterator[Block]:
     )
 
 
-def _forests(models: Sequence[Model]) -> Iterator[Block]:
+def forest_blocks(models: Sequence[Model]) -> Iterator[Block]:
+    """Balanced accuracy of each group and of each raw image."""
     for model in models:
         labels, scores, groups = arrays(model)
         confidence = float(model.provenance["confidence"])

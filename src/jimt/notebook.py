@@ -1,0 +1,64 @@
+"""For notebooks: what ``prepare.py`` and ``train.py`` do, with the same overrides, and the blocks of a report shown."""
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra import compose, initialize_config_dir
+
+from jimt.config import PrepareConfig, TrainConfig
+from jimt.hydra_schema import to_dataclasses
+
+if TYPE_CHECKING:
+    from jimt.curation.manifest import Curated
+    from jimt.reporting.blocks import Block
+    from jimt.reporting.results import Study
+
+# said by a package that loads weights, in every notebook without ipywidgets: no progress bar of it is ever shown
+warnings.filterwarnings("ignore", message="IProgress not found")
+
+_CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+def prepare(*overrides: str) -> "Curated":
+    """Curate a data set as ``python prepare.py OVERRIDES`` does, and open it; where it stands already, just open it.
+
+    Raises:
+        InputError: If it cannot be curated as asked.
+    """
+    from jimt.curation.manifest import open_curated
+    from jimt.data.preparation import prepare as prepare_dataset
+
+    with initialize_config_dir(str(_CONF), version_base="1.3"):
+        config = to_dataclasses(compose("prepare", overrides=list(overrides)))
+    assert isinstance(config, PrepareConfig)
+    return open_curated(prepare_dataset(config.dataset, config.curation))
+
+
+def train(*overrides: str, folder: str | Path) -> "Study":
+    """Train as ``python train.py OVERRIDES hydra.run.dir=FOLDER`` does, without its report, and open the results.
+
+    A folder that holds this training, finished, is not trained in again.
+
+    Raises:
+        InputError: If it cannot be trained as asked.
+    """
+    from jimt.reporting.results import open_study
+    from jimt.training import train as train_and_evaluate
+
+    with initialize_config_dir(str(_CONF), version_base="1.3"):
+        composed = compose("train", overrides=[*overrides, f"run_dir={folder}", "report=false"])
+        config = to_dataclasses(composed)
+    assert isinstance(config, TrainConfig)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    train_and_evaluate(config)
+    return open_study(Path(folder))
+
+
+def show(blocks: "Iterable[Block]") -> None:
+    """Show figures, tables and texts of a report under the cell."""
+    from IPython.display import display  # notebooks have it
+
+    for block in blocks:
+        display(block)  # type: ignore[no-untyped-call]
