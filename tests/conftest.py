@@ -141,6 +141,16 @@ def uneven(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return overrides
 
 
+@pytest.fixture(scope="session")
+def reported(uneven: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a trained run with its report, which tests only read."""
+    from jimt.training import train  # late: most tests need no torch
+
+    folder = tmp_path_factory.mktemp("reported") / "run"
+    train(composed_train(*uneven, *TINY, f"run_dir={folder}", "report=true", "trainer.max_epochs=3"))
+    return folder
+
+
 @pytest.fixture
 def real_data() -> Path:
     """The folder of real fields and weights that ``JIMT_DATA`` names."""

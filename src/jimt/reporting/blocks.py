@@ -4,18 +4,20 @@ A block shows itself in a notebook too.
 """
 
 import base64
+import functools
 import html
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
+from jimt.analysis.figures.style import png, save
 from jimt.errors import InputError
 
-_DPI, _SHOWN_DPI = 150, 96
+_SHOWN_DPI = 96
 _QUALITY = 82  # of WebP: a tenth of a PNG's size where a figure holds photographs
 _CLASS = ' class="{}"'
 
@@ -36,16 +38,14 @@ class Drawing:
     caption: str
     figure: Figure
 
+    @functools.cached_property
     def picture(self) -> str:
-        """The figure, finer than it is shown, as the data of an address: PNG or WebP, whichever is smaller."""
-        out = io.BytesIO()
-        self.figure.savefig(out, format="png", dpi=_DPI, metadata={"Software": None})
-        png = out.getvalue()
-        pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
-        assert pixels is not None
-        webp = cv2.imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])[1].tobytes()
-        kind, data = ("png", png) if len(png) <= len(webp) else ("webp", webp)
-        return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+        """The figure, finer than it is shown, as the data of an address."""
+        return _as_address(png(self.figure))
+
+    def save(self, folder: Path) -> None:
+        """Write ``NAME.png`` and ``NAME.svg``."""
+        self.__dict__["picture"] = _as_address(save(self.figure, folder, self.name))  # drawing takes longest
 
     def _repr_html_(self) -> str:
         return self.html()
@@ -54,9 +54,18 @@ class Drawing:
         """The figure with its picture in it."""
         width = round(self.figure.get_figwidth() * _SHOWN_DPI)
         return (
-            f'<figure id="{self.name}"><img src="{self.picture()}" width="{width}" alt="{html.escape(self.title)}">'
+            f'<figure id="{self.name}"><img src="{self.picture}" width="{width}" alt="{html.escape(self.title)}">'
             f"<figcaption><b>{html.escape(self.title)}.</b> {html.escape(self.caption)}</figcaption></figure>"
         )
+
+
+def _as_address(picture: bytes) -> str:
+    """PNG or WebP, whichever is smaller."""
+    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
+    webp = cv2.imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])[1].tobytes()
+    kind, data = ("png", picture) if len(picture) <= len(webp) else ("webp", webp)
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,6 @@ def embedding_of(model: Model, *, accelerator: str | None) -> NDArray[np.floatin
 
 def _one(model: Model, coordinates: NDArray[np.floating], *, several: bool, max_shown: int) -> Iterator[Block]:
     labels, scores, groups = arrays(model)
-    curated, rows = model.tested
     of = f" of {model.name}" if several else ""
     frozen = " of the frozen network" if model.hyperparameters["trainable"] == "none" else ""
     yield Drawing(
@@ -102,6 +101,12 @@ def _one(model: Model, coordinates: NDArray[np.floating], *, several: bool, max_
         "the truth, the network tells experiments apart rather than cells.",
         figures.embedding(coordinates, labels, scores, groups),
     )
+    yield from attempt("The embedding with patches", _with_patches(model, coordinates, of=of, max_shown=max_shown))
+
+
+def _with_patches(model: Model, coordinates: NDArray[np.floating], *, of: str, max_shown: int) -> Iterator[Block]:
+    curated, rows = model.tested
+    labels = rows["label"].to_numpy(int)
     chosen, told = np.arange(len(rows)), ""
     if len(rows) > max_shown:
         seed = int(model.provenance["seed"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import jinja2
 
 import jimt
-from jimt.analysis.figures.style import COLOURS, save
+from jimt.analysis.figures.style import COLOURS
 from jimt.evaluate import write_aside
 from jimt.reporting.blocks import Drawing, Html, Section
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
@@ -38,6 +38,6 @@ def write_page(path: Path, sections: Sequence[Section], *, title: str, subtitle:
     names = [drawing.name for drawing in drawings]
     assert len(set(names)) == len(names), f"two figures of one name: {sorted(names)}"
     for drawing in drawings:
-        save(drawing.figure, path.parent / "figures", drawing.name)
+        drawing.save(path.parent / "figures")
     write_aside(path, render(sections, title=title, subtitle=subtitle))
     return len(drawings)

@@ -1,6 +1,7 @@
 """What all figures share: one colour a class everywhere, told apart also without colour vision; sizes; saving."""
 
 import functools
+import io
 import itertools
 import textwrap
 from collections.abc import Callable, Sequence
@@ -64,14 +65,23 @@ def styled(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return draw
 
 
-def save(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
-    """Write ``NAME.png`` and ``NAME.svg``, the same bytes each time; returns both paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    png, svg = folder / f"{name}.png", folder / f"{name}.svg"
+def png(figure: Figure) -> bytes:
+    """A figure as PNG, the same bytes each time; its parts are laid out now and stay where they are."""
+    out = io.BytesIO()
     with mpl.rc_context(_STYLE):
-        figure.savefig(png, dpi=_DPI, metadata={"Software": None})
-        figure.savefig(svg, dpi=_DPI, metadata={"Date": None, "Creator": None})
-    return png, svg
+        figure.savefig(out, format="png", dpi=_DPI, metadata={"Software": None})
+        figure.set_layout_engine("none")  # what comes next need not measure every text again
+    return out.getvalue()
+
+
+def save(figure: Figure, folder: Path, name: str) -> bytes:
+    """Write ``NAME.png`` and ``NAME.svg``, the same bytes each time; returns those of the PNG."""
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = png(figure)
+    (folder / f"{name}.png").write_bytes(picture)
+    with mpl.rc_context(_STYLE):
+        figure.savefig(folder / f"{name}.svg", dpi=_DPI, metadata={"Date": None, "Creator": None})
+    return picture
 
 
 def new_figure(width: float, height: float) -> Figure:
