@@ -57,8 +57,10 @@ def train(*overrides: str, folder: str | Path) -> "Study":
 
 
 def show(blocks: "Iterable[Block]") -> None:
-    """Show figures, tables and texts of a report under the cell."""
+    """Show figures, tables and texts of a report under the cell; of a part that cannot be made, why."""
     from IPython.display import display  # notebooks have it
 
-    for block in blocks:
+    from jimt.reporting.blocks import attempt
+
+    for block in attempt("This part", blocks):
         display(block)  # type: ignore[no-untyped-call]

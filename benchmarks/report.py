@@ -1,0 +1,86 @@
+"""Time and memory of the report of 5,000 test patches: ``python benchmarks/report.py``.
+
+Simulates 80 raw image pairs of 1344 x 1024 px, curates them with eight groups in ten tested on, and sets a logistic
+regression on a frozen Inception-v3 with random weights, whose 2,048 features are the widest of the paper's networks.
+Then, each in a process of its own: the forward passes of the test split alone; and the whole report.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+OVERRIDES = [
+    "dataset=synthetic",
+    "dataset.name=report_benchmark",
+    "dataset.simulation.n_wells=20",
+    "dataset.simulation.fields_per_well=4",
+    "dataset.simulation.height=1024",
+    "dataset.simulation.width=1344",
+    "curation.empty_filter.enabled=false",
+    "curation.split.train=1",
+    "curation.split.val=1",
+    "curation.split.test=8",
+    "backbone=inception_v3",
+    "backbone.weights=random",
+    "backbone.trainable=none",
+    "report=false",
+]
+FORWARD = """
+import sys, time
+from pathlib import Path
+from jimt.checkpoints import load_classifier
+from jimt.evaluate import test_rows
+from jimt.memory import keep_freed_memory
+from jimt.scoring import evaluation_device, patch_features
+keep_freed_memory()
+checkpoint = Path(sys.argv[1]) / "checkpoints/best.ckpt"
+classifier, hyperparameters = load_classifier(checkpoint)
+provenance = hyperparameters["provenance"]
+curated, rows = test_rows(checkpoint)
+start = time.perf_counter()
+patch_features(
+    classifier, curated.folder, rows, prediction=hyperparameters["prediction"], precision=provenance["precision"],
+    device=evaluation_device("cpu", index=0, precision=provenance["precision"]), batch_size=provenance["eval_batch_size"],
+)
+print(time.perf_counter() - start)
+"""
+
+
+def run(*command: str) -> tuple[str, float]:
+    """What a command prints, and its seconds."""
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, *command], check=True, text=True, stdout=subprocess.PIPE)
+    return done.stdout, time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=Path("runs/benchmark_report"), help="kept for the next time")
+    folder = parser.parse_args().folder.absolute()
+    data = folder / "data"
+    paths = [f"dataset.root={data / 'raw'}", f"curation.output_root={data / 'curated'}", f"hydra.run.dir={folder}"]
+    if not (folder / "test_metrics.json").is_file():
+        run(str(REPOSITORY / "train.py"), *OVERRIDES, *paths)
+    n = json.loads((folder / "test_metrics.json").read_text())["counts"]["patches"]
+    forward = float(run("-c", FORWARD, str(folder))[0])
+    for path in (folder / "figures").glob("*.csv"):
+        path.unlink()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    told, seconds = run("-m", "jimt.report", str(folder))
+    print(told, end="")
+    print(f"{n:,} test patches, Inception-v3, 2,048 features")
+    print(f"forward passes of the test split  {forward:7.1f} s")
+    print(f"the whole report                  {seconds:7.1f} s, so {seconds - forward:.1f} s beyond them")
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(
+        f"peak memory of a process          {peak:7.0f} MiB" + (" (not the report's)" if before / 1024 == peak else "")
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The notebooks run from top to bottom, on simulated images and on any data set by changing one line."""
+
+import ast
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from conftest import REPOSITORY, TINY
+
+NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+
+
+def code(path: Path) -> str:
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n".join(re.sub(r"(?m)^%.*$", "", cell.source) for cell in cells if cell.cell_type == "code")
+
+
+def executed(path: Path, folder: Path, *, line: tuple[str, str] | None = None) -> nbformat.NotebookNode:
+    """A notebook, run in ``folder/notebooks`` with one line changed; raises where a cell does."""
+    (folder / "notebooks").mkdir()
+    copy = Path(shutil.copy(path, folder / "notebooks"))
+    notebook = nbformat.read(copy, as_version=4)
+    if line is not None:
+        (cell,) = [cell for cell in notebook.cells if line[0] in cell.source]
+        cell.source = cell.source.replace(*line)
+    resources = {"metadata": {"path": str(copy.parent)}}
+    return NotebookClient(notebook, timeout=600, resources=resources).execute()
+
+
+def pictures(notebook: nbformat.NotebookNode) -> int:
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert all(output.output_type != "stream" or output.name != "stderr" for output in outputs)
+    return sum("<img src=" in output.get("data", {}).get("text/html", "") for output in outputs)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_are_committed_without_outputs_and_define_nothing(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+    defined = (ast.FunctionDef, ast.ClassDef, ast.Lambda)
+    assert not any(isinstance(node, defined) for node in ast.walk(ast.parse(code(path))))
+    assert len(NOTEBOOKS) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "at_least"), [("01_curation", 7), ("02_results", 12)])
+def test_a_notebook_runs_as_it_stands(name, at_least, tmp_path):
+    notebook = executed(REPOSITORY / f"notebooks/{name}.ipynb", tmp_path)
+    assert pictures(notebook) >= at_least
+
+
+def test_curation_of_another_data_set_is_one_line(uneven, tmp_path):
+    line = ('prepare("dataset=synthetic")', f"prepare(*{uneven!r})")
+    notebook = executed(REPOSITORY / "notebooks/01_curation.ipynb", tmp_path, line=line)
+    assert pictures(notebook) == 4
+    (of_filter,) = [cell for cell in notebook.cells if cell.source == "show(empty_filter_blocks(curated))"]
+    assert "<b>This part</b> is not here: the filter was off" in of_filter.outputs[0].data["text/html"]
+
+
+def test_results_of_another_training_are_one_line(uneven, tmp_path):
+    line = ('train("experiment=demo", ', f"train(*{[*uneven, *TINY]!r}, ")
+    notebook = executed(REPOSITORY / "notebooks/02_results.ipynb", tmp_path, line=line)
+    assert pictures(notebook) == 13
+    assert (tmp_path / "runs/notebook/test_metrics.json").is_file()
