@@ -7,7 +7,6 @@ Then, each in a process of its own: the forward passes of the test split alone; 
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -45,9 +44,18 @@ curated, rows = test_rows(checkpoint)
 start = time.perf_counter()
 patch_features(
     classifier, curated.folder, rows, prediction=hyperparameters["prediction"], precision=provenance["precision"],
-    device=evaluation_device("cpu", index=0, precision=provenance["precision"]), batch_size=provenance["eval_batch_size"],
+    device=evaluation_device("cpu", index=0, precision=provenance["precision"]),
+    batch_size=provenance["eval_batch_size"],
 )
 print(time.perf_counter() - start)
+"""
+
+
+REPORT = """
+import resource, sys
+from jimt.report import main
+main([sys.argv[1]])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 
 
@@ -70,16 +78,13 @@ def main() -> None:
     forward = float(run("-c", FORWARD, str(folder))[0])
     for path in (folder / "figures").glob("*.csv"):
         path.unlink()
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    told, seconds = run("-m", "jimt.report", str(folder))
-    print(told, end="")
+    told, seconds = run("-c", REPORT, str(folder))
+    report, peak = told.splitlines()
+    print(report)
     print(f"{n:,} test patches, Inception-v3, 2,048 features")
     print(f"forward passes of the test split  {forward:7.1f} s")
     print(f"the whole report                  {seconds:7.1f} s, so {seconds - forward:.1f} s beyond them")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(
-        f"peak memory of a process          {peak:7.0f} MiB" + (" (not the report's)" if before / 1024 == peak else "")
-    )
+    print(f"peak memory                       {float(peak):7.0f} MiB")
 
 
 if __name__ == "__main__":

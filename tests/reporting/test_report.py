@@ -1,8 +1,11 @@
 """The report of a run holds every figure, loads nothing, and says what it lacks."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -12,7 +15,7 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from conftest import TINY, composed_prepare, composed_train
+from conftest import REPOSITORY, TINY, composed_prepare, composed_train
 from jimt.backbones import create_backbone
 from jimt.curation.manifest import MANIFEST, open_curated
 from jimt.errors import InputError
@@ -403,3 +406,51 @@ def test_published_patches_are_reported_without_fluorescence(uneven, tmp_path):
     assert parts.missing["The agreement of maps with PI"].endswith("holds published patches alone")
     assert "came with the patches" in parts.missing["The figures of the labels"]
     assert "no interval is over groups" in parts.words
+
+
+# ---- a sweep
+
+
+@pytest.fixture(scope="module")
+def swept(uneven, tmp_path_factory):
+    """``python train.py -m`` over two networks of which the third is unknown: its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("swept")
+    tiny = [override for override in TINY if not override.startswith(("report=", "backbone.name="))]
+    names = "backbone.name=test_resnet.r160_in1k,test_efficientnet.r160_in1k,nonsense"
+    done = subprocess.run(
+        [sys.executable, str(REPOSITORY / "train.py"), "-m", *uneven, *tiny, names, "hydra.sweep.dir=sweep"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    return folder / "sweep", done
+
+
+@pytest.mark.slow
+def test_a_sweep_ends_with_a_report_of_each_job_and_one_of_all(swept):
+    folder, done = swept
+    assert "1 job failed" in done.stderr
+    for job in ("0", "1"):
+        assert (folder / job / "report.html").is_file()
+        assert (folder / job / "MODEL_CARD.md").is_file()
+    assert "the report is sweep/report.html" in done.stdout
+    page = (folder / "report.html").read_text()
+    figures = set(re.findall(r'<figure id="(\w+)">', page))
+    assert {"roc", "confusion", "embeddings", "grad_cam_models"} <= figures
+    assert "grad_cam_live" not in figures
+    for job in ("0", "1"):
+        scores = pd.read_csv(folder / job / "test_scores.csv")
+        assert page.count(f">{roc_auc_score(scores['label'], scores['score']):.3f}</td>") >= 2
+    assert "2 is not in this report: backbone.name=nonsense is not a network timm knows" in page
+    assert page.count("<td>test_efficientnet.r160_in1k</td>") >= 3
+
+
+@pytest.mark.slow
+def test_a_sweep_of_the_papers_data_sets_quotes_the_paper(swept):
+    page = (swept[0] / "report.html").read_text()
+    (table,) = re.findall(r"<table><caption><b>Table 1\..*?</table>", page, flags=re.DOTALL)
+    (quoted,) = re.findall(r'<tr class="paper">(.*?)</tr>', table)
+    cells = re.findall(r"<td.*?>(.*?)</td>", quoted)
+    assert cells == ["no_treatment (paper)", "339", "21,848", "10,464", "11,384", "8,680/9,480", "891/925", "893/979"]
