@@ -1,8 +1,16 @@
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from jimt.analysis.embedding import MIN_POINTS, tsne
 from jimt.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Threads that wait for one another on busy cores turn half a second into a minute."""
+    with threadpool_limits(1):
+        yield
 
 
 def two_clusters(n: int = 120, *, n_features: int = 32, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,15 @@ SMALL = "test_resnet.r160_in1k"
 BOTH = (LIVE, DEAD)
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Threads that wait for one another on busy cores turn seconds into minutes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 class OneBlock(nn.Module):
     """A convolution and an activation in place, their mean over positions, and a linear head: timm's interface."""
 

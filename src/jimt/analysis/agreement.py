@@ -37,9 +37,11 @@ def positive_pixels(images: NDArray[np.floating], *, least: float, smoothing: fl
     masks = np.zeros(images.shape, bool)
     for mask, image in zip(masks, images, strict=True):
         smoothed = gaussian_filter(image.astype(np.float64), smoothing)
-        if smoothed.max() > least:
+        if smoothed.max() > least and np.ptp(smoothed) > 0:
             logarithm = np.log(np.maximum(smoothed, least * _FAINTEST))
             mask[:] = smoothed > max(least, float(np.exp(_otsu(logarithm))))
+        else:
+            mask[:] = smoothed > least  # all of it, where it is saturated
     return masks
 
 

@@ -94,7 +94,7 @@ def _band(
     curves = []
     step = max(1, _AT_ONCE // len(order))
     for at in range(0, n_resamples, step):
-        weights = draws.counts[at : at + step][:, unit].astype(np.float64)
+        weights = draws.scaled(draws.counts[at : at + step])[:, unit]
         true, false = (np.cumsum(weights * of, axis=1)[:, last_of_score] for of in (live, ~live))
         for t, f in zip(true, false, strict=True):
             if t[-1] == 0 or f[-1] == 0:

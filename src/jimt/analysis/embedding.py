@@ -9,6 +9,8 @@ from jimt.errors import InputError
 
 _COMPONENTS = 50  # as van der Maaten and Hinton did; 2,048 features would only cost time
 _PERPLEXITY = 30.0
+_SAME = 1e-6  # of the largest feature: what is left of rounding
+_MANY = 1000
 MIN_POINTS = 5
 """Fewer patches have no neighbourhoods to keep."""
 
@@ -24,15 +26,19 @@ def tsne(features: NDArray[np.floating], *, seed: int) -> NDArray[np.float32]:
         seed: The same seed gives the same coordinates.
 
     Raises:
-        InputError: If there are fewer than 5 patches, or their features are all the same.
+        InputError: If there are fewer than 5 patches, or their features are all the same or no numbers.
     """
     n = len(features)
     if n < MIN_POINTS:
         raise InputError(f"{n} patch{'es' * (n != 1)} cannot be laid out by t-SNE: it needs {MIN_POINTS}")
     centred = np.asarray(features, np.float64) - np.mean(features, axis=0, dtype=np.float64)
-    if not np.abs(centred).max() > 1e-12:
+    if not np.isfinite(centred).all():
+        raise InputError("some patches have features that are no numbers: the network has diverged, so train it anew")
+    if np.abs(centred).max() <= _SAME * np.abs(features).max():
         raise InputError("every patch has the same features, so there is nothing to lay out: train the network first")
     k = min(_COMPONENTS, n - 1, features.shape[1])
+    if k == 1:  # t-SNE lays out in two dimensions
+        centred, k = np.hstack([centred, np.zeros_like(centred)]), 2
     components = PCA(k, svd_solver="randomized" if k < min(centred.shape) else "full", random_state=seed).fit_transform(
         centred
     )
@@ -41,6 +47,6 @@ def tsne(features: NDArray[np.floating], *, seed: int) -> NDArray[np.float32]:
         init="pca",
         learning_rate="auto",
         random_state=seed,
-        n_jobs=-1,
+        n_jobs=-1 if n > _MANY else 1,  # on busy cores threads that wait for each other take longer than one
     )
     return np.asarray(model.fit_transform(components.astype(np.float32)), np.float32)

@@ -51,23 +51,24 @@ def last_spatial_layer(network: Any, *, size: int, name: str) -> SpatialLayer:
         for path, module in network.named_modules()
         if path
     ]
-    was_training = network.training
+    modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
         with torch.no_grad():
             last = network.forward_features(torch.zeros(1, 3, size, size, device=device))
     finally:
-        network.train(was_training)
+        for module, training in modes:
+            module.training = training
         for handle in handles:
             handle.remove()
     if hasattr(network, "blocks") and isinstance(last, Tensor) and last.ndim == 3:
         first = getattr(network.blocks[-1], "norm1", None)
         for path, module, output in seen:
-            if module is first and output.ndim == 3:
+            if module is first and isinstance(first, nn.Module) and output.ndim == 3:
                 for n_prefixes in (int(getattr(network, "num_prefix_tokens", 0)), 0):  # XCiT's class token joins later
                     side = round((output.shape[1] - n_prefixes) ** 0.5)
                     if side > 1 and side * side == output.shape[1] - n_prefixes:
-                        return SpatialLayer(path, module, partial(_from_tokens, n_prefixes=n_prefixes, side=side))
+                        return SpatialLayer(path, first, partial(_from_tokens, n_prefixes=n_prefixes, side=side))
     if isinstance(last, Tensor) and last.ndim == 4:
         channels_last = last.shape[-1] == network.num_features and last.shape[1] != network.num_features
         if (last.shape[1:3] if channels_last else last.shape[2:]).numel() > 1:
@@ -146,14 +147,15 @@ def class_maps(
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     found: dict[int, list[NDArray[np.float32]]] = {label: [] for label in labels}
-    with (
-        _gradient_from(model, layer.module),
-        GradCAM(model, [layer.module], reshape_transform=layer.to_channels_first) as cam,
-    ):
-        for batch in images:
-            for label in labels:
-                with torch.autocast(batch.device.type, torch.bfloat16, enabled=bfloat16):
-                    maps = cam(batch, [ClassifierOutputTarget(label)] * len(batch))
-                found[label].append(np.asarray(maps, np.float32))
+    cam = GradCAM(model, [layer.module], reshape_transform=layer.to_channels_first)
+    try:  # not as a context: its end would swallow an IndexError
+        with _gradient_from(model, layer.module):
+            for batch in images:
+                for label in labels:
+                    with torch.autocast(batch.device.type, torch.bfloat16, enabled=bfloat16):
+                        maps = cam(batch, [ClassifierOutputTarget(label)] * len(batch))
+                    found[label].append(np.asarray(maps, np.float32))
+    finally:
+        cam.activations_and_grads.release()
         cam.outputs = None  # holds the last batch's graph
     return {label: np.concatenate(parts) for label, parts in found.items()}

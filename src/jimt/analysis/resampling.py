@@ -43,14 +43,22 @@ class GroupDraws:
         """How many groups there are."""
         return len(self.stratum)
 
+    def scaled(self, counts: NDArray[np.uint16]) -> Weights:
+        """Weights of some draws: each stratum counts as much as it does among all groups."""
+        return counts * self._scale
+
+    @property
+    def _scale(self) -> Floats:
+        sizes = np.bincount(self.stratum)[self.stratum]
+        return np.asarray(sizes / (sizes - 1))
+
     def weights(self) -> Iterator[Weights]:
         """Rows of weights, some at a time: every group once, then the draws, then each group left out in turn."""
-        sizes = np.bincount(self.stratum)[self.stratum]
-        scale = sizes / (sizes - 1)
+        scale = self._scale
         step = max(1, _AT_ONCE // self.n_groups)
         yield np.ones((1, self.n_groups))
         for at in range(0, len(self.counts), step):
-            yield self.counts[at : at + step] * scale
+            yield self.scaled(self.counts[at : at + step])
         for at in range(0, self.n_groups, step):
             left_out = np.arange(at, min(at + step, self.n_groups))
             weights = np.where(self.stratum[left_out, None] == self.stratum, scale, 1.0)  # others stand in for it

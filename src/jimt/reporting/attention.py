@@ -34,6 +34,7 @@ _MEASURES = {
     "dead_auroc": "AUROC of the map for dead against PI, pixel by pixel",
     "dead_pointing": "pointing game: the map for dead is highest in PI",
     "live_auroc": "AUROC of the map for live against PI",
+    "dead_empty": "share of maps for dead that are empty (AUROC 0.5)",
 }
 
 
@@ -254,10 +255,11 @@ def agreement_of(model: Model, *, accelerator: str | None, max_mapped: int) -> p
                 found["dead_auroc"][with_both] = pixel_auroc(maps[DEAD], positive)
                 found["dead_pointing"][with_both] = pointing_game(maps[DEAD], positive)
                 found["live_auroc"][with_both] = pixel_auroc(maps[LIVE], positive)
+                found["dead_empty"][with_both] = maps[DEAD].max((1, 2)) == maps[DEAD].min((1, 2))
             columns |= {prefix + name: values for name, values in found.items()}
         return scores[["raw_image_id", "group", "y", "x", "label"]].iloc[indices].assign(**columns)
 
-    depends_on = {"max_mapped": max_mapped, "smoothing": _SMOOTHING, "positive": "otsu"}
+    depends_on = {"max_mapped": max_mapped, "smoothing": _SMOOTHING, "measures": list(_MEASURES)}
     return model.kept_table(AGREEMENT_FILE, make, depends_on=depends_on)
 
 

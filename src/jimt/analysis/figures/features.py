@@ -145,7 +145,7 @@ def embedding_thumbnails(
     _, first = np.unique(place[order], axis=0, return_index=True)
     shown = order[first]
     columns, rows = place.max(0) + 1
-    figure = new_figure(7.2, 7.2 * rows / columns + 0.4)
+    figure = new_figure(7.2, 7.2 * min(max(rows / columns, 0.3), 1.5) + 0.4)
     axes = image_axes(figure.add_subplot())
     axes.set(xlim=(-0.6, columns - 0.4), ylim=(-0.6, rows - 0.4), aspect="equal")
     for index in shown:

@@ -152,9 +152,10 @@ def gallery(groups: Mapping[str, Sequence[Entry]], *, unit: str) -> Figure:
     """Patches by group, each above its PI; small groups stand side by side.
 
     Args:
-        groups: By name, in the order to be drawn.
+        groups: By name, in the order to be drawn, at least one; of each the first eight patches are.
         unit: Of the fluorescence.
     """
+    groups = {name: entries[:_GALLERY_COLUMNS] for name, entries in groups.items()}
     rows = _packed(groups)
     entries = [entry for group in groups.values() for entry in group]
     images = [pi for _, pi, *_ in entries if pi is not None]

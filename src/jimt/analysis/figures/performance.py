@@ -262,7 +262,8 @@ def training_curves(metrics: pd.DataFrame) -> Figure:
                 axes.plot(known["epoch"] + 1, known[name], marker=("o", "s")[number], ms=3,
                           color=("#000000", MODEL_COLOURS[0])[number], label=name)  # fmt: skip
         axes.set_xlabel("epoch")
-        axes.legend()
+        if axes.lines:
+            axes.legend()
         axes.xaxis.get_major_locator().set_params(integer=True)
     left.set_ylabel("cross entropy")
     right.set(ylabel="validation split", ylim=(min(0.45, right.get_ylim()[0]), 1.02))

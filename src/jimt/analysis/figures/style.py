@@ -138,12 +138,16 @@ def wrapped(text: str, *, width: int) -> str:
 
 
 def told_apart(names: Sequence[str]) -> list[str]:
-    """Names without the end that all of them share, where more than one is left of each."""
+    """Names without the end that all of them share, such as ``--Z00000--T00000``; never less than whole words."""
     if len(set(names)) < 2:
         return list(names)
     shared = itertools.takewhile(
         lambda letters: len(set(letters)) == 1, zip(*(name[::-1] for name in names), strict=False)
     )
-    n_shared = sum(1 for _ in shared)
+    end = "".join(letters[0] for letters in shared)[::-1]
+    separators = [place for place, letter in enumerate(end) if not letter.isalnum()]
+    if not separators:
+        return list(names)
+    n_shared = len(end) - separators[0]
     kept = [name[: len(name) - n_shared] for name in names]
     return kept if all(kept) else list(names)
