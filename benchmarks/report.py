@@ -33,14 +33,14 @@ FORWARD = """
 import sys, time
 from pathlib import Path
 from jimt.checkpoints import load_classifier
-from jimt.evaluate import test_rows
+from jimt.evaluate import rows_of_test
 from jimt.memory import keep_freed_memory
 from jimt.scoring import evaluation_device, patch_features
 keep_freed_memory()
 checkpoint = Path(sys.argv[1]) / "checkpoints/best.ckpt"
 classifier, hyperparameters = load_classifier(checkpoint)
 provenance = hyperparameters["provenance"]
-curated, rows = test_rows(checkpoint)
+curated, rows = rows_of_test(checkpoint)
 start = time.perf_counter()
 patch_features(
     classifier, curated.folder, rows, prediction=hyperparameters["prediction"], precision=provenance["precision"],

@@ -14,6 +14,7 @@ from jimt.analysis.intervals import interval_over_groups
 from jimt.analysis.resampling import draw_groups, resample
 from jimt.analysis.weighted_metrics import METRICS, Floats, Weights
 from jimt.errors import InputError
+from jimt.evaluate import read_scores as read_scores_file
 
 _KEYS = ["raw_image_id", "y", "x"]
 
@@ -27,7 +28,7 @@ def read_scores(folder: Path) -> pd.DataFrame:
     for name in ("scores.csv", "test_scores.csv"):
         path = folder / name
         if path.is_file():
-            table = pd.read_csv(path)
+            table = read_scores_file(path)
             return table if "fold" in table else table.assign(fold=0)
     raise InputError(f"{folder} holds neither test_scores.csv nor scores.csv: give a finished run or cross-validation")
 

@@ -61,14 +61,16 @@ def cross_validate(config: CrossvalConfig) -> dict[str, Any]:
     table = pd.concat(tables, ignore_index=True)
     scored = table[table["label"] != AMBIGUOUS]
     result = _result(config, folder, scored)
+    for name in ("report.html", "MODEL_CARD.md"):  # of the scores that are replaced now
+        (folder / name).unlink(missing_ok=True)
     write_aside(folder / SCORES_FILE, scored[[*SCORE_COLUMNS, "fold"]].to_csv(index=False))
     write_aside(folder / ALL_SCORES_FILE, table.to_csv(index=False))
     write_aside(folder / RESULT_FILE, json.dumps(result, indent=2) + "\n")
     _print(result, folder)
     if config.report:
-        from jimt.report import print_written, write_report
+        from jimt.report import report_on
 
-        print_written(write_report(folder))
+        report_on(folder)
     return result
 
 
@@ -76,7 +78,7 @@ def _scored(run_folder: Path, cache: Path) -> pd.DataFrame:
     """Scores of the held-out fold by its finished training; read back where they were written before."""
     from jimt.checkpoints import BEST, load_classifier
     from jimt.evaluate import ALL_SCORES_FILE as FOLD_SCORES
-    from jimt.evaluate import score_test_split, training_data, write_aside
+    from jimt.evaluate import read_scores, score_test_split, training_data, write_aside
 
     path, checkpoint = run_folder / FOLD_SCORES, run_folder / BEST
     if not path.is_file() or path.stat().st_mtime_ns < checkpoint.stat().st_mtime_ns:
@@ -84,7 +86,7 @@ def _scored(run_folder: Path, cache: Path) -> pd.DataFrame:
         curated = training_data(hyperparameters["provenance"], None, checkpoint)
         table = score_test_split(classifier, hyperparameters, curated, accelerator=None, device_index=0, cache=cache)
         write_aside(path, table.to_csv(index=False))
-    return pd.read_csv(path)
+    return read_scores(path)
 
 
 def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[str, Any]:

@@ -180,11 +180,20 @@ def read_test_patches(folder: Path) -> tuple[pd.DataFrame, "TestPatches"]:
     from jimt.checkpoints import find_checkpoint
 
     checkpoint, _ = find_checkpoint(folder)
-    return pd.read_csv(folder / SCORES_FILE), TestPatches(*test_rows(checkpoint))
+    return read_scores(folder / SCORES_FILE), TestPatches(*rows_of_test(checkpoint))
 
 
-def test_rows(checkpoint: Path) -> tuple[Curated, pd.DataFrame]:
+def read_scores(path: Path) -> pd.DataFrame:
+    """A table of scored patches; names stay text, such as 001 and NA, and an empty one is missing."""
+    return pd.read_csv(path, dtype={"raw_image_id": str, "group": str}, keep_default_na=False, na_values=[""])
+
+
+def rows_of_test(checkpoint: Path, curated_folder: Path | None = None) -> tuple[Curated, pd.DataFrame]:
     """The curated data set of a checkpoint, and the rows that it is tested on, in the order of ``test_scores.csv``.
+
+    Args:
+        checkpoint: The checkpoint.
+        curated_folder: The curated data set; None for the one the checkpoint names.
 
     Raises:
         InputError: If the data set is absent, or not the training's.
@@ -192,7 +201,7 @@ def test_rows(checkpoint: Path) -> tuple[Curated, pd.DataFrame]:
     from jimt.checkpoints import read_checkpoint
 
     provenance = read_checkpoint(checkpoint)["hyper_parameters"]["provenance"]
-    curated = training_data(provenance, None, checkpoint)
+    curated = training_data(provenance, curated_folder, checkpoint)
     return curated, curated.manifest[curated.manifest["split"] == Split.TEST.value]
 
 

@@ -1,5 +1,6 @@
 """For notebooks: what ``prepare.py`` and ``train.py`` do, with the same overrides, and the blocks of a report shown."""
 
+import hashlib
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,10 +37,10 @@ def prepare(*overrides: str) -> "Curated":
     return open_curated(prepare_dataset(config.dataset, config.curation))
 
 
-def train(*overrides: str, folder: str | Path) -> "Study":
-    """Train as ``python train.py OVERRIDES hydra.run.dir=FOLDER`` does, without its report, and open the results.
+def train(*overrides: str) -> "Study":
+    """Train as ``python train.py OVERRIDES`` does, without its report, and open the results.
 
-    A folder that holds this training, finished, is not trained in again.
+    They go below ``runs/notebook``, to a folder of these overrides; what is finished there is not trained again.
 
     Raises:
         InputError: If it cannot be trained as asked.
@@ -47,13 +48,14 @@ def train(*overrides: str, folder: str | Path) -> "Study":
     from jimt.reporting.results import open_study
     from jimt.training import train as train_and_evaluate
 
+    of_these = hashlib.sha256("\n".join(overrides).encode()).hexdigest()[:8]
     with initialize_config_dir(str(_CONF), version_base="1.3"):
-        composed = compose("train", overrides=[*overrides, f"run_dir={folder}", "report=false"])
-        config = to_dataclasses(composed)
+        folder = Path("runs/notebook") / of_these
+        config = to_dataclasses(compose("train", overrides=[*overrides, f"run_dir={folder}", "report=false"]))
     assert isinstance(config, TrainConfig)
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     train_and_evaluate(config)
-    return open_study(Path(folder))
+    return open_study(folder)
 
 
 def show(blocks: "Iterable[Block]") -> None:

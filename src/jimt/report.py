@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from jimt.errors import DISK_FULL, InputError
 
 if TYPE_CHECKING:
     from jimt.reporting.blocks import Block, Section
-    from jimt.reporting.results import Model, Study
+    from jimt.reporting.results import Device, Model, Study
 
 REPORT, MODEL_CARD = "report.html", "MODEL_CARD.md"
 
@@ -33,7 +34,13 @@ class Written:
 
 
 def write_report(
-    folder: Path, *, accelerator: str | None = None, max_shown: int | None = None, max_mapped: int | None = None
+    folder: Path,
+    *,
+    accelerator: str | None = None,
+    device_index: int = 0,
+    curated_folder: Path | None = None,
+    max_shown: int | None = None,
+    max_mapped: int | None = None,
 ) -> Written:
     """Write ``report.html``, ``figures/`` and, of a single model, ``MODEL_CARD.md`` into a folder of results.
 
@@ -42,6 +49,8 @@ def write_report(
     Args:
         folder: Of a run, a sweep or a cross-validation.
         accelerator: ``cpu`` or ``gpu``; None for the training's.
+        device_index: Which graphics card, where one is used.
+        curated_folder: Where the curated data set has moved to; None where it has not.
         max_shown: Test patches with a thumbnail in the page, at most; None for 2,000.
         max_mapped: Test patches whose activation maps are held against PI, at most; None for 200.
 
@@ -52,13 +61,14 @@ def write_report(
     from jimt.reporting.blocks import Missing
     from jimt.reporting.model_card import model_card
     from jimt.reporting.page import write_page
-    from jimt.reporting.results import open_study
+    from jimt.reporting.results import Device, open_study
 
     keep_freed_memory()
-    study = open_study(folder)
-    sections = build_sections(study, accelerator=accelerator, max_shown=max_shown, max_mapped=max_mapped)
+    study = open_study(folder, curated_folder=curated_folder)
+    device = Device(accelerator, device_index)
     title, subtitle = _title(study)
     try:
+        sections = build_sections(study, device=device, max_shown=max_shown, max_mapped=max_mapped)
         n_figures = write_page(folder / REPORT, sections, title=title, subtitle=subtitle)
         if study.kind != "sweep":
             (folder / MODEL_CARD).write_text(model_card(study.models[0]))
@@ -72,30 +82,33 @@ def write_report(
 
 
 def build_sections(
-    study: "Study", *, accelerator: str | None = None, max_shown: int | None = None, max_mapped: int | None = None
+    study: "Study", *, device: "Device | None" = None, max_shown: int | None = None, max_mapped: int | None = None
 ) -> list["Section"]:
     """The sections of a report, read as a paper's results; arguments as in ``write_report``."""
     from jimt.reporting.blocks import Section, Text
     from jimt.reporting.features import MAX_SHOWN
+    from jimt.reporting.results import AS_TRAINED
 
     data_sets = list(study.by_dataset())
     sections: list[Section] = []
     if study.kind == "sweep":
         sections.append(Section("The sweep", list(_overview(study))))
     max_shown = MAX_SHOWN if max_shown is None else max_shown
-    for name, models in data_sets:
+    max_shown = max(1, max_shown // len(data_sets))
+    for number, (name, models) in enumerate(data_sets, 1):
         several = len(data_sets) > 1
-        of = f" ({name})" if several else ""
-        parts = _parts(models, of, accelerator, max_shown // len(data_sets), max_mapped)
-        sections += [Section(title, list(_named(blocks, name if several else None))) for title, blocks in parts]
+        parts = _parts(models, f" ({name})" if several else "", device or AS_TRAINED, max_shown, max_mapped)
+        prefix = f"{number}_{models[0].provenance['dataset']}_" if several else ""
+        sections += [Section(title, list(_named(blocks, prefix))) for title, blocks in parts]
     sections.append(Section("How it was made", [Text(line) for line in _provenance(study)]))
     return sections
 
 
 def _parts(
-    models: Sequence["Model"], of: str, accelerator: str | None, max_shown: int, max_mapped: int | None
+    models: Sequence["Model"], of: str, device: "Device", max_shown: int, max_mapped: int | None
 ) -> Iterator[tuple[str, Iterator["Block"]]]:
-    from jimt.reporting.attention import MAX_MAPPED, attention_blocks
+    from jimt.reporting.agreement import MAX_MAPPED
+    from jimt.reporting.attention import attention_blocks
     from jimt.reporting.blocks import attempt
     from jimt.reporting.curation import curation_blocks
     from jimt.reporting.errors import error_blocks
@@ -103,7 +116,7 @@ def _parts(
     from jimt.reporting.performance import performance_blocks
 
     def curation() -> Iterator["Block"]:
-        yield from curation_blocks(models[0].curated)
+        yield from curation_blocks(models[0].curated, splits=not models[0].is_crossval)
 
     yield f"The data{of}", attempt("What is known of the data", curation())
     yield f"How good{of}", performance_blocks(models)
@@ -111,10 +124,10 @@ def _parts(
     of_best = f" of {best.name}" if len(models) > 1 else ""
     yield f"Where it fails{of}", attempt("The gallery of errors", error_blocks(best, of=of_best))
     in_order = [best, *(model for model in models if model is not best)]
-    yield f"What it has learned{of}", feature_blocks(in_order, accelerator=accelerator, max_shown=max_shown)
+    yield f"What it has learned{of}", feature_blocks(in_order, device=device, max_shown=max_shown)
     yield (
         f"What it looks at{of}",
-        attention_blocks(models, accelerator=accelerator, max_mapped=MAX_MAPPED if max_mapped is None else max_mapped),
+        attention_blocks(models, device=device, max_mapped=MAX_MAPPED if max_mapped is None else max_mapped),
     )
 
 
@@ -131,13 +144,13 @@ def _best(models: Sequence["Model"]) -> "Model":
     return max(models, key=auroc)
 
 
-def _named(blocks: Iterator["Block"], dataset: str | None) -> Iterator["Block"]:
+def _named(blocks: Iterator["Block"], prefix: str) -> Iterator["Block"]:
     """Figures named by their data set, where a report has several."""
     from jimt.reporting.blocks import Drawing
 
     for block in blocks:
-        if dataset is not None and isinstance(block, Drawing):
-            block = dataclasses.replace(block, name=f"{dataset}_{block.name}")
+        if isinstance(block, Drawing):
+            block = dataclasses.replace(block, name=f"{prefix}{block.name}")
         yield block
 
 
@@ -148,8 +161,12 @@ def _overview(study: "Study") -> Iterator["Block"]:
     yield overview(study)
     for name, reason in study.unfinished.items():
         yield Text(f"{name} is not in this report: {reason}.", is_warning=True)
-    folders = ", ".join(model.folder.relative_to(study.folder).as_posix() for model in study.models)
-    yield Text(f"Each job has a report of its own in its folder, with maps of single patches: {folders}.")
+    own = [model.folder for model in study.models if (model.folder / REPORT).is_file()]
+    if own:
+        folders = ", ".join(folder.relative_to(study.folder).as_posix() for folder in own)
+        yield Text(f"Reports of single jobs, with maps of single patches (Fig. 6), are in {folders}.")
+    if len(own) < len(study.models):
+        yield Text("python -m jimt.report JOB'S FOLDER writes one of a job that has none.")
 
 
 def _title(study: "Study") -> tuple[str, str]:
@@ -179,6 +196,18 @@ def _provenance(study: "Study") -> Iterator[str]:
     )
 
 
+def report_on(folder: Path, *, device_index: int = 0) -> None:
+    """Write the report of what has just been finished; whatever goes wrong is told and ends nothing."""
+    try:
+        print_written(write_report(folder, device_index=device_index))
+    except InputError as error:
+        print(f"no report of {folder}: {error}", file=sys.stderr)
+    except Exception as error:  # a training of days does not fail for a figure
+        traceback.print_exc()
+        told = f"{type(error).__name__}: {error}"
+        print(f"no report of {folder} ({told}): python -m jimt.report {folder} tries again", file=sys.stderr)
+
+
 def print_written(written: Written) -> None:
     """What was written, and what is missing."""
     size = written.page.stat().st_size / 1e6
@@ -194,6 +223,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("folder", type=Path, metavar="RUN", help="its folder")
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], help="device, where it is not the training's")
+    parser.add_argument("--curated", type=Path, help="curated data set, where it has moved")
     parser.add_argument(
         "--max-shown", type=_count, help="test patches with a thumbnail, at most (2000); more make a larger page"
     )
@@ -204,6 +234,7 @@ def main(arguments: list[str] | None = None) -> None:
             write_report(
                 options.folder,
                 accelerator=options.accelerator,
+                curated_folder=options.curated,
                 max_shown=options.max_shown,
                 max_mapped=options.max_mapped,
             )

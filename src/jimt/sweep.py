@@ -51,12 +51,9 @@ class SweepCallback(Callback):
         where = f"the table is in {folder}/table.md, .csv and .json"
         console.print(where, highlight=False, markup=False, soft_wrap=True)
         if config.report and any(row["status"] == FINISHED for row in table):
-            from jimt.report import print_written, write_report
+            from jimt.report import report_on
 
-            try:
-                print_written(write_report(folder))
-            except InputError as error:
-                print(f"no report of the sweep: {error}", file=sys.stderr)
+            report_on(folder)
         failed = [row for row in table if row["status"] == FAILED]
         # a folder may hold jobs of an earlier sweep as well
         failed = [row for row in failed if read_json(folder / row["job"] / FAILURE)["time"] >= self._started]

@@ -375,12 +375,11 @@ def _calibrate(run: _Run, curated: Curated) -> None:
 
 
 def _report(run: _Run) -> None:
-    """Write the report, unless it was not asked for; what it lacks is said and ends nothing."""
-    if not run.config.report:
-        return
-    from jimt.report import print_written, write_report  # late: seconds
+    """Write the report, unless it was not asked for."""
+    if run.config.report:
+        from jimt.report import report_on  # late: seconds
 
-    print_written(write_report(run.folder))
+        report_on(run.folder, device_index=run.device_index)
 
 
 def _evaluate(run: _Run) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The report of a run holds every figure, loads nothing, and says what it lacks."""
 
+import itertools
 import json
 import os
 import re
@@ -19,10 +20,16 @@ from conftest import REPOSITORY, TINY, composed_prepare, composed_train
 from jimt.backbones import create_backbone
 from jimt.curation.manifest import MANIFEST, open_curated
 from jimt.errors import InputError
-from jimt.report import build_sections, main
-from jimt.reporting.blocks import Drawing, Html, Missing
+from jimt.report import build_sections, main, write_report
+from jimt.reporting import activation
+from jimt.reporting.activation import _load, maps_of
+from jimt.reporting.agreement import N_COPIES
+from jimt.reporting.blocks import Drawing, Html, Missing, Section
+from jimt.reporting.errors import error_blocks
 from jimt.reporting.features import embedding_of
-from jimt.reporting.results import open_study
+from jimt.reporting.page import render
+from jimt.reporting.performance import forest_blocks
+from jimt.reporting.results import AS_TRAINED, Device, open_study
 from jimt.training import train
 
 FIGURES = {
@@ -110,12 +117,12 @@ def test_the_embedding_is_of_the_whole_test_split(run):
 
 def test_features_are_those_before_the_last_layer(run, uneven):
     from jimt.checkpoints import load_classifier
-    from jimt.evaluate import test_rows as rows_of
+    from jimt.evaluate import rows_of_test
     from jimt.scoring import patch_features
 
     checkpoint = run / "checkpoints/best.ckpt"
     classifier, hyperparameters = load_classifier(checkpoint)
-    curated, rows = rows_of(checkpoint)
+    curated, rows = rows_of_test(checkpoint)
     features = patch_features(
         classifier,
         curated.folder,
@@ -141,19 +148,20 @@ def test_agreement_with_pi_is_measured_on_test_patches_that_hold_some(run, page)
     assert (measured == table["positive"].between(0.01, 0.99)).all()
     assert measured.any()
     assert table.loc[measured, "dead_auroc"].between(0, 1).all()
-    mean = table["dead_auroc"].mean() - table["random_dead_auroc"].mean()
-    assert f">{mean:+.3f} (" in page
+    random = table[[f"random_{copy}_auroc" for copy in range(N_COPIES)]]
+    assert f">{table['dead_auroc'].mean() - random.mean(axis=1).mean():+.3f}" in page
+    assert f"; single {random.mean().min():.3f} to {random.mean().max():.3f}<" in page
 
 
 def test_a_report_that_is_written_again_takes_what_has_not_changed(own):
     table = own / "figures/embedding.csv"
     before = table.stat().st_mtime_ns, table.read_text()
-    embedding_of(open_study(own).models[0], accelerator=None)
+    embedding_of(open_study(own).models[0])
     assert (table.stat().st_mtime_ns, table.read_text()) == before
     scores = pd.read_csv(own / "test_scores.csv")
     scores["score"] = 1 - scores["score"]
     scores.to_csv(own / "test_scores.csv", index=False)
-    embedding_of(open_study(own).models[0], accelerator=None)
+    embedding_of(open_study(own).models[0])
     assert table.stat().st_mtime_ns > before[0]
 
 
@@ -163,7 +171,7 @@ def test_a_sample_of_thumbnails_is_stated_with_its_seed(own, capsys):
     n = len(pd.read_csv(own / "test_scores.csv"))
     assert f"A sample of 20 of the {n} test patches, drawn with seed 0." in page
     assert len(pd.read_csv(own / "figures/agreement.csv")) == 10
-    assert "They were drawn with seed 0 from the test split." in page
+    assert "Of a sample of 10 test patches, drawn with seed 0." in page
     assert capsys.readouterr().out.startswith(f"the report is {own / 'report.html'} (")
 
 
@@ -408,7 +416,144 @@ def test_published_patches_are_reported_without_fluorescence(uneven, tmp_path):
     assert "no interval is over groups" in parts.words
 
 
+# ---- networks with random weights
+
+
+def test_random_copies_are_other_networks_than_a_frozen_random_one_and_than_each_other(uneven, tmp_path):
+    run = trained(uneven, tmp_path / "run", "backbone.trainable=none")
+    model = open_study(run).models[0]
+    indices = np.arange(6)
+    maps = [maps_of(model, indices, AS_TRAINED, labels=(0,), copy=copy)[0][0] for copy in (None, 0, 1)]
+    again = maps_of(model, indices, AS_TRAINED, labels=(0,), copy=1)[0][0]
+    assert np.array_equal(maps[2], again)
+    weights = [_load(model, 0, AS_TRAINED, copy).classifier.network.state_dict() for copy in (None, 0, 1)]
+    convolution = next(name for name, of in weights[0].items() if of.ndim == 4)
+    for one, other in itertools.combinations(weights, 2):
+        assert not torch.allclose(one[convolution], other[convolution])
+
+
+# ---- where it runs, and what else may go wrong
+
+
+def test_a_run_of_a_graphics_card_is_reported_on_a_machine_without_one_when_asked(own, monkeypatch):
+    checkpoint = own / "checkpoints/best.ckpt"
+    content = torch.load(checkpoint, weights_only=True)
+    content["hyper_parameters"]["provenance"]["accelerator"] = "gpu"
+    torch.save(content, checkpoint)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    told = Parts(own).missing
+    assert "of a report, --accelerator cpu" in told["Grad-CAM"]
+    on_cpu = build_sections(open_study(own), device=Device("cpu"))
+    names = {block.name for section in on_cpu for block in section.blocks if isinstance(block, Drawing)}
+    assert {"grad_cam_dead", "embedding"} <= names
+
+
+def test_a_moved_data_set_is_given_by_hand(uneven, own):
+    curated = Path(composed_prepare(*uneven)[1].output_root)
+    aside = curated.with_name("moved")
+    curated.rename(aside)
+    try:
+        study = open_study(own, curated_folder=aside / "no_treatment")
+        assert len(study.models[0].tested[1]) == len(study.models[0].scores)
+        with pytest.raises(InputError, match="give the curated data set with --curated"):
+            open_study(own).models[0].curated  # noqa: B018
+    finally:
+        aside.rename(curated)
+
+
+def test_whatever_goes_wrong_in_a_report_does_not_end_the_training(uneven, tmp_path, monkeypatch, capsys):
+    import jimt.reporting.page
+
+    def broken(*args, **kwargs):
+        raise RuntimeError("a figure cannot be drawn")
+
+    monkeypatch.setattr(jimt.reporting.page, "render", broken)
+    run = trained(uneven, tmp_path / "run", "report=true", "trainer.max_epochs=1")
+    assert (run / "test_metrics.json").is_file()
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert (
+        told == f"no report of {run} (RuntimeError: a figure cannot be drawn): python -m jimt.report {run} tries again"
+    )
+
+
+def test_names_that_look_like_numbers_formulas_or_nothing_stay_names(own):
+    scores = pd.read_csv(own / "test_scores.csv", dtype=str)
+    names = dict(zip(scores["group"].unique(), ["NA", "001", "a$_$b<i>|", "None"], strict=False))
+    scores["group"] = scores["group"].map(lambda name: names.get(name, name))
+    scores.to_csv(own / "test_scores.csv", index=False)
+    model = open_study(own).models[0]
+    assert set(names.values()) <= set(model.scores["group"])
+    sections = [Section("", list(error_blocks(model, of=""))), Section("", list(forest_blocks([model])))]
+    page = render(sections, title="a", subtitle="b")
+    assert "a$_$b&lt;i&gt;|" in page
+    assert "<i>" not in page.split("<main>")[1].replace('<i style="', "")
+
+
 # ---- a sweep
+
+
+def as_sweep(folder: Path, jobs: dict[str, tuple[Path, str]], **settings: str) -> Path:
+    """A sweep's folder from finished runs: by the job's name its run and its backbone."""
+    for number, (name, (run, backbone)) in enumerate(jobs.items()):
+        job = Path(shutil.copytree(run, folder / name))
+        (job / ".hydra").mkdir(exist_ok=True)
+        (job / ".hydra/overrides.yaml").write_text(f"- backbone.name={backbone}\n")
+        (job / ".hydra/hydra.yaml").write_text(f"hydra: {{job: {{num: {number}}}}}\n")
+        config = {"dataset": {"name": "no_treatment"}, "backbone": {"name": backbone, "weights": "random"}, "seed": 0}
+        (job / ".hydra/config.yaml").write_text(json.dumps(config))
+    return folder
+
+
+def test_jobs_of_one_backbone_are_told_apart_and_none_is_lost(run, tmp_path):
+    jobs = {"a": (run, "resnet18.tv_in1k"), "b": (run, "resnet18.a1_in1k"), "c": (run, "resnet18.a1_in1k")}
+    study = open_study(as_sweep(tmp_path / "sweep", jobs))
+    names = [model.name for model in study.models]
+    assert names == ["resnet18.tv_in1k", "resnet18.a1_in1k (b)", "resnet18.a1_in1k (c)"]
+    parts = Parts(study.folder)
+    assert {"by_raw_image_1", "by_raw_image_2", "by_raw_image_3", "embeddings", "grad_cam_models"} <= parts.figures
+    assert "Reports of single jobs, with maps of single patches (Fig. 6), are in a, b, c." in parts.words
+
+
+def test_two_curations_of_one_data_set_are_not_mixed(run, edited, tmp_path):
+    other = trained(edited(9, 9), tmp_path / "other", "trainer.max_epochs=1")
+    sweep = as_sweep(tmp_path / "sweep", {"a": (run, "resnet18"), "b": (other, "resnet18")})
+    written = write_report(sweep, max_shown=1)
+    page = written.page.read_text()
+    titles = re.findall(r"<h2>(.*?)</h2>", page)
+    assert "How good (no_treatment 1)" in titles
+    assert "How good (no_treatment 2)" in titles
+    assert len(set(re.findall(r"<style>:root\{--(patches_\w+):", page))) == 2
+    figures = re.findall(r'<figure id="(\w+)">', page)
+    assert len(figures) == len(set(figures)) == written.n_figures
+    assert {"1_no_treatment_roc", "2_no_treatment_roc"} <= set(figures)
+    counts = [len(pd.read_csv(folder / "test_scores.csv")) for folder in (run, other)]
+    assert counts[0] != counts[1] == 18
+    assert f"A sample of 1 of the {counts[0]} test patches" in page
+
+
+def test_a_job_whose_checkpoint_is_lost_is_named_and_the_others_are_reported(run, tmp_path):
+    sweep = as_sweep(tmp_path / "sweep", {"a": (run, "resnet18"), "b": (run, "resnet34")})
+    (sweep / "b/checkpoints/best.ckpt").write_bytes(b"nonsense")
+    parts = Parts(sweep)
+    assert "b is not in this report: its checkpoint cannot be read" in parts.words
+    assert "roc" in parts.figures
+
+
+def test_a_network_without_maps_leaves_those_of_the_others(run, uneven, tmp_path, monkeypatch):
+    sweep = as_sweep(tmp_path / "sweep", {"a": (run, "resnet18"), "b": (run, "resnet34")})
+    real = activation.last_spatial_layer
+    asked = []
+
+    def sometimes(*args, **kwargs):
+        asked.append(args)
+        if len(asked) == 1:
+            raise InputError("resnet18 has no last layer whose output has positions")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(activation, "last_spatial_layer", sometimes)
+    parts = Parts(sweep)
+    assert parts.missing["Grad-CAM of ResNet-18"].startswith("resnet18 has no last layer")
+    assert "grad_cam_models" in parts.figures
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from jimt.analysis.weighted_metrics import Floats
 from jimt.vocabulary import DEAD, LIVE
 
 _GRID = np.linspace(0, 1, 101)
+_ROUNDING = 1e-9
 _AT_ONCE = 2**22
 
 
@@ -101,7 +102,8 @@ def _band(
                 continue  # a draw that lacks a class has no curve
             if precision:
                 share = np.divide(t, t + f, out=np.ones_like(t), where=t + f > 0)
-                curves.append(np.interp(_GRID, np.append(0, t / t[-1]), np.append(share[0], share)))
+                reached = np.searchsorted(t / t[-1], _GRID - _ROUNDING)  # the first score with at least this recall
+                curves.append(share[reached])
             else:
                 curves.append(np.interp(_GRID, np.append(0, f / f[-1]), np.append(0, t / t[-1])))
     if len(curves) < 2:

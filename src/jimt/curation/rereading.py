@@ -124,5 +124,5 @@ def configs_of(curated: Curated) -> tuple[DatasetConfig, CurationConfig]:
     """The settings a data set was curated with, its root where it was then."""
     recorded = curated.summary["config"]
     dataset, curation = dataset_config(recorded["dataset"]), curation_config(recorded["curation"])
-    dataset.root = curated.summary["root"]
+    dataset.root = curated.summary.get("root", dataset.root)  # absent from curations of the first days
     return dataset, curation

@@ -19,6 +19,7 @@ from jimt.errors import InputError
 
 _SHOWN_DPI = 96
 _QUALITY = 82  # of WebP: a tenth of a PNG's size where a figure holds photographs
+_WEBP_LIMIT = 16383  # pixels along a side, by the format
 _CLASS = ' class="{}"'
 
 
@@ -63,8 +64,11 @@ def _as_address(picture: bytes) -> str:
     """PNG or WebP, whichever is smaller."""
     pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
     assert pixels is not None
-    webp = cv2.imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])[1].tobytes()
-    kind, data = ("png", picture) if len(picture) <= len(webp) else ("webp", webp)
+    kind, data = "png", picture
+    if max(pixels.shape) <= _WEBP_LIMIT:
+        webp = cv2.imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])[1].tobytes()
+        if len(webp) < len(picture):
+            kind, data = "webp", webp
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 

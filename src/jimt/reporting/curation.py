@@ -36,16 +36,21 @@ SCALES = {
 }
 
 
-def curation_blocks(curated: Curated) -> Iterator[Block]:
-    """Tables and figures from raw images to labels; a part that cannot be made says why."""
-    yield from count_blocks(curated)
+def curation_blocks(curated: Curated, *, splits: bool = True) -> Iterator[Block]:
+    """Tables and figures from raw images to labels; a part that cannot be made says why.
+
+    Args:
+        curated: The data set.
+        splits: Whether Table 1 tells train, validation and test, which a cross-validation does not use.
+    """
+    yield from count_blocks(curated, splits=splits)
     yield from attempt("The figure of raw image pairs", raw_pair_blocks(curated))
     yield from attempt("The figure of sample patches", sample_blocks(curated))
     yield from attempt("The figures of the empty filter", empty_filter_blocks(curated))
     yield from attempt("The figures of the labels", label_blocks(curated))
 
 
-def count_blocks(curated: Curated) -> Iterator[Block]:
+def count_blocks(curated: Curated, *, splits: bool = True) -> Iterator[Block]:
     """Table 1, what was dropped and why, and what a reader must know before trusting the rest."""
     summary, thresholds = curated.summary, curated.thresholds
     counts = summary["counts"]
@@ -55,6 +60,9 @@ def count_blocks(curated: Curated) -> Iterator[Block]:
         rows.append([f"{summary['dataset']} (paper)", *_table_1(RAW_IMAGES[summary["dataset"]], paper)])
     header = ["data set", "raw images", "patches", "live", "dead", "train live/dead", "val live/dead", "test live/dead"]
     caption = "Raw images, and the patches that were kept and labelled."
+    if not splits:
+        header, rows = header[:5], [row[:5] for row in rows]
+        caption += " Every one of them is tested on once, in its fold."
     if paper is not None:
         caption += (
             " The paper's test counts of No treatment stand here the other way round than printed, as its sums ask."

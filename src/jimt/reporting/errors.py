@@ -16,6 +16,7 @@ from jimt.vocabulary import LABEL_NAMES, LIVE
 
 _N_GROUPS = 6
 _N_EACH = 7
+_N_ROWS = 40
 
 
 def error_blocks(model: Model, *, of: str) -> Iterator[Block]:
@@ -79,8 +80,10 @@ def _by_group(scores: pd.DataFrame, of: str) -> Table:
         words = [f"{len(missed[label])} of {counts[label]}" if counts[label] else "-" for label in (1, 0)]
         rows.append((int(part["wrong"].sum()), [str(name), *words, f"{np.mean(part['wrong']):.1%}"]))
     rows.sort(key=lambda row: -row[0])
+    left_out = len(rows) - _N_ROWS
     return Table(
         f"Errors by group{of}",
         ["group", "live called dead", "dead called live", "wrong"],
-        [row for _, row in rows],
+        [row for _, row in rows[:_N_ROWS]],
+        f"Most errors first; {left_out} groups with fewer are left out." if left_out > 0 else "Most errors first.",
     )

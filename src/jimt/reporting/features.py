@@ -16,34 +16,35 @@ from jimt.evaluate import TestPatches
 from jimt.reporting.blocks import Block, Drawing, Html, Table, Text, attempt
 from jimt.reporting.curation import patches_of
 from jimt.reporting.performance import arrays
-from jimt.reporting.results import Model
+from jimt.reporting.results import AS_TRAINED, Device, Model
 from jimt.reporting.thumbnails import thumbnails
-from jimt.scoring import evaluation_device, patch_features
+from jimt.scoring import patch_features
 from jimt.vocabulary import LABEL_NAMES
 
 EMBEDDING_FILE = "embedding.csv"
 MAX_SHOWN = 2000
 """Test patches with a thumbnail in the report, at most."""
 _N_BOUNDARY = 14
+_MODELS_A_FIGURE = 6
 _COLUMNS = {"group": "", "y": ".0f", "x": ".0f"}
 
 
 def feature_blocks(
-    models: Sequence[Model], *, accelerator: str | None = None, max_shown: int = MAX_SHOWN
+    models: Sequence[Model], *, device: Device = AS_TRAINED, max_shown: int = MAX_SHOWN
 ) -> Iterator[Block]:
     """Embeddings of models of one data set; of the first alone the figures that show single patches."""
     found: list[tuple[Model, NDArray[np.floating]]] = []
     for model in models:
         what = f"The embedding of {model.name}"
-        yield from attempt(what, _collect(model, accelerator, found))
-    if len(found) > 1:
+        yield from attempt(what, _collect(model, device, found))
+    for start in range(0, len(found) if len(found) > 1 else 0, _MODELS_A_FIGURE):
         side_by_side = {}
-        for model, coordinates in found:
+        for model, coordinates in found[start : start + _MODELS_A_FIGURE]:
             labels, scores, _ = arrays(model)
             side_by_side[model.name] = (coordinates, labels, scores)
         yield Drawing(
-            "embeddings",
-            "Learned features of all models",
+            "embeddings" + (f"_{start // _MODELS_A_FIGURE + 1}" if start else ""),
+            "Learned features of the models",
             "t-SNE of the pooled features before the last layer, of the whole test split (Fig. 5a, b).",
             figures.embeddings(side_by_side),
         )
@@ -51,12 +52,12 @@ def feature_blocks(
         yield from _one(*found[0], several=len(models) > 1, max_shown=max_shown)
 
 
-def _collect(model: Model, accelerator: str | None, found: list[tuple[Model, NDArray[np.floating]]]) -> Iterator[Block]:
-    found.append((model, embedding_of(model, accelerator=accelerator)))
+def _collect(model: Model, device: Device, found: list[tuple[Model, NDArray[np.floating]]]) -> Iterator[Block]:
+    found.append((model, embedding_of(model, device=device)))
     yield from ()
 
 
-def embedding_of(model: Model, *, accelerator: str | None) -> NDArray[np.floating]:
+def embedding_of(model: Model, *, device: Device = AS_TRAINED) -> NDArray[np.floating]:
     """t-SNE of the pooled features of the tested patches, shape ``(n, 2)``, kept in ``figures/embedding.csv``.
 
     Raises:
@@ -65,7 +66,7 @@ def embedding_of(model: Model, *, accelerator: str | None) -> NDArray[np.floatin
     if model.is_crossval and model.hyperparameters["trainable"] != "none":
         raise InputError(
             "each fold has trained a network of its own, whose features are not those of another: give the folder of "
-            f"one fold, such as {model.checkpoints[0].parent.parent}, for its own"
+            f"one fold, such as {model.checkpoints[0].parent.parent}, after python -m jimt.evaluate of it, for its own"
         )
 
     def make() -> pd.DataFrame:
@@ -78,7 +79,7 @@ def embedding_of(model: Model, *, accelerator: str | None) -> NDArray[np.floatin
             curated.folder,
             rows,
             prediction=hyperparameters["prediction"],
-            device=evaluation_device(accelerator or provenance["accelerator"], index=0, precision=precision),
+            device=device.of(provenance),
             precision=precision,
             batch_size=provenance["eval_batch_size"],
         )
@@ -132,7 +133,9 @@ def _interactive(
 ) -> Html:
     from jimt.reporting.interactive import linked_scatter  # late: Bokeh takes a second
 
-    name = "".join(letter if letter.isalnum() else "_" for letter in f"patches_{model.provenance['dataset']}")
+    # one data set and split a sheet: letters and digits alone, for the name goes into CSS
+    provenance = model.provenance
+    name = f"patches_{provenance['curation_fingerprint'][:12]}_{provenance['splits_digest'][:12]}"
     return linked_scatter(name, model.scores.iloc[chosen], coordinates[chosen], small)
 
 

@@ -14,13 +14,14 @@ from bokeh.resources import Resources
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
-from jimt.analysis.figures.style import COLOURS, MODEL_COLOURS, SCORE_COLOURS
+from jimt.analysis.figures.style import COLOURS, GROUP_COLOURS, SCORE_COLOURS
 from jimt.reporting.blocks import Html
 from jimt.reporting.thumbnails import SIDE, sheet
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
 
 _SIZE = 340
 _MARKERS = {LIVE: "circle", DEAD: "triangle"}
+_GROUP_MARKERS = ("square", "diamond", "inverted_triangle", "plus", "star", "hex")
 _FEW = 800
 _TOOLTIP = """
 <div style="display:flex;gap:8px;font:12px sans-serif;max-width:330px">
@@ -67,9 +68,10 @@ def linked_scatter(
             "x": [_place(value) for value in rows["x"]],
             "at": [f"-{x}px -{y}px" for x, y in zip(pictures.x, pictures.y, strict=True)],
             "marker": [_MARKERS[label] for label in labels],
+            "group_marker": [_GROUP_MARKERS[i // len(GROUP_COLOURS) % len(_GROUP_MARKERS)] for i in number],
             "truth": [COLOURS[label] for label in labels],
             "prediction": [to_hex(SCORE_COLOURS(score)) for score in scores],
-            "by_group": [MODEL_COLOURS[i % len(MODEL_COLOURS)] for i in number],
+            "by_group": [GROUP_COLOURS[i % len(GROUP_COLOURS)] for i in number],
         }
     )
     plots: list[Any] = []
@@ -106,7 +108,7 @@ def _plot(
         x,
         y,
         source=source,
-        marker="marker",
+        marker="group_marker" if colour == "by_group" else "marker",
         size=7 if n <= _FEW else 5,
         fill_color=colour,
         line_color="#555555" if colour == "prediction" else None,

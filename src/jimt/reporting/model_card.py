@@ -20,11 +20,12 @@ def model_card(model: Model) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("jimt.reporting", "."), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
+    environment.filters["cell"] = lambda text: " ".join(str(text).split()).replace("|", r"\|")
     metrics = _or_none(model)
     curated = _curated_or_none(model)
     rows, paper, tested = [], [], f"The test scores are {_NOT_THERE}."
     if metrics is not None:
-        rows = [[cell.replace("|", r"\|") for cell in row] for row in metric_rows(metrics)]
+        rows = metric_rows(metrics)
         tested = _tested(model, metrics)
         paper = list(_paper(metrics))
     return environment.get_template("model_card.md.jinja").render(
@@ -36,7 +37,7 @@ def model_card(model: Model) -> str:
         splits=list(_splits(model, curated)),
         tested=tested,
         metrics=rows,
-        confidence=f"{100 * float(model.provenance['confidence']):g} %",
+        confidence=f"{100 * float((metrics or model.provenance)['confidence']):g} %",
         paper=paper,
         model=list(_model(model)),
         limits=list(_limits(model, metrics, curated)),

@@ -37,7 +37,11 @@ def write_page(path: Path, sections: Sequence[Section], *, title: str, subtitle:
     drawings = [block for section in sections for block in section.blocks if isinstance(block, Drawing)]
     names = [drawing.name for drawing in drawings]
     assert len(set(names)) == len(names), f"two figures of one name: {sorted(names)}"
+    folder = path.parent / "figures"
     for drawing in drawings:
-        drawing.save(path.parent / "figures")
+        drawing.save(folder)
+    for old in [*folder.glob("*.png"), *folder.glob("*.svg")]:  # of a report before this one
+        if old.stem not in names:
+            old.unlink()
     write_aside(path, render(sections, title=title, subtitle=subtitle))
     return len(drawings)

@@ -183,6 +183,11 @@ def _numbers(values: dict[str, Any]) -> list[str]:
     return [value, over_groups, _interval(values["interval_patches"])]
 
 
+def _confidence(model: Model) -> float:
+    """Coverage of the intervals: that of the metrics, which may have been evaluated again with another."""
+    return float(model.metrics["confidence"] if _has_metrics(model) else model.provenance["confidence"])
+
+
 def _interval(interval: Sequence[float] | None) -> str:
     return _NO_NUMBER if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
 
@@ -209,7 +214,7 @@ def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
     for model in models:
         labels, scores, groups = arrays(model)
         provenance = model.provenance
-        confidence = float(provenance["confidence"])
+        confidence = _confidence(model)
         share_live = float((labels == LIVE).mean())
         for name, curve in (("auroc", roc), ("average_precision", precision_recall)):
             words = ""
@@ -269,7 +274,7 @@ def reliability_blocks(models: Sequence[Model]) -> Iterator[Block]:
     confidence = 0.95
     for model in models:
         labels, scores, _ = arrays(model)
-        confidence = float(model.provenance["confidence"])
+        confidence = _confidence(model)
         words = ""
         if _has_metrics(model) and model.metrics["metrics"]["expected_calibration_error"]["value"] is not None:
             words = f"calibration error {model.metrics['metrics']['expected_calibration_error']['value']:.3f}"
@@ -298,7 +303,9 @@ def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
                 values = model.metrics["correlation"][of]
                 if values["r"] is not None:
                     p = f"p {values['p']:.1e}" if values["p"] > 0 else "p < 1e-300"
-                    words.append(f"{values['n']:,} {unit}: r {values['r']:.3f}, {p}")
+                    interval = values["interval_groups"]
+                    over_groups = f" ({_interval(interval)} over groups)" if interval is not None else ""
+                    words.append(f"{values['n']:,} {unit}: r {values['r']:.3f}{over_groups}, {p}")
             paper = printed(model.metrics["dataset"], model.metrics["backbone"])
             if paper is not None:
                 quoted = f" The paper prints r {paper.correlation:.3f} for {paper_name(model.metrics['backbone'])}."
@@ -340,14 +347,14 @@ def training_blocks(model: Model) -> Iterator[Block]:
 
 def forest_blocks(models: Sequence[Model]) -> Iterator[Block]:
     """Balanced accuracy of each group and of each raw image."""
-    for model in models:
+    for number, model in enumerate(models, 1):
         labels, scores, groups = arrays(model)
-        confidence = float(model.provenance["confidence"])
+        confidence = _confidence(model)
         overall = None
         if _classes(model) == {LIVE, DEAD}:
             overall = float(np.mean([(scores[labels == label] > 0.5).mean() if label else
                                      (scores[labels == label] <= 0.5).mean() for label in (LIVE, DEAD)]))  # fmt: skip
-        suffix = "" if len(models) == 1 else f"_{_file_name(model.name)}"
+        suffix = "" if len(models) == 1 else f"_{number}"
         of = "" if len(models) == 1 else f", {model.name}"
         images = model.scores["raw_image_id"].to_numpy(object)
         units: list[tuple[str, NDArray[np.object_]]] = []
@@ -364,7 +371,3 @@ def forest_blocks(models: Sequence[Model]) -> Iterator[Block]:
                 "independent; they overlap, so the intervals are too narrow.",
                 figures.forest(table, what=what, overall=overall),
             )
-
-
-def _file_name(text: str) -> str:
-    return "".join(letter if letter.isalnum() else "_" for letter in text.lower())

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+import torch
 
 import jimt
 from jimt.checkpoints import BEST, read_checkpoint
@@ -16,12 +17,43 @@ from jimt.crossval import RESULT_FILE
 from jimt.crossval import SCORES_FILE as CROSSVAL_SCORES
 from jimt.curation.manifest import Curated
 from jimt.errors import InputError
-from jimt.evaluate import METRICS_FILE, SCORES_FILE, test_rows, write_aside
+from jimt.evaluate import METRICS_FILE, SCORES_FILE, read_scores, rows_of_test, write_aside
 from jimt.paper import paper_name
+from jimt.scoring import evaluation_device
 from jimt.sweep import read_jobs
 from jimt.sweep_table import Job
 
 Kind = Literal["run", "cross-validation", "sweep"]
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where networks run again.
+
+    Attributes:
+        accelerator: ``cpu`` or ``gpu``; None for the training's.
+        index: Which graphics card, where one is used.
+    """
+
+    accelerator: str | None = None
+    index: int = 0
+
+    def of(self, provenance: dict[str, Any]) -> torch.device:
+        """The device for a checkpoint.
+
+        Raises:
+            InputError: If there is no such card, or torch cannot use it.
+        """
+        accelerator = self.accelerator or str(provenance["accelerator"])
+        try:
+            return evaluation_device(accelerator, index=self.index, precision=provenance["precision"])
+        except InputError as error:
+            remedy = "" if self.accelerator is not None else " (or, of a report, --accelerator cpu)"
+            raise InputError(f"{error}{remedy}") from error
+
+
+AS_TRAINED = Device()
+"""The training's accelerator, its first card."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +64,13 @@ class Model:
         name: In figures and tables.
         folder: What it was opened from.
         checkpoints: The best one, or that of each fold.
+        curated_folder: Where the curated data set has moved to; None where it has not.
     """
 
     name: str
     folder: Path
     checkpoints: tuple[Path, ...]
+    curated_folder: Path | None = None
 
     @property
     def is_crossval(self) -> bool:
@@ -75,7 +109,7 @@ class Model:
         if not path.is_file():
             raise InputError(f"{path} is missing: {self._remedy}")
         try:
-            table = pd.read_csv(path, dtype={"raw_image_id": str, "group": str})
+            table = read_scores(path)
             table["label"] = table["label"].astype("int64")
             table["score"] = table["score"].astype("float64")
         except (ValueError, KeyError) as error:
@@ -89,7 +123,7 @@ class Model:
         Raises:
             InputError: If it is absent, or another one.
         """
-        return test_rows(self.checkpoints[0])[0]
+        return rows_of_test(self.checkpoints[0], self.curated_folder)[0]
 
     @cached_property
     def tested(self) -> tuple[Curated, pd.DataFrame]:
@@ -100,7 +134,7 @@ class Model:
         """
         parts = []
         for number, checkpoint in enumerate(self.checkpoints):
-            curated, rows = test_rows(checkpoint)
+            curated, rows = rows_of_test(checkpoint, self.curated_folder)
             parts.append(rows.assign(checkpoint=number))
         rows = pd.concat(parts, ignore_index=True)
         names = self.scores["raw_image_id"].astype(str).tolist()
@@ -117,14 +151,17 @@ class Model:
             depends_on: Plain values.
         """
         folder = self.folder / "figures"
-        states = [(path.stat().st_size, path.stat().st_mtime_ns) for path in self.checkpoints]
+        states = [_digest(path) for path in self.checkpoints]
         scores = self.scores.to_csv(index=False)
         parts = [jimt.__version__, states, scores, depends_on]
         of = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         kept, known = folder / name, folder / "made_of.json"
-        made_of = json.loads(known.read_text()) if known.is_file() else {}
+        try:
+            made_of = dict(json.loads(known.read_text()))
+        except (OSError, ValueError):  # absent, or damaged: made anew
+            made_of = {}
         if made_of.get(name) == of and kept.is_file():
-            return pd.read_csv(kept, dtype={"raw_image_id": str, "group": str})
+            return read_scores(kept)
         table = make()
         folder.mkdir(exist_ok=True)
         write_aside(kept, table.to_csv(index=False))
@@ -133,8 +170,9 @@ class Model:
 
     @property
     def _remedy(self) -> str:
-        command = "run the cross-validation again" if self.is_crossval else f"python -m jimt.evaluate {self.folder}"
-        return f"{command} writes it"
+        if self.is_crossval:
+            return "run the cross-validation again"
+        return f"python -m jimt.evaluate {self.folder} writes it"
 
 
 @dataclass(frozen=True)
@@ -154,16 +192,22 @@ class Study:
     unfinished: dict[str, str] = field(default_factory=dict)
 
     def by_dataset(self) -> Iterator[tuple[str, list[Model]]]:
-        """The models of each curated data set, in the order of the sweep."""
-        folders = dict.fromkeys(model.provenance["curated_folder"] for model in self.models)
-        parts = [[model for model in self.models if model.provenance["curated_folder"] == folder] for folder in folders]
-        names = [str(models[0].provenance["dataset"]) for models in parts]
-        for name, models, folder in zip(names, parts, folders, strict=True):
-            yield (name if names.count(name) == 1 else f"{name} in {folder}"), models
+        """The models of each curated data set and split, in the order of the sweep; equal names are numbered."""
+        parts: dict[tuple[str, ...], list[Model]] = {}
+        for model in self.models:
+            keys = ("dataset", "curated_folder", "curation_fingerprint", "splits_digest")
+            parts.setdefault(tuple(str(model.provenance[key]) for key in keys), []).append(model)
+        names = [dataset for dataset, *_ in parts]
+        for number, (name, models) in enumerate(zip(names, parts.values(), strict=True)):
+            yield (name if names.count(name) == 1 else f"{name} {names[:number].count(name) + 1}"), models
 
 
-def open_study(folder: Path) -> Study:
+def open_study(folder: Path, *, curated_folder: Path | None = None) -> Study:
     """Open a folder that ``train.py`` or ``jimt.crossval`` wrote.
+
+    Args:
+        folder: Of a run, a sweep or a cross-validation.
+        curated_folder: Where the curated data set has moved to; None where it has not.
 
     Raises:
         InputError: If it holds nothing that is finished.
@@ -171,41 +215,72 @@ def open_study(folder: Path) -> Study:
     if not folder.is_dir():
         raise InputError(f"{folder} is missing: give the folder of a run, a sweep or a cross-validation")
     if (folder / BEST).is_file():
-        return Study(folder, "run", [_model(folder, (folder / BEST,), None)])
-    folds = sorted(folder.glob(f"fold_*/{BEST}"), key=lambda path: int(path.parent.parent.name.partition("_")[2]))
-    if folds:
-        return Study(folder, "cross-validation", [_model(folder, tuple(folds), None)])
+        return Study(folder, "run", [_alone(folder, (folder / BEST,), curated_folder)])
+    if folds := _folds(folder):
+        return Study(folder, "cross-validation", [_alone(folder, folds, curated_folder)])
     jobs = read_jobs(folder)
-    finished = [job for job in jobs if job.metrics or (job.status == "finished")]
-    if not finished:
+    unfinished = {job.name: job.reason or job.status for job in jobs if not job.metrics}
+    finished = [job for job in jobs if job.metrics]
+    readable = []
+    for job in finished:
+        try:
+            read_checkpoint(folder / job.name / BEST)
+            readable.append(job)
+        except (InputError, OSError) as error:
+            unfinished[job.name] = f"its checkpoint cannot be read ({error})"
+    if not readable:
         left = f", only {len(jobs)} jobs of a sweep that are not finished" if jobs else ""
         raise InputError(f"{folder} holds no finished training{left}: train first, or give another folder")
-    models = [_model(folder / job.name, (folder / job.name / BEST,), name) for job, name in _names(finished)]
-    unfinished = {job.name: job.reason or job.status for job in jobs if job not in finished}
+    models = [
+        Model(name, folder / job.name, (folder / job.name / BEST,), curated_folder)
+        for job, name in zip(readable, _names(readable), strict=True)
+    ]
     return Study(folder, "sweep", models, unfinished)
 
 
-def _names(jobs: list[Job]) -> Iterator[tuple[Job, str]]:
-    """Each job with its backbone, and as much of its settings as tells it from others of its data set."""
+def _folds(folder: Path) -> tuple[Path, ...]:
+    """Checkpoints of the folds of a cross-validation, in order; those beyond the last one's number are older."""
+    numbered = {
+        int(path.parent.parent.name.removeprefix("fold_")): path
+        for path in folder.glob(f"fold_*/{BEST}")
+        if path.parent.parent.name.removeprefix("fold_").isdecimal()
+    }
+    n_folds = len(numbered)
+    if (folder / RESULT_FILE).is_file():
+        n_folds = int(_read_json(folder / RESULT_FILE, "run the cross-validation again")["n_folds"])
+    return tuple(path for number, path in sorted(numbered.items()) if number < n_folds)
+
+
+def _names(jobs: Sequence[Job]) -> list[str]:
+    """Short names that tell the jobs of a data set apart: backbone and own settings, else timm's name, else the job."""
+    of = []
     for job in jobs:
-        same = [other for other in jobs if (other.dataset, other.backbone) == (job.dataset, job.backbone)]
-        common = set.intersection(*(set(other.settings) for other in same))
-        own = [text for text in job.settings if text not in common]
-        yield job, " ".join([_backbone_name(str(job.backbone)), *own])
+        alike = [other for other in jobs if (other.dataset, other.backbone) == (job.dataset, job.backbone)]
+        common = set.intersection(*(set(other.settings) for other in alike))
+        own = " ".join(text for text in job.settings if text not in common)
+        of.append([f"{name} {own}".strip() for name in (_backbone_name(str(job.backbone)), str(job.backbone))])
+    keys = [(job.dataset, short) for job, (short, _) in zip(jobs, of, strict=True)]
+    names = [long if keys.count(key) > 1 else short for key, (short, long) in zip(keys, of, strict=True)]
+    keys = [(job.dataset, name) for job, name in zip(jobs, names, strict=True)]
+    return [f"{name} ({job.name})" if keys.count(key) > 1 else name
+            for job, key, name in zip(jobs, keys, names, strict=True)]  # fmt: skip
 
 
-def _model(folder: Path, checkpoints: tuple[Path, ...], name: str | None) -> Model:
-    model = Model(name or "", folder, checkpoints)
-    if name is not None:
-        return model
-    trainable = model.hyperparameters["trainable"]
-    words = {"none": "frozen, linear", "head": "head trained", "last_stage": "last stage trained"}.get(trainable, "")
-    backbone = _backbone_name(str(model.provenance["backbone"]))
-    return Model(f"{backbone} ({words})" if words else backbone, folder, checkpoints)
+def _alone(folder: Path, checkpoints: tuple[Path, ...], curated_folder: Path | None) -> Model:
+    hyperparameters = read_checkpoint(checkpoints[0])["hyper_parameters"]
+    words = {"none": "frozen, linear", "head": "head trained", "last_stage": "last stage trained"}
+    backbone = _backbone_name(str(hyperparameters["provenance"]["backbone"]))
+    trained = words.get(hyperparameters["trainable"])
+    return Model(f"{backbone} ({trained})" if trained else backbone, folder, checkpoints, curated_folder)
 
 
 def _backbone_name(name: str) -> str:
     return paper_name(name) or name.removeprefix("tf_")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_json(path: Path, remedy: str) -> dict[str, Any]:

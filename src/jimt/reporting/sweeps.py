@@ -26,7 +26,7 @@ def overview(study: Study) -> Table:
     for row in records(read_jobs(study.folder)):
         if row["status"] != FINISHED:
             continue
-        settings = [text.rpartition("/")[2] if "/" in text else text for text in row["settings"]]
+        settings = [_short(text) for text in row["settings"]]
         rows.append([str(row["dataset"]), str(row["backbone"]), " ".join(settings), *_numbers(row)])
         if row["paper"] is not None:
             quoted.append(len(rows))
@@ -39,6 +39,12 @@ def overview(study: Study) -> Table:
         quoted=quoted,
         groups_rows=True,
     )
+
+
+def _short(setting: str) -> str:
+    """A setting without the folders of a path."""
+    key, equals, value = setting.partition("=")
+    return f"{key}{equals}{value.rpartition('/')[2]}"
 
 
 def _numbers(row: dict[str, object]) -> list[str]:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from jimt.analysis.figures.performance import class_handles
 from jimt.analysis.figures.style import (
     COLOURS,
+    GROUP_COLOURS,
     MANY_POINTS,
     MARKERS,
-    MODEL_COLOURS,
     SCORE_COLOURS,
     image_axes,
     new_figure,
@@ -21,7 +21,7 @@ from jimt.analysis.figures.style import (
 )
 from jimt.vocabulary import DEAD, LIVE
 
-_GROUP_MARKERS = ("o", "^", "s", "D", "v", "P", "X")
+_GROUP_MARKERS = ("s", "D", "v", "P", "X", "*", "p")
 _NAMED_GROUPS = 18
 _THUMBNAILS_ALONG = 26
 
@@ -75,8 +75,8 @@ def embedding(
         names, of_patch, counts = np.unique(groups.astype(str), return_inverse=True, return_counts=True)
         named = set(np.argsort(-counts, kind="stable")[:_NAMED_GROUPS].tolist())
         for number, name in enumerate(names):
-            colour = MODEL_COLOURS[number % len(MODEL_COLOURS)]
-            marker = _GROUP_MARKERS[number // len(MODEL_COLOURS) % len(_GROUP_MARKERS)]
+            colour = GROUP_COLOURS[number % len(GROUP_COLOURS)]
+            marker = _GROUP_MARKERS[number // len(GROUP_COLOURS) % len(_GROUP_MARKERS)]
             known = shortened(str(name), length=16) if number in named else None
             axes[2].scatter(
                 *coordinates[of_patch == number].T, s=size, c=colour, marker=marker, linewidths=0, label=known,

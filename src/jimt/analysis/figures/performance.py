@@ -34,9 +34,10 @@ def _model_style(number: int) -> dict[str, Any]:
     }
 
 
-def _curves(models: Mapping[str, tuple[Curve, str]], parts: Sequence[Curve]) -> tuple[Figure, Any, Any]:
+def _curves(models: Mapping[str, tuple[Curve, str]], parts: Sequence[Curve], *, steps: bool) -> tuple[Figure, Any, Any]:
     """The figure, its axes with the curves on it, and the axes that their legend goes to."""
-    figure = new_figure(6.9, 4.4)
+    n_lines = sum(2 + words.count("\n") for _, words in models.values()) + 3
+    figure = new_figure(6.9, max(4.4, 0.17 * n_lines))
     axes, beside = figure.subplots(1, 2, width_ratios=[4.2, 2.4])
     beside.set_axis_off()
     for part in parts:
@@ -45,10 +46,13 @@ def _curves(models: Mapping[str, tuple[Curve, str]], parts: Sequence[Curve]) -> 
         style = _model_style(number)
         if curve.band_x is not None and curve.band_low is not None and curve.band_high is not None:
             axes.fill_between(
-                curve.band_x, curve.band_low, curve.band_high, color=style["color"], alpha=0.15, linewidth=0
-            )
+                curve.band_x, curve.band_low, curve.band_high, color=style["color"], alpha=0.15, linewidth=0,
+                step="pre" if steps else None,
+            )  # fmt: skip
         name = wrapped(name, width=32)
-        axes.plot(curve.x, curve.y, linewidth=1.6, label=f"{name}\n{words}" if words else name, **style)
+        drawn = "steps-pre" if steps else "default"  # a precision holds up to the recall before it
+        label = f"{name}\n{words}" if words else name
+        axes.plot(curve.x, curve.y, linewidth=1.6, drawstyle=drawn, label=label, **style)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     return figure, axes, beside
 
@@ -65,7 +69,7 @@ def roc_curves(models: Mapping[str, tuple[Curve, str]], *, folds: Sequence[Curve
         models: By name, the curve and what the legend says of it.
         folds: Curves of the folds of a cross-validation, drawn thin.
     """
-    figure, axes, beside = _curves(models, folds)
+    figure, axes, beside = _curves(models, folds, steps=False)
     axes.plot([0, 1], [0, 1], color="0.6", linestyle=":", linewidth=0.8)
     if folds:
         axes.plot([], [], color="0.75", linewidth=0.8, label="single folds")
@@ -82,7 +86,7 @@ def precision_recall_curves(models: Mapping[str, tuple[Curve, str]], *, share_li
         models: As in ``roc_curves``.
         share_live: Live patches as a share of all, which is the precision of guessing.
     """
-    figure, axes, beside = _curves(models, ())
+    figure, axes, beside = _curves(models, (), steps=True)
     guess = f"guessing ({share_live:.3f})"
     axes.axhline(share_live, color="0.6", linestyle=":", linewidth=0.8, label=guess)
     axes.set(xlabel="recall of live", ylabel="precision of live")

@@ -23,6 +23,8 @@ COLOURS: Final = {LIVE: "#0072B2", DEAD: "#D55E00", AMBIGUOUS: "#999999"}
 """Of live, dead and discarded patches, in figures and in the report."""
 MARKERS: Final = {LIVE: "o", DEAD: "^", AMBIGUOUS: "."}
 MODEL_COLOURS: Final = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8B6914")
+GROUP_COLOURS: Final = ("#009E73", "#CC79A7", "#000000", "#8B6914", "#7F3C8D", "#8FA51B")
+"""Of groups: none that could be taken for live or dead."""
 LINE_STYLES: Final = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 SCORE_COLOURS: Final = LinearSegmentedColormap.from_list(
     "dead to live", [(0, COLOURS[DEAD]), (0.5, "#F2F2F2"), (1, COLOURS[LIVE])]
@@ -42,6 +44,7 @@ _STYLE: Final[Any] = {
     "axes.titlelocation": "left",
     "figure.dpi": 150,
     "image.cmap": "gray",
+    "text.parse_math": False,  # a $ in a file's name is a $
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "jimt",  # the same figure is the same file
     "image.interpolation": "nearest",
