@@ -1,6 +1,6 @@
 """Time and memory of the report of 5,000 test patches: ``python benchmarks/report.py``.
 
-Simulates 80 raw image pairs of 1344 x 1024 px, curates them with eight groups in ten tested on, and sets a logistic
+Simulates 88 raw image pairs of 1344 x 1024 px, curates them with eight groups in ten tested on, and sets a logistic
 regression on a frozen Inception-v3 with random weights, whose 2,048 features are the widest of the paper's networks.
 Then, each in a process of its own: the forward passes of the test split alone; and the whole report.
 """
@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 OVERRIDES = [
     "dataset=synthetic",
     "dataset.name=report_benchmark",
-    "dataset.simulation.n_wells=20",
+    "dataset.simulation.n_wells=22",
     "dataset.simulation.fields_per_well=4",
     "dataset.simulation.height=1024",
     "dataset.simulation.width=1344",

@@ -797,4 +797,4 @@ def test_a_long_name_of_a_small_group_does_not_reach_into_the_next():
     name = "--W00012--P00004--Z00000: 1 of 20 patches wrong"
     figure = maps.gallery({name: entries(1), f"{name}!": entries(3)}, unit="counts")
     titles = [title_of(axes) for axes in figure.axes if title_of(axes)]
-    assert [len(title) for title in titles] == [16, 48]
+    assert [len(title) for title in titles] == [17, 48]

@@ -71,9 +71,15 @@ def images_of(n: int, *, height: int, width: int, seed: int = 0) -> torch.Tensor
     return torch.randn(n, 3, height, width, generator=torch.Generator().manual_seed(seed))
 
 
+def all_maps(network, layer, images, **settings) -> dict[int, np.ndarray]:
+    """The maps of all batches together."""
+    batches = list(class_maps(network, layer, images, **settings))
+    return {label: np.concatenate([batch[label] for batch in batches]) for label in batches[0]}
+
+
 def maps_of(network, images, *, batch_size: int = 8, bfloat16: bool = False) -> dict[int, np.ndarray]:
     layer = last_spatial_layer(network, size=images.shape[-1], name="it")
-    return class_maps(network, layer, iter(images.split(batch_size)), labels=BOTH, bfloat16=bfloat16)
+    return all_maps(network, layer, iter(images.split(batch_size)), labels=BOTH, bfloat16=bfloat16)
 
 
 def hooks_of(network: nn.Module) -> list[str]:
@@ -195,7 +201,7 @@ def test_where_the_head_is_linear_in_the_mean_a_map_is_the_features_weighted_by_
 def test_a_map_is_the_layer_s_activations_weighted_by_their_mean_gradient(name, size):
     network, images = network_of(name), images_of(3, height=size, width=size)
     layer = last_spatial_layer(network, size=size, name=name)
-    found = class_maps(network, layer, iter([images]), labels=BOTH, bfloat16=False)
+    found = all_maps(network, layer, iter([images]), labels=BOTH, bfloat16=False)
     kept = []
     handle = layer.module.register_forward_hook(lambda module, _, output: kept.append(output))
     logits = network(images)
@@ -221,7 +227,7 @@ def test_the_maps_of_live_and_dead_differ():
 def test_a_label_alone_is_mapped_as_beside_the_other():
     network, images = network_of("one block"), images_of(4, height=64, width=64)
     layer = last_spatial_layer(network, size=64, name="it")
-    alone = class_maps(network, layer, iter([images]), labels=(DEAD,), bfloat16=False)
+    alone = all_maps(network, layer, iter([images]), labels=(DEAD,), bfloat16=False)
     assert set(alone) == {DEAD}
     np.testing.assert_array_equal(alone[DEAD], maps_of(network, images)[DEAD])
 
@@ -276,7 +282,7 @@ def test_the_network_is_as_before_also_after_the_patches_could_not_be_read():
         raise InputError("the field is missing")
 
     with pytest.raises(InputError, match="^the field is missing$"):
-        class_maps(network, layer, images(), labels=BOTH, bfloat16=False)
+        all_maps(network, layer, images(), labels=BOTH, bfloat16=False)
     assert not any(parameter.requires_grad for parameter in network.parameters())
     assert all(parameter.grad is None for parameter in network.parameters())
     assert hooks_of(network) == []
@@ -296,7 +302,7 @@ def test_no_more_than_one_batch_s_activations_are_held_at_a_time():
 
     gc.disable()  # what only the collector frees may stay for long
     try:
-        class_maps(network, layer, images(), labels=BOTH, bfloat16=False)
+        all_maps(network, layer, images(), labels=BOTH, bfloat16=False)
         assert max(alive) <= 1
         assert not any(reference() is not None for reference in outputs)
     finally:
@@ -318,7 +324,7 @@ def test_memory_does_not_grow_with_the_number_of_maps():
 
     def thousand_maps():
         images = (images_of(32, height=64, width=64, seed=seed) for seed in range(16))
-        return class_maps(network, layer, images, labels=BOTH, bfloat16=False)
+        return all_maps(network, layer, images, labels=BOTH, bfloat16=False)
 
     assert sum(len(maps) for maps in thousand_maps().values()) == 1024  # and a first time, for what is kept for good
     before = resident_megabytes()

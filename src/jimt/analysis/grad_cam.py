@@ -1,7 +1,7 @@
 """Grad-CAM (Selvaraju et al., 2017) by the grad-cam package, on the last spatial layer of any backbone (Fig. 6)."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -126,12 +126,12 @@ def _gradient_from(model: nn.Module, layer: nn.Module) -> Iterator[None]:
 def class_maps(
     model: nn.Module,
     layer: SpatialLayer,
-    images: Iterator[Tensor],
+    images: Iterable[Tensor],
     *,
     labels: tuple[int, ...],
     bfloat16: bool,
-) -> dict[int, NDArray[np.float32]]:
-    """Activation maps of some labels, each stretched to 0 to 1 within itself, shape ``(n, height, width)``.
+) -> Iterator[dict[int, NDArray[np.float32]]]:
+    """Activation maps of some labels, each stretched to 0 to 1 within itself.
 
     Args:
         model: From images to two logits; in evaluation mode.
@@ -140,22 +140,22 @@ def class_maps(
         labels: Whose logit is mapped.
         bfloat16: Compute under autocast, as the patches were scored.
 
-    Returns:
-        Maps by label.
+    Yields:
+        Of each batch, maps by label, each of shape ``(n, height, width)``.
     """
     from pytorch_grad_cam import GradCAM  # late: seconds
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    found: dict[int, list[NDArray[np.float32]]] = {label: [] for label in labels}
     cam = GradCAM(model, [layer.module], reshape_transform=layer.to_channels_first)
     try:  # not as a context: its end would swallow an IndexError
         with _gradient_from(model, layer.module):
             for batch in images:
+                maps = {}
                 for label in labels:
                     with torch.autocast(batch.device.type, torch.bfloat16, enabled=bfloat16):
-                        maps = cam(batch, [ClassifierOutputTarget(label)] * len(batch))
-                    found[label].append(np.asarray(maps, np.float32))
+                        of_label = cam(batch, [ClassifierOutputTarget(label)] * len(batch))
+                    maps[label] = np.asarray(of_label, np.float32)
+                yield maps
     finally:
         cam.activations_and_grads.release()
         cam.outputs = None  # holds the last batch's graph
-    return {label: np.concatenate(parts) for label, parts in found.items()}

@@ -1,5 +1,6 @@
 """Activation maps of tested patches, and where their PI is positive."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from jimt.scoring import input_batches
 
 SMOOTHING = 2.0
 """Standard deviation of the Gaussian that PI is smoothed with before it is called positive, pixels."""
-_BATCH = 32
+_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,10 @@ class _Loaded:
     layer: SpatialLayer
     device: torch.device
 
-    def maps(self, folder: Path, rows: pd.DataFrame, labels: tuple[int, ...]) -> dict[int, NDArray[np.float32]]:
-        """Maps of some rows of the manifest, by label, each of shape ``(n, size, size)``."""
+    def maps(
+        self, folder: Path, rows: pd.DataFrame, labels: tuple[int, ...]
+    ) -> Iterator[dict[int, NDArray[np.float32]]]:
+        """Maps of some rows of the manifest, some at a time, by label, each of shape ``(n, size, size)``."""
         images = input_batches(folder, rows, prediction=self.prediction, device=self.device, batch_size=_BATCH)
         bfloat16 = self.provenance["precision"] == "bf16-mixed"
         return class_maps(self.classifier, self.layer, images, labels=labels, bfloat16=bfloat16)
@@ -61,7 +64,7 @@ def _load(model: Model, checkpoint: int, device: Device, copy: int | None) -> _L
 
 def maps_of(
     model: Model, indices: NDArray[np.int64], device: Device, *, labels: tuple[int, ...], copy: int | None = None
-) -> tuple[dict[int, NDArray[np.float32]], str]:
+) -> tuple[dict[int, NDArray[np.float16]], str]:
     """Maps of some tested patches, each by the model that was tested on it; and the layer's name.
 
     Args:
@@ -77,14 +80,17 @@ def maps_of(
     curated, rows = model.tested
     chosen = rows.iloc[indices]
     size = int(curated.summary["patch_size"])
-    found = {label: np.empty((len(indices), size, size), np.float32) for label in labels}
+    found = {label: np.empty((len(indices), size, size), np.float16) for label in labels}  # half the memory
     layer = ""
     for checkpoint in np.unique(chosen["checkpoint"]):
         of = np.flatnonzero(chosen["checkpoint"].to_numpy() == checkpoint)
         loaded = _load(model, int(checkpoint), device, copy)
         layer = loaded.layer.name
-        for label, maps in loaded.maps(curated.folder, chosen.iloc[of], labels).items():
-            found[label][of] = maps
+        done = 0
+        for batch in loaded.maps(curated.folder, chosen.iloc[of], labels):
+            for label, maps in batch.items():
+                found[label][of[done : done + len(maps)]] = maps
+            done += len(batch[labels[0]])
     return found, layer
 
 

@@ -39,7 +39,7 @@ def _dye(model: Model, indices: NDArray[np.int64]) -> tuple[Dye | None, str]:
 
 
 def _patches(
-    model: Model, indices: NDArray[np.int64], maps: dict[int, NDArray[np.float32]], dye: Dye | None
+    model: Model, indices: NDArray[np.int64], maps: dict[int, NDArray[np.float16]], dye: Dye | None
 ) -> list[MappedPatch]:
     curated, rows = model.tested
     brightfield = patches_of(curated, rows.iloc[indices])
@@ -47,7 +47,7 @@ def _patches(
     return [
         MappedPatch(
             brightfield[i],
-            {label: of[i] for label, of in maps.items()},
+            {label: of[i].astype(np.float32) for label, of in maps.items()},
             float(scores["score"].iloc[i]),
             int(scores["label"].iloc[i]),
             None if dye is None else dye.images[i],

@@ -53,7 +53,7 @@ def error_blocks(model: Model, *, of: str) -> Iterator[Block]:
     entries = {}
     for name, indices in chosen.items():
         n_wrong, n = int((wrong & (groups == name)).sum()), int((groups == name).sum())
-        entries[f"{name}: {n_wrong} of {n} patches wrong"] = [
+        entries[f"{name}\n{n_wrong} of {n} wrong"] = [
             (images[i], pi.get(i), int(scores["label"][i]), float(scores["score"][i]), _place(places[i]))
             for i in indices
         ]

@@ -85,8 +85,10 @@ def linked_scatter(
         plots.append(_plot(source, "tsne_1", "tsne_2", colour, title, name, len(rows), **ranges))
         plots[-1].xaxis.visible = plots[-1].yaxis.visible = False
         plots[-1].grid.visible = False
-    if np.isfinite(rows["mean_fluorescence"].to_numpy(float)).any():
-        plots.append(_plot(source, "pi", "score", "truth", "score against mean PI", name, len(rows)))
+    known = rows["mean_fluorescence"].dropna().to_numpy(float)
+    if len(known):
+        axis = {"x_axis_type": "log"} if known.min() > 0 and known.max() > 30 * known.min() else {}
+        plots.append(_plot(source, "pi", "score", "truth", "score against mean PI", name, len(rows), **axis))
         plots[-1].xaxis.axis_label, plots[-1].yaxis.axis_label = "mean PI fluorescence (raw counts)", "P(live)"
     layout = gridplot(plots, ncols=2, toolbar_location="right", toolbar_options={"logo": None})
     script, div = components(layout, wrap_script=True)

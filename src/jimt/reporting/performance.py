@@ -148,7 +148,8 @@ def metric_blocks(models: Sequence[Model]) -> Iterator[Block]:
         )
     for note, names in notes.items():
         which = "" if len(names) == len(models) else f"{', '.join(names)}: "
-        yield Text(f"{which}{note}.", is_warning=True)
+        told = f"{which}{note}."
+        yield Text(told[0].upper() + told[1:], is_warning=True)
     if any(paper_name(model.metrics["backbone"]) and model.metrics["weights"] == "random" for model in read):
         yield Text("The paper's networks started from ImageNet weights; random ones do not compare.", is_warning=True)
     if len(read) == 1 and read[0].is_crossval:
@@ -237,10 +238,13 @@ def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
                 if part["label"].nunique() == 2:
                     of_fold = (part["label"].to_numpy(np.int64), part["score"].to_numpy(np.float64))
                     folds.append(roc(*of_fold, None, n_resamples=0, confidence=confidence, seed=0))
-    band = (
-        f"Bands: {100 * confidence:g} % of {_RESAMPLES_OF_A_BAND} draws of whole groups, point by point; in brackets "
-        "the interval over groups."
-    )
+    if all(curve.band_x is None for curve, _ in drawn["auroc"].values()):
+        band = "No bands: too few groups, or none known."
+    else:
+        band = (
+            f"Bands: {100 * confidence:g} % of {_RESAMPLES_OF_A_BAND} draws of whole groups, point by point; in "
+            "brackets the interval over groups."
+        )
     yield Drawing(
         "roc", "ROC curves", f"{band} Dotted: guessing (Fig. 4a).", figures.roc_curves(drawn["auroc"], folds=folds)
     )

@@ -15,7 +15,7 @@ _HEADER = (
     "over groups",
     "AUROC",
     "over groups",
-    "r, score and PI",
+    "r of score and PI",
 )
 
 
@@ -26,14 +26,19 @@ def overview(study: Study) -> Table:
     for row in records(read_jobs(study.folder)):
         if row["status"] != FINISHED:
             continue
-        settings = [_short(text) for text in row["settings"]]
+        # where weights came from stands at the end of the report
+        settings = [_short(text) for text in row["settings"] if not text.startswith("backbone.weights=")]
         rows.append([str(row["dataset"]), str(row["backbone"]), " ".join(settings), *_numbers(row)])
         if row["paper"] is not None:
             quoted.append(len(rows))
             rows.append([str(row["dataset"]), f"{row['paper']['backbone']} (paper)", "", *_numbers(row["paper"])])
+    header = list(_HEADER)
+    if not any(row[2] for row in rows):
+        del header[2]
+        rows = [row[:2] + row[3:] for row in rows]
     return Table(
         "All models",
-        _HEADER,
+        header,
         rows,
         "Each on the test split of its data set; intervals over patches are below, beside those over groups.",
         quoted=quoted,

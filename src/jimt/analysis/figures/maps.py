@@ -167,7 +167,8 @@ def gallery(groups: Mapping[str, Sequence[Entry]], *, unit: str) -> Figure:
         image_axes(axes).set_axis_off()
     for number, row in enumerate(rows):
         for name, start in row:
-            grid[per_row * number, start].set_title(shortened(name, length=16 * len(groups[name])), fontsize=8)
+            lines = [shortened(line, length=17 * len(groups[name])) for line in name.split("\n")]
+            grid[per_row * number, start].set_title("\n".join(lines), fontsize=7.5)
             for column, (patch, pi, label, score, place) in enumerate(groups[name], start):
                 axes = grid[per_row * number, column]
                 axes.set_axis_on()
