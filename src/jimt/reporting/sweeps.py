@@ -11,11 +11,11 @@ _HEADER = (
     "settings",
     "train live/dead",
     "test live/dead",
-    "balanced accuracy",
+    "bal. accuracy",
     "over groups",
     "AUROC",
     "over groups",
-    "r of score and PI",
+    "r",
 )
 
 
@@ -40,7 +40,8 @@ def overview(study: Study) -> Table:
         "All models",
         header,
         rows,
-        "Each on the test split of its data set; intervals over patches are below, beside those over groups.",
+        "Each on the test split of its data set; intervals over patches are below, beside those over groups; r is "
+        "Pearson's, of score and mean fluorescence over patches.",
         quoted=quoted,
         groups_rows=True,
     )
