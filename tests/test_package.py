@@ -51,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
         "jimt.analysis",
         "jimt.checkpoints",
     }
-    | {"jimt.crossval", "jimt.curation", "jimt.evaluate", "jimt.model", "jimt.paper", "jimt.scoring", "jimt.sweep"}
+    | {"jimt.curation", "jimt.evaluate", "jimt.model", "jimt.paper", "jimt.scoring", "jimt.sweep_reading"}
     | {"jimt.sweep_table"}
     | WORDS,
     "analysis/": {"numpy", "pandas", "sklearn", "scipy", "matplotlib"} | WORDS,
@@ -59,7 +59,7 @@ ALLOWED: dict[str, set[str]] = {
 # Files beside the folders put the parts together: everything is theirs but Hydra, which the command lines have, and
 # wandb, which tracking/ has.
 REFUSED_BESIDE = {"hydra", "omegaconf", "wandb"}
-COMMAND_LINES = {"crossval.py", "notebook.py", "sweep.py", "sweep_job.py", "tune.py"}
+COMMAND_LINES = {"crossval.py", "notebook.py", "sweep.py", "sweep_job.py", "sweep_reading.py", "tune.py"}
 
 
 def imports_of(source: str) -> set[str]:

@@ -16,7 +16,7 @@ from jimt.config import CrossvalConfig
 from jimt.errors import InputError
 from jimt.hydra_schema import to_dataclasses, with_overrides_of_run
 
-SCORES_FILE, ALL_SCORES_FILE, RESULT_FILE = "scores.csv", "scores_with_ambiguous.csv", "crossval.json"
+ALL_SCORES_FILE = "scores_with_ambiguous.csv"
 _SPREAD_OF = ("auroc", "balanced_accuracy", "average_precision")
 
 
@@ -34,7 +34,7 @@ def cross_validate(config: CrossvalConfig) -> dict[str, Any]:
     """
     from jimt.curation.splits import Fold
     from jimt.data.preparation import prepare
-    from jimt.evaluate import SCORE_COLUMNS, write_aside
+    from jimt.evaluate import CROSSVAL_RESULT, CROSSVAL_SCORES, SCORE_COLUMNS, write_aside
     from jimt.training import maps_cache, train
     from jimt.vocabulary import AMBIGUOUS
 
@@ -63,9 +63,9 @@ def cross_validate(config: CrossvalConfig) -> dict[str, Any]:
     result = _result(config, folder, scored)
     for name in ("report.html", "MODEL_CARD.md"):  # of the scores that are replaced now
         (folder / name).unlink(missing_ok=True)
-    write_aside(folder / SCORES_FILE, scored[[*SCORE_COLUMNS, "fold"]].to_csv(index=False))
+    write_aside(folder / CROSSVAL_SCORES, scored[[*SCORE_COLUMNS, "fold"]].to_csv(index=False))
     write_aside(folder / ALL_SCORES_FILE, table.to_csv(index=False))
-    write_aside(folder / RESULT_FILE, json.dumps(result, indent=2) + "\n")
+    write_aside(folder / CROSSVAL_RESULT, json.dumps(result, indent=2) + "\n")
     _print(result, folder)
     if config.report:
         from jimt.report import report_on

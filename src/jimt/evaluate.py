@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SCORE_COLUMNS = ["raw_image_id", "group", "y", "x", "label", "mean_fluorescence", "score"]
 METRICS_FILE, SCORES_FILE = "test_metrics.json", "test_scores.csv"
+CROSSVAL_SCORES, CROSSVAL_RESULT = "scores.csv", "crossval.json"
+"""Of a cross-validation: the out-of-fold scores of all folds, and their metrics."""
 ALL_SCORES_FILE = "test_scores_with_ambiguous.csv"
 """The test split's patches and, with label -1, those between the cut-offs in its groups; with their label value."""
 

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import re
 import signal
 import sys
 import time
@@ -11,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from jimt.errors import InputError
 from jimt.launching import process_rank, refuse_relaunch
-from jimt.sweep_table import FAILED, FINISHED, UNFINISHED, Job, as_csv, as_markdown, notes, print_table, records
-
-FAILURE = "failed.json"
-"""In the folder of a job that failed: the sentence, the traceback of what nobody foresaw, and when."""
+from jimt.sweep_reading import FAILURE, read_jobs, read_json
+from jimt.sweep_table import FAILED, FINISHED, as_csv, as_markdown, notes, print_table, records
 
 
 class SweepCallback(Callback):
@@ -79,45 +76,6 @@ def update_table(folder: Path) -> list[dict[str, Any]]:
         write_aside(folder / "table.csv", as_csv(table))
         write_aside(folder / "table.json", json.dumps({"jobs": table, "notes": notes(table)}, indent=2) + "\n")
     return table
-
-
-def read_jobs(folder: Path) -> list[Job]:
-    """The jobs below a sweep's folder, by data set and then in the order they were started."""
-    found = sorted(path.parent.parent for path in folder.rglob(".hydra/overrides.yaml"))  # the last that Hydra writes
-    overrides = {path: {str(text) for text in OmegaConf.load(path / ".hydra/overrides.yaml")} for path in found}
-    common = set.intersection(*overrides.values()) if overrides else set()
-    numbered = []
-    for path in found:
-        hydra = OmegaConf.load(path / ".hydra/hydra.yaml")
-        own = [text for text in sorted(overrides[path] - common) if not re.match("(dataset|backbone)=", text)]
-        numbered.append((int(OmegaConf.select(hydra, "hydra.job.num") or 0), _read_job(path, folder, own)))
-    first: dict[str | None, int] = {}
-    for number, job in numbered:
-        first[job.dataset] = min(number, first.get(job.dataset, number))
-    numbered.sort(key=lambda item: (first[item[1].dataset], str(item[1].dataset), item[0], item[1].name))
-    return [job for _, job in numbered]
-
-
-def _read_job(path: Path, sweep: Path, settings: list[str]) -> Job:
-    config = OmegaConf.load(path / ".hydra/config.yaml")
-    failure = read_json(path / FAILURE)
-    metrics = read_json(path / "test_metrics.json") if (path / "finished.json").is_file() and not failure else {}
-    return Job(
-        name=path.relative_to(sweep).as_posix(),
-        dataset=OmegaConf.select(config, "dataset.name"),
-        backbone=OmegaConf.select(config, "backbone.name"),
-        weights=metrics.get("weights") or OmegaConf.select(config, "backbone.weights"),
-        seed=OmegaConf.select(config, "seed"),
-        settings=settings,
-        status=FAILED if failure else FINISHED if metrics else UNFINISHED,
-        reason=failure["error"].partition("\n")[0] if failure else None,
-        metrics=metrics,
-    )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """What a JSON file holds; nothing where there is none."""
-    return dict(json.loads(path.read_text())) if path.is_file() else {}
 
 
 def main(arguments: list[str] | None = None) -> None:

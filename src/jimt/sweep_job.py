@@ -21,7 +21,8 @@ from jimt.config import TrainConfig
 from jimt.errors import InputError, Interrupted
 from jimt.hydra_schema import to_dataclasses
 from jimt.launching import process_rank, refuse_relaunch, started_together
-from jimt.sweep import FAILURE, how_to_go_on, update_table
+from jimt.sweep import how_to_go_on, update_table
+from jimt.sweep_reading import FAILURE
 
 
 def run_job(config: DictConfig) -> None:

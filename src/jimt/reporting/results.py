@@ -13,14 +13,20 @@ import torch
 
 import jimt
 from jimt.checkpoints import BEST, read_checkpoint
-from jimt.crossval import RESULT_FILE
-from jimt.crossval import SCORES_FILE as CROSSVAL_SCORES
 from jimt.curation.manifest import Curated
 from jimt.errors import InputError
-from jimt.evaluate import METRICS_FILE, SCORES_FILE, read_scores, rows_of_test, write_aside
+from jimt.evaluate import (
+    CROSSVAL_RESULT,
+    CROSSVAL_SCORES,
+    METRICS_FILE,
+    SCORES_FILE,
+    read_scores,
+    rows_of_test,
+    write_aside,
+)
 from jimt.paper import paper_name
 from jimt.scoring import evaluation_device
-from jimt.sweep import read_jobs
+from jimt.sweep_reading import read_jobs
 from jimt.sweep_table import Job
 
 Kind = Literal["run", "cross-validation", "sweep"]
@@ -94,7 +100,7 @@ class Model:
         Raises:
             InputError: If the file is absent or damaged.
         """
-        path = self.folder / (RESULT_FILE if self.is_crossval else METRICS_FILE)
+        path = self.folder / (CROSSVAL_RESULT if self.is_crossval else METRICS_FILE)
         content = _read_json(path, self._remedy)
         return content | {"metrics": content["pooled"]} if self.is_crossval else content
 
@@ -246,8 +252,8 @@ def _folds(folder: Path) -> tuple[Path, ...]:
         if path.parent.parent.name.removeprefix("fold_").isdecimal()
     }
     n_folds = len(numbered)
-    if (folder / RESULT_FILE).is_file():
-        n_folds = int(_read_json(folder / RESULT_FILE, "run the cross-validation again")["n_folds"])
+    if (folder / CROSSVAL_RESULT).is_file():
+        n_folds = int(_read_json(folder / CROSSVAL_RESULT, "run the cross-validation again")["n_folds"])
     return tuple(path for number, path in sorted(numbered.items()) if number < n_folds)
 
 

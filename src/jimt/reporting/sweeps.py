@@ -2,7 +2,7 @@
 
 from jimt.reporting.blocks import Table
 from jimt.reporting.results import Study
-from jimt.sweep import read_jobs
+from jimt.sweep_reading import read_jobs
 from jimt.sweep_table import FINISHED, numbers_of, records
 
 _HEADER = (
