@@ -11,6 +11,7 @@ import pandas as pd
 
 from jimt.analysis.sensitivity import N_SIGMAS, QUANTILES, LabelSensitivity, label_sensitivity
 from jimt.errors import InputError
+from jimt.evaluate import read_scores
 
 _SOURCES = (("scores_with_ambiguous.csv", "crossval.json"), ("test_scores_with_ambiguous.csv", "test_metrics.json"))
 
@@ -23,7 +24,7 @@ def of_run(folder: Path, *, n_resamples: int, confidence: float, seed: int) -> L
     """
     for scores_file, metrics_file in _SOURCES:
         if (folder / scores_file).is_file() and (folder / metrics_file).is_file():
-            table = pd.read_csv(folder / scores_file)
+            table = read_scores(folder / scores_file)
             thresholds: dict[str, Any] = json.loads((folder / metrics_file).read_text())["thresholds"]
             break
     else:
