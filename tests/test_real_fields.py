@@ -1,11 +1,14 @@
 """The 70 real fields of MCF-7 cells, where ``JIMT_DATA`` names them."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
 from sklearn.model_selection import GroupKFold
 
+from conftest import composed_train
 from jimt.curation.curate import curate
 from jimt.curation.manifest import open_curated
 from jimt.data.preparation import late_embed
@@ -65,3 +68,27 @@ def test_the_empty_filter_is_learned_from_the_hand_labels_without_a_model_hub(mc
     report = open_curated(run(mcf7("curation.empty_filter.enabled=true"))).summary["empty_filter"]
     assert (report["n_labelled"], report["n_empty"], report["n_absent"], report["n_folds"]) == (607, 39, 0, 5)
     assert report["f1"] > 0.6
+
+
+@pytest.mark.slow
+def test_maps_for_dead_lie_on_pi_of_real_fields_more_than_those_of_random_networks(real_data, tmp_path):
+    from jimt.crossval import cross_validate
+    from jimt.reporting.agreement import N_COPIES
+
+    weights = real_data / "weights/resnet18.safetensors"
+    folder = tmp_path / "folds"
+    folder.mkdir()
+    overrides = ["experiment=best", f"dataset.root={real_data / 'mcf7'}", f"backbone.weights={weights}"]
+    overrides += ["curation.empty_filter.enabled=false", f"run_dir={folder}", "report=true"]
+    cross_validate(composed_train(*overrides, name="crossval"))
+    page = (folder / "report.html").read_text()
+    drawn = set(re.findall(r'<figure id="(\w+)">', page))
+    assert {"raw_pairs", "roc", "by_group", "by_raw_image", "worst_errors", "embedding", "grad_cam_dead"} <= drawn
+    assert re.findall(r'<p class="missing"><b>(.*?)</b>', page) == ["The figures of the empty filter"]
+    table = pd.read_csv(folder / "figures/agreement.csv").dropna(subset="dead_auroc")
+    random = table[[f"random_{copy}_auroc" for copy in range(N_COPIES)]].mean(axis=1)
+    assert len(table) > 100
+    assert table["dead_auroc"].mean() - random.mean() > 0.04
+    assert table["live_auroc"].mean() - random.mean() < -0.04
+    by_group = (table["dead_auroc"] - random).groupby(table["group"].astype(str)).mean()
+    assert (by_group > 0).mean() > 0.6
