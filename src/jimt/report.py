@@ -166,7 +166,10 @@ def _overview(study: "Study") -> Iterator["Block"]:
         folders = ", ".join(folder.relative_to(study.folder).as_posix() for folder in own)
         yield Text(f"Reports of single jobs, with maps of single patches (Fig. 6), are in {folders}.")
     if len(own) < len(study.models):
-        yield Text("python -m jimt.report JOB'S FOLDER writes one of a job that has none.")
+        yield Text(
+            f"{len(study.models) - len(own)} of {len(study.models)} jobs have no report of their own, which has maps "
+            "of single patches (Fig. 6): python -m jimt.report with the job's folder writes one."
+        )
 
 
 def _title(study: "Study") -> tuple[str, str]:

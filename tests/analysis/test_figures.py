@@ -798,3 +798,13 @@ def test_a_long_name_of_a_small_group_does_not_reach_into_the_next():
     figure = maps.gallery({name: entries(1), f"{name}!": entries(3)}, unit="counts")
     titles = [title_of(axes) for axes in figure.axes if title_of(axes)]
     assert [len(title) for title in titles] == [17, 48]
+
+
+def test_fluorescence_over_orders_of_magnitude_has_readable_ticks():
+    fluorescence = np.geomspace(100, 20_000, 30)
+    models = {"one": (np.linspace(1, 0, 30), fluorescence, np.arange(30) % 2, "30 patches: r -0.9")}
+    figure = performance.score_against_fluorescence(models, unit="raw counts")
+    figure.canvas.draw()
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert "1,000" in labels
+    assert not any("$" in label for label in labels)

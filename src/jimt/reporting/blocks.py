@@ -110,8 +110,8 @@ class Table:
             body += f"<tr{_CLASS.format('paper') if number in self.quoted else ''}>{cells}</tr>"
         caption = f" {html.escape(self.caption)}" if self.caption else ""
         return (
-            f'<div class="table"><table><caption><b>{html.escape(self.title)}.</b>{caption}</caption>'
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+            f'<div class="table"><div class="caption"><b>{html.escape(self.title)}.</b>{caption}</div>'
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
         )
 
 

@@ -269,8 +269,8 @@ def empty_filter_blocks(curated: Curated) -> Iterator[Block]:
     yield Drawing(
         "empty_filter_hardest",
         "Patches the empty filter is least sure of",
-        "Nearest to the decision surface on either side, with the decision value; `hand` is the hand label, where "
-        "there is one.",
+        "Nearest to the decision surface on either side, with the decision value, and the hand label where there "
+        "is one.",
         filter_figures.hardest_patches(
             patches_of(curated, rows_near), rows_near["empty_score"].to_numpy(), np.array(words, object)
         ),

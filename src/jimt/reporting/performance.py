@@ -308,8 +308,9 @@ def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
                 if values["r"] is not None:
                     p = f"p {values['p']:.1e}" if values["p"] > 0 else "p < 1e-300"
                     interval = values["interval_groups"]
-                    over_groups = f" ({_interval(interval)} over groups)" if interval is not None else ""
-                    words.append(f"{values['n']:,} {unit}: r {values['r']:.3f}{over_groups}, {p}")
+                    words.append(f"{values['n']:,} {unit}: r {values['r']:.3f}, {p}")
+                    if interval is not None:
+                        words.append(f"(r {_interval(interval)} over groups)")
             paper = printed(model.metrics["dataset"], model.metrics["backbone"])
             if paper is not None:
                 quoted = f" The paper prints r {paper.correlation:.3f} for {paper_name(model.metrics['backbone'])}."

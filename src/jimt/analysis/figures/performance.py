@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullFormatter
 from numpy.typing import NDArray
 
 from jimt.analysis.curves import Calibration, Curve
@@ -190,6 +191,8 @@ def score_against_fluorescence(
         positive = fluorescence[np.isfinite(fluorescence)]
         if len(positive) and positive.min() > 0 and positive.max() > 30 * positive.min():
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))  # powers need mathtext
+            axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set(xlabel=f"mean PI fluorescence ({unit})", ylabel="P(live)", ylim=(-0.03, 1.03))
         axes.set_title(f"{wrapped(name, width=40)}\n{words}".strip(), fontsize=8.5)
     figure.legend(handles=class_handles((LIVE, DEAD)), loc="outside upper right", ncols=2)
