@@ -42,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     | WORDS,
     "reporting/": {
         "numpy",
+        "sklearn",
         "pandas",
         "torch",
         "cv2",

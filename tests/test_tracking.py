@@ -27,10 +27,11 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
 from conftest import REPOSITORY
+from jimt.analysis.weighted_metrics import is_right
 from jimt.config import LoggerConfig
 from jimt.errors import InputError
 from jimt.tracking import continue_metrics_csv, finish, log_evaluation, make_loggers
-from jimt.tracking.values import is_right, sample_patches
+from jimt.tracking.values import sample_patches
 
 N_STEPS, N_EPOCHS = 3, 2  # of the tiny training
 SETTINGS = {"seed": 7, "resume": None, "optim": {"lr": 1e-4, "betas": (0.9, 0.999)}, "backbone": {"name": "resnet18"}}

@@ -1,12 +1,14 @@
 """The report in a real browser: every figure is seen, a point shows its patch, and nothing is complained about."""
 
 import base64
+import os
 import shutil
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from playwright.sync_api import sync_playwright
 
 from jimt.evaluate import read_test_patches
 from jimt.reporting.interactive import linked_scatter
@@ -43,9 +45,9 @@ FIRST_POINTS = """() => {
 @pytest.fixture(scope="module")
 def browser():
     if CHROMIUM is None:
+        assert "CI" not in os.environ, ".ci/run installs Chromium"
         pytest.skip("no Chromium on this machine: install it to test the report in a browser")
-    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright in this environment")
-    with playwright.sync_playwright() as started:
+    with sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         yield browser
         browser.close()

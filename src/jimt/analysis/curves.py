@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from jimt.analysis.intervals import Interval
 from jimt.analysis.resampling import draw_groups
-from jimt.analysis.weighted_metrics import Floats
+from jimt.analysis.weighted_metrics import Floats, is_right
 from jimt.vocabulary import DEAD, LIVE
 
 _GRID = np.linspace(0, 1, 101)
@@ -145,11 +145,8 @@ def calibration(labels: NDArray[np.int64], scores: Floats, *, n_bins: int, confi
 
 def wilson(k: int, n: int, *, confidence: float) -> Interval:
     """Wilson's interval of a share of ``n`` independent patches, which does not shrink to nothing at 0 and 1."""
-    z = float(norm.ppf((1 + confidence) / 2))
-    share, shrink = k / n, 1 + z * z / n
-    middle = (share + z * z / (2 * n)) / shrink
-    half = z * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))) / shrink
-    return max(0.0, middle - half), min(1.0, middle + half)
+    interval = binomtest(k, n).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def accuracy_by_unit(
@@ -170,7 +167,7 @@ def accuracy_by_unit(
         A row for each unit: ``unit``, ``accuracy``, ``low``, ``high``, ``live``, ``dead`` (patches), worst first.
     """
     names, of_patch = np.unique(units.astype(str), return_inverse=True)
-    right = (scores > 0.5) == (labels == LIVE)
+    right = is_right(labels, scores)
     rows = []
     for number, name in enumerate(names):
         here = of_patch == number

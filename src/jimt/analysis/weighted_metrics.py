@@ -94,9 +94,14 @@ _OF_SUMS: dict[str, Callable[[Floats], Floats]] = {
 _OF_RANKS: dict[str, Callable[[_Ranked], Floats]] = {"auroc": _auroc, "average_precision": _average_precision}
 
 
+def is_right(labels: NDArray[np.int64], scores: Floats) -> NDArray[np.bool_]:
+    """Whether each patch is scored on the side of its label; 0.5 itself is dead."""
+    right: NDArray[np.bool_] = (scores > 0.5) == (labels == LIVE)
+    return right
+
+
 def _patch_terms(labels: NDArray[np.int64], scores: Floats) -> Floats:
-    live, dead, called_live = labels == LIVE, labels == DEAD, scores > 0.5
-    right = np.where(called_live, live, dead)
+    live, dead, right = labels == LIVE, labels == DEAD, is_right(labels, scores)
     confidence = np.maximum(scores, 1 - scores)
     terms = np.zeros((len(labels), _GAPS.start + CALIBRATION_BINS + 1))  # + 1: certainty is a bin of its own
     terms[:, : _GAPS.start] = np.stack([live, live & right, dead, dead & right, (scores - live) ** 2], axis=1)

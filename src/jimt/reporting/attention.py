@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jimt.analysis.figures.maps import MappedPatch, activation_maps, maps_of_models
+from jimt.analysis.weighted_metrics import is_right
 from jimt.errors import InputError
 from jimt.reporting.activation import Dye, dye_of, maps_of, positive_in_words
 from jimt.reporting.agreement import MAX_MAPPED, agreement_blocks
@@ -68,8 +69,8 @@ def example_blocks(model: Model, *, device: Device = AS_TRAINED) -> Iterator[Blo
     for label in (LIVE, DEAD):
         of = scores[scores["label"] == label]
         order = of.sort_values("score", ascending=label == DEAD, kind="stable")  # the surest first
-        is_right = (order["score"] > 0.5) == (label == LIVE)
-        right, wrong = order.index[is_right].to_numpy(np.int64), order.index[~is_right].to_numpy(np.int64)
+        good = is_right(order["label"].to_numpy(int), order["score"].to_numpy(float))
+        right, wrong = order.index[good].to_numpy(np.int64), order.index[~good].to_numpy(np.int64)
         chosen[label] = {
             "most certain": right[:_N_EACH],
             "least certain": right[_N_EACH:][-_N_EACH:],

@@ -23,8 +23,19 @@ _WEBP_LIMIT = 16383  # pixels along a side, by the format
 _CLASS = ' class="{}"'
 
 
+class _Shown:
+    """Shows itself in a notebook as in the page."""
+
+    def html(self) -> str:
+        """As it stands in the page."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+
 @dataclass(frozen=True)
-class Drawing:
+class Drawing(_Shown):
     """A figure.
 
     Attributes:
@@ -48,9 +59,6 @@ class Drawing:
         """Write ``NAME.png`` and ``NAME.svg``."""
         self.__dict__["picture"] = _as_address(save(self.figure, folder, self.name))  # drawing takes longest
 
-    def _repr_html_(self) -> str:
-        return self.html()
-
     def html(self) -> str:
         """The figure with its picture in it."""
         width = round(self.figure.get_figwidth() * _SHOWN_DPI)
@@ -73,7 +81,7 @@ def _as_address(picture: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(_Shown):
     """A table.
 
     Attributes:
@@ -91,9 +99,6 @@ class Table:
     caption: str = ""
     quoted: Sequence[int] = ()
     groups_rows: bool = False
-
-    def _repr_html_(self) -> str:
-        return self.html()
 
     def html(self) -> str:
         """The table."""
@@ -121,14 +126,11 @@ def _is_numeric(cells: Iterable[str]) -> bool:
 
 
 @dataclass(frozen=True)
-class Text:
+class Text(_Shown):
     """A paragraph."""
 
     text: str
     is_warning: bool = False
-
-    def _repr_html_(self) -> str:
-        return self.html()
 
     def html(self) -> str:
         """The paragraph."""
@@ -136,14 +138,11 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Missing:
+class Missing(_Shown):
     """A part that could not be made."""
 
     what: str
     reason: str
-
-    def _repr_html_(self) -> str:
-        return self.html()
 
     def html(self) -> str:
         """What is missing, and why."""
@@ -151,7 +150,7 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class Html:
+class Html(_Shown):
     """Ready-made HTML, such as an interactive figure; ``head`` goes to the page's head, each but once."""
 
     content: str = field(repr=False)

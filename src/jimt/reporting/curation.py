@@ -21,6 +21,7 @@ from jimt.curation.rereading import (
     value_in_unit,
 )
 from jimt.errors import InputError
+from jimt.evaluate import TestPatches
 from jimt.paper import CUT_OFFS, EMPTY_FILTER, RAW_IMAGES, SPLIT_COUNTS
 from jimt.reporting.blocks import Block, Drawing, Table, Text, attempt
 from jimt.vocabulary import DEAD, LIVE
@@ -192,8 +193,7 @@ def raw_pair_blocks(curated: Curated) -> Iterator[Block]:
 
 def patches_of(curated: Curated, rows: pd.DataFrame) -> NDArray[np.uint8]:
     """Bright-field patches of some rows of the manifest, shape ``(n, size, size)``."""
-    y, x = (rows[name].fillna(0).to_numpy(np.int32) for name in ("y", "x"))
-    return curated.store.patches(rows["field"].to_numpy(np.int32), y, x, size=curated.summary["patch_size"])
+    return np.asarray(TestPatches(curated, rows)[np.arange(len(rows))])
 
 
 def sample_blocks(curated: Curated) -> Iterator[Block]:

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 
 from jimt.analysis.figures.maps import gallery
+from jimt.analysis.weighted_metrics import is_right
 from jimt.curation.rereading import UNITS, configs_of, fluorescence_patches
 from jimt.errors import InputError
 from jimt.reporting.blocks import Block, Drawing, Table, Text
 from jimt.reporting.curation import patches_of
 from jimt.reporting.results import Model
-from jimt.vocabulary import LABEL_NAMES, LIVE
+from jimt.vocabulary import LABEL_NAMES
 
 _N_GROUPS = 6
 _N_EACH = 7
@@ -28,7 +29,7 @@ def error_blocks(model: Model, *, of: str) -> Iterator[Block]:
     """
     curated, rows = model.tested
     scores = model.scores
-    wrong = (scores["score"] > 0.5) != (scores["label"] == LIVE)
+    wrong = ~pd.Series(is_right(scores["label"].to_numpy(int), scores["score"].to_numpy(float)), scores.index)
     if not wrong.any():
         yield Text(f"No test patch{of} is on the wrong side of 0.5.")
         return

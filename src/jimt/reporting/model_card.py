@@ -6,11 +6,10 @@ from typing import Any
 import jinja2
 
 from jimt.curation.manifest import Curated
-from jimt.errors import InputError
 from jimt.paper import paper_name, printed
 from jimt.reporting.curation import SCALES
 from jimt.reporting.performance import metric_rows
-from jimt.reporting.results import Model
+from jimt.reporting.results import Model, why_not
 
 _NOT_THERE = "not there when the card was written"
 
@@ -21,8 +20,8 @@ def model_card(model: Model) -> str:
         loader=jinja2.PackageLoader("jimt.reporting", "."), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     environment.filters["cell"] = lambda text: " ".join(str(text).split()).replace("|", r"\|")
-    metrics = _or_none(model)
-    curated = _curated_or_none(model)
+    metrics = _metrics(model)
+    curated = model.curated if why_not(model, "curated") is None else None
     rows, paper, tested = [], [], f"The test scores are {_NOT_THERE}."
     if metrics is not None:
         rows = metric_rows(metrics)
@@ -44,18 +43,8 @@ def model_card(model: Model) -> str:
     )
 
 
-def _or_none(model: Model) -> dict[str, Any] | None:
-    try:
-        return model.metrics
-    except InputError:
-        return None
-
-
-def _curated_or_none(model: Model) -> Curated | None:
-    try:
-        return model.curated
-    except InputError:
-        return None
+def _metrics(model: Model) -> dict[str, Any] | None:
+    return model.metrics if why_not(model, "metrics") is None else None
 
 
 def _data(model: Model, curated: Curated | None) -> Iterator[tuple[str, str]]:
@@ -96,7 +85,7 @@ def _groups(model: Model, curated: Curated | None) -> str:
 
 def _splits(model: Model, curated: Curated | None) -> Iterator[tuple[str, str, str]]:
     if model.is_crossval:
-        metrics = _or_none(model)
+        metrics = _metrics(model)
         for fold in metrics["folds"] if metrics is not None else []:
             yield f"fold {fold['fold']}", f"{fold['counts']['live']:,}", f"{fold['counts']['dead']:,}"
     elif curated is not None:

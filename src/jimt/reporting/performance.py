@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
 
 from jimt.analysis.curves import Curve, accuracy_by_unit, calibration, precision_recall, roc
 from jimt.analysis.figures import performance as figures
+from jimt.analysis.weighted_metrics import METRICS
 from jimt.errors import InputError
 from jimt.paper import paper_name, printed
-from jimt.reporting.blocks import Block, Drawing, Table, Text, attempt
-from jimt.reporting.results import Model
+from jimt.reporting.blocks import Block, Drawing, Missing, Table, Text, attempt
+from jimt.reporting.results import Model, why_not
 from jimt.vocabulary import DEAD, LIVE
 
 _BINS = 10
@@ -33,11 +35,13 @@ _NO_NUMBER = "-"
 def performance_blocks(models: Sequence[Model]) -> Iterator[Block]:
     """Metrics and figures of models that were tested on the same data set."""
     yield from _in_short(models)
-    yield from attempt("The table of metrics", metric_blocks(models))
-    scored = [model for model in models if _has_scores(model)]
+    yield from metric_blocks(models)
+    scored = []
     for model in models:
-        if model not in scored:
-            yield from attempt(f"What needs the scores of {model.name}", _nothing_from(model))
+        if reason := why_not(model, "scores"):
+            yield Missing(f"What needs the scores of {model.name}", reason)
+        else:
+            scored.append(model)
     if not scored:
         return
     both = [model for model in scored if _classes(model) == {LIVE, DEAD}]
@@ -80,18 +84,6 @@ def _in_short(models: Sequence[Model]) -> Iterator[Block]:
         f"In short: of a live and a dead patch, the live one has the higher score with probability {told(auroc)} "
         f"(AUROC); at a cut-off of 0.5 the balanced accuracy is {told(accuracy)}.{quoted}"
     )
-
-
-def _nothing_from(model: Model) -> Iterator[Block]:
-    model.scores  # noqa: B018  # raises, and so says what is missing
-    yield from ()
-
-
-def _has_scores(model: Model) -> bool:
-    try:
-        return len(model.scores) > 0
-    except InputError:
-        return False
 
 
 def _classes(model: Model) -> set[int]:
@@ -155,20 +147,12 @@ def metric_blocks(models: Sequence[Model]) -> Iterator[Block]:
     if len(read) == 1 and read[0].is_crossval:
         yield _folds(read[0].metrics)
     for model in models:
-        if model not in read:
-            yield from attempt(f"The metrics of {model.name}", _no_metrics(model))
+        if reason := why_not(model, "metrics"):
+            yield Missing(f"The metrics of {model.name}", reason)
 
 
 def _has_metrics(model: Model) -> bool:
-    try:
-        return bool(model.metrics)
-    except InputError:
-        return False
-
-
-def _no_metrics(model: Model) -> Iterator[Block]:
-    model.metrics  # noqa: B018  # raises, and so says what is missing
-    yield from ()
+    return why_not(model, "metrics") is None
 
 
 def metric_rows(metrics: dict[str, Any]) -> list[list[str]]:
@@ -261,9 +245,7 @@ def confusion_blocks(models: Sequence[Model]) -> Iterator[Block]:
     counts = {}
     for model in models:
         labels, scores, _ = arrays(model)
-        matrix = np.zeros((2, 2), int)
-        np.add.at(matrix, (labels, (scores > 0.5).astype(int)), 1)
-        counts[model.name] = matrix
+        counts[model.name] = confusion_matrix(labels, scores > 0.5, labels=[DEAD, LIVE])
     yield Drawing(
         "confusion",
         "Confusion matrices",
@@ -355,10 +337,8 @@ def forest_blocks(models: Sequence[Model]) -> Iterator[Block]:
     for number, model in enumerate(models, 1):
         labels, scores, groups = arrays(model)
         confidence = _confidence(model)
-        overall = None
-        if _classes(model) == {LIVE, DEAD}:
-            overall = float(np.mean([(scores[labels == label] > 0.5).mean() if label else
-                                     (scores[labels == label] <= 0.5).mean() for label in (LIVE, DEAD)]))  # fmt: skip
+        accuracy = float(METRICS["balanced_accuracy"](labels, scores, np.ones((1, len(labels))))[0])
+        overall = None if np.isnan(accuracy) else accuracy  # a class is absent
         suffix = "" if len(models) == 1 else f"_{number}"
         of = "" if len(models) == 1 else f", {model.name}"
         images = model.scores["raw_image_id"].to_numpy(object)

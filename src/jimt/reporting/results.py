@@ -181,6 +181,15 @@ class Model:
         return f"python -m jimt.evaluate {self.folder} writes it"
 
 
+def why_not(model: Model, part: Literal["metrics", "scores", "curated"]) -> str | None:
+    """Why a part of a model cannot be read; None where it can."""
+    try:
+        getattr(model, part)
+    except InputError as error:
+        return str(error)
+    return None
+
+
 @dataclass(frozen=True)
 class Study:
     """What a report is about.

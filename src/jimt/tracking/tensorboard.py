@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jimt.tracking.values import is_right, metric_values
+from jimt.analysis.weighted_metrics import is_right
+from jimt.tracking.values import metric_values
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
 
 if TYPE_CHECKING:

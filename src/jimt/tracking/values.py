@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jimt.analysis.weighted_metrics import is_right
 from jimt.vocabulary import DEAD, LIVE
 
 
@@ -21,12 +22,6 @@ def metric_values(metrics: dict[str, Any]) -> dict[str, float]:
             low, high = estimate["interval_groups"]
             values[f"test/{name}_low"], values[f"test/{name}_high"] = float(low), float(high)
     return values
-
-
-def is_right(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether each patch is scored on the side of its label; 0.5 itself is dead, as in the metrics."""
-    right: NDArray[np.bool_] = (scores > 0.5) == (labels == LIVE)
-    return right
 
 
 def sample_patches(labels: NDArray[np.int64], scores: NDArray[np.float64], *, n: int, seed: int) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jimt.tracking.values import is_right
+from jimt.analysis.weighted_metrics import is_right
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
 
 if TYPE_CHECKING:
