@@ -13,7 +13,8 @@ from jimt.errors import DISK_FULL, InputError
 
 if TYPE_CHECKING:
     from jimt.reporting.blocks import Block, Section
-    from jimt.reporting.results import Device, Model, Study
+    from jimt.reporting.device import Device
+    from jimt.reporting.results import Model, Study
 
 REPORT, MODEL_CARD = "report.html", "MODEL_CARD.md"
 
@@ -59,9 +60,10 @@ def write_report(
     """
     from jimt.memory import keep_freed_memory
     from jimt.reporting.blocks import Missing
+    from jimt.reporting.device import Device
     from jimt.reporting.model_card import model_card
     from jimt.reporting.page import write_page
-    from jimt.reporting.results import Device, open_study
+    from jimt.reporting.results import open_study
 
     keep_freed_memory()
     study = open_study(folder, curated_folder=curated_folder)
@@ -86,8 +88,8 @@ def build_sections(
 ) -> list["Section"]:
     """The sections of a report, read as a paper's results; arguments as in ``write_report``."""
     from jimt.reporting.blocks import Section, Text
+    from jimt.reporting.device import AS_TRAINED
     from jimt.reporting.features import MAX_SHOWN
-    from jimt.reporting.results import AS_TRAINED
 
     data_sets = list(study.by_dataset())
     sections: list[Section] = []

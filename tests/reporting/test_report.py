@@ -25,11 +25,12 @@ from jimt.reporting import activation
 from jimt.reporting.activation import _load, maps_of
 from jimt.reporting.agreement import N_COPIES
 from jimt.reporting.blocks import Drawing, Html, Missing, Section
+from jimt.reporting.device import AS_TRAINED, Device
 from jimt.reporting.errors import error_blocks
 from jimt.reporting.features import embedding_of
 from jimt.reporting.page import render
 from jimt.reporting.performance import forest_blocks
-from jimt.reporting.results import AS_TRAINED, Device, open_study
+from jimt.reporting.results import open_study
 from jimt.training import train
 
 FIGURES = {

@@ -16,7 +16,8 @@ from jimt.checkpoints import load_classifier
 from jimt.curation.manifest import Curated
 from jimt.curation.rereading import UNITS, configs_of, fluorescence_patches, value_in_unit
 from jimt.model.classifier import LiveDeadClassifier
-from jimt.reporting.results import Device, Model
+from jimt.reporting.device import Device
+from jimt.reporting.results import Model
 from jimt.scoring import input_batches
 
 SMOOTHING = 2.0

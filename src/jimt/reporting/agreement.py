@@ -14,7 +14,8 @@ from jimt.errors import InputError
 from jimt.evaluate import write_aside
 from jimt.reporting.activation import SMOOTHING, dye_of, maps_of, positive_in_words
 from jimt.reporting.blocks import Block, Table, attempt
-from jimt.reporting.results import AS_TRAINED, Device, Model
+from jimt.reporting.device import AS_TRAINED, Device
+from jimt.reporting.results import Model
 from jimt.vocabulary import DEAD, LIVE
 
 AGREEMENT_FILE = "agreement.csv"

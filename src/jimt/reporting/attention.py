@@ -12,8 +12,9 @@ from jimt.errors import InputError
 from jimt.reporting.activation import Dye, dye_of, maps_of, positive_in_words
 from jimt.reporting.agreement import MAX_MAPPED, agreement_blocks
 from jimt.reporting.blocks import Block, Drawing, Text, attempt
-from jimt.reporting.curation import patches_of
-from jimt.reporting.results import AS_TRAINED, Device, Model
+from jimt.reporting.device import AS_TRAINED, Device
+from jimt.reporting.results import Model
+from jimt.reporting.thumbnails import patches_of
 from jimt.vocabulary import DEAD, LIVE
 
 _N_EACH = 3

@@ -11,8 +11,8 @@ from jimt.analysis.weighted_metrics import is_right
 from jimt.curation.rereading import UNITS, configs_of, fluorescence_patches
 from jimt.errors import InputError
 from jimt.reporting.blocks import Block, Drawing, Table, Text
-from jimt.reporting.curation import patches_of
 from jimt.reporting.results import Model
+from jimt.reporting.thumbnails import patches_of
 from jimt.vocabulary import LABEL_NAMES
 
 _N_GROUPS = 6

@@ -14,10 +14,10 @@ from jimt.checkpoints import load_classifier
 from jimt.errors import InputError
 from jimt.evaluate import TestPatches
 from jimt.reporting.blocks import Block, Drawing, Html, Table, Text, attempt
-from jimt.reporting.curation import patches_of
+from jimt.reporting.device import AS_TRAINED, Device
 from jimt.reporting.performance import arrays
-from jimt.reporting.results import AS_TRAINED, Device, Model
-from jimt.reporting.thumbnails import thumbnails
+from jimt.reporting.results import Model
+from jimt.reporting.thumbnails import patches_of, thumbnails
 from jimt.scoring import patch_features
 from jimt.vocabulary import LABEL_NAMES
 

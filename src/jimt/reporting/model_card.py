@@ -8,7 +8,7 @@ import jinja2
 from jimt.curation.manifest import Curated
 from jimt.paper import paper_name, printed
 from jimt.reporting.curation import SCALES
-from jimt.reporting.performance import metric_rows
+from jimt.reporting.metrics import metric_rows
 from jimt.reporting.results import Model, why_not
 
 _NOT_THERE = "not there when the card was written"

@@ -1,7 +1,6 @@
-"""How good, with which interval, and where not (paper: Fig. 4, Results)."""
+"""How good, in figures (paper: Fig. 4)."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,28 +12,18 @@ from jimt.analysis.figures import performance as figures
 from jimt.analysis.weighted_metrics import METRICS
 from jimt.errors import InputError
 from jimt.paper import paper_name, printed
-from jimt.reporting.blocks import Block, Drawing, Missing, Table, Text, attempt
+from jimt.reporting.blocks import Block, Drawing, Missing, Text, attempt
+from jimt.reporting.metrics import NAMES, confidence_of, has_metrics, in_short, interval_text, metric_blocks
 from jimt.reporting.results import Model, why_not
 from jimt.vocabulary import DEAD, LIVE
 
 _BINS = 10
 _RESAMPLES_OF_A_BAND = 500
-_NAMES = {
-    "balanced_accuracy": "balanced accuracy",
-    "auroc": "AUROC",
-    "recall_live": "recall of live",
-    "recall_dead": "recall of dead",
-    "average_precision": "average precision",
-    "f1": "F1 of live",
-    "expected_calibration_error": "expected calibration error",
-    "brier": "Brier score",
-}
-_NO_NUMBER = "-"
 
 
 def performance_blocks(models: Sequence[Model]) -> Iterator[Block]:
     """Metrics and figures of models that were tested on the same data set."""
-    yield from _in_short(models)
+    yield from in_short(models)
     yield from metric_blocks(models)
     scored = []
     for model in models:
@@ -62,30 +51,6 @@ def performance_blocks(models: Sequence[Model]) -> Iterator[Block]:
     yield from forest_blocks(scored)
 
 
-def _in_short(models: Sequence[Model]) -> Iterator[Block]:
-    """One sentence for whoever reads no further, of a single model."""
-    if len(models) != 1 or not _has_metrics(models[0]):
-        return
-    metrics = models[0].metrics
-    counts, auroc = metrics["counts"], metrics["metrics"]["auroc"]
-    if auroc["value"] is None:
-        return
-    accuracy = metrics["metrics"]["balanced_accuracy"]
-    over = f"{100 * metrics['confidence']:g} % interval over {counts['groups']:,} groups" if counts["groups"] else ""
-
-    def told(values: dict[str, Any]) -> str:
-        if values["interval_groups"] is None:
-            return f"{values['value']:.3f} (no interval: {values['note']})"
-        return f"{values['value']:.3f} ({_interval(values['interval_groups'])}, {over})"
-
-    paper = printed(metrics["dataset"], metrics["backbone"])
-    quoted = f" The paper: AUROC {paper.auroc:.3f}, balanced accuracy {paper.balanced_accuracy:.3f}." if paper else ""
-    yield Text(
-        f"In short: of a live and a dead patch, the live one has the higher score with probability {told(auroc)} "
-        f"(AUROC); at a cut-off of 0.5 the balanced accuracy is {told(accuracy)}.{quoted}"
-    )
-
-
 def _classes(model: Model) -> set[int]:
     return set(model.scores["label"])
 
@@ -105,91 +70,6 @@ def arrays(model: Model) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArra
     )
 
 
-def metric_blocks(models: Sequence[Model]) -> Iterator[Block]:
-    """Every metric with both intervals, beside the paper's; of several models the two the paper gives."""
-    rows: list[list[str]] = []
-    quoted: list[int] = []
-    notes: dict[str, list[str]] = {}
-    read = [model for model in models if _has_metrics(model)]
-    for model in read:
-        metrics = model.metrics
-        paper = printed(metrics["dataset"], metrics["backbone"])
-        for name, words in _NAMES.items() if len(read) == 1 else list(_NAMES.items())[:2]:
-            rows.append([model.name, words, *_numbers(metrics["metrics"][name])])
-            if paper is not None and name in ("balanced_accuracy", "auroc"):
-                value = paper.balanced_accuracy if name == "balanced_accuracy" else paper.auroc
-                interval = _interval(paper.interval) if name == "balanced_accuracy" else _NO_NUMBER
-                quoted.append(len(rows))
-                rows.append([f"{paper_name(metrics['backbone'])} (paper)", words, f"{value:.3f}", _NO_NUMBER, interval])
-        for note in metrics["notes"]:
-            notes.setdefault(note, []).append(model.name)
-    if read:
-        percent = f"{100 * read[0].metrics['confidence']:g} %"
-        counts = read[0].metrics["counts"]
-        of = f"{counts['live']:,} live and {counts['dead']:,} dead patches of {counts['raw_images']:,} raw images"
-        groups = f" in {counts['groups']:,} groups" if counts["groups"] is not None else ""
-        how = "out-of-fold scores of all folds together" if read[0].is_crossval else "the test split, seen once"
-        yield Table(
-            "Metrics",
-            ["model", "metric", "value", f"{percent} over groups", f"{percent} over patches (paper's)"],
-            rows,
-            f"{how[0].upper()}{how[1:]}: {of}{groups}. Intervals over groups are the honest ones; patches of a raw "
-            "image overlap, so an interval over patches is too narrow.",
-            quoted=quoted,
-            groups_rows=True,
-        )
-    for note, names in notes.items():
-        which = "" if len(names) == len(models) else f"{', '.join(names)}: "
-        told = f"{which}{note}."
-        yield Text(told[0].upper() + told[1:], is_warning=True)
-    if any(paper_name(model.metrics["backbone"]) and model.metrics["weights"] == "random" for model in read):
-        yield Text("The paper's networks started from ImageNet weights; random ones do not compare.", is_warning=True)
-    if len(read) == 1 and read[0].is_crossval:
-        yield _folds(read[0].metrics)
-    for model in models:
-        if reason := why_not(model, "metrics"):
-            yield Missing(f"The metrics of {model.name}", reason)
-
-
-def _has_metrics(model: Model) -> bool:
-    return why_not(model, "metrics") is None
-
-
-def metric_rows(metrics: dict[str, Any]) -> list[list[str]]:
-    """Each metric by its name in words, its value and both intervals."""
-    return [[words, *_numbers(metrics["metrics"][name])] for name, words in _NAMES.items()]
-
-
-def _numbers(values: dict[str, Any]) -> list[str]:
-    value = _NO_NUMBER if values["value"] is None else f"{values['value']:.3f}"
-    over_groups = _interval(values["interval_groups"])
-    if values["interval_groups"] is None and values["note"]:
-        over_groups = f"- ({values['note']})"
-    return [value, over_groups, _interval(values["interval_patches"])]
-
-
-def _confidence(model: Model) -> float:
-    """Coverage of the intervals: that of the metrics, which may have been evaluated again with another."""
-    return float(model.metrics["confidence"] if _has_metrics(model) else model.provenance["confidence"])
-
-
-def _interval(interval: Sequence[float] | None) -> str:
-    return _NO_NUMBER if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
-
-
-def _folds(metrics: dict[str, Any]) -> Table:
-    rows = []
-    for fold in metrics["folds"]:
-        counts = fold["counts"]
-        numbers = [_NO_NUMBER if fold[name] is None else f"{fold[name]:.3f}" for name in ("auroc", "balanced_accuracy")]
-        rows.append([str(fold["fold"]), *(f"{counts[key]:,}" for key in ("groups", "live", "dead")), *numbers])
-    spread = metrics["spread"]["auroc"]
-    caption = ""
-    if spread["sd"] is not None:
-        caption = f"AUROC over folds: mean {spread['mean']:.3f}, standard deviation {spread['sd']:.3f}."
-    return Table("Each fold", ["fold", "groups", "live", "dead", "AUROC", "balanced accuracy"], rows, caption)
-
-
 def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
     """ROC and precision-recall curves of models whose test patches are of both classes (Fig. 4a)."""
     drawn: dict[str, dict[str, tuple[Curve, str]]] = {"auroc": {}, "average_precision": {}}
@@ -199,15 +79,15 @@ def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
     for model in models:
         labels, scores, groups = arrays(model)
         provenance = model.provenance
-        confidence = _confidence(model)
+        confidence = confidence_of(model)
         share_live = float((labels == LIVE).mean())
         for name, curve in (("auroc", roc), ("average_precision", precision_recall)):
             words = ""
-            if _has_metrics(model):
+            if has_metrics(model):
                 values = model.metrics["metrics"][name]
-                words = f"{_NAMES[name]} {values['value']:.3f}"
+                words = f"{NAMES[name]} {values['value']:.3f}"
                 if values["interval_groups"] is not None:
-                    words += f"\n({_interval(values['interval_groups'])})"
+                    words += f"\n({interval_text(values['interval_groups'])})"
             found = curve(
                 labels,
                 scores,
@@ -260,9 +140,9 @@ def reliability_blocks(models: Sequence[Model]) -> Iterator[Block]:
     confidence = 0.95
     for model in models:
         labels, scores, _ = arrays(model)
-        confidence = _confidence(model)
+        confidence = confidence_of(model)
         words = ""
-        if _has_metrics(model) and model.metrics["metrics"]["expected_calibration_error"]["value"] is not None:
+        if has_metrics(model) and model.metrics["metrics"]["expected_calibration_error"]["value"] is not None:
             words = f"calibration error {model.metrics['metrics']['expected_calibration_error']['value']:.3f}"
         found[model.name] = (calibration(labels, scores, n_bins=_BINS, confidence=confidence), words)
     yield Drawing(
@@ -284,7 +164,7 @@ def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
         if not len(scores):
             raise InputError("the data set holds no fluorescence, its patches were published without")
         words = []
-        if _has_metrics(model):
+        if has_metrics(model):
             for of, unit in (("patches", "patches"), ("raw_images", "raw images")):
                 values = model.metrics["correlation"][of]
                 if values["r"] is not None:
@@ -292,7 +172,7 @@ def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
                     interval = values["interval_groups"]
                     words.append(f"{values['n']:,} {unit}: r {values['r']:.3f}, {p}")
                     if interval is not None:
-                        words.append(f"(r {_interval(interval)} over groups)")
+                        words.append(f"(r {interval_text(interval)} over groups)")
             paper = printed(model.metrics["dataset"], model.metrics["backbone"])
             if paper is not None:
                 quoted = f" The paper prints r {paper.correlation:.3f} for {paper_name(model.metrics['backbone'])}."
@@ -336,7 +216,7 @@ def forest_blocks(models: Sequence[Model]) -> Iterator[Block]:
     """Balanced accuracy of each group and of each raw image."""
     for number, model in enumerate(models, 1):
         labels, scores, groups = arrays(model)
-        confidence = _confidence(model)
+        confidence = confidence_of(model)
         accuracy = float(METRICS["balanced_accuracy"](labels, scores, np.ones((1, len(labels))))[0])
         overall = None if np.isnan(accuracy) else accuracy  # a class is absent
         suffix = "" if len(models) == 1 else f"_{number}"

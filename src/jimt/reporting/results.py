@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-import torch
 
 import jimt
 from jimt.checkpoints import BEST, read_checkpoint
@@ -25,41 +24,10 @@ from jimt.evaluate import (
     write_aside,
 )
 from jimt.paper import paper_name
-from jimt.scoring import evaluation_device
 from jimt.sweep_reading import read_jobs
 from jimt.sweep_table import Job
 
 Kind = Literal["run", "cross-validation", "sweep"]
-
-
-@dataclass(frozen=True)
-class Device:
-    """Where networks run again.
-
-    Attributes:
-        accelerator: ``cpu`` or ``gpu``; None for the training's.
-        index: Which graphics card, where one is used.
-    """
-
-    accelerator: str | None = None
-    index: int = 0
-
-    def of(self, provenance: dict[str, Any]) -> torch.device:
-        """The device for a checkpoint.
-
-        Raises:
-            InputError: If there is no such card, or torch cannot use it.
-        """
-        accelerator = self.accelerator or str(provenance["accelerator"])
-        try:
-            return evaluation_device(accelerator, index=self.index, precision=provenance["precision"])
-        except InputError as error:
-            remedy = "" if self.accelerator is not None else " (or, of a report, --accelerator cpu)"
-            raise InputError(f"{error}{remedy}") from error
-
-
-AS_TRAINED = Device()
-"""The training's accelerator, its first card."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +88,8 @@ class Model:
             table["score"] = table["score"].astype("float64")
         except (ValueError, KeyError) as error:
             raise InputError(f"{path} is damaged: {self._remedy}") from error
+        if not len(table):
+            raise InputError(f"{path} holds no patch: {self._remedy}")
         return table
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Small pictures of patches, all in one sheet."""
+"""Patches as pictures, and small ones all in one sheet."""
 
 import base64
 from collections.abc import Sequence
@@ -7,12 +7,21 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+
+from jimt.curation.manifest import Curated
+from jimt.evaluate import TestPatches
 
 SIDE = 64
 _ALONG = 50
 _QUALITY = 70
 _AT_ONCE = 256
+
+
+def patches_of(curated: Curated, rows: pd.DataFrame) -> NDArray[np.uint8]:
+    """Bright-field patches of some rows of the manifest, shape ``(n, size, size)``."""
+    return np.asarray(TestPatches(curated, rows)[np.arange(len(rows))])
 
 
 def thumbnails(patches: Any, n: int) -> NDArray[np.uint8]:

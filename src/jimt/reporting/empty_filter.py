@@ -1,0 +1,69 @@
+"""How patches without cells were told (paper: Fig. 2b)."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from jimt.analysis.embedding import tsne
+from jimt.analysis.figures import empty_filter as filter_figures
+from jimt.curation.manifest import FILTER_LABELS, Curated
+from jimt.curation.rereading import configs_of
+from jimt.errors import InputError
+from jimt.reporting.blocks import Block, Drawing
+from jimt.reporting.thumbnails import patches_of
+
+_N_BARCODES = 5
+_N_HARDEST = 7
+
+
+def empty_filter_blocks(curated: Curated) -> Iterator[Block]:
+    """Fig. 2b: barcodes, decision map and hardest patches; an InputError where no filter was trained."""
+    status = curated.summary["empty_filter"]["status"]
+    if status != "trained":
+        raise InputError({"off": "the filter was off", "no labels": "there were no hand labels"}.get(status, status))
+    path = curated.folder / FILTER_LABELS
+    if not path.is_file():
+        raise InputError(f"{path} is missing: delete {curated.folder} and curate again")
+    with np.load(path) as labelled:
+        features, empty, decision = labelled["features"], labelled["empty"], labelled["held_out_score"]
+        rows = pd.DataFrame({name: labelled[name] for name in ("field", "y", "x")})
+    _, curation = configs_of(curated)
+    rng = np.random.default_rng(curation.seed)
+    sample = np.concatenate([rng.permutation(np.flatnonzero(empty == value))[:_N_BARCODES] for value in (False, True)])
+    yield Drawing(
+        "empty_filter_barcodes",
+        "Features of patches with and without cells",
+        f"Hand-labelled patches drawn at random, and their features by {curated.summary['empty_filter']['backbone']} "
+        "as stripes (Fig. 2b, left).",
+        filter_figures.feature_barcodes(patches_of(curated, rows.iloc[sample]), features[sample], empty[sample]),
+    )
+    if np.isfinite(decision).all():
+        coordinates = tsne(features, seed=curation.seed)
+        yield Drawing(
+            "empty_filter_map",
+            "The empty filter's decision",
+            "t-SNE of the features of all hand-labelled patches. Each patch is judged by a filter that was not trained "
+            "on its raw image; the shades are local means of these decision values and the black line is where they "
+            "change sign (Fig. 2b, right).",
+            filter_figures.decision_map(coordinates, empty, decision),
+        )
+    manifest = curated.manifest
+    scored = manifest[manifest["empty_score"].notna()].sort_values("empty_score")
+    scores = scored["empty_score"].to_numpy()
+    border = int(np.searchsorted(scores, 0, side="right"))
+    rows_near = scored.iloc[max(0, border - _N_HARDEST) : border + _N_HARDEST]
+    hand = {(f, y, x): bool(e) for f, y, x, e in zip(rows["field"], rows["y"], rows["x"], empty, strict=True)}
+    words = [
+        hand.get((int(f), int(y), int(x)))
+        for f, y, x in zip(rows_near["field"], rows_near["y"], rows_near["x"], strict=True)
+    ]
+    yield Drawing(
+        "empty_filter_hardest",
+        "Patches the empty filter is least sure of",
+        "Nearest to the decision surface on either side, with the decision value, and the hand label where there "
+        "is one.",
+        filter_figures.hardest_patches(
+            patches_of(curated, rows_near), rows_near["empty_score"].to_numpy(), np.array(words, object)
+        ),
+    )
