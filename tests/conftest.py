@@ -1,10 +1,12 @@
 """What several tests need: the real config, and raw image pairs small enough to curate in a second."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from hydra import compose, initialize_config_dir
@@ -12,6 +14,7 @@ from rich.console import Console
 
 from jimt.config import CurationConfig, DatasetConfig, PrepareConfig, TrainConfig
 from jimt.curation.curate import curate
+from jimt.curation.manifest import MANIFEST
 from jimt.hydra_schema import to_dataclasses
 
 REPOSITORY = Path(__file__).parent.parent
@@ -149,6 +152,30 @@ def reported(uneven: list[str], tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("reported") / "run"
     train(composed_train(*uneven, *TINY, f"run_dir={folder}", "report=true", "trainer.max_epochs=3"))
     return folder
+
+
+@pytest.fixture
+def own(reported: Path, tmp_path: Path) -> Path:
+    """A copy of the run, to be spoilt."""
+    return Path(shutil.copytree(reported, tmp_path / "own"))
+
+
+@pytest.fixture
+def edited(uneven: list[str], tmp_path: Path) -> Callable[[int, int], list[str]]:
+    """Overrides of a copy of the curated data set whose test split keeps so many live and dead patches."""
+
+    def edit(live: int, dead: int) -> list[str]:
+        curated = Path(composed_prepare(*uneven)[1].output_root)
+        shutil.copytree(curated, tmp_path / "curated")
+        path = tmp_path / "curated/no_treatment" / MANIFEST
+        manifest = pd.read_parquet(path).astype({"split": object})
+        for label, n in ((1, live), (0, dead)):
+            rows = manifest.index[(manifest["split"] == "test") & (manifest["label"] == label)]
+            manifest.loc[rows[n:], "split"] = None
+        manifest.to_parquet(path)
+        return [*uneven, f"curation.output_root={tmp_path / 'curated'}"]
+
+    return edit
 
 
 @pytest.fixture
