@@ -16,7 +16,6 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 OVERRIDES = [
     "dataset=synthetic",
     "dataset.name=report_benchmark",
-    "dataset.simulation.n_wells=22",
     "dataset.simulation.fields_per_well=4",
     "dataset.simulation.height=1024",
     "dataset.simulation.width=1344",
@@ -69,11 +68,13 @@ def run(*command: str) -> tuple[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("runs/benchmark_report"), help="kept for the next time")
-    folder = parser.parse_args().folder.absolute()
+    parser.add_argument("--wells", type=int, default=22, help="of four raw image pairs each")
+    options = parser.parse_args()
+    folder = options.folder.absolute()
     data = folder / "data"
     paths = [f"dataset.root={data / 'raw'}", f"curation.output_root={data / 'curated'}", f"hydra.run.dir={folder}"]
     if not (folder / "test_metrics.json").is_file():
-        run(str(REPOSITORY / "train.py"), *OVERRIDES, *paths)
+        run(str(REPOSITORY / "train.py"), *OVERRIDES, f"dataset.simulation.n_wells={options.wells}", *paths)
     n = json.loads((folder / "test_metrics.json").read_text())["counts"]["patches"]
     forward = float(run("-c", FORWARD, str(folder))[0])
     for path in (folder / "figures").glob("*.csv"):

@@ -23,7 +23,7 @@ _CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def prepare(*overrides: str) -> "Curated":
-    """Curate a data set as ``python prepare.py OVERRIDES`` does, and open it; where it stands already, just open it.
+    """Curate a data set as ``prepare.py`` does with these overrides, and open it; where it stands, just open it.
 
     Raises:
         InputError: If it cannot be curated as asked.
@@ -38,7 +38,7 @@ def prepare(*overrides: str) -> "Curated":
 
 
 def train(*overrides: str) -> "Study":
-    """Train as ``python train.py OVERRIDES`` does, without its report, and open the results.
+    """Train as ``train.py`` does with these overrides, without its report, and open the results.
 
     They go below ``runs/notebook``, to a folder of these overrides; what is finished there is not trained again.
 

@@ -32,7 +32,7 @@ def set_linear(
     """Set the classifier's linear layer to a logistic regression on standardised features.
 
     Args:
-        classifier: Built with ``trainable=none``; changed in place.
+        classifier: Built with ``backbone.trainable=none``; changed in place.
         features: Of patches or cells, shape ``(n, n_features)``.
         labels: Live 1, dead 0, shape ``(n,)``.
         weights: How much each counts, likewise; see ``balanced_weights``.

@@ -1,0 +1,189 @@
+"""How each command of the documentation is tried, as it is printed, and why some are not run to their end.
+
+A command without an entry here makes ``test_documents.py`` fail. No placeholder is replaced: these tests have a folder
+with a data set called NAME, runs called RUN, RUN_A and RUN_B, and a folder called FOLDER.
+"""
+
+from dataclasses import dataclass
+
+# appended: a network of 0.5 M parameters, one epoch, one thread, so that a training takes a second
+ONE_EPOCH = (
+    "backbone.weights=random",
+    "trainer.max_epochs=1",
+    "trainer.num_threads=1",
+    "trainer.precision=32-true",
+    "optim.batch_size=16",
+    "evaluation.n_bootstrap=100",
+)
+TINY = (*ONE_EPOCH, "backbone.name=test_resnet.r160_in1k", "report=false")
+OUR_LAB = (
+    "dataset.root=raw",
+    "curation.patches.size=64",
+    "curation.patches.stride=32",
+    "curation.n_jobs=1",
+    "curation.empty_filter.enabled=false",
+)
+CUT_OFF = "runs/NAME/resnet18/2026-11-23_10-00-00"
+"""Where the tests train the run that is resumed, which is RUN and RUN_A too."""
+TOGETHER: dict[str, tuple[str, ...]] = {}
+"""What an override of a sentence needs beside it."""
+MCF7 = "mcf7 is not part of the repository"
+PAPER = "the paper's images are not part of the repository"
+
+
+@dataclass(frozen=True)
+class Run:
+    """It runs to its end, with arguments appended; then a file is there, or words stand on the screen."""
+
+    appended: tuple[str, ...] = ()
+    leaves: str | None = None
+    says: str | None = None
+    slow: bool = False
+
+
+@dataclass(frozen=True)
+class Compose:
+    """It is read to the checked config of each of its jobs, data set and network, and goes no further."""
+
+    jobs: tuple[str, ...]
+    why: str
+    appended: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Stand-ins note what it starts: nothing is installed, and tests do not start tests."""
+
+    started: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Read:
+    """The program that it starts reads its arguments and goes no further."""
+
+    why: str
+
+
+def of_grid(*datasets: str) -> tuple[str, ...]:
+    """The jobs of ``experiment=paper_grid``."""
+    networks = ("resnet18.tv_in1k", "squeezenet1_1.tv_in1k", "inception_v3.tv_in1k")
+    return tuple(f"{dataset} {network}" for dataset in datasets for network in networks)
+
+
+def help_of(module: str) -> Run:
+    """Where a command is named without its arguments."""
+    return Run(("--help",), says=module.rpartition(".")[2])
+
+
+RUNS: dict[str, Run | Compose | Ask | Read] = {
+    # ---- installation
+    "make venv": Ask(("python3 -m venv .venv",), "an installation takes minutes and a package registry"),
+    "make venv CONSTRAINTS=constraints/titan-xp.txt": Ask(
+        ("python -m pip install --quiet --disable-pip-version-check -c constraints/titan-xp.txt -e .[dev]",),
+        "an installation takes minutes and a package registry",
+    ),
+    "pip install -e '.[cluster]'": Ask(("pip install -e .[cluster]",), "likewise"),
+    "pip install jupyterlab": Ask(("pip install jupyterlab",), "likewise"),
+    "make demo": Ask(("python train.py experiment=demo",), "02_results.ipynb runs experiment=demo in the slow tests"),
+    "make test": Ask(("python -m pytest",), "tests do not start all tests"),
+    "make test-slow": Ask(("python -m pytest -m slow",), "tests do not start all tests"),
+    "make lint": Ask(("python -m ruff check .", "python -m mypy"), "tests do not start the linters"),
+    # ---- curation
+    "python prepare.py dataset=NAME": Run(leaves="data/curated/NAME/manifest.parquet"),
+    "python prepare.py --config-dir mine dataset=our_lab": Run(OUR_LAB, leaves="data/curated/our_lab/manifest.parquet"),
+    "JIMT_DATA=FOLDER python prepare.py dataset=mcf7": Compose(("mcf7",), MCF7),
+    "python prepare.py dataset=NAME executor=dask curation.executor.scheduler=tcp://HOST:8786": Compose(
+        ("NAME",), "no machine is called HOST; test_cluster.py curates on a cluster of this machine"
+    ),
+    "dask scheduler": Read("it runs until it is ended; test_cluster.py has a cluster of its own"),
+    "dask worker tcp://HOST:8786 --nworkers 8 --nthreads 1": Read("no machine is called HOST"),
+    # ---- training
+    "python train.py backbone=resnet18 dataset=NAME": Run(
+        (*TINY, "hydra.run.dir=runs/first"), leaves="runs/first/test_metrics.json"
+    ),
+    "python train.py backbone=inception_v3 dataset=doxo": Compose(("doxo inception_v3.tv_in1k",), PAPER),
+    "python train.py backbone.name=convnext_atto dataset=NAME": Run(
+        (*ONE_EPOCH, "report=false"), says="training convnext_atto"
+    ),
+    "python train.py dataset=NAME backbone.trainable=last_stage": Run(TINY, says="(last_stage, "),
+    "python train.py dataset=NAME optim.schedule=cosine optim.warmup=0.1 optim.accumulate=2 optim.ema_decay=0.999": Run(
+        TINY, says="epoch   1/1"
+    ),
+    "python train.py dataset=NAME trainer.patience=5 trainer.progress=rich trainer.profiler=simple": Run(
+        (*TINY, "hydra.run.dir=runs/profiled"), leaves="runs/profiled/fit-profile.txt"
+    ),
+    "python train.py dataset=NAME '+trainer.callbacks.Timer={duration:{hours:8}}'": Run(
+        (*TINY, "hydra.run.dir=runs/watched"), leaves="runs/watched/test_metrics.json"
+    ),
+    "python train.py resume=runs/NAME/resnet18/2026-11-23_10-00-00": Run(
+        ("trainer.max_epochs=2",), says="after epoch 1"
+    ),
+    "srun python train.py trainer=ddp trainer.num_nodes=2 optim.batch_size=4 hydra.run.dir=runs/NAME": Compose(
+        ("synthetic resnet18.tv_in1k",), "it takes two nodes with two cards; test_ddp.py trains in two processes"
+    ),
+    # ---- evaluation
+    "python -m jimt.evaluate RUN": Run(says="balanced_accuracy"),
+    "python -m jimt.crossval dataset=NAME backbone=resnet18": Run(
+        (*TINY, "crossval.n_folds=3", "hydra.run.dir=runs/folds"), leaves="runs/folds/crossval.json"
+    ),
+    "python -m jimt.compare RUN RUN": Run(says="+0.000"),
+    "python -m jimt.cross_treatment RUN RUN": Run(says="NAME"),
+    "python -m jimt.cross_treatment RUN_A RUN_B --out DIR": Run(leaves="DIR/cross_treatment.md"),
+    "python -m jimt.cross_treatment RUN_A RUN_B --whole": Run(leaves="cross_treatment.md"),
+    "python -m jimt.label_sensitivity RUN": Run(leaves="RUN/label_sensitivity.md"),
+    "python -m jimt.report RUN": Run(("--max-shown", "4", "--max-mapped", "2"), leaves="RUN/report.html", slow=True),
+    # ---- many trainings
+    "python train.py -m experiment=paper_grid": Compose(of_grid("no_treatment", "doxo"), PAPER),
+    "python train.py -m experiment=paper_grid trainer=gpu hydra/launcher=cards": Compose(
+        of_grid("no_treatment", "doxo"), PAPER
+    ),
+    "python train.py -m experiment=paper_grid trainer=gpu hydra/launcher=slurm hydra.launcher.partition=NAME": Compose(
+        of_grid("no_treatment", "doxo"), "it takes SLURM; test_sweep.py queues jobs by submitit on this machine"
+    ),
+    "python train.py -m experiment=paper_grid dataset=synthetic,synthetic_treated": Compose(
+        of_grid("synthetic", "synthetic_treated"), "a day without a graphics card"
+    ),
+    "python train.py -m experiment=paper_grid dataset=synthetic,synthetic_treated backbone.weights=random "
+    "dataset.simulation.fields_per_well=1 curation.empty_filter.enabled=false trainer.max_epochs=1 "
+    "optim.batch_size=16": Compose(
+        of_grid("synthetic", "synthetic_treated"), "79 s; test_sweep.py runs sweeps of small networks"
+    ),
+    "python -m jimt.sweep runs/paper_grid": Run(leaves="runs/paper_grid/table.md"),
+    "python -m jimt.sweep DIR": Run(leaves="DIR/table.md"),
+    "python -m jimt.tune dataset=NAME backbone=resnet18 tune.n_trials=20": Run(
+        (
+            *(each for each in TINY if each != "report=false"),
+            "tune.n_trials=2",
+            "hydra.run.dir=runs/search",
+        ),
+        leaves="runs/search/best.yaml",
+    ),
+    "wandb login": Read("it asks for a key and a server; test_tracking.py has a server of its own"),
+    "wandb sync FOLDER": Read("it takes a server"),
+    "tensorboard --logdir runs": Read("it runs until it is ended"),
+    # ---- what was measured
+    "python -m jimt.crossval experiment=best": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
+    "python -m jimt.crossval experiment=best curation.empty_filter.enabled=false": Compose(
+        ("mcf7 resnet18.tv_in1k",), MCF7
+    ),
+    "python -m jimt.crossval dataset=mcf7 curation.empty_filter.enabled=false backbone.trainable=none "
+    "backbone=NAME": Compose(("mcf7 NAME",), MCF7),
+    "python benchmarks/curation.py": Run(("--images", "2", "--rounds", "1"), says="median:", slow=True),
+    "python benchmarks/curation.py --rounds 1": Run(("--images", "2"), says="median:", slow=True),
+    "python benchmarks/report.py": Run(("--wells", "2"), says="peak memory", slow=True),
+    # ---- named without arguments
+    **{
+        f"python -m {module}": help_of(module)
+        for module in (
+            "jimt.compare",
+            "jimt.cross_treatment",
+            "jimt.crossval",
+            "jimt.evaluate",
+            "jimt.label_sensitivity",
+            "jimt.report",
+            "jimt.sweep",
+            "jimt.tune",
+        )
+    },
+}
