@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from sklearn.metrics import roc_auc_score
 
 from conftest import TINY, UNEVEN, composed_train, uneven_field, write_pair
 from jimt.cross_treatment import as_frame, as_markdown, cross_treatment, main
 from jimt.curation.manifest import open_curated
+from jimt.curation.store import read_field_names
 from jimt.errors import InputError
 from jimt.training import train
 
@@ -139,6 +141,41 @@ def test_the_same_pixels_are_left_out_under_another_name_and_root(folder, plain)
     found = entry(cross_treatment([plain, copy]), "plain", "renumbered")
     assert found["n_left_out"] == 15 * len(tested & seen)
     assert found["counts"]["groups"] == len(tested - seen)
+
+
+def test_the_same_files_are_known_whatever_8_bit_scaling_and_encoding_make_of_them(folder, tmp_path):
+    # the wells that the second data set has beside those of the first are brighter, so that its own percentiles differ
+    rng = np.random.default_rng(7)
+    for well in range(1, 13):
+        for channel in ("Trans", "PI"):
+            name = f"{WELL.format(well)}--{channel}.tif"
+            (tmp_path / "more").mkdir(exist_ok=True)
+            tifffile.imwrite(tmp_path / "more" / name, tifffile.imread(folder / "plain" / name), compression="zlib")
+        brightfield, fluorescence = uneven_field(rng)
+        write_pair(tmp_path / "more", WELL.format(100 + well), (np.minimum(brightfield * 2, 4095), fluorescence))
+    scaling = "curation.scaling.method=percentile_dataset"
+    first = trained(tmp_path, "first", folder / "plain", scaling)
+    more = trained(tmp_path, "more", tmp_path / "more", scaling, "curation.seed=1")
+    ranges = [open_curated(tmp_path / "curated" / name).summary["scaling"] for name in ("first", "more")]
+    assert ranges[0]["high"] != ranges[1]["high"]
+    seen = groups_of(manifest_of(tmp_path, "first"), "train", "val")
+    tested = groups_of(manifest_of(tmp_path, "more"), "train", "val", "test")
+    assert len(tested) == 24
+    found = entry(cross_treatment([first, more], whole=True), "first", "more")
+    assert found["n_left_out"] == 15 * len(seen) > 0
+    assert found["counts"]["groups"] == 24 - len(seen)
+
+
+def test_a_curation_that_does_not_name_its_pixels_is_refused_with_what_mends_it(folder, plain, treated, tmp_path):
+    shutil.copytree(folder, tmp_path / "old")
+    old = tmp_path / "old/curated/treated"
+    path = old / "fields.parquet"
+    whole = pd.read_parquet(path)
+    whole.drop(columns=["brightfield_digest"]).to_parquet(path)
+    with pytest.raises(InputError, match="lacks the column brightfield_digest: delete .*treated and curate again"):
+        read_field_names(old)
+    whole.to_parquet(path)
+    assert len(read_field_names(old)) == 12
 
 
 def test_a_new_image_of_a_group_that_was_trained_on_is_left_out_too(folder, tmp_path):

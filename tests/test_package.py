@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "__init__.py": set(),
     "hydra_schema.py": {"hydra", "omegaconf", "jimt.config", "jimt.errors"},
     "curation/(cluster|executors|worker).py": READS_IMAGES | {"dask", "distributed", "jimt.memory"} | WORDS,
-    "curation/": READS_IMAGES | {"sklearn", "scipy", "skops", "rich", "jimt.memory"} | WORDS,
+    "curation/": READS_IMAGES | {"sklearn", "scipy", "skops", "rich", "xxhash", "jimt.memory"} | WORDS,
     "synthetic/": READS_IMAGES | {"scipy"} | WORDS,
     "(backbones|hardware|squeezenet|state_dicts|weights).py": NETWORKS
     | {"numpy", "jimt.errors", "jimt.memory"}

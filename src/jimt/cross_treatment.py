@@ -4,7 +4,6 @@ What a model learned on untreated cells, tested on treated ones, and back; never
 """
 
 import argparse
-import hashlib
 import json
 import sys
 from dataclasses import dataclass, replace
@@ -13,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from jimt.curation.copies import DIGESTS
 from jimt.curation.manifest import Curated
+from jimt.curation.store import read_field_names
 from jimt.errors import InputError
 from jimt.vocabulary import AMBIGUOUS, Split
 
@@ -42,7 +43,8 @@ def cross_treatment(runs: list[Path], *, whole: bool = False, accelerator: str |
     """Score every run's model on the test split of every run's data set.
 
     Patches of a raw image or a group that the model was trained or validated on are left out: raw images are the same
-    if they are the same file, or the same pixels.
+    if they have one name below one folder, or share the pixels of a channel as the files hold them, whatever the files'
+    names, encoding and 8-bit scaling.
 
     Args:
         runs: Folders of finished runs.
@@ -116,21 +118,27 @@ def _without_training(model: _Model, curated: Curated, *, whole: bool) -> tuple[
     if whole:
         manifest = manifest.assign(split=manifest["split"].mask(manifest["split"].notna(), Split.TEST.value))
     seen = own.manifest[own.manifest["split"].isin([Split.TRAIN.value, Split.VAL.value])]
-    pixels = {_pixels(own, int(field)) for field in seen["field"].unique()}
-    test = manifest["split"] == Split.TEST.value
-    known = {int(field) for field in manifest.loc[test, "field"].unique() if _pixels(curated, int(field)) in pixels}
-    leaked = manifest["field"].isin(known)
+    leaked = manifest["field"].isin(_fields_with(curated, _pixels_of(own, seen)))
     leaked |= manifest["group"].isin(set(manifest.loc[leaked, "group"].dropna()))
-    roots = [Path(each.summary["config"]["dataset"]["root"]).resolve() for each in (own, curated)]
-    if roots[0] == roots[1]:
+    roots = [Path(each.summary["root"]) for each in (own, curated)]
+    if roots[0].resolve() == roots[1].resolve():
         for column in ("raw_image_id", "group"):
             leaked |= manifest[column].isin(set(seen[column].dropna()))
+    test = manifest["split"] == Split.TEST.value
     split = manifest["split"].mask(leaked & test)
     return replace(curated, manifest=manifest.assign(split=split)), int((leaked & test).sum())
 
 
-def _pixels(curated: Curated, field: int) -> str:
-    return hashlib.sha256(curated.store.field(field).tobytes()).hexdigest()
+def _pixels_of(curated: Curated, rows: pd.DataFrame) -> set[str]:
+    """Digests of the pixels that either channel of the rows' raw images holds."""
+    digests = read_field_names(curated.folder).loc[rows["field"].unique(), list(DIGESTS)]
+    return set(digests.stack().dropna())
+
+
+def _fields_with(curated: Curated, pixels: set[str]) -> list[int]:
+    """Numbers of the fields of which a channel holds some of the pixels."""
+    names = read_field_names(curated.folder)
+    return names.index[names[list(DIGESTS)].isin(pixels).any(axis=1)].tolist()
 
 
 def as_frame(entries: list[dict[str, Any]]) -> pd.DataFrame:

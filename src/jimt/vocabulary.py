@@ -25,6 +25,8 @@ class Excluded(StrEnum):
     NO_DATA = "no_data"
     EMPTY = "empty"
     AMBIGUOUS = "ambiguous"
+    COPY = "copy"
+    """Holds the pixels of a raw image that another split may hold."""
 
 
 MANIFEST_COLUMNS: Final = (

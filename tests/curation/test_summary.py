@@ -86,14 +86,14 @@ def test_raw_images_and_groups_of_each_split_are_counted_once():
 
 def test_every_patch_is_used_or_excluded_for_a_reason_that_is_counted():
     used = manifest_of(SPLITS["No treatment"])
-    reasons = ["no_data"] * 3 + ["empty"] * 5 + ["ambiguous"] * 7
-    left_out = pd.DataFrame({"excluded": reasons, "label": [None] * 8 + [-1] * 7, "raw_image_id": "x", "group": "x"})
+    reasons = ["no_data"] * 3 + ["empty"] * 5 + ["copy"] * 2 + ["ambiguous"] * 7
+    left_out = pd.DataFrame({"excluded": reasons, "label": [None] * 10 + [-1] * 7, "raw_image_id": "x", "group": "x"})
     both = pd.concat([used.astype({"label": "Int8"}), left_out.astype({"label": "Int8"})], ignore_index=True)
     for column in ("split", "excluded", "raw_image_id", "group"):  # as the parquet file is read
         both[column] = both[column].astype("category")
     counts = count_stages(both)
-    assert counts["n_patches"] == 21_848 + 15
-    assert counts["excluded"] == {"no_data": 3, "empty": 5, "ambiguous": 7}
+    assert counts["n_patches"] == 21_848 + 17
+    assert counts["excluded"] == {"no_data": 3, "empty": 5, "ambiguous": 7, "copy": 2}
     assert counts["live"] + counts["dead"] + sum(counts["excluded"].values()) == counts["n_patches"]
 
 
@@ -106,6 +106,7 @@ def lines(**changes) -> str:
         "n_raw_images": 3,
         "n_ignored_files": 0,
         "bad_images": {},
+        "copies": {"left_out": {}, "within_group": {}},
         "empty_filter": {"status": "off"},
         "group_known": True,
     }
@@ -124,6 +125,14 @@ def test_a_curation_without_trouble_warns_of_nothing():
     ("changes", "words"),
     [
         ({"bad_images": {"a.tif": "is missing", "b.tif": "is missing"}}, "2 bad raw images were skipped"),
+        (
+            {"copies": {"left_out": {"b.tif": "has the pixels of a.tif"}, "within_group": {}}},
+            "patches of 1 raw images were left out as copies (listed in summary.json), for example b.tif: it has the",
+        ),
+        (
+            {"copies": {"left_out": {}, "within_group": {"b.tif": "a.tif", "c.tif": "a.tif"}}},
+            "2 raw images repeat others of the same group, so their patches count twice",
+        ),
         ({"empty_filter": {"status": "no labels"}}, "the empty filter passed EVERY patch"),
         ({"group_known": False}, "no split can be checked for leaks"),
     ],

@@ -23,6 +23,9 @@ from jimt.curation.pipeline import run_pipeline
 from jimt.curation.summary import describe, table_row
 from jimt.errors import DISK_FULL, InputError
 
+_FORMAT = 2  # of the files that a curation leaves; another one curates anew
+# 2: fields.parquet names each field's file and its pixels
+
 
 def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, console: Console) -> Path:
     """Curate a data set, or do nothing where this very curation stands already.
@@ -175,7 +178,7 @@ def _fingerprint(
     description = dataclasses.asdict(dataset)
     del description["how_to_get"], description["simulation"]
     digest = hashlib.sha256(
-        json.dumps([jimt.__version__, description, settings, reference, finding.bad], sort_keys=True).encode()
+        json.dumps([jimt.__version__, _FORMAT, description, settings, reference, finding.bad], sort_keys=True).encode()
     )
     extra = [Path(path) for path in (dataset.empty_labels, curation.empty_filter.weights) if path is not None]
     paths = [path for raw in finding.images for path in (raw.brightfield, raw.fluorescence) if path is not None]

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import jimt
 from jimt.config import CurationConfig, DatasetConfig
 from jimt.curation import empty_filter as filtering
+from jimt.curation.copies import find_copies
 from jimt.curation.executors import open_executor
 from jimt.curation.finding import Finding
 from jimt.curation.fluorescence import label_values
@@ -63,11 +64,14 @@ def run_pipeline(
     root = Path(dataset.root)
     scaling, rows, fields, bad = _read_all(dataset, curation, finding, partial, console)
     bad = finding.bad | {Path(path).relative_to(root.absolute()).as_posix(): reason for path, reason in bad.items()}
+    copies = find_copies(fields)
+    left_out = {str(fields["file"].iloc[number]): reason for number, reason in copies.leaking.items()}
     n_found = len(finding.images) + len(finding.bad)
-    if bad and (curation.on_bad_image == "raise" or not len(rows)):
+    unusable = bad | left_out
+    if unusable and (curation.on_bad_image == "raise" or not len(rows)):
         remedy = "" if not len(rows) else "; or go on without: curation.on_bad_image=skip"
-        listed = "\n  ".join(f"{name}: {reason}" for name, reason in sorted(bad.items()))
-        raise InputError(f"{len(bad)} of {n_found} raw images cannot be used{remedy}\n  {listed}")
+        listed = "\n  ".join(f"{name}: {reason}" for name, reason in sorted(unusable.items()))
+        raise InputError(f"{len(unusable)} of {n_found} raw images cannot be used{remedy}\n  {listed}")
 
     manifest = rows
     of_field = manifest["field"].to_numpy()
@@ -76,6 +80,7 @@ def run_pipeline(
         manifest[column] = pd.Categorical.from_codes(of_fields.codes[of_field], dtype=of_fields.dtype)
     manifest["excluded"] = _no_words(len(manifest), Excluded)
     manifest.loc[manifest["no_data"] > curation.patches.max_no_data, "excluded"] = Excluded.NO_DATA.value
+    manifest.loc[manifest["field"].isin(copies.leaking), "excluded"] = Excluded.COPY.value
 
     filter_report = _drop_empty(dataset, curation, manifest, partial, embed, console)
     thresholds = _label(dataset, curation, manifest, fields, reference)
@@ -90,6 +95,7 @@ def run_pipeline(
         "n_raw_images": len(fields) if dataset.layout != "patches" else int(manifest["raw_image_id"].nunique()),
         "n_ignored_files": finding.n_ignored,
         "bad_images": bad,
+        "copies": {"left_out": left_out, "within_group": copies.within_group},
         "empty_filter": filter_report,
         "scaling": dataclasses.asdict(scaling),
         "patch_size": curation.patches.size,
@@ -134,7 +140,7 @@ def _read_all(
             grey = dataset_grey_range(histograms, low_percentile=percentiles[0], high_percentile=percentiles[1])
         low, high = grey if grey is not None else (None, None)
         scaling = Scaling(curation.scaling.method, dataset.bit_depth, *percentiles, low, high)
-        with FieldWriter(partial) as writer:
+        with FieldWriter(partial, root=Path(dataset.root)) as writer:
             with progress:
                 task = progress.add_task("read", total=len(finding.images), completed=writer.n_images)
                 committed = time.monotonic()
@@ -277,7 +283,7 @@ def _split(dataset: DatasetConfig, curation: CurationConfig, manifest: pd.DataFr
     groups = np.where(known, manifest["group"].to_numpy(object), manifest["raw_image_id"].to_numpy(object))[used]
     published = fields["split"].to_numpy(object)[manifest["field"].to_numpy()]
     if dataset.layout == "patches" and pd.notna(published).all():
-        manifest["split"] = pd.Series(published, dtype=manifest["split"].dtype)
+        manifest.loc[used, "split"] = published[used]
         check_both_classes(manifest)
     else:
         assignment = split_groups(

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from jimt.curation.copies import pixel_digest
 from jimt.curation.finding import RawImage
 from jimt.curation.images import BadImageError, Image, check_pair, read_channels, read_page
 from jimt.curation.patches import (
@@ -42,7 +43,8 @@ class ReadSettings:
 class FieldPatches:
     """One field in 8 bits and what was measured on its patches; arrays of shape ``(n_patches,)``.
 
-    ``y``, ``x`` and ``mean_fluorescence`` are None for a published patch, ``background`` is NaN.
+    ``y``, ``x`` and ``mean_fluorescence`` are None for a published patch, ``background`` is NaN. ``digests`` identify
+    the pixels of bright-field and fluorescence before they are scaled (``copies.py``).
     """
 
     raw: RawImage
@@ -55,6 +57,7 @@ class FieldPatches:
     no_data: NDArray[np.float64]
     mean_fluorescence: NDArray[np.float64] | None
     background: float
+    digests: tuple[str | None, str | None]
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,16 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
         if fluorescence is None:
             valid = np.ones(brightfield.shape, np.bool_)
             pixels = to_8_bit(brightfield, valid, scaling)
+            height, width = pixels.shape
+            digests = pixel_digest(brightfield), None
             return FieldPatches(
-                raw, _spool(pixels, folder), pixels.shape[0], pixels.shape[1], None, None, np.zeros(1), None, np.nan
+                raw, _spool(pixels, folder), height, width, None, None, np.zeros(1), None, np.nan, digests
             )
         no_data = no_data_mask(brightfield, fluorescence)
         valid = ~no_data
         pixels = to_8_bit(brightfield, valid, scaling)
-        y, x = patch_origins(*pixels.shape, size=settings.patch_size, stride=settings.stride)
+        height, width = pixels.shape
+        y, x = patch_origins(height, width, size=settings.patch_size, stride=settings.stride)
         background = np.nan
         if settings.background_percentile is not None:
             (background,) = valid_percentiles(fluorescence, valid, (settings.background_percentile,))
@@ -126,9 +132,8 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
             window_means(no_data.view(np.uint8), y, x, size=settings.patch_size) if no_data.any() else np.zeros(len(y))
         )
         means = window_means(fluorescence, y, x, size=settings.patch_size)
-        return FieldPatches(
-            raw, _spool(pixels, folder), pixels.shape[0], pixels.shape[1], y, x, share, means, background
-        )
+        digests_of_both = pixel_digest(brightfield), pixel_digest(fluorescence)
+        return FieldPatches(raw, _spool(pixels, folder), height, width, y, x, share, means, background, digests_of_both)
     except BadImageError as error:
         return BadField(raw, str(error))
 

@@ -12,12 +12,16 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import pyarrow
+import pyarrow.parquet
 from numpy.typing import NDArray
 
+from jimt.curation.copies import DIGESTS
 from jimt.curation.reading import BadField, FieldPatches
 from jimt.errors import InputError
 
 PIXELS, FIELDS = "fields.u8", "fields.parquet"
+_PLACE = ("offset", "height", "width")
+_NAMES = ("raw_image_id", "group", "file", *DIGESTS)
 
 
 class FieldWriter:
@@ -27,10 +31,12 @@ class FieldWriter:
     the last commit are cut off when the writing is taken up again.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, root: Path) -> None:
         # Arrow's own allocator keeps what was freed: 30 MiB that grow with the number of commits
         pyarrow.set_memory_pool(pyarrow.system_memory_pool())
         self.folder = folder
+        self.root = root.absolute()
+        """The data set's folder; a field is named by the path of its bright-field file below it."""
         folder.mkdir(parents=True, exist_ok=True)
         self.spool = folder / "spool"
         """Where ``read_field`` leaves pixels; what a killed process left there is thrown away."""
@@ -73,12 +79,14 @@ class FieldWriter:
             {
                 "raw_image_id": raw.raw_image_id,
                 "group": raw.group,
+                "file": raw.brightfield.absolute().relative_to(self.root).as_posix(),
                 "offset": self._end,
                 "height": height,
                 "width": width,
                 "background": None if np.isnan(result.background) else result.background,
                 "label": raw.label,
                 "split": raw.split,
+                **dict(zip(DIGESTS, result.digests, strict=True)),
             }
         )
         self._end += height * width
@@ -128,9 +136,7 @@ class FieldWriter:
         shutil.rmtree(self.spool, ignore_errors=True)  # holds what a killed worker left: its image was read again
         parts = [path.with_suffix(".parquet") for path in self._commits]
         rows = [pd.read_parquet(part) for part in parts if part.exists()]
-        fields = pd.DataFrame(
-            self.fields, columns=["raw_image_id", "group", "offset", "height", "width", "background", "label", "split"]
-        )
+        fields = pd.DataFrame(self.fields, columns=[*_PLACE, *_NAMES, "background", "label", "split"])
         fields.drop(columns=["label", "split"]).to_parquet(self.folder / FIELDS)
         patches = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
         del rows
@@ -147,7 +153,7 @@ class FieldStore:
     """Reads patches as views of the memory-mapped fields."""
 
     def __init__(self, folder: Path) -> None:
-        fields = pd.read_parquet(folder / FIELDS)
+        fields = pd.read_parquet(folder / FIELDS, columns=list(_PLACE))
         self._offset = fields["offset"].to_numpy(np.int64)
         self._height = fields["height"].to_numpy(np.int64)
         self._width = fields["width"].to_numpy(np.int64)
@@ -175,3 +181,16 @@ class FieldStore:
         for i, (index, top, left) in enumerate(zip(field, y, x, strict=True)):
             out[i] = self.field(int(index))[top : top + size, left : left + size]
         return out
+
+
+def read_field_names(folder: Path) -> pd.DataFrame:
+    """What each field is: ``raw_image_id``, ``group``, ``file`` below the data set's folder, and ``copies.DIGESTS``.
+
+    Raises:
+        InputError: If the curation is of a jimt that did not keep them.
+    """
+    path = folder / FIELDS
+    missing = set(_NAMES) - set(pyarrow.parquet.read_schema(path).names)
+    if missing:
+        raise InputError(f"{path} lacks the column {', '.join(sorted(missing))}: delete {folder} and curate again")
+    return pd.read_parquet(path, columns=list(_NAMES))

@@ -66,6 +66,7 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
     ]
     if bad:
         lines.append(f"WARNING: {len(bad)} bad raw images were skipped (listed in summary.json)")
+    lines += [f"WARNING: {line}" for line in describe_copies(summary["copies"], n_patches=excluded["copy"])]
     if summary["n_ignored_files"]:
         lines.append(
             f"{summary['n_ignored_files']:,} image files do not belong to the data set by their names or folders"
@@ -81,6 +82,29 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
         lines.append(
             "WARNING: nothing tells which raw image a patch was cut from, so no split can be checked for leaks "
             "(set dataset.pattern)"
+        )
+    return lines
+
+
+def describe_copies(copies: dict[str, dict[str, str]], *, n_patches: int) -> list[str]:
+    """Sentences on raw images that repeat others: those left out, and those that stayed, being of one group.
+
+    Args:
+        copies: As ``summary.json`` has them.
+        n_patches: Patches that were left out.
+    """
+    lines = []
+    if left_out := copies["left_out"]:
+        name, reason = next(iter(left_out.items()))
+        lines.append(
+            f"{n_patches:,} patches of {len(left_out)} raw images were left out as copies (listed in "
+            f"summary.json), for example {name}: it {reason}"
+        )
+    if within := copies["within_group"]:
+        name, other = next(iter(within.items()))
+        lines.append(
+            f"{len(within)} raw image{'s repeat others' if len(within) > 1 else ' repeats another'} of the same "
+            f"group, so their patches count twice (listed in summary.json), for example {name} repeats {other}"
         )
     return lines
 

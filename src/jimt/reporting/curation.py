@@ -18,6 +18,7 @@ from jimt.curation.rereading import (
     read_fluorescence,
     value_in_unit,
 )
+from jimt.curation.summary import describe_copies
 from jimt.errors import InputError
 from jimt.paper import CUT_OFFS, EMPTY_FILTER, RAW_IMAGES, SPLIT_COUNTS
 from jimt.reporting.blocks import Block, Drawing, Table, Text, attempt
@@ -67,7 +68,7 @@ def count_blocks(curated: Curated, *, splits: bool = True) -> Iterator[Block]:
         )
     yield Table("Table 1", header, rows, caption, quoted=[1] if paper is not None else [])
     excluded, total = counts["excluded"], counts["n_patches"]
-    kept = counts["live"] + counts["dead"]
+    kept, copied = counts["live"] + counts["dead"], excluded["copy"]
     yield Table(
         "What was kept and what was dropped",
         ["patches", "number", "share", "why"],
@@ -81,9 +82,12 @@ def count_blocks(curated: Curated, *, splits: bool = True) -> Iterator[Block]:
                 _percent(excluded["ambiguous"], total),
                 _cut_offs_in_words(thresholds),
             ],
+            *[["copies", f"{copied:,}", _percent(copied, total), "pixels of another raw image"]] * bool(copied),
             ["labelled live or dead", f"{kept:,}", _percent(kept, total), ""],
         ],
     )
+    for line in describe_copies(summary["copies"], n_patches=copied):
+        yield Text(f"{line}.", is_warning=True)
     if summary["bad_images"]:
         worst = next(iter(summary["bad_images"].items()))
         yield Text(
