@@ -14,23 +14,81 @@ from jimt.analysis.intervals import interval_over_groups
 from jimt.analysis.resampling import draw_groups, resample
 from jimt.analysis.weighted_metrics import METRICS, Floats, Weights
 from jimt.errors import InputError
+from jimt.evaluate import CROSSVAL_SCORES, SCORE_COLUMNS, SCORES_FILE
 from jimt.evaluate import read_scores as read_scores_file
+from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
 
-_KEYS = ["raw_image_id", "y", "x"]
+_FOLD_MEAN = "mean_fold_auroc"
+_SHOWN = ("auroc", _FOLD_MEAN, "balanced_accuracy")
 
 
 def read_scores(folder: Path) -> pd.DataFrame:
     """Scores of a run's test split or of a cross-validation; ``fold`` is 0 throughout for a single run.
 
     Raises:
-        InputError: If the folder holds neither.
+        InputError: If the folder holds neither, or what it holds names no patch.
     """
-    for name in ("scores.csv", "test_scores.csv"):
+    for name, remedy in ((CROSSVAL_SCORES, "run the cross-validation again"), (SCORES_FILE, _evaluate_again(folder))):
         path = folder / name
         if path.is_file():
             table = read_scores_file(path)
+            missing = [column for column in SCORE_COLUMNS if column not in table]
+            if missing:
+                raise InputError(f"{path} lacks the column {', '.join(missing)}: {remedy}")
             return table if "fold" in table else table.assign(fold=0)
     raise InputError(f"{folder} holds neither test_scores.csv nor scores.csv: give a finished run or cross-validation")
+
+
+def _evaluate_again(folder: Path) -> str:
+    return f"python -m jimt.evaluate {folder} writes it anew"
+
+
+def _keys(table: pd.DataFrame) -> list[str]:
+    """What tells the patches of a table apart: where they were cut, or the file of one that came cut."""
+    return ["file"] if table["y"].isna().any() else ["raw_image_id", "y", "x"]
+
+
+def pair_scores(first: Path, second: Path) -> pd.DataFrame:
+    """The patches of two runs or cross-validations, one row each, columns of the two by the suffixes ``_1`` and ``_2``.
+
+    Raises:
+        InputError: If the two are not of the same patches with the same labels and groups.
+    """
+    one, two = read_scores(first), read_scores(second)
+    for folder, table in ((first, one), (second, two)):
+        twice = int(table.duplicated(_keys(table)).sum())
+        if twice:
+            raise InputError(f"{folder} holds the score of {twice} patches twice: {_evaluate_again(folder)}")
+    keys = _keys(one)
+    both = one.merge(two, on=keys, suffixes=("_1", "_2")) if keys == _keys(two) else one.iloc[:0]
+    if len(both) != len(one) or len(both) != len(two):
+        raise InputError(
+            f"{first} and {second} were not tested on the same patches ({len(one)} and {len(two)} patches, {len(both)} "
+            "in common): give runs of the same curated data set and split, or cross-validations of it"
+        )
+    differing = int((both["label_1"] != both["label_2"]).sum())
+    if differing:
+        raise InputError(
+            f"{first} and {second} were not tested on the same labels ({differing} of {len(both)} patches differ): give "
+            "runs of data sets curated with the same curation.label"
+        )
+    if both[["group_1", "group_2"]].isna().any(axis=None):
+        raise InputError(
+            "nothing tells which raw image a patch was cut from, so there are no groups to resample: set "
+            "dataset.pattern, curate and train both again"
+        )
+    if not _same_parts(both["group_1"], both["group_2"]):
+        raise InputError(
+            f"{first} and {second} have patches in different groups, which cannot be resampled for both at once: curate "
+            "both with the same dataset.pattern"
+        )
+    return both
+
+
+def _same_parts(one: pd.Series, two: pd.Series) -> bool:
+    """Whether two columns divide the rows into the same parts, whatever these are called."""
+    n_parts = len(pd.DataFrame({"one": one, "two": two}).drop_duplicates())
+    return n_parts == one.nunique() == two.nunique()
 
 
 def compare(first: Path, second: Path, *, n_resamples: int, confidence: float, seed: int) -> dict[str, Any]:
@@ -45,51 +103,65 @@ def compare(first: Path, second: Path, *, n_resamples: int, confidence: float, s
 
     Returns:
         For ``auroc`` (pooled), ``mean_fold_auroc`` and ``balanced_accuracy``: both values, the difference and its
-        interval; and the counts.
+        interval, None where they cannot be had; the counts; and notes. A mean over folds is that of each one's own
+        folds, and no difference is given where these are not the same.
 
     Raises:
-        InputError: If the two are not of the same patches with the same labels.
+        InputError: If the two are not of the same patches with the same labels and groups.
     """
-    one, two = read_scores(first), read_scores(second)
-    both = one.merge(two, on=_KEYS, suffixes=("_1", "_2"), validate="one_to_one")
-    if len(both) != len(one) or len(both) != len(two) or (both["label_1"] != both["label_2"]).any():
-        raise InputError(
-            f"{first} and {second} were not tested on the same patches with the same labels ({len(one)} and {len(two)} "
-            f"patches, {len(both)} in common): give runs of the same curated data set and split"
-        )
-    if both["group_1"].isna().any():
-        raise InputError("nothing tells which raw image a patch was cut from: there are no groups to resample")
-    labels, folds = both["label_1"].to_numpy(np.int64), both["fold_1"].to_numpy()
+    both = pair_scores(first, second)
+    labels = both["label_1"].to_numpy(np.int64)
     scores = [both[f"score_{i}"].to_numpy(np.float64) for i in (1, 2)]
+    folds = [both[f"fold_{i}"].to_numpy(np.int64) for i in (1, 2)]
+    notes = []
+    paired = list(_SHOWN)
+    if not _same_parts(both["fold_1"], both["fold_2"]):
+        paired.remove(_FOLD_MEAN)
+        notes.append(
+            f"the two have different folds ({len(np.unique(folds[0]))} and {len(np.unique(folds[1]))}), so their means "
+            "over folds are each of its own, and no difference of them is given"
+        )
     draws = draw_groups(labels, both["group_1"].to_numpy(object), n_resamples=n_resamples, seed=seed)
 
     def of_both(weights: Weights) -> dict[str, Floats]:
-        one, two = (_metrics(labels, each, folds, weights) for each in scores)
-        return {name: two[name] - one[name] for name in one}
+        one, two = (_metrics(labels, *each, weights) for each in zip(scores, folds, strict=True))
+        return {name: two[name] - one[name] for name in paired}
 
     once = np.ones((1, len(labels)))
-    values = [_metrics(labels, each, folds, once) for each in scores]
+    values = [_metrics(labels, *each, once) for each in zip(scores, folds, strict=True)]
     resampled = {} if draws is None else resample(lambda weights: of_both(weights[:, draws.of_patch]), draws)
     result: dict[str, Any] = {
         "patches": len(both),
         "groups": int(both["group_1"].nunique()),
-        "folds": len(np.unique(folds)),
+        "folds": [len(np.unique(of)) for of in folds],
+        "notes": notes,
     }
-    for name in values[0]:
-        first_value, second_value = (float(value[name][0]) for value in values)
-        interval = None
-        if draws is not None:
-            interval = interval_over_groups(resampled[name], draws.stratum, confidence=confidence, bounds=(-1, 1))
+    for name in _SHOWN:
+        first_value, second_value = (_known(value[name][0]) for value in values)
+        difference = interval = None
+        if name in paired and first_value is not None and second_value is not None:
+            difference = second_value - first_value
+            if draws is not None:
+                interval = interval_over_groups(resampled[name], draws.stratum, confidence=confidence, bounds=(-1, 1))
         result[name] = {
             "first": first_value,
             "second": second_value,
-            "difference": second_value - first_value,
+            "difference": difference,
             "interval_groups": interval,
         }
+    for label in (LIVE, DEAD):
+        if not (labels == label).any():
+            notes.append(f"no patch is {LABEL_NAMES[label]}, and one class alone has none of these metrics")
     return result
 
 
-def _metrics(labels: NDArray[np.int64], scores: Floats, folds: NDArray[Any], weights: Weights) -> dict[str, Floats]:
+def _known(value: np.floating) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _metrics(
+    labels: NDArray[np.int64], scores: Floats, folds: NDArray[np.int64], weights: Weights
+) -> dict[str, Floats]:
     auroc = METRICS["auroc"]
     of_folds = np.array(
         [auroc(labels[folds == k], scores[folds == k], weights[:, folds == k]) for k in np.unique(folds)]
@@ -98,7 +170,7 @@ def _metrics(labels: NDArray[np.int64], scores: Floats, folds: NDArray[Any], wei
     mean = np.where(counted, of_folds, 0).sum(0) / np.maximum(1, counted.sum(0))
     return {
         "auroc": auroc(labels, scores, weights),
-        "mean_fold_auroc": np.where(counted.any(0), mean, np.nan),
+        _FOLD_MEAN: np.where(counted.any(0), mean, np.nan),
         "balanced_accuracy": METRICS["balanced_accuracy"](labels, scores, weights),
     }
 
@@ -134,13 +206,21 @@ def main(arguments: list[str] | None = None) -> None:
     percent = f"{100 * options.confidence:g} % over groups"
     for column in ("metric", "first", "second", "second - first", percent):
         table.add_column(column, justify="left" if column == "metric" else "right")
-    for name in ("auroc", "mean_fold_auroc", "balanced_accuracy"):
+    for name in _SHOWN:
         row = result[name]
         interval = row["interval_groups"]
         told = "-" if interval is None else f"{interval[0]:+.3f} to {interval[1]:+.3f}"
-        table.add_row(name, f"{row['first']:.3f}", f"{row['second']:.3f}", f"{row['difference']:+.3f}", told)
-    Console().print(table)
+        numbers = [
+            "-" if row[key] is None else f"{row[key]:{form}}"
+            for key, form in (("first", ".3f"), ("second", ".3f"), ("difference", "+.3f"))
+        ]
+        table.add_row(name, *numbers, told)
+    console = Console()
+    console.print(table)
+    for note in result["notes"]:
+        console.print(f"note: {note}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     if options.json is not None:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(result, indent=2) + "\n")
 
 

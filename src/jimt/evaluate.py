@@ -17,13 +17,15 @@ import pandas as pd
 
 from jimt.curation.manifest import Curated, open_curated
 from jimt.curation.splits import Fold, split_by_fold
+from jimt.curation.store import read_field_names
 from jimt.errors import DISK_FULL, InputError
 from jimt.vocabulary import AMBIGUOUS, DEAD, LABEL_NAMES, LIVE, Excluded, Split
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-SCORE_COLUMNS = ["raw_image_id", "group", "y", "x", "label", "mean_fluorescence", "score"]
+SCORE_COLUMNS = ["raw_image_id", "group", "file", "y", "x", "label", "mean_fluorescence", "label_value", "score"]
+"""Of ``test_scores.csv``; ``file`` is the bright-field image below the data set's folder, or the published patch."""
 METRICS_FILE, SCORES_FILE = "test_metrics.json", "test_scores.csv"
 CROSSVAL_SCORES, CROSSVAL_RESULT = "scores.csv", "crossval.json"
 """Of a cross-validation: the out-of-fold scores of all folds, and their metrics."""
@@ -147,8 +149,8 @@ def score_test_split(
         cache: Folder that keeps the feature maps of whole fields, for the folds of a cross-validation.
 
     Returns:
-        A table of the columns of ``test_scores.csv``, of ``logit`` (live above dead, before the temperature) and of
-        ``label_value``; in the order of the manifest.
+        A table of the columns of ``test_scores.csv`` and of ``logit`` (live above dead, before the temperature); in the
+        order of the manifest.
     """
     from jimt.analysis.calibration import live_score
     from jimt.scoring import evaluation_device, patch_outputs
@@ -172,9 +174,12 @@ def score_test_split(
         batch_size=provenance["eval_batch_size"],
         cache=cache,
     )
+    files = read_field_names(curated.folder)["file"]
     return rows.assign(
-        score=live_score(logits, temperature=prediction["temperature"]), logit=logits[:, 1] - logits[:, 0]
-    )[[*SCORE_COLUMNS, "logit", "label_value"]]
+        file=files.to_numpy(object)[rows["field"].to_numpy()],
+        score=live_score(logits, temperature=prediction["temperature"]),
+        logit=logits[:, 1] - logits[:, 0],
+    )[[*SCORE_COLUMNS, "logit"]]
 
 
 def read_test_patches(folder: Path) -> tuple[pd.DataFrame, "TestPatches"]:
