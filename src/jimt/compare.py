@@ -69,8 +69,8 @@ def pair_scores(first: Path, second: Path) -> pd.DataFrame:
     differing = int((both["label_1"] != both["label_2"]).sum())
     if differing:
         raise InputError(
-            f"{first} and {second} were not tested on the same labels ({differing} of {len(both)} patches differ): give "
-            "runs of data sets curated with the same curation.label"
+            f"{first} and {second} were not tested on the same labels ({differing} of {len(both)} patches differ): "
+            "give runs of data sets curated with the same curation.label"
         )
     if both[["group_1", "group_2"]].isna().any(axis=None):
         raise InputError(
@@ -79,8 +79,8 @@ def pair_scores(first: Path, second: Path) -> pd.DataFrame:
         )
     if not _same_parts(both["group_1"], both["group_2"]):
         raise InputError(
-            f"{first} and {second} have patches in different groups, which cannot be resampled for both at once: curate "
-            "both with the same dataset.pattern"
+            f"{first} and {second} have patches in different groups, which cannot be resampled for both at once: "
+            "curate both with the same dataset.pattern"
         )
     return both
 
