@@ -130,7 +130,8 @@ def test_two_trainings_on_published_patches_are_compared_by_the_command(tmp_path
                 cv2.imwrite(str(tmp_path / "raw" / label / f"image{image}_{patch}.png"), pixels)
     published = ["dataset=no_treatment", f"dataset.root={tmp_path / 'raw'}"]
     published += ["dataset.layout=patches", r"dataset.pattern='(?P<raw_image_id>image\d+)_'"]
-    published += ["dataset.live_folder=live", "dataset.dead_folder=dead", "curation.split.val=5", "curation.split.test=5", *SMALL]
+    published += ["dataset.live_folder=live", "dataset.dead_folder=dead"]
+    published += ["curation.split.val=5", "curation.split.test=5", *SMALL]
     for seed in (0, 1):
         own = [f"seed={seed}", f"run_dir={tmp_path / f'run{seed}'}", "backbone.trainable=none"]
         train(composed_train(*published, *TINY, *own))
