@@ -73,7 +73,9 @@ class DatasetConfig:
     """Layout ``patches``: name of the class folder."""
     dead_folder: str
     bit_depth: int
-    """Bits that carry the signal; higher bits of a 16-bit file are masked (ScanR: 12)."""
+    """Bits that carry the signal; higher bits of a 16-bit file, the same in every pixel, are masked (ScanR: 12)."""
+    bit_shift: int
+    """Zero bits below the signal, where a camera's software writes it into the upper bits of 16."""
     empty_labels: str | None
     """CSV of hand labels for the empty filter: ``raw_image_id,y,x,label``."""
     empty_word: str
@@ -90,6 +92,8 @@ class DatasetConfig:
         )
         _one_of("dataset.layout", self.layout, LAYOUTS)
         _check("dataset.bit_depth", self.bit_depth, 8 <= self.bit_depth <= 16, "8 to 16")
+        most = 16 - self.bit_depth
+        _check("dataset.bit_shift", self.bit_shift, 0 <= self.bit_shift <= most, f"0 to {most}, with dataset.bit_depth")
         if self.layout != "patches" and self.pattern is None:
             raise InputError(f"dataset.pattern is missing: layout {self.layout} needs a regular expression")
         if self.pattern is not None:

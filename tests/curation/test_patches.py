@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jimt.curation.images import BadImageError
+from jimt.curation.decoding import BadImageError
 from jimt.curation.patches import (
     Scaling,
     grey_histogram,

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from jimt.curation.images import BadImageError, Image
+from jimt.curation.decoding import BadImageError
+from jimt.curation.images import Image
 
 
 @dataclass(frozen=True)

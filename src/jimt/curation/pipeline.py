@@ -25,6 +25,7 @@ from jimt.curation.fluorescence import label_values
 from jimt.curation.labels import fit_label_thresholds, label_patches
 from jimt.curation.manifest import FILTER, FILTER_LABELS, MANIFEST, SUMMARY, THRESHOLDS, write_manifest
 from jimt.curation.patches import Scaling
+from jimt.curation.payload import UsedBits, check_bits
 from jimt.curation.reading import ReadSettings, brightfield_histogram, dataset_grey_range, read_field
 from jimt.curation.splits import check_both_classes, group_folds, split_groups
 from jimt.curation.store import FieldStore, FieldWriter
@@ -62,7 +63,7 @@ def run_pipeline(
         InputError: If a stage cannot do its work; the message says what to change.
     """
     root = Path(dataset.root)
-    scaling, rows, fields, bad = _read_all(dataset, curation, finding, partial, console)
+    scaling, rows, fields, bad, offset = _read_all(dataset, curation, finding, partial, console)
     bad = finding.bad | {Path(path).relative_to(root.absolute()).as_posix(): reason for path, reason in bad.items()}
     copies = find_copies(fields)
     left_out = {str(fields["file"].iloc[number]): reason for number, reason in copies.leaking.items()}
@@ -96,6 +97,7 @@ def run_pipeline(
         "n_ignored_files": finding.n_ignored,
         "bad_images": bad,
         "copies": {"left_out": left_out, "within_group": copies.within_group},
+        "masked_offset": offset,
         "empty_filter": filter_report,
         "scaling": dataclasses.asdict(scaling),
         "patch_size": curation.patches.size,
@@ -117,12 +119,18 @@ def _no_words(n_rows: int, words: type[StrEnum]) -> "pd.Categorical[str]":
 
 def _read_all(
     dataset: DatasetConfig, curation: CurationConfig, finding: Finding, partial: Path, console: Console
-) -> tuple[Scaling, pd.DataFrame, pd.DataFrame, dict[str, str]]:
-    """Read every raw image once, in parallel; what an interrupted run has read is not read again."""
+) -> tuple[Scaling, pd.DataFrame, pd.DataFrame, dict[str, str], int]:
+    """Read every raw image once, in parallel; what an interrupted run has read is not read again.
+
+    Returns:
+        How bright-field became 8 bits, the rows of all patches and of all fields, images that cannot be used with their
+        reasons, and the offset that was masked.
+    """
     settings = ReadSettings(
         layout=dataset.layout,
         indices=(dataset.brightfield_index, dataset.fluorescence_index),
         bit_depth=dataset.bit_depth,
+        bit_shift=dataset.bit_shift,
         patch_size=curation.patches.size,
         stride=curation.patches.stride,
         background_percentile=None if curation.label.scale == "raw" else curation.label.background_percentile,
@@ -152,7 +160,17 @@ def _read_all(
                         committed = time.monotonic()
                     progress.advance(task)
             rows, fields = writer.finish()
-    return scaling, rows, fields, writer.bad
+    root = Path(dataset.root).absolute()
+    offset = check_bits(
+        [
+            UsedBits(**bits | {"file": Path(bits["file"]).relative_to(root).as_posix()})
+            for field in writer.fields
+            for bits in field["bits"]
+        ],
+        bit_depth=dataset.bit_depth,
+        bit_shift=dataset.bit_shift,
+    )
+    return scaling, rows, fields, writer.bad, offset
 
 
 def _drop_empty(

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jimt.curation.copies import pixel_digest
+from jimt.curation.decoding import BadImageError
 from jimt.curation.finding import RawImage
-from jimt.curation.images import BadImageError, Image, check_pair, read_channels, read_page
+from jimt.curation.images import Image, check_pair, read_channels, read_page
 from jimt.curation.patches import (
     Scaling,
     grey_histogram,
@@ -23,6 +24,7 @@ from jimt.curation.patches import (
     valid_percentiles,
     window_means,
 )
+from jimt.curation.payload import UsedBits, payload, used_bits
 from jimt.memory import keep_freed_memory
 
 
@@ -33,6 +35,7 @@ class ReadSettings:
     layout: str
     indices: tuple[int, int]
     bit_depth: int
+    bit_shift: int
     patch_size: int
     stride: int
     background_percentile: float | None
@@ -58,6 +61,8 @@ class FieldPatches:
     mean_fluorescence: NDArray[np.float64] | None
     background: float
     digests: tuple[str | None, str | None]
+    bits: tuple[UsedBits, ...]
+    """Of its images, for ``check_bits`` to judge with those of all others."""
 
 
 @dataclass(frozen=True)
@@ -68,27 +73,32 @@ class BadField:
     reason: str
 
 
-def _read(raw: RawImage, settings: ReadSettings) -> tuple[Image, Image | None]:
+def _read(raw: RawImage, settings: ReadSettings) -> tuple[Image, Image | None, tuple[UsedBits, ...]]:
     if settings.layout == "stack":
-        channels = read_channels(raw.brightfield, indices=settings.indices, bit_depth=settings.bit_depth)
-        brightfield, fluorescence = channels[0], channels[1]
-        check_pair(brightfield, fluorescence, patch_size=settings.patch_size)
-        return brightfield, fluorescence
-    brightfield = read_page(raw.brightfield, bit_depth=settings.bit_depth)
+        stored: list[Image] = read_channels(raw.brightfield, indices=settings.indices)
+        files = [raw.brightfield, raw.brightfield]
+    else:
+        stored, files = [read_page(raw.brightfield)], [raw.brightfield]
+        if raw.fluorescence is not None:
+            try:
+                stored.append(read_page(raw.fluorescence))
+            except BadImageError as error:
+                raise BadImageError(f"its fluorescence image {raw.fluorescence.name} {error}") from error
+            files.append(raw.fluorescence)
+    bits = tuple(
+        used_bits(image, file=str(file), channel=channel)
+        for image, file, channel in zip(stored, files, ("bright-field", "fluorescence"), strict=False)
+    )
+    images = [payload(image, bit_depth=settings.bit_depth, bit_shift=settings.bit_shift) for image in stored]
     if settings.layout == "patches":
-        if brightfield.shape != (settings.patch_size, settings.patch_size):
+        if images[0].shape != (settings.patch_size, settings.patch_size):
             raise BadImageError(
-                f"is {brightfield.shape[1]} x {brightfield.shape[0]} px where a patch of {settings.patch_size} x "
+                f"is {images[0].shape[1]} x {images[0].shape[0]} px where a patch of {settings.patch_size} x "
                 f"{settings.patch_size} is expected: remove it, or set curation.patches.size"
             )
-        return brightfield, None
-    assert raw.fluorescence is not None
-    try:
-        fluorescence = read_page(raw.fluorescence, bit_depth=settings.bit_depth)
-    except BadImageError as error:
-        raise BadImageError(f"its fluorescence image {raw.fluorescence.name} {error}") from error
-    check_pair(brightfield, fluorescence, patch_size=settings.patch_size)
-    return brightfield, fluorescence
+        return images[0], None, bits
+    check_pair(images[0], images[1], patch_size=settings.patch_size)
+    return images[0], images[1], bits
 
 
 def _spool(pixels: NDArray[np.uint8], folder: Path) -> Path:
@@ -111,14 +121,14 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
     keep_freed_memory()
     cv2.setNumThreads(1)  # one image a process: threads would only take the other processes' cores
     try:
-        brightfield, fluorescence = _read(raw, settings)
+        brightfield, fluorescence, bits = _read(raw, settings)
         if fluorescence is None:
             valid = np.ones(brightfield.shape, np.bool_)
             pixels = to_8_bit(brightfield, valid, scaling)
             height, width = pixels.shape
             digests = pixel_digest(brightfield), None
             return FieldPatches(
-                raw, _spool(pixels, folder), height, width, None, None, np.zeros(1), None, np.nan, digests
+                raw, _spool(pixels, folder), height, width, None, None, np.zeros(1), None, np.nan, digests, bits
             )
         no_data = no_data_mask(brightfield, fluorescence)
         valid = ~no_data
@@ -133,7 +143,9 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
         )
         means = window_means(fluorescence, y, x, size=settings.patch_size)
         digests_of_both = pixel_digest(brightfield), pixel_digest(fluorescence)
-        return FieldPatches(raw, _spool(pixels, folder), height, width, y, x, share, means, background, digests_of_both)
+        return FieldPatches(
+            raw, _spool(pixels, folder), height, width, y, x, share, means, background, digests_of_both, bits
+        )
     except BadImageError as error:
         return BadField(raw, str(error))
 
@@ -141,7 +153,7 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
 def brightfield_histogram(raw: RawImage, settings: ReadSettings) -> NDArray[np.int64] | None:
     """Grey values of one bright-field image, shape ``(65536,)``; None for an image that ``read_field`` will refuse."""
     try:
-        brightfield, fluorescence = _read(raw, settings)
+        brightfield, fluorescence, _ = _read(raw, settings)
     except BadImageError:
         return None  # reported by read_field, which reads every image
     if brightfield.dtype.kind == "f":

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from jimt.config import CurationConfig, DatasetConfig, curation_config, dataset_config
 from jimt.curation.curate import find_raw_images
-from jimt.curation.images import BadImageError, Image, read_channels, read_page
+from jimt.curation.decoding import BadImageError
+from jimt.curation.images import Image, read_channels, read_page
 from jimt.curation.manifest import Curated
 from jimt.curation.patches import no_data_mask, valid_percentiles
+from jimt.curation.payload import payload
 from jimt.errors import InputError
 
 UNITS = {
@@ -69,14 +71,15 @@ def read_fluorescence(
         try:
             if dataset.layout == "stack":
                 indices = (dataset.brightfield_index, dataset.fluorescence_index)
-                channels = read_channels(raw.brightfield, indices=indices, bit_depth=dataset.bit_depth)
-                brightfield, fluorescence = channels[0], channels[1]
+                stored = read_channels(raw.brightfield, indices=indices)
             else:
                 assert raw.fluorescence is not None
-                brightfield = read_page(raw.brightfield, bit_depth=dataset.bit_depth)
-                fluorescence = read_page(raw.fluorescence, bit_depth=dataset.bit_depth)
+                stored = [read_page(path) for path in (raw.brightfield, raw.fluorescence)]
         except BadImageError as error:
             raise InputError(f"{raw.brightfield.name} or its fluorescence {error}") from error
+        brightfield, fluorescence = (
+            payload(image, bit_depth=dataset.bit_depth, bit_shift=dataset.bit_shift) for image in stored
+        )
         valid = ~no_data_mask(brightfield, fluorescence)
         (background,) = valid_percentiles(fluorescence, valid, (curation.label.background_percentile,))
         yield Fluorescence(raw.raw_image_id, fluorescence, valid, background)

@@ -3,6 +3,7 @@
 ``fields.u8`` holds the fields one after the other, ``fields.parquet`` where each begins; fields may differ in size.
 """
 
+import dataclasses
 import json
 import os
 import shutil
@@ -87,6 +88,7 @@ class FieldWriter:
                 "label": raw.label,
                 "split": raw.split,
                 **dict(zip(DIGESTS, result.digests, strict=True)),
+                "bits": [dataclasses.asdict(bits) for bits in result.bits],
             }
         )
         self._end += height * width

@@ -1,0 +1,235 @@
+"""Reads TIFF files so that pixels are what the file means, or says why not; tifffile gives what stands there."""
+
+import logging
+import math
+import struct
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from jimt.curation.decoding import BadImageError, decoding
+
+_PHOTOMETRIC, _ORIENTATION = 262, 274
+_TURNS: dict[
+    int, Callable[[NDArray[Any]], NDArray[Any]]
+] = {  # Orientation: what puts the first row on top and the first column left (TIFF 6.0, page 36)
+    1: lambda image: image,
+    2: np.fliplr,
+    3: lambda image: np.rot90(image, 2),
+    4: np.flipud,
+    5: lambda image: np.swapaxes(image, 0, 1),
+    6: lambda image: np.rot90(image, -1),
+    7: lambda image: np.rot90(np.swapaxes(image, 0, 1), 2),
+    8: lambda image: np.rot90(image, 1),
+}
+
+NOT_GREY_PALETTE = (
+    "has a palette that is not the grey of its numbers (a look-up table of colours, or a reversed one): export it with "
+    "plain grey (ImageJ: Image > Lookup Tables > Grays)"
+)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[tifffile.TiffFile]:
+    """Open a TIFF so that whatever is wrong with it ends in one sentence, and tifffile logs nothing beside it."""
+    logger = logging.getLogger("tifffile")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with decoding("TIFF"), tifffile.TiffFile(path) as tif:
+            if not len(tif.pages):
+                raise BadImageError("is damaged (it holds no page that can be read): export it again")
+            yield tif
+    finally:
+        logger.setLevel(level)
+
+
+def read_tiff_page(path: Path) -> NDArray[Any]:
+    """The one page of a TIFF at full resolution, shape ``(height, width)``, or ``(height, width, n_colours)``.
+
+    Copies of lower resolution are passed over, whether they stand in pages of their own or in SubIFDs.
+
+    Raises:
+        BadImageError: If the file cannot be read, or holds more than one page.
+    """
+    with _open(path) as tif:
+        pages = _full_resolution(list(tif.pages))
+        n_pages = max(len(pages), _n_planes(tif)) + _names_another_page(tif)
+        if n_pages != 1:
+            raise BadImageError(
+                f"has {n_pages} pages where one is expected: export one page, or read it as layout stack"
+            )
+        page = pages[0]
+        _check_pixels_are_there([page])
+        image: NDArray[Any] = page.asarray()
+        if "S" in page.axes and image.ndim == 3:  # colours may come first
+            image = np.moveaxis(image, page.axes.index("S"), -1)
+        meaning = _meaning(page)
+    _check_colours(meaning, image)
+    return _upright(image, meaning.orientation)
+
+
+def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str, int]:
+    """The first image series of a TIFF at full resolution.
+
+    Returns:
+        The pixels, upright, with rows and columns last; what tifffile calls each axis; and how many series there are.
+
+    Raises:
+        BadImageError: If the file cannot be read, or is no single stack of channels.
+    """
+    with _open(path) as tif:
+        all_series = [series for series in tif.series if not series.keyframe.is_reduced]
+        if not all_series:
+            raise BadImageError("holds copies of lower resolution alone: export the full image")
+        series = all_series[0]
+        _check_axes(series.axes, series.shape)
+        n_planes = math.prod(series.shape) // math.prod(series.keyframe.shaped)
+        if n_planes < _n_planes(tif):
+            raise BadImageError(
+                f"is cut off (it names {_n_planes(tif)} planes and holds {n_planes}): copy or export it again"
+            )
+        pages = _as_they_stand(series.pages)
+        _check_pixels_are_there(pages)
+        if _names_another_page(tif):
+            raise BadImageError("is cut off (its last pages are missing): copy or export it again")
+        same_kind = len({page.hash for page in pages}) == 1
+        stack: NDArray[Any] = series.asarray()
+        axes, n_series = series.axes, len(all_series)
+        meanings = [_meaning(page) for page in pages]
+    if not same_kind or len({meaning.orientation for meaning in meanings}) > 1:
+        raise BadImageError("has pages of different kinds: export all channels in one way")
+    for meaning in meanings:
+        _check_colours(meaning, stack)
+    stack = np.moveaxis(stack, [axes.index(axis) for axis in "YX"], [0, 1])
+    stack = np.moveaxis(_upright(stack, meanings[0].orientation), [0, 1], [-2, -1])
+    return stack, "".join(axis for axis in axes if axis not in "YX") + "YX", n_series
+
+
+def _full_resolution(pages: Sequence[Any]) -> list[Any]:
+    full = [page for page in pages if not page.is_reduced]
+    if not full:
+        raise BadImageError("holds copies of lower resolution alone: export the full image")
+    if any(page.size > full[0].size for page in pages if page.is_reduced):
+        raise BadImageError("holds a copy of lower resolution that is larger than the image: export the full image")
+    return full
+
+
+def _n_planes(tif: tifffile.TiffFile) -> int:
+    """Planes that the metadata name, which may all stand behind one page's tags; 1 where they name none."""
+    if tif.is_imagej:
+        named = tif.imagej_metadata or {}
+        counts = [int(named.get(key, 1)) for key in ("channels", "slices", "frames")]
+        samples = tif.pages.first.samplesperpixel  # Bio-Formats names the colours of one plane as channels
+        counts[0] = 1 if counts[0] == samples else counts[0]
+        return max(math.prod(counts), 1 if int(named.get("images", 1)) == samples else int(named.get("images", 1)))
+    if tif.is_shaped:
+        shapes = [named["shape"] for named in tif.shaped_metadata or () if "shape" in named]
+        return max(1, math.prod(shapes[0]) // max(1, tif.pages.first.size)) if shapes else 1
+    if tif.is_stk:
+        return int((tif.stk_metadata or {}).get("NumberPlanes", 1))
+    return 1
+
+
+def _as_they_stand(pages: Iterable[Any]) -> list[Any]:
+    """Pages with their own tags: tifffile lends those of a stack's first page to the others, whatever they say."""
+    pages = list(pages)
+    if None in pages:
+        raise BadImageError("lacks a plane that its metadata names: export it again as one file")
+    with warnings.catch_warnings():  # a plane in another file, which is opened for a moment
+        warnings.filterwarnings("ignore", "reading array from closed file|reading TiffPage from closed file")
+        return [page if isinstance(page, tifffile.TiffPage) else page.aspage() for page in pages]
+
+
+def _check_pixels_are_there(pages: Iterable[Any]) -> None:
+    """Refuse pages whose pixels are not all in the file: tifffile fills with zeros what it does not find."""
+    for page in pages:
+        n_segments = math.prod(page.chunked)
+        offsets, counts = page.dataoffsets[:n_segments], page.databytecounts[:n_segments]
+        if len(offsets) < n_segments or len(counts) < n_segments or 0 in offsets or 0 in counts:
+            raise BadImageError("is damaged (it lacks some of its strips or tiles): copy or export it again")
+        end = max(offset + count for offset, count in zip(offsets, counts, strict=True))
+        size = page.parent.filehandle.size
+        if end > size:
+            raise BadImageError(f"is cut off ({size} bytes of {end}): copy or export it again")
+        if page.is_contiguous and sum(counts) < page.nbytes:  # tifffile would read on behind them
+            raise BadImageError(
+                f"is damaged (its strips hold {sum(counts)} bytes of {page.nbytes}): copy or export it again"
+            )
+
+
+def _names_another_page(tif: tifffile.TiffFile) -> bool:
+    """Whether the last page that could be read points at one more: the rest of the file is missing."""
+    form, file = tif.tiff, tif.filehandle
+    file.seek(tif.pages[-1].offset)
+    (n_tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+    file.seek(n_tags * form.tagsize, 1)
+    return any(file.read(form.offsetsize))
+
+
+@dataclass(frozen=True)
+class _Meaning:
+    """What a page's tags say of its numbers."""
+
+    photometric: int | None
+    orientation: int
+    palette: NDArray[np.uint16] | None
+    """Shape ``(3, n)``, 16 bits a colour."""
+
+
+def _meaning(page: Any) -> _Meaning:
+    orientation = page.tags.get(_ORIENTATION)
+    return _Meaning(
+        int(page.photometric) if _PHOTOMETRIC in page.tags else None,
+        1 if orientation is None else int(orientation.value),
+        page.colormap,
+    )
+
+
+def _check_colours(meaning: _Meaning, image: NDArray[Any]) -> None:
+    """Refuse what programs read in different ways.
+
+    A file with white at zero, or with a reversed palette, is the negative of an image to one program and an image
+    shown as a negative to another (ImageJ stores so whatever is on the screen with an inverted look-up table): which
+    end is bright, and so which cell is dead, cannot be told from the file.
+    """
+    kinds = tifffile.PHOTOMETRIC
+    if meaning.photometric is None:
+        raise BadImageError("does not say whether zero is black (PhotometricInterpretation): export it again")
+    if meaning.photometric == kinds.MINISWHITE:
+        raise BadImageError(
+            "has white at zero (MinIsWhite), which some programs invert and others do not: export it with black at "
+            "zero (ImageJ: Image > Lookup Tables > Grays)"
+        )
+    if meaning.photometric == kinds.PALETTE:
+        if meaning.palette is None or image.dtype != np.uint8:
+            raise BadImageError(NOT_GREY_PALETTE)
+        used = np.unique(image)
+        if (meaning.palette[:, used] >> 8 != used).any():
+            raise BadImageError(NOT_GREY_PALETTE)
+    elif meaning.photometric not in (kinds.MINISBLACK, kinds.RGB, kinds.YCBCR):
+        raise BadImageError(
+            f"has pixels of another kind than grey (PhotometricInterpretation {meaning.photometric}): export it as a "
+            "grey image"
+        )
+
+
+def _upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Turn an image as its Orientation says; rows and columns are the first two axes."""
+    if orientation not in _TURNS:
+        raise BadImageError(f"has the orientation {orientation}, which does not exist (1 to 8 do): export it again")
+    return np.ascontiguousarray(_TURNS[orientation](image))
+
+
+def _check_axes(axes: str, shape: tuple[int, ...]) -> None:
+    # slices (Z) pass: ImageJ's "Images to Stack" calls channels so; frames (T) do not, since nothing writes channels so
+    several = [axis for axis, length in zip(axes, shape, strict=True) if axis not in "YX" and length > 1]
+    if len(several) > 1 or "T" in several or not {"Y", "X"} <= set(axes):
+        raise BadImageError(f"holds {axes} of shape {shape}: export one time and one plane, channels only")
