@@ -90,7 +90,7 @@ def test_validation_is_scikit_learns_over_the_shares_of_both_processes(run):
         "val/loss": log_loss(labels, live),
         "val/auroc": roc_auc_score(labels, live),
         "val/balanced_accuracy": balanced_accuracy_score(labels, live > 0.5),
-        "val/average_precision": average_precision_score(labels, live),
+        "val/average_precision_live": average_precision_score(labels, live),
         "val/brier": brier_score_loss(labels, live),
         "val/live_as_live": ((live > 0.5) & (labels == 1)).sum(),
         "val/dead_as_live": ((live > 0.5) & (labels == 0)).sum(),

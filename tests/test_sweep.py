@@ -47,7 +47,11 @@ def measured(config, *, balanced_accuracy=0.8) -> dict:
             "auroc": {"value": 0.9, "interval_groups": None, "interval_patches": [0.88, 0.92]},
         },
         "split_counts": {name: {"live": 1_000, "dead": 20} for name in ("train", "val", "test")},
-        "correlation": {"patches": {"r": -0.5, "n": 2_040, "p": 0.0}},
+        "correlation": {
+            "scale": "log_background_ratio",
+            "patches": {"r": -0.75, "n": 2_040, "p": 0.0},
+            "raw": {"patches": {"r": -0.5, "n": 2_040, "p": 0.0}},
+        },
         "notes": ["the backbone started from random weights"] if config.backbone.weights == "random" else [],
     }
 
@@ -375,7 +379,9 @@ def test_the_table_sets_the_papers_numbers_beside_its_models(sweep):
     assert of[5]["test live/dead"] == "893/979"
     assert of[5]["balanced accuracy"] == "0.866"
     assert of[5]["balanced accuracy over patches"] == "0.851 to 0.881"
-    assert (of[5]["AUROC"], of[5]["r of score and PI"]) == ("0.941", "-0.705")
+    assert (of[5]["AUROC"], of[5]["r of score and PI in raw counts"]) == ("0.941", "-0.705")
+    both = [of[4][f"r of score and PI {scale}"] for scale in ("as labelled", "in raw counts")]
+    assert both == ["-0.750", "-0.500"]
     assert of[3]["train live/dead"] == "8,680/9,480"
     assert of[3]["balanced accuracy"] == of[3]["AUROC"] == "-"  # curves in Fig. 4a, no numbers
     assert any("numbers of Inception-v3 alone" in line for line in lines)
@@ -385,7 +391,7 @@ def test_the_table_sets_the_papers_numbers_beside_its_models(sweep):
     assert len(rows) == 4
     assert (rows[1]["balanced_accuracy"], rows[1]["paper_balanced_accuracy"]) == ("0.8", "0.866")
     assert (rows[1]["auroc_groups_low"], rows[1]["auroc_patches_low"]) == ("", "0.88")
-    assert (rows[3]["pearson_r"], rows[3]["paper_pearson_r"]) == ("-0.5", "-0.281")
+    assert (rows[3]["pearson_r"], rows[3]["pearson_r_raw"], rows[3]["paper_pearson_r"]) == ("-0.75", "-0.5", "-0.281")
     assert rows[0]["paper_balanced_accuracy"] == ""
     assert table()[3]["paper"]["balanced_accuracy"]["interval_patches"] == [0.916, 0.930]
 

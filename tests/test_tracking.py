@@ -108,6 +108,7 @@ def scored(*, known=True):
             "x": np.arange(60) * 4,
             "label": labels,
             "mean_fluorescence": np.where(labels == 1, 220.0, 550.0) + np.arange(60),
+            "label_value": np.log(np.where(labels == 1, 1.1, 2.7)),
             "score": scores,
         }
     )
@@ -119,6 +120,11 @@ def metrics_of(scores):
         "backbone": "resnet18",
         "weights": "random",
         "checkpoint": "best.ckpt",
+        "correlation": {
+            "scale": "log_background_ratio",
+            "patches": {"r": -0.75},
+            "raw": {"patches": {"r": -0.5}},
+        },
         "metrics": {
             "auroc": {"value": 0.9, "interval_groups": (0.85, 0.95), "interval_patches": (0.88, 0.92)},
             "recall_live": {"value": 0.8, "interval_groups": None, "interval_patches": (0.7, 0.9)},
@@ -260,7 +266,9 @@ def test_metrics_stand_by_step_and_epoch(recorded):
 def test_the_summary_holds_test_metrics_and_the_interval_over_groups(recorded):
     _, run, _, _ = recorded
     test = {key: value for key, value in run.summary.items() if key.startswith("test/") and key.count("/") == 1}
-    assert test == {"test/auroc": 0.9, "test/auroc_low": 0.85, "test/auroc_high": 0.95, "test/recall_live": 0.8}
+    correlations = {"test/pearson_r": -0.75, "test/pearson_r_raw": -0.5}
+    values = {"test/auroc": 0.9, "test/auroc_low": 0.85, "test/auroc_high": 0.95, "test/recall_live": 0.8}
+    assert test == values | correlations
 
 
 def test_curves_are_those_of_scikit_learn(recorded):
@@ -285,7 +293,9 @@ def test_the_confusion_matrix_and_the_scatter_plot_hold_every_test_patch(recorde
     names = ["dead", "live"]
     assert {(names[i], names[j]): counts[i, j] for i in (0, 1) for j in (0, 1)} == cells.to_dict()
     points = run.table("test/score_against_fluorescence_table")
-    pd.testing.assert_frame_equal(points[["mean_fluorescence", "score"]], scores[["mean_fluorescence", "score"]])
+    numbers = ["label_value", "mean_fluorescence", "score"]
+    pd.testing.assert_frame_equal(points[numbers], scores[numbers])
+    pd.testing.assert_frame_equal(run.table("test/score_against_raw_fluorescence_table"), points)
     assert list(points["label"]) == [names[label] for label in scores["label"]]
 
 

@@ -280,7 +280,7 @@ def test_another_search_is_not_mixed_into_a_folder(small, tune_config, fake, tmp
     for other, told in (
         (["seed=3"], r"seed=0 \(not 3\)"),
         (["optim.batch_size=8"], r"optim.batch_size=4 \(not 8\)"),
-        (["tune.metric=val/f1"], "tune.metric=val/auroc"),
+        (["tune.metric=val/f1_live"], "tune.metric=val/auroc"),
         (["tune.space.augmentation.contrast.high=2"], "contrast 0 to 2"),
         (["curation.split.val=3"], "curation="),
     ):

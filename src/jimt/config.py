@@ -23,8 +23,9 @@ PROFILERS = ("simple", "advanced", "pytorch")
 SEARCH_METRICS: dict[str, Literal["maximize", "minimize"]] = {
     "val/auroc": "maximize",
     "val/balanced_accuracy": "maximize",
-    "val/average_precision": "maximize",
-    "val/f1": "maximize",
+    "val/average_precision_live": "maximize",
+    "val/f1_live": "maximize",
+    "val/f1_dead": "maximize",
     "val/loss": "minimize",
     "val/brier": "minimize",
 }

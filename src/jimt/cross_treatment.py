@@ -89,8 +89,9 @@ def cross_treatment(runs: list[Path], *, whole: bool = False, accelerator: str |
                 )
                 provenance = model.hyperparameters["provenance"] | {"dataset": entry["tested_on"]}
                 scored = table[table["label"] != AMBIGUOUS]
-                metrics = test_metrics(scored, provenance, checkpoint=Path("best.ckpt"))
-                entry |= {key: metrics[key] for key in ("metrics", "counts", "notes", "confidence")}
+                scale = kept.thresholds["scale"]
+                metrics = test_metrics(scored, provenance, scale=scale, checkpoint=Path("best.ckpt"))
+                entry |= {key: metrics[key] for key in ("metrics", "counts", "correlation", "notes", "confidence")}
             entries.append(entry)
     return entries
 

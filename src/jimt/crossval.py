@@ -17,7 +17,7 @@ from jimt.errors import InputError
 from jimt.hydra_schema import to_dataclasses, with_overrides_of_run
 
 ALL_SCORES_FILE = "scores_with_ambiguous.csv"
-_SPREAD_OF = ("auroc", "balanced_accuracy", "average_precision")
+_SPREAD_OF = ("auroc", "balanced_accuracy", "average_precision_live")
 
 
 def cross_validate(config: CrossvalConfig) -> dict[str, Any]:
@@ -96,10 +96,11 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[
     checkpoint = folder / "fold_0" / BEST
     provenance = read_checkpoint(checkpoint)["hyper_parameters"]["provenance"]
     curated = training_data(provenance, None, checkpoint)
-    pooled = test_metrics(scored, provenance, checkpoint=checkpoint)
+    scale = curated.thresholds["scale"]
+    pooled = test_metrics(scored, provenance, scale=scale, checkpoint=checkpoint)
     folds = []
     for fold, part in scored.groupby("fold"):
-        metrics = test_metrics(part, provenance | {"n_bootstrap": 100}, checkpoint=checkpoint)
+        metrics = test_metrics(part, provenance | {"n_bootstrap": 100}, scale=scale, checkpoint=checkpoint)
         folds.append(
             {
                 "fold": int(str(fold)),
@@ -141,6 +142,7 @@ def _print(result: dict[str, Any], folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from jimt.analysis.correlation import correlation_in_words
     from jimt.evaluate import metrics_table
 
     console = Console()
@@ -158,6 +160,8 @@ def _print(result: dict[str, Any], folder: Path) -> None:
         numbers = ("-" if fold[name] is None else f"{fold[name]:.3f}" for name in ("auroc", "balanced_accuracy"))
         table.add_row(str(fold["fold"]), *map(str, values), *numbers)
     console.print(table)
+    for line in correlation_in_words(result["correlation"]):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for name in ("auroc", "balanced_accuracy"):
         spread = result["spread"][name]
         if spread["sd"] is not None:

@@ -68,7 +68,7 @@ def evaluate(
     asked = {"n_bootstrap": n_bootstrap, "confidence": confidence}
     provenance = provenance | {key: value for key, value in asked.items() if value is not None}
     scored = table[table["label"] != AMBIGUOUS]
-    metrics = test_metrics(scored, provenance, checkpoint=checkpoint) | {
+    metrics = test_metrics(scored, provenance, scale=curated.thresholds["scale"], checkpoint=checkpoint) | {
         "temperature": hyperparameters["prediction"]["temperature"],
         "orientations": hyperparameters["prediction"]["orientations"],
         "thresholds": curated.thresholds,
@@ -237,8 +237,17 @@ class TestPatches(Sequence[np.ndarray[Any, np.dtype[np.uint8]]]):
         return patches if np.ndim(index) else patches[0]
 
 
-def test_metrics(table: pd.DataFrame, provenance: dict[str, Any], *, checkpoint: Path) -> dict[str, Any]:
-    """Metrics of scored test patches with their intervals and the counts behind them; None is what cannot be had."""
+def test_metrics(
+    table: pd.DataFrame, provenance: dict[str, Any], *, scale: str | None, checkpoint: Path
+) -> dict[str, Any]:
+    """Metrics of scored test patches with their intervals and the counts behind them; None is what cannot be had.
+
+    Args:
+        table: The columns of ``test_scores.csv``.
+        provenance: Of the checkpoint.
+        scale: What ``label_value`` is on; None of patches that were published with their labels.
+        checkpoint: Where the scores are from.
+    """
     from sklearn.metrics import confusion_matrix
 
     from jimt.analysis.correlation import score_fluorescence_correlation
@@ -258,12 +267,17 @@ def test_metrics(table: pd.DataFrame, provenance: dict[str, Any], *, checkpoint:
         "confidence": provenance["confidence"],
         "seed": provenance["seed"],
     }
-    correlation = score_fluorescence_correlation(
-        scores,
-        table["mean_fluorescence"].to_numpy(np.float64),
-        table["raw_image_id"].to_numpy(object) if known else None,
-        groups,
-        **resampling,
+    of_labels, raw = (
+        dataclasses.asdict(
+            score_fluorescence_correlation(
+                scores,
+                table[column].to_numpy(np.float64),
+                table["raw_image_id"].to_numpy(object) if known else None,
+                groups,
+                **resampling,
+            )
+        )
+        for column in ("label_value", "mean_fluorescence")
     )
     metrics = estimates(labels, scores, groups, names=list(METRICS), **resampling)
     return {
@@ -281,7 +295,7 @@ def test_metrics(table: pd.DataFrame, provenance: dict[str, Any], *, checkpoint:
             "groups": None if groups is None else int(table["group"].nunique()),
         },
         "metrics": {name: _without_nan(dataclasses.asdict(value)) for name, value in metrics.items()},
-        "correlation": dataclasses.asdict(correlation),
+        "correlation": {"scale": scale or "raw"} | of_labels | {"raw": raw},
         "confusion_matrix": {
             "rows": "true dead, live",
             "columns": "predicted dead, live",
@@ -324,6 +338,8 @@ def print_metrics(metrics: dict[str, Any], run_folder: Path) -> None:
     """The closing table."""
     from rich.console import Console
 
+    from jimt.analysis.correlation import correlation_in_words
+
     counts = metrics["counts"]
     n_groups = counts["groups"]
     groups = f" from {n_groups} group{'s' * (n_groups > 1)}" if n_groups is not None else ""
@@ -333,11 +349,8 @@ def print_metrics(metrics: dict[str, Any], run_folder: Path) -> None:
     console.print(
         f"backbone {metrics['backbone']}, weights {metrics['weights']}", highlight=False, markup=False, soft_wrap=True
     )
-    for what, name in (("patches", "patches"), ("raw_images", "raw images")):
-        values = metrics["correlation"][what]
-        if values["r"] is not None:
-            told = f"score against mean fluorescence, {values['n']} {name}: r {values['r']:.3f}, p {values['p']:.2g}"
-            console.print(told, highlight=False, soft_wrap=True)
+    for line in correlation_in_words(metrics["correlation"]):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for note in metrics["notes"]:
         console.print(f"note: {note}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     console.print(f"scores and metrics are in {run_folder}", highlight=False, markup=False, soft_wrap=True)

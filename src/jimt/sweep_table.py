@@ -73,7 +73,8 @@ def _paper(job: Job) -> dict[str, Any] | None:
         interval = {"interval_groups": None, "interval_patches": list(result.interval)}
         paper["balanced_accuracy"] = {"value": result.balanced_accuracy} | interval
         paper["auroc"] = {"value": result.auroc, "interval_groups": None, "interval_patches": None}
-        paper["correlation"] = {"patches": {"r": result.correlation}}
+        patches = {"patches": {"r": result.correlation}}
+        paper["correlation"] = {"scale": "raw"} | patches | {"raw": patches}
     return paper
 
 
@@ -123,7 +124,8 @@ _HEADER = [
     "status",
     *(f"{split} live/dead" for split in _SPLITS),
     *(f"{name}{of}" for name in _METRICS.values() for of in ("", " over groups", " over patches")),
-    "r of score and PI",
+    "r of score and PI as labelled",
+    "r of score and PI in raw counts",
 ]
 
 
@@ -143,13 +145,13 @@ def _names(row: dict[str, Any]) -> list[str]:
 
 
 def numbers_of(row: dict[str, Any]) -> list[str]:
-    """Patches of each split; each metric with its intervals over groups and over patches; Pearson's r."""
+    """Patches of each split; each metric with its intervals over groups and over patches; both of Pearson's r."""
     cells = [_count(row, split) for split in _SPLITS]
     for name in _METRICS:
         values = row[name] or {}
         cells.append(_number(values.get("value")))
         cells += [_interval(values.get(key)) for key in ("interval_groups", "interval_patches")]
-    return [*cells, _number(_r(row))]
+    return [*cells, _number(_r(row)), _number(_r(row, raw=True))]
 
 
 def _count(row: dict[str, Any], split: str) -> str:
@@ -157,8 +159,10 @@ def _count(row: dict[str, Any], split: str) -> str:
     return _NOTHING if part is None else f"{part['live']:,}/{part['dead']:,}"
 
 
-def _r(row: dict[str, Any]) -> float | None:
-    r: float | None = ((row["correlation"] or {}).get("patches") or {}).get("r")
+def _r(row: dict[str, Any], *, raw: bool = False) -> float | None:
+    """Pearson's r over patches: of score and fluorescence on the scale of the labels, or in raw counts."""
+    correlation = row["correlation"] or {}
+    r: float | None = ((correlation.get("raw") if raw else correlation) or {}).get("patches", {}).get("r")
     return r
 
 
@@ -202,7 +206,7 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
             for over in ("groups", "patches"):
                 low, high = values.get(f"interval_{over}") or (None, None)
                 cells |= {f"{prefix}{name}_{over}_low": low, f"{prefix}{name}_{over}_high": high}
-        cells[f"{prefix}pearson_r"] = _r(of)
+        cells |= {f"{prefix}pearson_r": _r(of), f"{prefix}pearson_r_raw": _r(of, raw=True)}
     return cells
 
 
@@ -218,6 +222,7 @@ def print_table(table: Sequence[dict[str, Any]], console: "Console") -> None:
     out.add_column("patches\nlive/dead", justify="right", no_wrap=True)
     for name in ("bal. accuracy", "AUROC"):
         out.add_column(f"{name}\nover groups\nover patches", justify="right", no_wrap=True)
+    out.add_column("r with PI\nas labelled\nraw counts", justify="right", no_wrap=True)
     for row in table:
         job, (dataset, backbone, weights) = row["job"], _names(row)
         lines = [*([] if job.startswith(f"{dataset}/") else [job]), dataset, backbone, *row["settings"]]
@@ -234,4 +239,13 @@ def print_table(table: Sequence[dict[str, Any]], console: "Console") -> None:
 def _add(table: Any, name: str, weights: str, row: dict[str, Any], *, style: str | None, last: bool) -> None:
     counts = "\n".join(f"{split} {_count(row, split)}" for split in _SPLITS) if row["counts"] else _NOTHING
     numbers = numbers_of(row)[len(_SPLITS) :]
-    table.add_row(name, weights, counts, "\n".join(numbers[:3]), "\n".join(numbers[3:6]), style=style, end_section=last)
+    table.add_row(
+        name,
+        weights,
+        counts,
+        "\n".join(numbers[:3]),
+        "\n".join(numbers[3:6]),
+        "\n".join(numbers[6:]),
+        style=style,
+        end_section=last,
+    )

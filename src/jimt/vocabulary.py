@@ -10,6 +10,13 @@ AMBIGUOUS: Final = -1
 
 LABEL_NAMES: Final = {LIVE: "live", DEAD: "dead", AMBIGUOUS: "ambiguous"}
 
+SCALES: Final = {
+    "raw": "mean PI fluorescence (raw counts)",
+    "background_subtracted": "mean PI fluorescence above background (raw counts)",
+    "log_background_ratio": "log(mean PI fluorescence / background)",
+}
+"""What labels are cut on, ``curation.label.scale``, in words."""
+
 
 class Split(StrEnum):
     """What a patch is used for."""

@@ -1,9 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import pearsonr, spearmanr
+from scipy.stats import t as student
 
-from jimt.analysis.correlation import rank_agreement, score_fluorescence_correlation
+from jimt.analysis.correlation import correlation_in_words, rank_agreement, score_fluorescence_correlation
 
 SETTINGS = {"n_resamples": 500, "confidence": 0.95, "seed": 0}
 
@@ -33,17 +36,42 @@ def test_correlations_are_scipy_s_over_patches_and_over_means_of_raw_images():
     assert found.raw_images.interval_groups is None
 
 
-def test_the_paper_s_p_belongs_to_10_values_and_not_to_its_1872_patches():
-    for n, p in ((10, 0.0227), (1872, 0.0)):
+def test_the_paper_s_p_belongs_to_no_number_of_values_and_least_to_its_1872_patches():
+    for n, p in ((9, 0.0339), (10, 0.0228), (1872, 0.0)):
+        of_t = 2 * student.sf(0.705 * np.sqrt((n - 2) / (1 - 0.705**2)), n - 2)
+        assert of_t == pytest.approx(p, abs=5e-5)
+        assert f"{of_t:.3f}" != "0.024"
         x = np.linspace(-1, 1, n)
         other = x**2 - np.mean(x**2)  # uncorrelated with x
         x, other = x / x.std(), other / other.std()
         y = -0.705 * x + np.sqrt(1 - 0.705**2) * other
         found = score_fluorescence_correlation(x, y, None, None, **SETTINGS).patches
         assert found.r == pytest.approx(-0.705)
-        assert found.p == pytest.approx(p, abs=1e-4)
+        assert found.p == pytest.approx(of_t)
         assert found.n == n
     assert found.p < 1e-200
+
+
+def test_raw_counts_of_two_backgrounds_tell_experiments_apart_and_the_labels_scale_does_not():
+    # the ratio over the background decides on the score; the backgrounds are 100 and 5,000 counts
+    rng = np.random.default_rng(0)
+    ratio = rng.normal(size=400) * 0.2
+    counts = np.exp(ratio) * np.tile([100.0, 5000.0], 200)
+    scores = 1 / (1 + np.exp(4 * ratio + rng.normal(size=400)))
+    on_scale, raw = (
+        dataclasses.asdict(score_fluorescence_correlation(scores, values, None, None, **SETTINGS))
+        for values in (ratio, counts)
+    )
+    told = correlation_in_words({"scale": "log_background_ratio", **on_scale, "raw": raw})
+    assert [line.partition(":")[0] for line in told] == [
+        "score against log(mean PI fluorescence / background)",
+        "score against mean PI fluorescence (raw counts)",
+    ]
+    for line, values in zip(told, (ratio, counts), strict=True):
+        r, p = pearsonr(scores, values)
+        assert line.endswith(f": r {r:.3f}, p {p:.2g}, of 400 patches")
+    assert on_scale["patches"]["r"] < -0.5 < raw["patches"]["r"]
+    assert len(correlation_in_words({"scale": "raw", **raw, "raw": raw})) == 1  # said but once
 
 
 def test_the_interval_over_groups_is_fisher_s_where_patches_are_independent_and_wider_where_not():

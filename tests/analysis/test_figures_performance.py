@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -78,12 +80,16 @@ def test_reliability_is_the_share_live_by_the_mean_score_with_its_interval_and_c
 
 def test_scores_stand_over_the_fluorescence_of_their_patch():
     scores, values, labels = np.array([0.9, 0.2, 0.4]), np.array([210.0, 600.0, 700.0]), np.array([1, 0, 0])
-    figure = performance.score_against_fluorescence({"resnet18": (scores, values, labels, "r -0.9")}, unit="counts")
-    (axes,) = figure.axes
+    of = performance.FluorescencePanel("resnet18", scores, values, labels, "PI (counts)", "r -0.9")
+    ratio = dataclasses.replace(of, fluorescence=np.log(values / 200), scale="log(PI / background)", words="r -0.95")
+    axes, beside = performance.score_against_fluorescence([of, ratio]).axes
+    assert beside.get_xlabel() == "log(PI / background)"
+    assert title_of(beside) == "resnet18\nr -0.95"
+    np.testing.assert_allclose(points_of(beside)[1][1][:, 0], np.log([3, 3.5]))
     live, dead = points_of(axes)
     assert (live[0], live[1].tolist()) == (style.COLOURS[LIVE], [[210, 0.9]])
     assert (dead[0], dead[1].tolist()) == (style.COLOURS[DEAD], [[600, 0.2], [700, 0.4]])
-    assert axes.get_xlabel() == "mean PI fluorescence (counts)"
+    assert axes.get_xlabel() == "PI (counts)"
     assert title_of(axes) == "resnet18\nr -0.9"
 
 
@@ -93,7 +99,7 @@ def test_scores_stand_over_the_fluorescence_of_their_patch():
 )
 def test_fluorescence_over_more_than_a_decade_and_a_half_has_a_logarithmic_axis(values, scale):
     arrays = np.array([0.9, 0.1]), np.array(values), np.array([1, 0])
-    (axes,) = performance.score_against_fluorescence({"resnet18": (*arrays, "")}, unit="counts").axes
+    (axes,) = performance.score_against_fluorescence([performance.FluorescencePanel("a", *arrays, "PI", "")]).axes
     assert axes.get_xscale() == scale
 
 

@@ -123,7 +123,12 @@ def test_a_class_held_by_fewer_than_three_groups_gives_no_interval_of_what_needs
     found = estimates(labels, random_patches(150)[1], groups, names=METRICS, **SETTINGS)
     for name, values in found.items():
         assert (values.interval_groups is not None) == (n_live_groups == 3 or 1 not in OF_CLASS.get(name, (0, 1)))
-        assert values.interval_patches is not None or name in {"average_precision", "f1", "expected_calibration_error"}
+        assert values.interval_patches is not None or name in {
+            "average_precision_live",
+            "f1_live",
+            "f1_dead",
+            "expected_calibration_error",
+        }
     plural = "s" * (n_live_groups > 1)
     if n_live_groups < 3:
         assert found["auroc"].note == f"{n_live_groups} group{plural} with live patches: too few for an interval"
@@ -160,14 +165,14 @@ def test_intervals_over_patches_count_the_patches_that_a_metric_is_a_mean_of():
     squares = (scores - labels) ** 2
     half = 1.95996 * squares.std(ddof=1) / np.sqrt(300)
     assert found["brier"].interval_patches == pytest.approx((squares.mean() - half, squares.mean() + half), rel=1e-5)
-    for name in ("average_precision", "f1", "expected_calibration_error"):
+    for name in ("average_precision_live", "f1_live", "f1_dead", "expected_calibration_error"):
         assert found[name].interval_patches is None
 
 
 def test_one_class_alone_gives_neither_value_nor_interval_of_what_compares_the_two():
     labels, scores, groups = np.zeros(9, np.int64), np.linspace(0, 1, 9), np.array(list("aaabbbccc"), object)
     found = estimates(labels, scores, groups, names=METRICS, **SETTINGS)
-    for name in ("balanced_accuracy", "auroc", "recall_live", "average_precision", "f1"):
+    for name in ("balanced_accuracy", "auroc", "recall_live", "average_precision_live", "f1_live"):
         assert np.isnan(found[name].value)
         assert (found[name].interval_groups, found[name].interval_patches) == (None, None)
         assert found[name].note == "a class it needs is absent"

@@ -30,8 +30,9 @@ ORACLE = {
     "auroc": lambda labels, scores, w: roc_auc_score(labels, scores, sample_weight=w),
     "recall_live": lambda labels, scores, w: recall_score(labels, scores > 0.5, pos_label=1, sample_weight=w),
     "recall_dead": lambda labels, scores, w: recall_score(labels, scores > 0.5, pos_label=0, sample_weight=w),
-    "average_precision": lambda labels, scores, w: average_precision_score(labels, scores, sample_weight=w),
-    "f1": lambda labels, scores, w: f1_score(labels, scores > 0.5, sample_weight=w),
+    "average_precision_live": lambda labels, scores, w: average_precision_score(labels, scores, sample_weight=w),
+    "f1_live": lambda labels, scores, w: f1_score(labels, scores > 0.5, sample_weight=w),
+    "f1_dead": lambda labels, scores, w: f1_score(labels, scores > 0.5, pos_label=0, sample_weight=w),
     "expected_calibration_error": torchmetrics_calibration_error,
     "brier": lambda labels, scores, w: brier_score_loss(labels, scores, sample_weight=w),
 }
@@ -73,8 +74,9 @@ def test_four_patches_by_hand():
             "auroc": 3 / 4,
             "recall_live": 1,
             "recall_dead": 1 / 2,
-            "average_precision": (1 / 1 + 2 / 3) / 2,
-            "f1": 2 * 2 / (2 * 2 + 1),
+            "average_precision_live": (1 / 1 + 2 / 3) / 2,
+            "f1_live": 2 * 2 / (2 * 2 + 1),
+            "f1_dead": 2 * 1 / (2 * 1 + 1),
             # bins of 1/15: 0.9 from 0.867 to 0.933 (twice, right), 0.8 from 0.8 (wrong), 0.6 from 0.6 (right)
             "expected_calibration_error": (abs(2 - 1.8) + abs(0 - 0.8) + abs(1 - 0.6)) / 4,
             "brier": (0.01 + 0.64 + 0.16 + 0.01) / 4,
@@ -87,15 +89,16 @@ def test_a_score_of_one_half_counts_as_dead():
     assert METRICS["recall_live"](labels, scores, once) == [0]
     assert METRICS["recall_dead"](labels, scores, once) == [1]
     assert METRICS["auroc"](labels, scores, once) == [0.5]
-    assert METRICS["f1"](labels, scores, once) == [0]
+    assert METRICS["f1_live"](labels, scores, once) == [0]
+    assert METRICS["f1_dead"](labels, scores, once) == [2 / 3]
     assert METRICS["expected_calibration_error"](labels, scores, once) == [0]  # half sure, and half right
 
 
 def test_patches_of_one_score_share_one_precision():
     labels, once = np.array([1, 0, 1, 0, 0]), np.ones((1, 5))
-    assert METRICS["average_precision"](labels, np.full(5, 0.7), once) == pytest.approx([2 / 5])
+    assert METRICS["average_precision_live"](labels, np.full(5, 0.7), once) == pytest.approx([2 / 5])
     tied = np.array([0.9, 0.9, 0.4, 0.4, 0.1])
-    assert METRICS["average_precision"](labels, tied, once) == pytest.approx([(1 / 2 + 2 / 4) / 2])
+    assert METRICS["average_precision_live"](labels, tied, once) == pytest.approx([(1 / 2 + 2 / 4) / 2])
 
 
 def test_certainty_is_a_bin_of_its_own_as_in_torchmetrics():
@@ -114,8 +117,9 @@ def test_certainty_is_a_bin_of_its_own_as_in_torchmetrics():
         ("auroc", False, False),
         ("recall_live", False, True),
         ("recall_dead", True, False),
-        ("average_precision", False, True),
-        ("f1", False, True),
+        ("average_precision_live", False, True),
+        ("f1_live", False, True),
+        ("f1_dead", True, False),
         ("expected_calibration_error", True, True),
         ("brier", True, True),
     ],

@@ -45,8 +45,9 @@ def expected_of(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
     return {
         "val/balanced_accuracy": balanced_accuracy_score(true, predicted),
         "val/auroc": roc_auc_score(true, score),
-        "val/average_precision": average_precision_score(true, score),
-        "val/f1": f1_score(true, predicted),
+        "val/average_precision_live": average_precision_score(true, score),
+        "val/f1_live": f1_score(true, predicted),
+        "val/f1_dead": f1_score(true, predicted, pos_label=0),
         "val/recall_live": recall_score(true, predicted),
         "val/recall_dead": recall_score(true, predicted, pos_label=0),
         "val/brier": brier_score_loss(true, score),

@@ -45,10 +45,12 @@ def _balanced_accuracy(sums: Floats) -> Floats:
     return (_recall_live(sums) + _recall_dead(sums)) / 2
 
 
-def _f1(sums: Floats) -> Floats:
-    right, dead_as_live = sums[:, _LIVE_RIGHT], sums[:, _DEAD] - sums[:, _DEAD_RIGHT]
-    f1 = _share(2 * right, sums[:, _LIVE] + right + dead_as_live)
-    return np.where(sums[:, _LIVE] > 0, f1, np.nan)
+def _f1(sums: Floats, label: int) -> Floats:
+    classes = (_LIVE, _LIVE_RIGHT), (_DEAD, _DEAD_RIGHT)
+    (own, right), (others, others_right) = classes if label == LIVE else classes[::-1]
+    called_so = sums[:, right] + sums[:, others] - sums[:, others_right]
+    f1 = _share(2 * sums[:, right], sums[:, own] + called_so)
+    return np.where(sums[:, own] > 0, f1, np.nan)
 
 
 def _brier(sums: Floats) -> Floats:
@@ -87,11 +89,12 @@ _OF_SUMS: dict[str, Callable[[Floats], Floats]] = {
     "balanced_accuracy": _balanced_accuracy,
     "recall_live": _recall_live,
     "recall_dead": _recall_dead,
-    "f1": _f1,
+    "f1_live": partial(_f1, label=LIVE),
+    "f1_dead": partial(_f1, label=DEAD),
     "expected_calibration_error": _calibration_error,
     "brier": _brier,
 }
-_OF_RANKS: dict[str, Callable[[_Ranked], Floats]] = {"auroc": _auroc, "average_precision": _average_precision}
+_OF_RANKS: dict[str, Callable[[_Ranked], Floats]] = {"auroc": _auroc, "average_precision_live": _average_precision}
 
 
 def is_right(labels: NDArray[np.int64], scores: Floats) -> NDArray[np.bool_]:
@@ -176,8 +179,9 @@ METRICS: dict[str, Metric] = {
         "auroc",  # area under the ROC curve of P(live); ties count half
         "recall_live",  # share of live patches scored above 0.5
         "recall_dead",  # share of dead patches scored at most 0.5
-        "average_precision",  # of live: precision at each score, weighted by the recall gained there; no interpolation
-        "f1",  # of live
+        "average_precision_live",  # precision at each score, weighted by the recall gained there; no interpolation
+        "f1_live",  # harmonic mean of recall_live and the share of patches called live that are
+        "f1_dead",  # the same of dead
         "expected_calibration_error",  # confidence against share right, in CALIBRATION_BINS bins, weighted by patches
         "brier",  # mean squared difference of P(live) from the label
     )

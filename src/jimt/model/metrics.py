@@ -42,13 +42,14 @@ class SplitMetrics(nn.Module):
         )
         self.of_live = MetricCollection(
             {
-                "average_precision": BinaryAveragePrecision(),
-                "f1": BinaryF1Score(),
+                "average_precision_live": BinaryAveragePrecision(),
+                "f1_live": BinaryF1Score(),
                 "recall_live": BinaryRecall(),
                 "recall_dead": BinarySpecificity(),
             },
             prefix=self._prefix,
         )
+        self.of_dead = MetricCollection({"f1_dead": BinaryF1Score()}, prefix=self._prefix)
         self.brier = MeanSquaredError()
         self.confusion = BinaryConfusionMatrix()
 
@@ -58,6 +59,7 @@ class SplitMetrics(nn.Module):
         live = probabilities[:, 1]
         self.of_both.update(probabilities, labels)
         self.of_live.update(live, labels)
+        self.of_dead.update((live <= 0.5).int(), 1 - labels)  # 0.5 itself is dead
         self.brier.update(live, labels.float())
         self.confusion.update(live, labels)
 
@@ -73,11 +75,12 @@ class SplitMetrics(nn.Module):
         return {
             **self.of_both.compute(),
             **self.of_live.compute(),
+            **self.of_dead.compute(),
             f"{self._prefix}brier": self.brier.compute(),
             **{f"{self._prefix}{name}": count for name, count in counts.items()},
         }
 
     def reset(self) -> None:
         """Forget everything."""
-        for metric in (self.of_both, self.of_live, self.brier, self.confusion):
+        for metric in (self.of_both, self.of_live, self.of_dead, self.brier, self.confusion):
             metric.reset()

@@ -24,15 +24,10 @@ from jimt.paper import CUT_OFFS, EMPTY_FILTER, RAW_IMAGES, SPLIT_COUNTS
 from jimt.reporting.blocks import Block, Drawing, Table, Text, attempt
 from jimt.reporting.empty_filter import empty_filter_blocks
 from jimt.reporting.thumbnails import patches_of
-from jimt.vocabulary import DEAD, LIVE
+from jimt.vocabulary import DEAD, LIVE, SCALES
 
 _N_FIELDS = 3
 _N_SAMPLES = 4
-SCALES = {
-    "raw": "mean PI fluorescence (raw counts)",
-    "background_subtracted": "mean PI fluorescence above background (raw counts)",
-    "log_background_ratio": "log(mean PI fluorescence / background)",
-}
 
 
 def curation_blocks(curated: Curated, *, splits: bool = True) -> Iterator[Block]:

@@ -12,8 +12,9 @@ NAMES = {
     "auroc": "AUROC",
     "recall_live": "recall of live",
     "recall_dead": "recall of dead",
-    "average_precision": "average precision",
-    "f1": "F1 of live",
+    "average_precision_live": "average precision of live",
+    "f1_live": "F1 of live",
+    "f1_dead": "F1 of dead",
     "expected_calibration_error": "expected calibration error",
     "brier": "Brier score",
 }

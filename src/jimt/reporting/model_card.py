@@ -5,11 +5,12 @@ from typing import Any
 
 import jinja2
 
+from jimt.analysis.correlation import correlation_in_words
 from jimt.curation.manifest import Curated
 from jimt.paper import paper_name, printed
-from jimt.reporting.curation import SCALES
 from jimt.reporting.metrics import metric_rows
 from jimt.reporting.results import Model, why_not
+from jimt.vocabulary import SCALES
 
 _NOT_THERE = "not there when the card was written"
 
@@ -22,11 +23,12 @@ def model_card(model: Model) -> str:
     environment.filters["cell"] = lambda text: " ".join(str(text).split()).replace("|", r"\|")
     metrics = _metrics(model)
     curated = model.curated if why_not(model, "curated") is None else None
-    rows, paper, tested = [], [], f"The test scores are {_NOT_THERE}."
+    rows, paper, correlations, tested = [], [], [], f"The test scores are {_NOT_THERE}."
     if metrics is not None:
         rows = metric_rows(metrics)
         tested = _tested(model, metrics)
         paper = list(_paper(metrics))
+        correlations = correlation_in_words(metrics["correlation"])
     return environment.get_template("model_card.md.jinja").render(
         name=model.name,
         dataset=model.provenance["dataset"],
@@ -38,6 +40,7 @@ def model_card(model: Model) -> str:
         metrics=rows,
         confidence=f"{100 * float((metrics or model.provenance)['confidence']):g} %",
         paper=paper,
+        correlations=correlations,
         model=list(_model(model)),
         limits=list(_limits(model, metrics, curated)),
     )
@@ -107,7 +110,7 @@ def _paper(metrics: dict[str, Any]) -> Iterator[str]:
         low, high = paper.interval
         yield (
             f"{paper_name(metrics['backbone'])} on the same data set, balanced accuracy {paper.balanced_accuracy:.3f} "
-            f"({low:.3f} to {high:.3f} over patches), AUROC {paper.auroc:.3f}."
+            f"({low:.3f} to {high:.3f} over patches), AUROC {paper.auroc:.3f}, r {paper.correlation:.3f} in raw counts."
         )
 
 

@@ -1,6 +1,7 @@
 """How good, in figures (paper: Fig. 4)."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from jimt.paper import paper_name, printed
 from jimt.reporting.blocks import Block, Drawing, Missing, Text, attempt
 from jimt.reporting.metrics import NAMES, confidence_of, has_metrics, in_short, interval_text, metric_blocks
 from jimt.reporting.results import Model, why_not
-from jimt.vocabulary import DEAD, LIVE
+from jimt.vocabulary import DEAD, LIVE, SCALES
 
 _BINS = 10
 _RESAMPLES_OF_A_BAND = 500
@@ -72,7 +73,7 @@ def arrays(model: Model) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArra
 
 def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
     """ROC and precision-recall curves of models whose test patches are of both classes (Fig. 4a)."""
-    drawn: dict[str, dict[str, tuple[Curve, str]]] = {"auroc": {}, "average_precision": {}}
+    drawn: dict[str, dict[str, tuple[Curve, str]]] = {"auroc": {}, "average_precision_live": {}}
     folds: list[Curve] = []
     share_live = 0.0
     confidence = 0.95
@@ -81,7 +82,7 @@ def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
         provenance = model.provenance
         confidence = confidence_of(model)
         share_live = float((labels == LIVE).mean())
-        for name, curve in (("auroc", roc), ("average_precision", precision_recall)):
+        for name, curve in (("auroc", roc), ("average_precision_live", precision_recall)):
             words = ""
             if has_metrics(model):
                 values = model.metrics["metrics"][name]
@@ -116,7 +117,7 @@ def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
         "precision_recall",
         "Precision and recall of live",
         band,
-        figures.precision_recall_curves(drawn["average_precision"], share_live=share_live),
+        figures.precision_recall_curves(drawn["average_precision_live"], share_live=share_live),
     )
 
 
@@ -156,39 +157,64 @@ def reliability_blocks(models: Sequence[Model]) -> Iterator[Block]:
 
 
 def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
-    """Score against mean fluorescence (Fig. 4b); an InputError where patches came without."""
-    found = {}
+    """Score against mean fluorescence (Fig. 4b), on the scale of the labels and, as the paper has it, in raw counts.
+
+    Raises:
+        InputError: If patches came without fluorescence, or the scores were written without the labels' scale.
+    """
+    panels = []
     quoted = ""
     for model in models:
         scores = model.scores[model.scores["mean_fluorescence"].notna()]
         if not len(scores):
             raise InputError("the data set holds no fluorescence, its patches were published without")
-        words = []
+        shown: dict[str, tuple[str, dict[str, Any] | None]] = {"raw": ("mean_fluorescence", None)}
         if has_metrics(model):
-            for of, unit in (("patches", "patches"), ("raw_images", "raw images")):
-                values = model.metrics["correlation"][of]
-                if values["r"] is not None:
-                    p = f"p {values['p']:.1e}" if values["p"] > 0 else "p < 1e-300"
-                    interval = values["interval_groups"]
-                    words.append(f"{values['n']:,} {unit}: r {values['r']:.3f}, {p}")
-                    if interval is not None:
-                        words.append(f"(r {interval_text(interval)} over groups)")
-            paper = printed(model.metrics["dataset"], model.metrics["backbone"])
-            if paper is not None:
-                quoted = f" The paper prints r {paper.correlation:.3f} for {paper_name(model.metrics['backbone'])}."
-        found[model.name] = (
-            scores["score"].to_numpy(float),
-            scores["mean_fluorescence"].to_numpy(float),
-            scores["label"].to_numpy(int),
-            "\n".join(words),
-        )
+            correlation = model.metrics["correlation"]
+            shown = {correlation["scale"]: ("label_value", correlation)}
+            shown |= {"raw": ("mean_fluorescence", correlation["raw"])}
+        for scale, (column, found) in shown.items():
+            panels.append(
+                figures.FluorescencePanel(
+                    model.name,
+                    scores["score"].to_numpy(float),
+                    scores[column].to_numpy(float),
+                    scores["label"].to_numpy(int),
+                    SCALES[scale],
+                    "" if found is None else _correlation_title(found),
+                )
+            )
+        provenance = model.provenance
+        paper = printed(provenance["dataset"], provenance["backbone"])
+        if paper is not None:
+            name = paper_name(provenance["backbone"])
+            quoted = f" The paper prints r {paper.correlation:.3f} for {name}, on raw counts."
+    both = (
+        " On the scale that patches are labelled on, and in raw counts as in the paper." if _on_another(models) else ""
+    )
     yield Drawing(
         "score_against_fluorescence",
         "Score against mean fluorescence",
-        "Pearson's r over patches, and over the means of raw images, each with the number of values behind its p. "
-        f"Patches overlap, so their p is too small.{quoted} (Fig. 4b)",
-        figures.score_against_fluorescence(found, unit="raw counts"),
+        f"Pearson's r over patches, and over the means of raw images, each with the number of values behind its p."
+        f"{both} Patches overlap, so their p is too small.{quoted} (Fig. 4b)",
+        figures.score_against_fluorescence(panels),
     )
+
+
+def _on_another(models: Sequence[Model]) -> bool:
+    return any(has_metrics(model) and model.metrics["correlation"]["scale"] != "raw" for model in models)
+
+
+def _correlation_title(found: dict[str, Any]) -> str:
+    words = []
+    for of, unit in (("patches", "patches"), ("raw_images", "raw images")):
+        values = found[of]
+        if values["r"] is not None:
+            p = f"p {values['p']:.1e}" if values["p"] > 0 else "p < 1e-300"
+            words.append(f"{values['n']:,} {unit}: r {values['r']:.3f}, {p}")
+            if values["interval_groups"] is not None:
+                words.append(f"(r {interval_text(values['interval_groups'])} over groups)")
+    return "\n".join(words)
 
 
 def training_blocks(model: Model) -> Iterator[Block]:

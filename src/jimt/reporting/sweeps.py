@@ -16,6 +16,7 @@ _HEADER = (
     "AUROC",
     "over groups",
     "r",
+    "r, raw",
 )
 
 
@@ -41,7 +42,7 @@ def overview(study: Study) -> Table:
         header,
         rows,
         "Each on the test split of its data set; intervals over patches are below, beside those over groups; r is "
-        "Pearson's, of score and mean fluorescence over patches.",
+        "Pearson's over patches, of score and mean fluorescence on the scale of the labels, and in raw counts.",
         quoted=quoted,
         groups_rows=True,
     )
@@ -54,5 +55,5 @@ def _short(setting: str) -> str:
 
 
 def _numbers(row: dict[str, object]) -> list[str]:
-    train, _, test, accuracy, of_accuracy, _, auroc, of_auroc, _, r = numbers_of(row)
-    return [train, test, accuracy, of_accuracy, auroc, of_auroc, r]
+    train, _, test, accuracy, of_accuracy, _, auroc, of_auroc, _, r, raw = numbers_of(row)
+    return [train, test, accuracy, of_accuracy, auroc, of_auroc, r, raw]

@@ -12,15 +12,23 @@ from jimt.vocabulary import DEAD, LIVE
 def metric_values(metrics: dict[str, Any]) -> dict[str, float]:
     """``test/NAME`` and, where there is an interval over groups, ``test/NAME_low`` and ``test/NAME_high``.
 
+    ``test/pearson_r`` is of score and fluorescence on the scale of the labels, ``test/pearson_r_raw`` in raw counts.
+    What cannot be had, a class being absent, is left out.
+
     Args:
         metrics: What ``test_metrics.json`` holds.
     """
     values = {}
     for name, estimate in metrics["metrics"].items():
-        values[f"test/{name}"] = float(estimate["value"])
+        if estimate["value"] is not None:
+            values[f"test/{name}"] = float(estimate["value"])
         if estimate["interval_groups"] is not None:
             low, high = estimate["interval_groups"]
             values[f"test/{name}_low"], values[f"test/{name}_high"] = float(low), float(high)
+    correlation = metrics["correlation"]
+    for name, found in (("pearson_r", correlation), ("pearson_r_raw", correlation["raw"])):
+        if found["patches"]["r"] is not None:
+            values[f"test/{name}"] = float(found["patches"]["r"])
     return values
 
 

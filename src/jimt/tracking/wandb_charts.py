@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jimt.analysis.weighted_metrics import is_right
-from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
+from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE, SCALES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,11 +17,12 @@ _N_SCATTER = 5000
 """Points of the scatter plot, at most: the browser draws each."""
 
 
-def charts(scores: pd.DataFrame, *, seed: int) -> dict[str, Any]:
-    """ROC and precision-recall curve, confusion matrix, and score against mean fluorescence, by the name to log.
+def charts(scores: pd.DataFrame, *, scale: str, seed: int) -> dict[str, Any]:
+    """ROC and precision-recall curve, confusion matrix, and score against fluorescence, by the name to log.
 
     Args:
         scores: What ``test_scores.csv`` holds.
+        scale: What ``label_value`` is on.
         seed: Of the sample of points, where there are too many to draw.
     """
     import wandb
@@ -37,13 +38,20 @@ def charts(scores: pd.DataFrame, *, seed: int) -> dict[str, Any]:
         y_true=labels.tolist(), preds=(live > 0.5).astype(int).tolist(), class_names=names, title="Confusion matrix"
     )
     rows = np.sort(np.random.default_rng(seed).permutation(len(scores))[:_N_SCATTER])
-    points = wandb.Table(columns=["mean_fluorescence", "score", "label"])
-    fluorescence = scores["mean_fluorescence"].to_numpy(np.float64)
-    for row in rows:
-        points.add_data(float(fluorescence[row]), float(live[row]), LABEL_NAMES[int(labels[row])])
-    found["test/score_against_fluorescence"] = wandb.plot.scatter(
-        points, "mean_fluorescence", "score", title="Score against mean fluorescence"
-    )
+    drawn = scores.iloc[rows]
+    drawn = drawn[drawn["mean_fluorescence"].notna()]  # patches that were published have none
+    if len(drawn):
+        points = wandb.Table(columns=["label_value", "mean_fluorescence", "score", "label"])
+        for row in drawn.to_dict("records"):
+            numbers = (float(row[name]) for name in ("label_value", "mean_fluorescence", "score"))
+            points.add_data(*numbers, LABEL_NAMES[int(row["label"])])
+        found["test/score_against_fluorescence"] = wandb.plot.scatter(
+            points, "label_value", "score", title=f"Score against {SCALES[scale]}"
+        )
+        if scale != "raw":
+            found["test/score_against_raw_fluorescence"] = wandb.plot.scatter(
+                points, "mean_fluorescence", "score", title=f"Score against {SCALES['raw']}"
+            )
     return found
 
 
@@ -68,8 +76,7 @@ def patch_table(rows: pd.DataFrame, images: NDArray[np.uint8]) -> Any:
             LABEL_NAMES[int(row["label"])],
             bool(correct),
             *(None if pd.isna(row[key]) else str(row[key]) for key in ("raw_image_id", "group")),
-            int(row["y"]),
-            int(row["x"]),
-            float(row["mean_fluorescence"]),
+            *(None if pd.isna(row[key]) else int(row[key]) for key in ("y", "x")),
+            None if pd.isna(row["mean_fluorescence"]) else float(row["mean_fluorescence"]),
         )
     return table

@@ -114,7 +114,7 @@ class JimtWandbLogger(WandbLogger):
         with _staged_in(Path(self._run.settings.sync_dir)):
             with self._surviving():
                 self._run.summary.update(metric_values(metrics))
-                self._run.log(charts(scores, seed=seed))
+                self._run.log(charts(scores, scale=metrics["correlation"]["scale"], seed=seed))
             with self._surviving():
                 if len(chosen):
                     self._run.log({"test/patches": patch_table(scores.iloc[chosen], images)})

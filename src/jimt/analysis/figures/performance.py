@@ -1,6 +1,7 @@
 """How good: ROC, precision-recall, confusion, calibration, score against fluorescence, group by group (Fig. 4)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -165,36 +166,50 @@ def reliability(models: Mapping[str, tuple[Calibration, str]]) -> Figure:
     return figure
 
 
-@styled
-def score_against_fluorescence(
-    models: Mapping[str, tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.integer], str]], *, unit: str
-) -> Figure:
-    """P(live) against mean fluorescence (Fig. 4b).
+@dataclass(frozen=True)
+class FluorescencePanel:
+    """Scored patches of one model with their fluorescence on one scale.
 
-    Args:
-        models: By name: scores, mean fluorescence and labels of the patches, and the correlation in words.
-        unit: Of the mean fluorescence.
+    Attributes:
+        name: Of the model.
+        scores: P(live), shape ``(n_patches,)``.
+        fluorescence: Likewise.
+        labels: Live 1, dead 0, likewise.
+        scale: Of the fluorescence, in words.
+        words: The correlation in words.
     """
-    rows, columns = _grid(len(models), columns=2)
-    figure = new_figure(3.4 * columns + 0.4, 2.9 * rows + 0.35)
+
+    name: str
+    scores: NDArray[np.floating]
+    fluorescence: NDArray[np.floating]
+    labels: NDArray[np.integer]
+    scale: str
+    words: str
+
+
+@styled
+def score_against_fluorescence(panels: Sequence[FluorescencePanel]) -> Figure:
+    """P(live) against mean fluorescence (Fig. 4b), two panels a row."""
+    rows, columns = _grid(len(panels), columns=2)
+    figure = new_figure(3.4 * columns + 0.4, 3.0 * rows + 0.35)
     all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in all_axes[len(models) :]:
+    for axes in all_axes[len(panels) :]:
         axes.set_axis_off()
-    for axes, (name, (scores, fluorescence, labels, words)) in zip(all_axes, models.items(), strict=False):
+    for axes, panel in zip(all_axes, panels, strict=False):
         for label in (LIVE, DEAD):
-            of = labels == label
+            of = panel.labels == label
             axes.scatter(
-                fluorescence[of], scores[of], s=10, c=COLOURS[label], marker=MARKERS[label], alpha=0.6, linewidths=0,
-                rasterized=len(scores) > MANY_POINTS,
+                panel.fluorescence[of], panel.scores[of], s=10, c=COLOURS[label], marker=MARKERS[label], alpha=0.6,
+                linewidths=0, rasterized=len(panel.scores) > MANY_POINTS,
             )  # fmt: skip
         axes.axhline(0.5, color="0.6", linestyle=":", linewidth=0.8)
-        positive = fluorescence[np.isfinite(fluorescence)]
-        if len(positive) and positive.min() > 0 and positive.max() > 30 * positive.min():
+        known = panel.fluorescence[np.isfinite(panel.fluorescence)]
+        if len(known) and known.min() > 0 and known.max() > 30 * known.min():
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))  # powers need mathtext
             axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set(xlabel=f"mean PI fluorescence ({unit})", ylabel="P(live)", ylim=(-0.03, 1.03))
-        axes.set_title(f"{wrapped(name, width=40)}\n{words}".strip(), fontsize=8.5)
+        axes.set(xlabel=panel.scale, ylabel="P(live)", ylim=(-0.03, 1.03))
+        axes.set_title(f"{wrapped(panel.name, width=40)}\n{panel.words}".strip(), fontsize=8)
     figure.legend(handles=class_handles((LIVE, DEAD)), loc="outside upper right", ncols=2)
     return figure
 
