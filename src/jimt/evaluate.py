@@ -58,6 +58,7 @@ def evaluate(
     Raises:
         InputError: If the checkpoint or the data set is absent or damaged, or the data set is not the training's.
     """
+    from jimt.advice import cross_validation_advice
     from jimt.checkpoints import find_checkpoint, load_classifier
 
     checkpoint, folder = find_checkpoint(run_or_checkpoint)
@@ -74,7 +75,11 @@ def evaluate(
         "thresholds": curated.thresholds,
         "split_counts": split_counts(curated.manifest),
         "n_raw_images": curated.summary["n_raw_images"],
+        "advice": None,
     }
+    if metrics["group_known"] and provenance["fold"] is None and has_few_groups(scored):
+        advice = cross_validation_advice(curated.manifest, folder, trainable=hyperparameters["trainable"])
+        metrics["advice"] = dataclasses.asdict(advice)
     try:
         folder.mkdir(exist_ok=True)
         write_aside(folder / SCORES_FILE, scored[SCORE_COLUMNS].to_csv(index=False))
@@ -305,6 +310,13 @@ def test_metrics(
     }
 
 
+def has_few_groups(scored: pd.DataFrame) -> bool:
+    """Whether a test split holds so few groups, or so few with one of the classes, that its intervals say little."""
+    from jimt.analysis.intervals import interval_notes
+
+    return bool(interval_notes(scored["label"].to_numpy(np.int64), scored["group"].to_numpy(object)))
+
+
 def _without_nan(values: dict[str, Any]) -> dict[str, Any]:
     return {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in values.items()}
 
@@ -354,6 +366,16 @@ def print_metrics(metrics: dict[str, Any], run_folder: Path) -> None:
     for note in metrics["notes"]:
         console.print(f"note: {note}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     console.print(f"scores and metrics are in {run_folder}", highlight=False, markup=False, soft_wrap=True)
+    if metrics["advice"] is not None:
+        for line in advice_lines(metrics["advice"]):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def advice_lines(advice: dict[str, Any]) -> list[str]:
+    """The advice and, on a line of its own, the command."""
+    if advice["command"] is None:
+        return [f"advice: {advice['text']}"]
+    return [f"advice: {advice['text']}:", f"  {advice['command']}"]
 
 
 def main(arguments: list[str] | None = None) -> None:

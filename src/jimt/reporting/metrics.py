@@ -82,6 +82,11 @@ def metric_blocks(models: Sequence[Model]) -> Iterator[Block]:
         which = "" if len(names) == len(models) else f"{', '.join(names)}: "
         told = f"{which}{note}."
         yield Text(told[0].upper() + told[1:], is_warning=True)
+    for model in read:
+        if advice := model.metrics.get("advice"):  # a cross-validation has none
+            of = f"{model.name}: " if len(models) > 1 else ""
+            command = f": {advice['command']}" if advice["command"] else ""
+            yield Text(f"{of}{advice['text']}{command}.")
     if any(paper_name(model.metrics["backbone"]) and model.metrics["weights"] == "random" for model in read):
         yield Text("The paper's networks started from ImageNet weights; random ones do not compare.", is_warning=True)
     if len(read) == 1 and read[0].is_crossval:
