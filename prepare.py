@@ -16,9 +16,10 @@ def main(config: DictConfig) -> None:
     try:
         prepare_config = to_dataclasses(config)
         assert isinstance(prepare_config, PrepareConfig)
-        from jimt.data.preparation import prepare  # late: --help answers without OpenCV and scikit-learn
+        from jimt.data.preparation import list_raw_images, prepare  # late: --help needs no OpenCV and scikit-learn
 
-        prepare(prepare_config.dataset, prepare_config.curation)
+        do = list_raw_images if prepare_config.dry_run else prepare
+        do(prepare_config.dataset, prepare_config.curation)
     except InputError as error:
         sys.exit(f"error: {error}")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jimt.errors import InputError
+from jimt.patterns import check_pattern, composed, parse_pattern
 
 LAYOUTS = ("pairs", "stack", "patches")
 SCALING_METHODS = ("full_range", "bit_depth", "percentile_image", "percentile_dataset")
@@ -63,7 +64,11 @@ class DatasetConfig:
     root: str
     layout: str
     pattern: str | None
-    """Regular expression on the path below ``root``, with named groups (see ``curation.finding``)."""
+    """How the path below ``root`` is read: placeholders or a regular expression (see ``patterns``)."""
+    group: list[str] | None
+    """Placeholders or named groups that make the group, where the pattern has none of that name."""
+    leave_out: str | None
+    """Likewise for the paths of images that are left out on purpose, so that nothing warns of them."""
     brightfield: str
     """Layout ``pairs``: what the named group ``channel`` reads on a bright-field image."""
     fluorescence: str
@@ -96,10 +101,16 @@ class DatasetConfig:
         most = 16 - self.bit_depth
         _check("dataset.bit_shift", self.bit_shift, 0 <= self.bit_shift <= most, f"0 to {most}, with dataset.bit_depth")
         if self.layout != "patches" and self.pattern is None:
-            raise InputError(f"dataset.pattern is missing: layout {self.layout} needs a regular expression")
+            raise InputError(
+                f"dataset.pattern is missing: layout {self.layout} needs one, such as {{well}}_{{channel}}.tif"
+            )
         if self.pattern is not None:
-            self._check_pattern(self.pattern)
-        if self.layout == "pairs" and self.brightfield == self.fluorescence:
+            check_pattern(self.pattern, layout=self.layout, group=self.group)
+        elif self.group is not None:
+            raise InputError("dataset.group is without effect where dataset.pattern reads no names")
+        if self.leave_out is not None:
+            parse_pattern(self.leave_out, setting="dataset.leave_out")
+        if self.layout == "pairs" and composed(self.brightfield) == composed(self.fluorescence):
             raise InputError(
                 f"dataset.brightfield and dataset.fluorescence are both {self.brightfield}: "
                 "give each channel the word the file names have for it"
@@ -113,23 +124,6 @@ class DatasetConfig:
                     f"dataset.brightfield_index and dataset.fluorescence_index are both {self.brightfield_index}: "
                     "give each channel its own index"
                 )
-
-    def _check_pattern(self, pattern: str) -> None:
-        try:
-            named = re.compile(pattern).groupindex
-        except re.error as error:
-            raise InputError(f"dataset.pattern is not a regular expression: {error}") from error
-        required = {
-            "pairs": ("raw_image_id", "group", "channel"),
-            "stack": ("raw_image_id", "group"),
-            "patches": ("raw_image_id",),
-        }[self.layout]
-        missing = [name for name in required if name not in named]
-        if missing:
-            raise InputError(
-                f"dataset.pattern lacks the named group {', '.join(missing)}: write (?P<{missing[0]}>...) around "
-                f"the part of the path that tells it"
-            )
 
 
 @dataclass
@@ -293,6 +287,8 @@ class PrepareConfig:
 
     dataset: DatasetConfig
     curation: CurationConfig
+    dry_run: bool
+    """Only list what the names of the files tell; nothing is computed or written."""
 
 
 @dataclass

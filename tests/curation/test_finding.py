@@ -1,4 +1,5 @@
 import functools
+import re
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,9 @@ from hydra import compose, initialize_config_dir
 
 import jimt.hydra_schema  # noqa: F401 - registers the schemas
 from conftest import REPOSITORY
-from jimt.curation.finding import Finding, find_pairs, find_patches, find_stacks, list_image_files
+from jimt.curation.finding import Finding, find_pairs, find_patches, find_stacks, name_key
+from jimt.curation.found import describe_finding
+from jimt.curation.listing import list_files
 from jimt.errors import InputError
 from jimt.vocabulary import DEAD, LIVE, Split
 
@@ -15,7 +18,7 @@ def touch(root: Path, *names: str) -> list[Path]:
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
-    return list_image_files(root, how_to_get="copy them there")
+    return list_files(root, how_to_get="copy them there").images
 
 
 @functools.cache
@@ -163,19 +166,101 @@ def test_a_channel_word_that_no_file_has_lists_the_channels_there_are(tmp_path, 
         pairs("no_treatment", brightfield="BF", fluorescence="DAPI")
 
 
+# ---- names that are written in several ways
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("A1", "A01"), ("b2", "B02"), ("B02", "B 02"), ("B-2", "b_002"), ("W1--P2", "W00001--P00002")]
+)
+def test_two_ways_to_write_one_well_or_position_are_one_group(pairs, one, other):
+    names = [
+        f"{name}.{field}_{channel}.tif" for name in (one, other, "C3") for field in "xy" for channel in ("BF", "PI")
+    ]
+    pattern = r"^(?P<raw_image_id>(?P<group>[^.]+)\.(?P<field>.))_(?P<channel>BF|PI)\.tif$"
+    finding = pairs("mcf7", *names, pattern=pattern, brightfield="BF", fluorescence="PI")
+    groups = {image.raw_image_id.partition(".")[0]: image.group for image in finding.images}
+    assert groups[one] == groups[other] != groups["C3"]
+    assert (len(finding.images), finding.bad) == (6, {})
+    (told,) = describe_finding(finding)
+    assert {one, other} == set(re.fullmatch(r"group (.*) is also written (.*): one group, so that .*", told).groups())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("A1", "A10"), ("A1", "B1"), ("1.5 uM", "1.05 uM"), ("1 12", "11 2"), ("p1", "p1b")]
+)
+def test_names_that_differ_in_more_than_their_writing_stay_apart(one, other):
+    assert name_key(one) != name_key(other)
+
+
+def test_experiments_and_positions_of_our_data_sets_are_not_made_one(pairs):
+    stems = [f"--W{well:05d}--P{position:05d}--Z00000--T00000" for well in (1, 10, 100) for position in (1, 10)]
+    assert len({image.group for image in pairs("no_treatment", *(n for s in stems for n in scanr(s))).images}) == 6
+
+
+def test_a_partner_under_another_way_of_writing_is_named(pairs):
+    names = ["A1_BF.tif", "A01_PI.tif", "A2_BF.tif", "A2_PI.tif"]
+    finding = pairs("mcf7", *names, pattern="{well}_{channel}.tif", brightfield="BF", fluorescence="PI")
+    assert finding.bad == {
+        "A1": "its PI image is missing, and A01 has one: give both files one name",
+        "A01": "its BF image is missing, and A1 has one: give both files one name",
+    }
+
+
+def test_channels_and_class_folders_are_equal_in_both_unicode_forms(tmp_path, pairs):
+    names = [f"{well}_{channel}.tif" for well in ("A1", "A2") for channel in ("Gru\u0308n", "PI")]
+    finding = pairs("mcf7", *names, pattern="{well}_{channel}.tif", brightfield="Gr\u00fcn", fluorescence="PI")
+    assert [image.raw_image_id for image in finding.images] == ["A1", "A2"]
+    files = touch(tmp_path / "patches", "lebend ja\u0308/a.png", "dead/b.png")
+    found = find_patches(
+        files, tmp_path / "patches", pattern=None, live_folder="lebend j\u00e4", dead_folder="dead", keep_folders=True
+    )
+    assert [image.label for image in found.images] == [DEAD, LIVE]
+
+
+def test_half_a_plate_with_suffixes_in_capitals_is_read(pairs):
+    names = [f"W1_{well}_{channel}.{'TIF' if well > 2 else 'tif'}" for well in range(4) for channel in ("BF", "PI")]
+    pattern = r"^(?P<raw_image_id>(?P<group>W1)_\d)_(?P<channel>BF|PI)\.tif$"
+    finding = pairs("mcf7", *names, "W1_4_BF.TIF", "W1_4_PI.tif", pattern=pattern, brightfield="BF", fluorescence="PI")
+    assert (len(finding.images), finding.n_ignored) == (5, 0)
+
+
+# ---- files that are passed over
+
+
+@pytest.mark.parametrize(
+    ("n_matched", "n_others", "loudness"), [(198, 2, ""), (90, 10, "WARNING: "), (50, 50, "WARNING, READ THIS FIRST: ")]
+)
+def test_files_that_are_passed_over_are_counted_with_three_examples_louder_the_more_there_are(
+    tmp_path, n_matched, n_others, loudness
+):
+    files = [tmp_path / f"w{n}.tif" for n in range(n_matched)] + [tmp_path / f"x{n:02d}.tif" for n in range(n_others)]
+    finding = find_stacks(files, tmp_path, pattern="w{well:d}.tif")
+    (line,) = describe_finding(finding)
+    share = f"{n_others / (n_matched + n_others):.1%}"
+    examples = "x00.tif, x01.tif, x02.tif" if n_others > 2 else "x00.tif, x01.tif"
+    start = f"{loudness}{n_others} of {n_matched + n_others} image files ({share}) are passed over by their names or "
+    assert line.startswith(f"{start}folders, for example {examples}")
+    assert line.endswith("dataset.leave_out what is left out on purpose") == bool(loudness)
+
+
+def test_channels_of_no_use_are_counted_calmly(pairs):
+    finding = pairs("no_treatment", *scanr("--W00001--P00001--Z00000--T00000", "Trans", "PI", "DAPI"))
+    assert describe_finding(finding) == ["1 of 3 image files (33.3%) is of channels that are not used: DAPI (1)"]
+
+
 # ---- the folder
 
 
 def test_a_missing_folder_says_how_to_get_the_data(tmp_path):
     with pytest.raises(InputError) as caught:
-        list_image_files(tmp_path / "gone", how_to_get="download it from X")
+        list_files(tmp_path / "gone", how_to_get="download it from X")
     assert str(caught.value) == f"{tmp_path / 'gone'} is missing: download it from X"
 
 
 def test_a_folder_without_images_says_how_to_get_the_data(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(InputError) as caught:
-        list_image_files(tmp_path, how_to_get="download it from X")
+        list_files(tmp_path, how_to_get="download it from X")
     assert str(caught.value) == f"{tmp_path} holds no TIFF or PNG image: download it from X"
 
 

@@ -104,7 +104,6 @@ def lines(**changes) -> str:
     summary = {
         "counts": count_stages(manifest_of({"train": (2, 2), "val": (1, 1), "test": (1, 1)})),
         "n_raw_images": 3,
-        "n_ignored_files": 0,
         "masked_offset": 0,
         "bad_images": {},
         "copies": {"left_out": {}, "within_group": {}},

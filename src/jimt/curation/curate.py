@@ -17,7 +17,9 @@ import jimt
 from jimt.config import CurationConfig, DatasetConfig
 from jimt.curation.empty_filter import Embed
 from jimt.curation.executors import ExecutorError
-from jimt.curation.finding import Finding, find_pairs, find_patches, find_stacks, list_image_files
+from jimt.curation.finding import Finding, find_pairs, find_patches, find_stacks, leave_out
+from jimt.curation.found import describe_finding, print_lines
+from jimt.curation.listing import list_files
 from jimt.curation.manifest import SUMMARY, THRESHOLDS, read_json
 from jimt.curation.pipeline import run_pipeline
 from jimt.curation.summary import describe, table_row
@@ -49,6 +51,7 @@ def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, co
             f"curation.output_root={curation.output_root} lies in the raw data's folder {root}: set it elsewhere"
         )
     finding = find_raw_images(dataset, curation, root)
+    print_lines(describe_finding(finding), console)
     reference = _reference_thresholds(dataset, curation)
     fingerprint = _fingerprint(dataset, curation, finding, reference)
     if not _is_up_to_date(folder, fingerprint):
@@ -123,7 +126,15 @@ def _replace(
 
 def find_raw_images(dataset: DatasetConfig, curation: CurationConfig, root: Path) -> Finding:
     """The raw images of a data set, by the names of their files."""
-    files = list_image_files(root, how_to_get=dataset.how_to_get)
+    listing = list_files(root, how_to_get=dataset.how_to_get)
+    if dataset.leave_out is not None:
+        listing = leave_out(listing, root, pattern=dataset.leave_out)
+    finding = _find(dataset, curation, root, listing.images)
+    finding.listing = listing
+    return finding
+
+
+def _find(dataset: DatasetConfig, curation: CurationConfig, root: Path, files: list[Path]) -> Finding:
     if dataset.layout == "patches":
         return find_patches(
             files,
@@ -132,12 +143,18 @@ def find_raw_images(dataset: DatasetConfig, curation: CurationConfig, root: Path
             live_folder=dataset.live_folder,
             dead_folder=dataset.dead_folder,
             keep_folders=curation.split.keep_folders,
+            group=dataset.group,
         )
     assert dataset.pattern is not None  # DatasetConfig checks it
     if dataset.layout == "stack":
-        return find_stacks(files, root, pattern=dataset.pattern)
+        return find_stacks(files, root, pattern=dataset.pattern, group=dataset.group)
     return find_pairs(
-        files, root, pattern=dataset.pattern, brightfield=dataset.brightfield, fluorescence=dataset.fluorescence
+        files,
+        root,
+        pattern=dataset.pattern,
+        brightfield=dataset.brightfield,
+        fluorescence=dataset.fluorescence,
+        group=dataset.group,
     )
 
 
@@ -183,6 +200,8 @@ def _fingerprint(
     extra = [Path(path) for path in (dataset.empty_labels, curation.empty_filter.weights) if path is not None]
     paths = [path for raw in finding.images for path in (raw.brightfield, raw.fluorescence) if path is not None]
     for path in paths + [path for path in extra if path.is_file()]:
+        if not path.exists():  # a link that leads nowhere: the reading refuses it by name
+            continue
         status = path.stat()
         digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
@@ -197,12 +216,5 @@ def _print_config(dataset: DatasetConfig, curation: CurationConfig, console: Con
 
 def _print_results(folder: Path, console: Console) -> None:
     summary, thresholds = read_json(folder / SUMMARY), read_json(folder / THRESHOLDS)
-    for line in describe(summary, thresholds):
-        console.print(
-            line,
-            style="bold red" if line.startswith("WARNING") else None,
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+    print_lines(describe(summary, thresholds), console)
     console.print(table_row(summary["dataset"], summary))

@@ -1,19 +1,19 @@
 """Find raw images by their names.
 
 Three layouts: ``pairs`` (bright-field and fluorescence in two files), ``stack`` (both in one multi-channel file) and
-``patches`` (already cropped, in class folders). A regular expression on the path below the data set's folder reads
-``raw_image_id``, ``group`` and, for pairs, ``channel`` as named groups.
+``patches`` (already cropped, in class folders). A pattern (see ``patterns``) reads the raw image, the group and, for
+pairs, the channel in the path below the data set's folder.
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from jimt.curation.listing import Listing
 from jimt.errors import InputError
+from jimt.patterns import CHANNEL, composed, group_names, parse_pattern
 from jimt.vocabulary import DEAD, LIVE, Split
-
-IMAGE_SUFFIXES = (".tif", ".tiff", ".png")
 
 
 @dataclass(frozen=True)
@@ -36,89 +36,167 @@ class Finding:
     images: list[RawImage] = field(default_factory=list)
     bad: dict[str, str] = field(default_factory=dict)
     """Path below the data set's folder (or raw_image_id) to the reason it cannot be used."""
-    n_ignored: int = 0
-    """Image files whose path the regular expression does not match, or which are of another channel."""
+    n_files: int = 0
+    """Image files in the folder, those left out on purpose not counted."""
+    unmatched: list[str] = field(default_factory=list)
+    """Image files that the pattern does not match, or that lie in no class folder."""
+    channels: Counter[str] = field(default_factory=Counter)
+    """Layout ``pairs``: files of each channel, those of no use included."""
+    used_channels: tuple[str, ...] = ()
+    read: dict[str, Counter[str]] = field(default_factory=dict)
+    """Of each placeholder or named group, what it read and in how many files."""
+    merged: dict[str, list[str]] = field(default_factory=dict)
+    """Groups whose name is written in several ways: the name that is kept, and the others."""
+    listing: Listing = field(default_factory=Listing)
+    """Where it was made from one: files of other formats, and links that were not followed."""
+
+    @property
+    def n_ignored(self) -> int:
+        """Image files that the pattern does not match, or which are of another channel."""
+        return len(self.unmatched) + sum(n for word, n in self.channels.items() if word not in self.used_channels)
 
 
-def list_image_files(root: Path, *, how_to_get: str) -> list[Path]:
-    """All TIFF and PNG files below ``root``, sorted, hidden ones left out.
+@dataclass(frozen=True)
+class _Named:
+    """A file and what its path tells."""
+
+    path: Path
+    raw_image_id: str
+    group: str | None
+    channel: str | None
+
+
+def leave_out(listing: Listing, root: Path, *, pattern: str) -> Listing:
+    """A folder without the files that are left out on purpose.
 
     Raises:
-        InputError: If the folder is absent or holds no image.
+        InputError: If the pattern is none, or leaves out every image.
     """
-    if not root.is_dir():
-        raise InputError(f"{root} is missing: {how_to_get}")
-    files = sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-        and path.is_file()
-    )
-    if not files:
-        raise InputError(f"{root} holds no TIFF or PNG image: {how_to_get}")
-    return files
+    of_others = parse_pattern(pattern, setting="dataset.leave_out")
+    images = [path for path in listing.images if of_others.read(path.relative_to(root).as_posix()) is None]
+    if not images:
+        raise InputError(f"dataset.leave_out={pattern} leaves out every image in {root}: mend it")
+    foreign = {
+        name: [file for file in files if of_others.read(file) is None] for name, files in listing.foreign.items()
+    }
+    return Listing(images, {name: files for name, files in foreign.items() if files}, listing.links)
 
 
-def _match(
-    files: Iterable[Path], root: Path, pattern: str, *, required: tuple[str, ...]
-) -> tuple[list[tuple[Path, re.Match[str]]], int]:
-    expression = re.compile(pattern)
-    matches = []
-    n_ignored = 0
+def _read_names(
+    files: list[Path], root: Path, finding: Finding, *, pattern: str, group: list[str] | None, needs: tuple[str, ...]
+) -> list[_Named]:
+    """Read the names of all files, and note what was read and which were not."""
+    reader = parse_pattern(pattern, setting="dataset.pattern")
+    of_group = group_names(reader, group)
+    named = []
     for path in files:
-        match = expression.search(path.relative_to(root).as_posix())
-        if match is None:
-            n_ignored += 1
+        name = path.relative_to(root).as_posix()
+        reading = reader.read(name)
+        if reading is None:
+            finding.unmatched.append(name)
             continue
-        for name in required:
-            if match[name] is None:  # an optional group that took no part
+        for part in (*needs, *of_group):
+            if part not in reading.values:  # an optional group that took no part
                 raise InputError(
-                    f"dataset.pattern reads no {name} in {path.relative_to(root).as_posix()}: "
-                    f"let the named group {name} take part in every match"
+                    f"dataset.pattern reads no {part} in {name}: let the named group {part} take part in every match"
                 )
-        matches.append((path, match))
-    if not matches:
-        example = next(iter(files)).relative_to(root).as_posix()
+        if reading.raw_image_id is None:
+            raise InputError(
+                f"dataset.pattern reads no raw_image_id in {name}: let the named group raw_image_id take part in every "
+                "match"
+            )
+        for part, value in reading.values.items():
+            finding.read.setdefault(part, Counter())[value] += 1
+        of_file = "/".join(reading.values[part] for part in of_group) if of_group else reading.raw_image_id
+        named.append(_Named(path, reading.raw_image_id, of_file, reading.values.get(CHANNEL)))
+    if not named:
+        example = files[0].relative_to(root).as_posix()
         raise InputError(
-            f"dataset.pattern matches none of the {n_ignored} images in {root}, for example {example}: mend the pattern"
+            f"dataset.pattern matches none of the {len(files)} images in {root}, for example {example}"
+            f"{reader.explain(example)}: mend the pattern"
         )
-    return matches, n_ignored
+    return _merge_groups(named, finding)
 
 
-def find_pairs(files: list[Path], root: Path, *, pattern: str, brightfield: str, fluorescence: str) -> Finding:
+def name_key(name: str) -> tuple[str, ...]:
+    """What two ways of writing one well, position or experiment have in common.
+
+    The case, zeros before a number and what stands between a letter and its number make no difference: at worst two
+    groups become one, which can leak nothing.
+
+    >>> name_key("B 02") == name_key("b2") == name_key("B_002")
+    True
+    >>> name_key("B2") == name_key("B20") or name_key("1.5 uM") == name_key("15 uM")
+    False
+    """
+    text = re.sub(r"(?<=[^\W\d_])[\s_-]+(?=\d)", "", composed(name).casefold())
+    text = re.sub(r"[\s_-]+", " ", text)
+    return tuple(
+        part.lstrip("0") or "0" if part.isdigit() else part  # .05 is another number than .5
+        for part in re.findall(r"[.,]\d+|\d+|[^\W\d_]+|.", text)
+    )
+
+
+def _merge_groups(named: list[_Named], finding: Finding) -> list[_Named]:
+    """Make one group of those whose names differ only in how they are written: A1 and A01 are one well."""
+    spellings: dict[tuple[str, ...], Counter[str]] = {}
+    for group, n_files in Counter(one.group for one in named if one.group is not None).items():
+        spellings.setdefault(name_key(group), Counter())[group] = n_files
+    kept: dict[str, str] = {}
+    for counts in spellings.values():
+        first, *others = sorted(counts, key=lambda group: (-counts[group], group))
+        kept |= dict.fromkeys(others, first)
+        if others:
+            finding.merged[first] = sorted(others)
+    return [one if one.group is None else replace(one, group=kept.get(one.group, one.group)) for one in named]
+
+
+def find_pairs(
+    files: list[Path],
+    root: Path,
+    *,
+    pattern: str,
+    brightfield: str,
+    fluorescence: str,
+    group: list[str] | None = None,
+) -> Finding:
     """Pair bright-field and fluorescence files by ``raw_image_id``.
 
     Raises:
         InputError: If the pattern matches nothing, or no file of one of the two channels.
     """
-    finding = Finding()
-    required = ("raw_image_id", "group", "channel")
-    matches, finding.n_ignored = _match(files, root, pattern, required=required)
+    brightfield, fluorescence = composed(brightfield), composed(fluorescence)
+    finding = Finding(n_files=len(files), used_channels=(brightfield, fluorescence))
     channels: dict[str, dict[str, list[Path]]] = {brightfield: {}, fluorescence: {}}
     groups: dict[str, set[str]] = {}
-    others: set[str] = set()
-    for path, match in matches:
-        channel, raw_image_id = match["channel"], match["raw_image_id"]
-        if channel not in channels:
-            others.add(channel)
-            finding.n_ignored += 1
-            continue
-        channels[channel].setdefault(raw_image_id, []).append(path)
-        groups.setdefault(raw_image_id, set()).add(match["group"])
+    for one in _read_names(files, root, finding, pattern=pattern, group=group, needs=(CHANNEL,)):
+        assert one.channel is not None
+        assert one.group is not None
+        finding.channels[one.channel] += 1
+        if one.channel in channels:
+            channels[one.channel].setdefault(one.raw_image_id, []).append(one.path)
+            groups.setdefault(one.raw_image_id, set()).add(one.group)
     for word, name in ((brightfield, "brightfield"), (fluorescence, "fluorescence")):
         if not channels[word]:
-            seen = ", ".join(sorted(others | {key for key, found in channels.items() if found}))
+            seen = ", ".join(sorted(finding.channels))
             raise InputError(
                 f"no image in {root} has the channel {word}: dataset.pattern reads the channels {seen}; "
                 f"set dataset.{name} to the right one"
             )
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for raw_image_id in sorted(groups):
+        alike.setdefault(name_key(raw_image_id), []).append(raw_image_id)
     for raw_image_id in sorted(groups):
         reason = None
         for word in (brightfield, fluorescence):
             paths = channels[word].get(raw_image_id, [])
             if not paths:
-                reason = f"its {word} image is missing: copy it there, or remove its partner"
+                near = [other for other in alike[name_key(raw_image_id)] if other in channels[word]]
+                reason = (
+                    f"its {word} image is missing, and {near[0]} has one: give both files one name"
+                    if near
+                    else f"its {word} image is missing: copy it there, or remove its partner"
+                )
             elif len(paths) > 1:
                 names = ", ".join(path.relative_to(root).as_posix() for path in paths)
                 reason = (
@@ -143,31 +221,37 @@ def find_pairs(files: list[Path], root: Path, *, pattern: str, brightfield: str,
     return finding
 
 
-def find_stacks(files: list[Path], root: Path, *, pattern: str) -> Finding:
+def find_stacks(files: list[Path], root: Path, *, pattern: str, group: list[str] | None = None) -> Finding:
     """One multi-channel file for each raw image.
 
     Raises:
         InputError: If the pattern matches nothing.
     """
-    finding = Finding()
-    matches, finding.n_ignored = _match(files, root, pattern, required=("raw_image_id", "group"))
-    by_id: dict[str, list[tuple[Path, str]]] = {}
-    for path, match in matches:
-        by_id.setdefault(match["raw_image_id"], []).append((path, match["group"]))
+    finding = Finding(n_files=len(files))
+    by_id: dict[str, list[_Named]] = {}
+    for one in _read_names(files, root, finding, pattern=pattern, group=group, needs=()):
+        by_id.setdefault(one.raw_image_id, []).append(one)
     for raw_image_id, found in sorted(by_id.items()):
         if len(found) > 1:
-            names = ", ".join(path.relative_to(root).as_posix() for path, _ in found)
+            names = ", ".join(one.path.relative_to(root).as_posix() for one in found)
             finding.bad[raw_image_id] = (
                 f"{len(found)} files have this raw_image_id ({names}): "
                 "remove all but one, or let dataset.pattern tell them apart"
             )
         else:
-            finding.images.append(RawImage(raw_image_id, found[0][1], found[0][0], None))
+            finding.images.append(RawImage(raw_image_id, found[0].group, found[0].path, None))
     return finding
 
 
 def find_patches(
-    files: list[Path], root: Path, *, pattern: str | None, live_folder: str, dead_folder: str, keep_folders: bool
+    files: list[Path],
+    root: Path,
+    *,
+    pattern: str | None,
+    live_folder: str,
+    dead_folder: str,
+    keep_folders: bool,
+    group: list[str] | None = None,
 ) -> Finding:
     """Published patches: the class is the name of the folder, the split that of the folder above, where there is one.
 
@@ -176,31 +260,28 @@ def find_patches(
     Raises:
         InputError: If no file lies in a class folder, or the pattern matches nothing.
     """
-    labels = {live_folder: LIVE, dead_folder: DEAD}
-    finding = Finding()
-    in_folders = [path for path in files if path.parent.name in labels]
-    finding.n_ignored = len(files) - len(in_folders)
+    labels = {composed(live_folder): LIVE, composed(dead_folder): DEAD}
+    finding = Finding(n_files=len(files))
+    in_folders = [path for path in files if composed(path.parent.name) in labels]
+    finding.unmatched = [
+        path.relative_to(root).as_posix() for path in files if composed(path.parent.name) not in labels
+    ]
     if not in_folders:
         raise InputError(
             f"{root} has no image in a folder named {live_folder} or {dead_folder}: "
             "set dataset.live_folder and dataset.dead_folder"
         )
-    matches: dict[Path, re.Match[str]] = {}
     if pattern is not None:
-        matched, n_unmatched = _match(in_folders, root, pattern, required=("raw_image_id",))
-        matches = dict(matched)
-        finding.n_ignored += n_unmatched
-    for path in in_folders:
-        if pattern is not None and path not in matches:
-            continue
-        name = path.relative_to(root).with_suffix("").as_posix()
-        match = matches.get(path)
-        groups = match.groupdict() if match is not None else {}
-        raw_image_id = groups.get("raw_image_id") or name
-        group = groups.get("group") or groups.get("raw_image_id")
+        named = _read_names(in_folders, root, finding, pattern=pattern, group=group, needs=())
+    else:
+        names = {path: composed(path.relative_to(root).with_suffix("").as_posix()) for path in in_folders}
+        named = [_Named(path, name, None, None) for path, name in names.items()]
+    for one in named:
+        path = one.path
         above = path.parent.parent.name
         split = Split(above) if keep_folders and path.parent.parent != root and above in set(Split) else None
-        finding.images.append(RawImage(raw_image_id, group, path, None, labels[path.parent.name], split))
+        label = labels[composed(path.parent.name)]
+        finding.images.append(RawImage(one.raw_image_id, one.group, path, None, label, split))
     n_split = sum(image.split is not None for image in finding.images)
     if 0 < n_split < len(finding.images):
         raise InputError(

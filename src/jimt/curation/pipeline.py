@@ -34,6 +34,7 @@ from jimt.errors import InputError
 from jimt.vocabulary import AMBIGUOUS, Excluded, Split
 
 _COMMIT_SECONDS = 2.0  # work an interruption may cost
+_UNMATCHED_KEPT = 100  # names of files that are passed over; there may be any number
 _EMBED_AT_ONCE = 1024  # patches whose features are held at a time
 
 
@@ -95,6 +96,8 @@ def run_pipeline(
         "group_known": bool(manifest["group"].notna().all()),
         "n_raw_images": len(fields) if dataset.layout != "patches" else int(manifest["raw_image_id"].nunique()),
         "n_ignored_files": finding.n_ignored,
+        "unmatched_files": finding.unmatched[:_UNMATCHED_KEPT],
+        "merged_groups": finding.merged,
         "bad_images": bad,
         "copies": {"left_out": left_out, "within_group": copies.within_group},
         "masked_offset": offset,

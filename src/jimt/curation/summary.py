@@ -69,10 +69,6 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
     lines += [f"WARNING: {line}" for line in describe_copies(summary["copies"], n_patches=excluded["copy"])]
     if summary["masked_offset"]:
         lines.append(f"{summary['masked_offset']:,} is added to every pixel of every file, and was taken off")
-    if summary["n_ignored_files"]:
-        lines.append(
-            f"{summary['n_ignored_files']:,} image files do not belong to the data set by their names or folders"
-        )
     lines.append(_describe_filter(summary["empty_filter"]))
     if thresholds["source"] != "class folders":
         lines.append(

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from jimt.config import CurationConfig, DatasetConfig, EmptyFilterConfig
-from jimt.curation.curate import curate, locked
+from jimt.curation.curate import curate, find_raw_images, locked
 from jimt.curation.empty_filter import Embed
+from jimt.curation.found import describe_dry_run, print_lines
 
 
 def late_embed(config: EmptyFilterConfig) -> Embed:
@@ -64,3 +65,23 @@ def prepare(dataset: DatasetConfig, curation: CurationConfig) -> Path:
                 f"simulated {simulation.n_wells * simulation.fields_per_well} raw image pairs in {dataset.root}"
             )
     return curate(dataset, curation, embed=late_embed(curation.empty_filter), console=console)
+
+
+def list_raw_images(dataset: DatasetConfig, curation: CurationConfig) -> None:
+    """Print what the names of a data set's files tell, and compute and write nothing.
+
+    Raises:
+        InputError: If there are no images, or their names cannot be read as asked.
+    """
+    root = Path(dataset.root)
+    simulation = dataset.simulation
+    if simulation is not None and not root.exists():
+        n_pairs = simulation.n_wells * simulation.fields_per_well
+        Console().print(
+            f"{dataset.name}: {n_pairs} raw image pairs will be simulated in {root}; a dry run, so nothing was "
+            "computed or written",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return
+    print_lines(describe_dry_run(dataset.name, root, find_raw_images(dataset, curation, root)), Console())

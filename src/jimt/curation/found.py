@@ -1,0 +1,97 @@
+"""What the names of the files tell, in words: before a curation begins, and as a dry run that computes nothing."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from jimt.curation.finding import Finding
+from jimt.curation.listing import describe_foreign
+
+# Shares of the image files that are passed over: stray files, then what deserves a look, then most likely a mistake.
+_FEW: Final = 0.02
+_MANY: Final = 0.25
+_LISTED: Final = 12  # values of a placeholder, on one line
+_WARNING, _LOUD_WARNING = "WARNING: ", "WARNING, READ THIS FIRST: "
+
+
+def print_lines(lines: Iterable[str], console: Console) -> None:
+    """Print lines unwrapped, warnings so that nobody overlooks them."""
+    for line in lines:
+        style = None
+        if line.startswith(_LOUD_WARNING):
+            style = "bold white on red"
+        elif line.startswith("WARNING"):
+            style = "bold red"
+        console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def describe_finding(finding: Finding) -> list[str]:
+    """What a reader must know of the files before anything is computed; louder, the more files are passed over."""
+    lines = []
+    if finding.unmatched:
+        n, n_all = len(finding.unmatched), finding.n_files
+        loudness = _loudness(n, n_all)
+        line = f"{loudness}{_of(n, n_all)} passed over by their names or folders, for example "
+        remedy = "; mend dataset.pattern, or name in dataset.leave_out what is left out on purpose" if loudness else ""
+        lines.append(line + ", ".join(finding.unmatched[:3]) + remedy)
+    others = {word: n for word, n in sorted(finding.channels.items()) if word not in finding.used_channels}
+    if others:
+        words = ", ".join(f"{word} ({n})" for word, n in others.items())
+        lines.append(f"{_of(sum(others.values()), finding.n_files)} of channels that are not used: {words}")
+    for name, files in sorted(finding.listing.foreign.items()):
+        lines.append(f"{_loudness(len(files), len(files) + finding.n_files)}not read: {describe_foreign(name, files)}")
+    lines += [
+        f"group {name} is also written {', '.join(others)}: one group, so that no split divides it"
+        for name, others in sorted(finding.merged.items())
+    ]
+    return lines + [f"{_WARNING}the link {reason}" for reason in finding.listing.links]
+
+
+def _of(n: int, n_all: int) -> str:
+    return f"{n:,} of {n_all:,} image files ({n / n_all:.1%}) {'is' if n == 1 else 'are'}"
+
+
+def _loudness(n: int, n_all: int) -> str:
+    share = n / n_all
+    return "" if share <= _FEW else _WARNING if share <= _MANY else _LOUD_WARNING
+
+
+def describe_dry_run(name: str, root: Path, finding: Finding) -> Iterator[str]:
+    """Every raw image with its group and its files, what each placeholder read, then what is missing.
+
+    Args:
+        name: The data set's.
+        root: Its folder, which paths are shown below.
+        finding: What it holds.
+    """
+    for image in finding.images:
+        files = " + ".join(
+            path.relative_to(root).as_posix() for path in (image.brightfield, image.fluorescence) if path is not None
+        )
+        yield f"{image.raw_image_id}  [group {image.group}]  {files}"
+    yield ""
+    groups = Counter(str(image.group) for image in finding.images)
+    yield f"groups, with their number of raw images: {_values(groups, len(groups))}"
+    for part, values in finding.read.items():
+        several = "s" * (len(values) != 1)
+        yield f"{part} reads {len(values)} value{several}, each in so many files: {_values(values, _LISTED)}"
+    if finding.used_channels:
+        brightfield, fluorescence = finding.used_channels
+        yield f"channels: {brightfield} is bright-field, {fluorescence} is fluorescence"
+    yield from (f"not matched by dataset.pattern: {path}" for path in finding.unmatched)
+    yield from (f"WARNING: cannot be used: {raw}: {reason}" for raw, reason in sorted(finding.bad.items()))
+    yield ""
+    yield from describe_finding(finding)
+    n_groups = f"{len(groups)} group{'s' * (len(groups) != 1)}"
+    yield (
+        f"{name}: {len(finding.images):,} raw images in {n_groups} from {finding.n_files:,} image files in {root}, "
+        f"{len(finding.bad)} unusable; a dry run, so nothing was computed or written"
+    )
+
+
+def _values(counts: Counter[str], at_most: int) -> str:
+    listed = ", ".join(f"{value} ({n})" for value, n in sorted(counts.items())[:at_most])
+    return listed + (f" and {len(counts) - at_most} more" if len(counts) > at_most else "")
