@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,21 @@ SMALL = [
 ]
 
 MIXTURE = ["curation.label.live_below=null", "curation.label.dead_above=null"]
+
+
+def listing_of(folder: Path) -> list[tuple[str, int, int]]:
+    """Everything below a folder: path, size and time of change."""
+    return sorted((str(path), path.lstat().st_size, path.lstat().st_mtime_ns) for path in folder.rglob("*"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _raw_data_are_left_alone() -> Iterator[None]:
+    """Nothing writes among the raw data: what ``JIMT_DATA`` holds is the same before and after all tests."""
+    folder = os.environ.get("JIMT_DATA")
+    before = listing_of(Path(folder)) if folder is not None else None
+    yield
+    if folder is not None:
+        assert listing_of(Path(folder)) == before, f"a test has written in {folder}"
 
 
 @pytest.fixture(autouse=True)

@@ -66,7 +66,6 @@ class Training:
 
     def prepare(self, dataset, _):
         self.done.append(f"curate {dataset.name}")
-        Path(dataset.root).mkdir(parents=True, exist_ok=True)
 
     def train(self, config, *, device_index=0):
         name = f"{config.dataset.name}/{config.backbone.name.partition('.')[0]}"

@@ -14,7 +14,6 @@ from jimt.curation.empty_filter import (
     empty_scores,
     fit_empty_filter,
     load_empty_filter,
-    read_hand_labels,
     save_empty_filter,
 )
 from jimt.errors import InputError
@@ -160,75 +159,3 @@ def test_a_pickle_with_the_filter_s_name_is_refused_and_executes_nothing(tmp_pat
     assert not Path("sprung").exists()
     pickle.loads(path.read_bytes())
     assert Path("sprung").exists()  # it would have
-
-
-# ---- hand labels
-
-
-def hand_labels(tmp_path: Path, content: str | bytes) -> Path:
-    path = tmp_path / "hand.csv"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-def read(path: Path):
-    return read_hand_labels(path, empty_word="bare", not_empty_word="cells")
-
-
-def test_hand_labels_are_read_with_their_words(tmp_path):
-    path = hand_labels(tmp_path, "who,raw_image_id,x,y,label\nme,007,112,0,bare\nme,b--1,0,224,cells\n")
-    assert read(path).to_dict("list") == {
-        "raw_image_id": ["007", "b--1"],
-        "y": [0, 224],
-        "x": [112, 0],
-        "empty": [1, 0],
-    }
-
-
-def sentence(path: Path) -> str:
-    with pytest.raises(InputError) as caught:
-        read(path)
-    return str(caught.value)
-
-
-def test_missing_hand_labels_name_the_file_and_the_way_without(tmp_path):
-    assert sentence(tmp_path / "gone.csv") == (
-        f"{tmp_path / 'gone.csv'} is missing: put the hand labels there (raw_image_id,y,x,label), "
-        "or pass every patch with dataset.empty_labels=null"
-    )
-
-
-def test_a_missing_column_is_named(tmp_path):
-    path = hand_labels(tmp_path, "raw_image_id,y,label\na,0,bare\n")
-    assert sentence(path) == f"{path} lacks the column x: it needs raw_image_id,y,x,label"
-
-
-@pytest.mark.parametrize("word", ["Bare", "unsure"])
-def test_an_unknown_word_is_named_with_the_keys_to_set(tmp_path, word):
-    path = hand_labels(tmp_path, f"raw_image_id,y,x,label\na,0,0,bare\na,0,112,{word}\n")
-    assert sentence(path) == (
-        f"{path} holds the label {word}, which is neither dataset.empty_word=bare nor dataset.not_empty_word=cells: "
-        "set those to the words of the file"
-    )
-
-
-def test_a_patch_labelled_twice_is_named(tmp_path):
-    path = hand_labels(tmp_path, "raw_image_id,y,x,label\na,0,112,bare\na,112,0,bare\na,0,112,cells\n")
-    assert sentence(path) == f"{path} labels the patch a y=0 x=112 twice: keep one row"
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"\x89PNG\r\n\x1a\n\xff\xfe\x00",
-        b"raw_image_id,y,x,label\na,0,0,bare\nb,0,0,cells,,,,\n",
-        b"raw_image_id,y,x,label\na,zero,0,bare\n",
-        b"raw_image_id,y,x,label\na,,0,bare\n",
-        b"raw_image_id,y,x,label\na,0.5,0,bare\n",
-    ],
-    ids=["nothing", "binary", "ragged", "word for y", "no y", "half a pixel"],
-)
-def test_a_file_that_is_no_table_of_hand_labels_is_named(tmp_path, content):
-    path = hand_labels(tmp_path, content)
-    assert sentence(path).startswith(str(path))

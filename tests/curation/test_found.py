@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from rich.console import Console
 
-from conftest import SMALL, composed_prepare, small_field
+from conftest import SMALL, composed_prepare, listing_of, small_field
 from jimt.curation.curate import curate, find_raw_images
 from jimt.curation.manifest import open_curated
 from jimt.data.preparation import list_raw_images
@@ -38,10 +38,6 @@ def plates(tmp_path) -> Path:
                 for channel, image in zip(("Trans", "PI"), small_field(rng), strict=True):
                     tifffile.imwrite(root / plate / f"{well}_s{field}_{channel}.tif", image)
     return root
-
-
-def listing_of(root: Path) -> list[tuple[str, int, int]]:
-    return sorted((str(path), path.lstat().st_size, path.lstat().st_mtime_ns) for path in root.rglob("*"))
 
 
 def dry_run(capsys, *overrides: str) -> str:

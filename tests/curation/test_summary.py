@@ -107,6 +107,8 @@ def lines(**changes) -> str:
         "masked_offset": 0,
         "bad_images": {},
         "copies": {"left_out": {}, "within_group": {}},
+        "look_exchanged": [],
+        "config": {"dataset": {"layout": "pairs"}},
         "empty_filter": {"status": "off"},
         "group_known": True,
     }
@@ -134,6 +136,7 @@ def test_a_curation_without_trouble_warns_of_nothing():
             "2 raw images repeat others of the same group, so their patches count twice",
         ),
         ({"empty_filter": {"status": "no labels"}}, "the empty filter passed EVERY patch"),
+        ({"look_exchanged": ["a"]}, "the channels look exchanged in 1 of 3 raw images, for example a"),
         ({"group_known": False}, "no split can be checked for leaks"),
     ],
 )

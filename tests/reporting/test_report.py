@@ -43,6 +43,13 @@ def test_every_figure_is_in_the_page_and_beside_it_as_png_and_svg(run, page):
         assert pixels.std() > 5, f"{path.name} is blank"
 
 
+def test_curation_training_and_report_leave_nothing_among_the_raw_data(run, uneven):
+    raw = Path(next(text for text in uneven if text.startswith("dataset.root=")).partition("=")[2])
+    stems = [f"--W{well:05d}--P00001--Z00000--T00000" for well in range(1, 13)]
+    written = {f"{stem}--{channel}.tif" for stem in stems for channel in ("Trans", "PI")}  # by the fixture
+    assert {path.relative_to(raw).as_posix() for path in raw.rglob("*")} == written
+
+
 def test_the_page_loads_nothing_and_is_small(run, page):
     without_scripts = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
     addresses = re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"')> ]+)""", without_scripts)

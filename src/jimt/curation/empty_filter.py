@@ -38,41 +38,6 @@ class EmptyFilterReport:
     f1: float | None
 
 
-def read_hand_labels(path: Path, *, empty_word: str, not_empty_word: str) -> pd.DataFrame:
-    """Read hand labels: columns ``raw_image_id, y, x, empty``.
-
-    Raises:
-        InputError: If the file is absent, lacks a column, or holds a word that is neither of the two.
-    """
-    if not path.is_file():
-        raise InputError(
-            f"{path} is missing: put the hand labels there (raw_image_id,y,x,label), or pass every patch with "
-            "dataset.empty_labels=null"
-        )
-    try:
-        table = pd.read_csv(path, dtype={"raw_image_id": str, "label": str})
-    except (ValueError, OSError) as error:  # pandas' own errors and undecodable text are ValueErrors
-        raise InputError(f"{path} is not a table: it needs the columns raw_image_id,y,x,label") from error
-    missing = [column for column in ("raw_image_id", "y", "x", "label") if column not in table.columns]
-    if missing:
-        raise InputError(f"{path} lacks the column {', '.join(missing)}: it needs raw_image_id,y,x,label")
-    if not all(table[column].dtype.kind == "i" for column in ("y", "x")):
-        raise InputError(f"{path} holds a y or x that is no whole number of pixels: correct it")
-    words = {empty_word: True, not_empty_word: False}
-    unknown = sorted({str(word) for word in table["label"]} - set(words))
-    if unknown:
-        raise InputError(
-            f"{path} holds the label {unknown[0]}, which is neither dataset.empty_word={empty_word} nor "
-            f"dataset.not_empty_word={not_empty_word}: set those to the words of the file"
-        )
-    table["empty"] = table["label"].map(words).astype(bool)
-    duplicated = table.duplicated(["raw_image_id", "y", "x"])
-    if duplicated.any():
-        row = table[duplicated].iloc[0]
-        raise InputError(f"{path} labels the patch {row.raw_image_id} y={row.y} x={row.x} twice: keep one row")
-    return table[["raw_image_id", "y", "x", "empty"]]
-
-
 def fit_empty_filter(
     features: NDArray[np.float32],
     empty: NDArray[np.bool_],

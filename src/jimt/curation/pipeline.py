@@ -19,9 +19,12 @@ import jimt
 from jimt.config import CurationConfig, DatasetConfig
 from jimt.curation import empty_filter as filtering
 from jimt.curation.copies import find_copies
+from jimt.curation.exchanged import describe_exchanged
 from jimt.curation.executors import open_executor
 from jimt.curation.finding import Finding
 from jimt.curation.fluorescence import label_values
+from jimt.curation.found import print_lines
+from jimt.curation.hand_labels import read_hand_labels
 from jimt.curation.labels import fit_label_thresholds, label_patches
 from jimt.curation.manifest import FILTER, FILTER_LABELS, MANIFEST, SUMMARY, THRESHOLDS, write_manifest
 from jimt.curation.patches import Scaling
@@ -74,6 +77,9 @@ def run_pipeline(
         remedy = "" if not len(rows) else "; or go on without: curation.on_bad_image=skip"
         listed = "\n  ".join(f"{name}: {reason}" for name, reason in sorted(unusable.items()))
         raise InputError(f"{len(unusable)} of {n_found} raw images cannot be used{remedy}\n  {listed}")
+    exchanged = fields.loc[fields["exchanged"].to_numpy(bool), "raw_image_id"].tolist()
+    if exchanged:  # now, since the labels may fail because of it
+        print_lines([describe_exchanged(exchanged, len(fields), layout=dataset.layout)], console)
 
     manifest = rows
     of_field = manifest["field"].to_numpy()
@@ -101,6 +107,7 @@ def run_pipeline(
         "bad_images": bad,
         "copies": {"left_out": left_out, "within_group": copies.within_group},
         "masked_offset": offset,
+        "look_exchanged": exchanged,
         "empty_filter": filter_report,
         "scaling": dataclasses.asdict(scaling),
         "patch_size": curation.patches.size,
@@ -201,7 +208,7 @@ def _drop_empty(
             store.patches(rows["field"].to_numpy(), rows["y"].to_numpy(int), rows["x"].to_numpy(int), size=size)
         )
 
-    hand = filtering.read_hand_labels(
+    hand = read_hand_labels(
         Path(dataset.empty_labels), empty_word=dataset.empty_word, not_empty_word=dataset.not_empty_word
     )
     kept = manifest[manifest["excluded"].isna()]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from jimt.curation.copies import pixel_digest
 from jimt.curation.decoding import BadImageError
+from jimt.curation.exchanged import look_exchanged
 from jimt.curation.finding import RawImage
 from jimt.curation.images import Image, check_pair, read_channels, read_page
 from jimt.curation.patches import (
@@ -63,6 +64,8 @@ class FieldPatches:
     digests: tuple[str | None, str | None]
     bits: tuple[UsedBits, ...]
     """Of its images, for ``check_bits`` to judge with those of all others."""
+    exchanged: bool
+    """Whether its channels look exchanged."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
             height, width = pixels.shape
             digests = pixel_digest(brightfield), None
             return FieldPatches(
-                raw, _spool(pixels, folder), height, width, None, None, np.zeros(1), None, np.nan, digests, bits
+                raw, _spool(pixels, folder), height, width, None, None, np.zeros(1), None, np.nan, digests, bits, False
             )
         no_data = no_data_mask(brightfield, fluorescence)
         valid = ~no_data
@@ -143,8 +146,10 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
         )
         means = window_means(fluorescence, y, x, size=settings.patch_size)
         digests_of_both = pixel_digest(brightfield), pixel_digest(fluorescence)
+        spool = _spool(pixels, folder)
+        exchanged = look_exchanged(brightfield, fluorescence, valid)
         return FieldPatches(
-            raw, _spool(pixels, folder), height, width, y, x, share, means, background, digests_of_both, bits
+            raw, spool, height, width, y, x, share, means, background, digests_of_both, bits, exchanged
         )
     except BadImageError as error:
         return BadField(raw, str(error))

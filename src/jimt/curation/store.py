@@ -85,6 +85,7 @@ class FieldWriter:
                 "height": height,
                 "width": width,
                 "background": None if np.isnan(result.background) else result.background,
+                "exchanged": result.exchanged,
                 "label": raw.label,
                 "split": raw.split,
                 **dict(zip(DIGESTS, result.digests, strict=True)),
@@ -138,8 +139,9 @@ class FieldWriter:
         shutil.rmtree(self.spool, ignore_errors=True)  # holds what a killed worker left: its image was read again
         parts = [path.with_suffix(".parquet") for path in self._commits]
         rows = [pd.read_parquet(part) for part in parts if part.exists()]
-        fields = pd.DataFrame(self.fields, columns=[*_PLACE, *_NAMES, "background", "label", "split"])
-        fields.drop(columns=["label", "split"]).to_parquet(self.folder / FIELDS)
+        columns = [*_PLACE, *_NAMES, "background", "exchanged", "label", "split"]
+        fields = pd.DataFrame(self.fields, columns=columns)
+        fields.drop(columns=["exchanged", "label", "split"]).to_parquet(self.folder / FIELDS)
         patches = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
         del rows
         return patches, fields

@@ -6,6 +6,7 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from jimt.curation.exchanged import describe_exchanged
 from jimt.vocabulary import DEAD, LIVE, Excluded, Split
 
 
@@ -69,6 +70,9 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
     lines += [f"WARNING: {line}" for line in describe_copies(summary["copies"], n_patches=excluded["copy"])]
     if summary["masked_offset"]:
         lines.append(f"{summary['masked_offset']:,} is added to every pixel of every file, and was taken off")
+    if summary["look_exchanged"]:
+        layout = summary["config"]["dataset"]["layout"]
+        lines.append(describe_exchanged(summary["look_exchanged"], summary["n_raw_images"], layout=layout))
     lines.append(_describe_filter(summary["empty_filter"]))
     if thresholds["source"] != "class folders":
         lines.append(

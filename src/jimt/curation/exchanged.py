@@ -1,0 +1,53 @@
+"""Tells whether the two channels of a raw image look exchanged: fluorescence declared bright-field, and the reverse."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jimt.curation.images import Image
+from jimt.curation.patches import valid_percentiles
+
+_STEP: Final = 4  # every so many pixels along each side: percentiles need no more
+_TIMES: Final = 2.0
+"""How many times longer the bright tail must be; on the 70 fields of mcf7 that of bright-field is at most 1.26 times
+that of PI, and 0.03 times in the median."""
+
+
+def look_exchanged(brightfield: Image, fluorescence: Image, valid: NDArray[np.bool_]) -> bool:
+    """Whether the image declared bright-field is the darker one, and the one with few far brighter pixels.
+
+    Propidium iodide is dark with few bright nuclei: its grey values reach far above the median (99th percentile) and
+    hardly below it (1st). Transmitted light is bright, with bright rims and dark bodies alike. Where no cell is
+    dead, or the focus is poor, the two tails of PI are alike as well, and nothing is said.
+
+    Args:
+        brightfield: Shape ``(height, width)``.
+        fluorescence: Likewise.
+        valid: Where both are data, likewise.
+    """
+    thin = np.s_[::_STEP, ::_STEP]
+    seen = np.ascontiguousarray(valid[thin])
+    if not seen.any():
+        return False
+    tails = []
+    for image in (brightfield, fluorescence):
+        low, middle, high = valid_percentiles(np.ascontiguousarray(image[thin]), seen, (1.0, 50.0, 99.0))
+        tails.append((middle, high - middle, middle - low))
+    (of_bf, above_bf, below_bf), (of_pi, above_pi, below_pi) = tails
+    return of_bf < of_pi and above_bf * below_pi > _TIMES * above_pi * below_bf
+
+
+def describe_exchanged(raw_image_ids: list[str], n_raw_images: int, *, layout: str) -> str:
+    """The warning, louder where it is of most raw images: then the settings are exchanged and not single files."""
+    n, most = len(raw_image_ids), 2 * len(raw_image_ids) > n_raw_images
+    settings = "indices dataset.brightfield_index and dataset.fluorescence_index"
+    if layout == "pairs":
+        settings = "words dataset.brightfield and dataset.fluorescence"
+    remedy = f"exchange the {settings}" if most else "look at them, and exchange the names of their files"
+    loudness = "WARNING, READ THIS FIRST" if most else "WARNING"
+    return (
+        f"{loudness}: the channels look exchanged in {n:,} of {n_raw_images:,} raw images, "
+        f"for example {raw_image_ids[0]}: what is declared bright-field is darker than what is declared fluorescence, "
+        f"and has the few far brighter pixels that dead nuclei have in PI; {remedy}"
+    )
