@@ -25,7 +25,7 @@ OUR_LAB = (
 )
 CUT_OFF = "runs/NAME/resnet18/2026-11-23_10-00-00"
 """Where the tests train the run that is resumed, which is RUN and RUN_A too."""
-TOGETHER: dict[str, tuple[str, ...]] = {}
+TOGETHER: dict[str, tuple[str, ...]] = {"dataset.group=[plate]": ("dataset.pattern='{plate}/{well}_{channel}.tif'",)}
 """What an override of a sentence needs beside it."""
 MCF7 = "mcf7 is not part of the repository"
 PAPER = "the paper's images are not part of the repository"
@@ -91,6 +91,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "make lint": Ask(("python -m ruff check .", "python -m mypy"), "tests do not start the linters"),
     # ---- curation
     "python prepare.py dataset=NAME": Run(leaves="data/curated/NAME/manifest.parquet"),
+    "python prepare.py dataset=NAME dry_run=true": Run(says="12 raw images in 12 groups"),
     "python prepare.py --config-dir mine dataset=our_lab": Run(OUR_LAB, leaves="data/curated/our_lab/manifest.parquet"),
     "JIMT_DATA=FOLDER python prepare.py dataset=mcf7": Compose(("mcf7",), MCF7),
     "python prepare.py dataset=NAME executor=dask curation.executor.scheduler=tcp://HOST:8786": Compose(

@@ -75,11 +75,11 @@ def clone(tmp_path_factory, uneven) -> Clone:
     write("jimt_conf/backbone/NAME.yaml", "name: NAME\nweights: random\ntrainable: all\n")
     (example,) = re.findall(r"^```yaml\n(# @package _global_.*?)^```", TEXTS["README.md"], re.MULTILINE | re.DOTALL)
     write("mine/dataset/our_lab.yaml", example)
-    (folder / "raw").mkdir()
+    (folder / "raw/P1").mkdir(parents=True)
     rng = np.random.default_rng(0)
     for well in range(1, 7):  # as the pattern of the example reads them
         for channel, pixels in zip(("BF", "PI"), small_field(rng), strict=True):
-            tifffile.imwrite(folder / "raw" / f"well{well}_field1_{channel}.tif", pixels)
+            tifffile.imwrite(folder / "raw/P1" / f"A0{well}_s1_{channel}.tif", pixels)
 
     train = "python train.py backbone=resnet18 dataset="
     clone.run(f"{train}NAME", *TINY, f"hydra.run.dir={CUT_OFF}")
