@@ -148,9 +148,7 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
         digests_of_both = pixel_digest(brightfield), pixel_digest(fluorescence)
         spool = _spool(pixels, folder)
         exchanged = look_exchanged(brightfield, fluorescence, valid)
-        return FieldPatches(
-            raw, spool, height, width, y, x, share, means, background, digests_of_both, bits, exchanged
-        )
+        return FieldPatches(raw, spool, height, width, y, x, share, means, background, digests_of_both, bits, exchanged)
     except BadImageError as error:
         return BadField(raw, str(error))
 
