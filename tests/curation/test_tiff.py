@@ -210,6 +210,22 @@ def test_a_png_of_less_than_8_bits_is_refused(tmp_path):
 # ---- damage
 
 
+@pytest.mark.parametrize(
+    ("tag", "words"), [("SamplesPerPixel", "0 samples of 16"), ("BitsPerSample", "1 samples of 0")]
+)
+def test_pixels_of_nothing_are_refused(tmp_path, tag, words):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, GREY, compression="lzw")
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        tif.pages[0].tags[tag].overwrite(0)
+    assert words in reason(path)
+
+
+def test_a_tiff_of_less_than_8_bits_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GREY_8 >> 4, bitspersample=4)
+    assert reason(tmp_path / "a.tif") == "has 1 samples of 4 bits a pixel: export one of 8 or 16"
+
+
 def test_strips_shorter_than_the_image_are_not_read_on_behind_their_end(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, GREY)

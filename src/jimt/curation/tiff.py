@@ -149,8 +149,12 @@ def _as_they_stand(pages: Iterable[Any]) -> list[Any]:
 
 
 def _check_pixels_are_there(pages: Iterable[Any]) -> None:
-    """Refuse pages whose pixels are not all in the file: tifffile fills with zeros what it does not find."""
+    """Refuse pages without whole pixels, or not all in the file: tifffile fills with zeros what it does not find."""
     for page in pages:
+        if page.samplesperpixel < 1 or page.bitspersample < 8:
+            raise BadImageError(
+                f"has {page.samplesperpixel} samples of {page.bitspersample} bits a pixel: export one of 8 or 16"
+            )
         n_segments = math.prod(page.chunked)
         offsets, counts = page.dataoffsets[:n_segments], page.databytecounts[:n_segments]
         if len(offsets) < n_segments or len(counts) < n_segments or 0 in offsets or 0 in counts:
