@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import functools
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -45,7 +46,8 @@ def write_report(
 ) -> Written:
     """Write ``report.html``, ``figures/`` and, of a single model, ``MODEL_CARD.md`` into a folder of results.
 
-    A part that cannot be made says why in its place, and the others are written.
+    A part that cannot be made says why in its place, and the others are written. One that takes more than two seconds
+    is told while it is being made.
 
     Args:
         folder: Of a run, a sweep or a cross-validation.
@@ -63,6 +65,7 @@ def write_report(
     from jimt.reporting.device import Device
     from jimt.reporting.model_card import model_card
     from jimt.reporting.page import write_page
+    from jimt.reporting.progress import watched
     from jimt.reporting.results import open_study
 
     keep_freed_memory()
@@ -70,8 +73,9 @@ def write_report(
     device = Device(accelerator, device_index)
     title, subtitle = _title(study)
     try:
-        sections = build_sections(study, device=device, max_shown=max_shown, max_mapped=max_mapped)
-        n_figures = write_page(folder / REPORT, sections, title=title, subtitle=subtitle)
+        with watched(functools.partial(print, flush=True)):
+            sections = build_sections(study, device=device, max_shown=max_shown, max_mapped=max_mapped)
+            n_figures = write_page(folder / REPORT, sections, title=title, subtitle=subtitle)
         if study.kind != "sweep":
             (folder / MODEL_CARD).write_text(model_card(study.models[0]))
     except OSError as error:
@@ -90,6 +94,7 @@ def build_sections(
     from jimt.reporting.blocks import Section, Text
     from jimt.reporting.device import AS_TRAINED
     from jimt.reporting.features import MAX_SHOWN
+    from jimt.reporting.progress import part
 
     data_sets = list(study.by_dataset())
     sections: list[Section] = []
@@ -101,7 +106,9 @@ def build_sections(
         several = len(data_sets) > 1
         parts = _parts(models, f" ({name})" if several else "", device or AS_TRAINED, max_shown, max_mapped)
         prefix = f"{number}_{models[0].provenance['dataset']}_" if several else ""
-        sections += [Section(title, list(_named(blocks, prefix))) for title, blocks in parts]
+        for heading, blocks in parts:
+            with part(heading[0].lower() + heading[1:]):
+                sections.append(Section(heading, list(_named(blocks, prefix))))
     sections.append(Section("How it was made", [Text(line) for line in _provenance(study)]))
     return sections
 

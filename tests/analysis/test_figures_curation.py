@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -141,6 +143,18 @@ def test_patches_stand_in_the_column_of_their_group_in_order_of_its_median():
     assert not expected
     assert [line.get_ydata()[0] for line in axes.lines] == [300, 450]
     assert axes.get_xlabel() == "3 groups, by median"
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == sorted(median, key=median.get)
+
+
+@pytest.mark.parametrize(("n_groups", "named"), [(2, True), (30, True), (31, False)])
+def test_groups_along_the_axis_are_named_where_there_is_room(n_groups, named):
+    of = labelled(mixture())
+    groups = np.array([f"2023-05-0{i % n_groups}--Z00000" for i in range(len(of.values))], object)
+    of = dataclasses.replace(of, groups=groups)
+    (axes,) = curation.labelled_patches({"a": of}, scale="counts", seed=0).axes
+    ticks = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert len(ticks) == (n_groups if named else 0)
+    assert set(ticks) <= {name.removesuffix("--Z00000") for name in groups}
 
 
 def test_patches_are_scattered_the_same_way_with_the_same_seed_alone():

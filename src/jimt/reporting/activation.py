@@ -17,6 +17,7 @@ from jimt.curation.manifest import Curated
 from jimt.curation.rereading import UNITS, configs_of, fluorescence_patches, value_in_unit
 from jimt.model.classifier import LiveDeadClassifier
 from jimt.reporting.device import Device
+from jimt.reporting.progress import part
 from jimt.reporting.results import Model
 from jimt.scoring import input_batches
 
@@ -87,11 +88,14 @@ def maps_of(
         of = np.flatnonzero(chosen["checkpoint"].to_numpy() == checkpoint)
         loaded = _load(model, int(checkpoint), device, copy)
         layer = loaded.layer.name
+        fold = f", fold {int(checkpoint) + 1} of {len(model.checkpoints)}" if model.is_crossval else ""
+        weights = "" if copy is None else f", random weights {copy + 1}"
         done = 0
-        for batch in loaded.maps(curated.folder, chosen.iloc[of], labels):
-            for label, maps in batch.items():
-                found[label][of[done : done + len(maps)]] = maps
-            done += len(batch[labels[0]])
+        with part(f"maps of {len(of):,} patches by {model.name}{fold}{weights}"):
+            for batch in loaded.maps(curated.folder, chosen.iloc[of], labels):
+                for label, maps in batch.items():
+                    found[label][of[done : done + len(maps)]] = maps
+                done += len(batch[labels[0]])
     return found, layer
 
 
@@ -111,7 +115,8 @@ def dye_of(model: Model, indices: NDArray[np.int64]) -> Dye:
         InputError: If there are no fluorescence images, or they are no longer there.
     """
     curated, rows = model.tested
-    images = fluorescence_patches(curated, rows.iloc[indices], needed_by="PI beside activation maps")
+    with part(f"PI of {len(indices):,} patches"):
+        images = fluorescence_patches(curated, rows.iloc[indices], needed_by="PI beside activation maps")
     scale = configs_of(curated)[1].label.scale
     cut = value_in_unit(curated.thresholds["dead_above"], scale=scale)
     return Dye(images, positive_pixels(images, least=cut, smoothing=SMOOTHING), UNITS[scale])

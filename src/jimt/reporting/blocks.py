@@ -14,10 +14,11 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
-from jimt.analysis.figures.style import png, save
+from jimt.analysis.figures.style import DPI, png, save
 from jimt.errors import InputError
 
 _SHOWN_DPI = 96
+_PAGE_DPI = 150  # of a figure in the page: a quarter of the pixels that its file has
 _QUALITY = 82  # of WebP: a tenth of a PNG's size where a figure holds photographs
 _WEBP_LIMIT = 16383  # pixels along a side, by the format
 _CLASS = ' class="{}"'
@@ -69,13 +70,14 @@ class Drawing(_Shown):
 
 
 def _as_address(picture: bytes) -> str:
-    """PNG or WebP, whichever is smaller."""
-    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
-    assert pixels is not None
-    kind, data = "png", picture
+    """A figure's PNG at the page's resolution, as PNG or WebP, whichever is smaller."""
+    fine = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    assert fine is not None
+    pixels = cv2.resize(fine, None, fx=_PAGE_DPI / DPI, fy=_PAGE_DPI / DPI, interpolation=cv2.INTER_AREA)
+    kind, data = "png", cv2.imencode(".png", pixels)[1].tobytes()
     if max(pixels.shape) <= _WEBP_LIMIT:
         webp = cv2.imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])[1].tobytes()
-        if len(webp) < len(picture):
+        if len(webp) < len(data):
             kind, data = "webp", webp
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 

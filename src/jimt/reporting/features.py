@@ -16,6 +16,7 @@ from jimt.evaluate import TestPatches
 from jimt.reporting.blocks import Block, Drawing, Html, Table, Text, attempt
 from jimt.reporting.device import AS_TRAINED, Device
 from jimt.reporting.performance import arrays
+from jimt.reporting.progress import part
 from jimt.reporting.results import Model
 from jimt.reporting.thumbnails import patches_of, thumbnails
 from jimt.scoring import patch_features
@@ -74,16 +75,18 @@ def embedding_of(model: Model, *, device: Device = AS_TRAINED) -> NDArray[np.flo
         classifier, hyperparameters = load_classifier(model.checkpoints[0])
         provenance = hyperparameters["provenance"]
         precision = provenance["precision"]
-        features = patch_features(
-            classifier,
-            curated.folder,
-            rows,
-            prediction=hyperparameters["prediction"],
-            device=device.of(provenance),
-            precision=precision,
-            batch_size=provenance["eval_batch_size"],
-        )
-        coordinates = tsne(features, seed=provenance["seed"])
+        with part(f"features of {len(rows):,} patches by {model.name}"):
+            features = patch_features(
+                classifier,
+                curated.folder,
+                rows,
+                prediction=hyperparameters["prediction"],
+                device=device.of(provenance),
+                precision=precision,
+                batch_size=provenance["eval_batch_size"],
+            )
+        with part(f"t-SNE of {len(rows):,} patches by {model.name}"):
+            coordinates = tsne(features, seed=provenance["seed"])
         return rows[["raw_image_id", "y", "x"]].assign(tsne_1=coordinates[:, 0], tsne_2=coordinates[:, 1])
 
     table = model.kept_table(EMBEDDING_FILE, make, depends_on={})

@@ -9,6 +9,7 @@ import jimt
 from jimt.analysis.figures.style import COLOURS
 from jimt.evaluate import write_aside
 from jimt.reporting.blocks import Drawing, Html, Section
+from jimt.reporting.progress import part
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 
 
@@ -18,7 +19,7 @@ def render(sections: Sequence[Section], *, title: str, subtitle: str) -> str:
         loader=jinja2.PackageLoader("jimt.reporting", "."), autoescape=True, undefined=jinja2.StrictUndefined
     )
     head = dict.fromkeys(
-        part for section in sections for block in section.blocks if isinstance(block, Html) for part in block.head
+        piece for section in sections for block in section.blocks if isinstance(block, Html) for piece in block.head
     )
     return environment.get_template("page.html").render(
         title=title,
@@ -38,8 +39,9 @@ def write_page(path: Path, sections: Sequence[Section], *, title: str, subtitle:
     names = [drawing.name for drawing in drawings]
     assert len(set(names)) == len(names), f"two figures of one name: {sorted(names)}"
     folder = path.parent / "figures"
-    for drawing in drawings:
-        drawing.save(folder)
+    for number, drawing in enumerate(drawings, 1):
+        with part(f"figure {number} of {len(drawings)}, {drawing.name}"):
+            drawing.save(folder)
     for old in [*folder.glob("*.png"), *folder.glob("*.svg")]:  # of a report before this one
         if old.stem not in names:
             old.unlink()

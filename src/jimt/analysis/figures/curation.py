@@ -23,6 +23,7 @@ from jimt.analysis.figures.style import (
     new_figure,
     shortened,
     styled,
+    told_apart,
 )
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 
@@ -33,6 +34,8 @@ _OUTCOMES = {
     "empty": ("#FFFFFF", "X"),
     "no_data": ("#000000", "P"),
 }
+_MAX_NAMED = 30
+"""Beyond so many, groups along an axis have no room for their names."""
 _OUTCOME_WORDS = {"ambiguous": "discarded: between the cut-offs", "empty": "discarded: empty", "no_data": "no data"}
 
 
@@ -236,7 +239,7 @@ def labelled_patches(data_sets: Mapping[str, LabelledValues], *, scale: str, see
         scale: Name of the axis.
         seed: Of the scatter within a column.
     """
-    figure = new_figure(6.6, 0.5 + 2.5 * len(data_sets))
+    figure = new_figure(6.6, 0.5 + 3.1 * len(data_sets))
     all_axes = figure.subplots(len(data_sets), 1, squeeze=False)[:, 0]
     for axes, (name, of) in zip(all_axes, data_sets.items(), strict=True):
         names, of_patch = np.unique(of.groups.astype(str), return_inverse=True)
@@ -260,5 +263,10 @@ def labelled_patches(data_sets: Mapping[str, LabelledValues], *, scale: str, see
                 axes.axhline(cut, color="#444444", linestyle="--", linewidth=0.8)
         axes.set(title=name, ylabel=scale, xlabel=f"{len(names)} groups, by median", xlim=(-0.6, len(names) - 0.4))
         axes.set_xticks([])
+        if len(names) <= _MAX_NAMED:
+            in_order = told_apart(names[np.argsort(rank)].tolist())
+            axes.set_xticks(
+                range(len(names)), [shortened(group, length=22) for group in in_order], rotation=90, fontsize=7
+            )
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=2)
     return figure
