@@ -1,4 +1,4 @@
-"""Curation against a plain script, in one run: ``python benchmarks/curation.py``.
+"""Curation against a plain script, in one run: ``python benchmarks/curation.py --rounds 1``.
 
 Raw images a second of (a) a plain script, OpenCV crop and one ``imwrite`` per patch, and (b) jimt's curation without
 the empty filter, on the same simulated 1344 x 1024 px pairs; and peak memory of curation on 1 x and 4 x the images.

@@ -128,6 +128,9 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "python -m jimt.crossval dataset=NAME backbone=resnet18": Run(
         (*TINY, "crossval.n_folds=3", "hydra.run.dir=runs/folds"), leaves="runs/folds/crossval.json"
     ),
+    "python -m jimt.crossval experiment=demo crossval.n_folds=5 hydra.run.dir=runs/crossval/demo": Compose(
+        ("synthetic tf_efficientnet_lite0",), "minutes; test_crossval.py trains small networks in folds"
+    ),
     "python -m jimt.compare RUN RUN": Run(says="+0.000"),
     "python -m jimt.cross_treatment RUN RUN": Run(says="NAME"),
     "python -m jimt.cross_treatment RUN_A RUN_B --out DIR": Run(leaves="DIR/cross_treatment.md"),
@@ -164,15 +167,31 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "wandb sync FOLDER": Read("it takes a server"),
     "tensorboard --logdir runs": Read("it runs until it is ended"),
     # ---- what was measured
+    "python prepare.py dataset=mcf7 curation.empty_filter.enabled=false curation.label.tolerance=1e-6": Compose(
+        ("mcf7",), MCF7
+    ),
+    **{
+        f"python train.py dataset=synthetic backbone={backbone} backbone.trainable=head optim.lr=1e-3 "
+        "optim.batch_size=32 trainer.max_epochs=3": Compose(
+            (f"synthetic {network}",), "ImageNet weights take a model hub or a file"
+        )
+        for backbone, network in (("squeezenet", "squeezenet1_1.tv_in1k"), ("resnet18", "resnet18.tv_in1k"))
+    },
     "python -m jimt.crossval experiment=best": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
     "python -m jimt.crossval experiment=best curation.empty_filter.enabled=false": Compose(
         ("mcf7 resnet18.tv_in1k",), MCF7
     ),
     "python -m jimt.crossval dataset=mcf7 curation.empty_filter.enabled=false backbone.trainable=none "
     "backbone=NAME": Compose(("mcf7 NAME",), MCF7),
-    "python benchmarks/curation.py": Run(("--images", "2", "--rounds", "1"), says="median:", slow=True),
     "python benchmarks/curation.py --rounds 1": Run(("--images", "2"), says="median:", slow=True),
-    "python benchmarks/report.py": Run(("--wells", "2"), says="peak memory", slow=True),
+    "python benchmarks/mixture.py": Run(says="live below 259.0, dead above 397.2"),
+    "python benchmarks/nested_selection.py": Run(
+        ("dataset=NAME", "backbone.weights=random", "hydra.searchpath=[file://jimt_conf]"),
+        says="chosen on inner folds",
+        slow=True,
+    ),
+    "python benchmarks/simulator.py": Run(("--fields", "1", "--difficulties", "0"), says="AUC", slow=True),
+    "python benchmarks/report.py": Run(("--wells", "1"), says="peak memory", slow=True),
     # ---- named without arguments
     **{
         f"python -m {module}": help_of(module)

@@ -24,7 +24,7 @@ COMMANDS = commands(TEXTS)
 
 def with_own(arguments: list[str]) -> list[str]:
     """Where the data set called NAME lies, which every command of Hydra is told."""
-    composing = arguments[0] in ("train.py", "prepare.py") or arguments[1] in ("jimt.crossval", "jimt.tune")
+    composing = arguments[0] in ("train.py", "prepare.py") or arguments[1:2] in (["jimt.crossval"], ["jimt.tune"])
     return arguments if not composing or "--config-dir" in arguments else [*arguments, "--config-dir", "jimt_conf"]
 
 

@@ -1,0 +1,169 @@
+"""How honest the AUC of ``experiment=best`` on ``mcf7`` is: its choices made anew where the test fold cannot be seen.
+
+Layer, penalty and the way cells are averaged are chosen on three inner folds of whole experiments, anew for each of the
+five outer folds. Beside it the fixed settings of ``experiment=best``, these with one thing changed, and the same on
+other partitions of the experiments. Overrides of a cross-validation may follow, such as backbone.weights=FILE:
+
+    python benchmarks/nested_selection.py
+"""
+
+import argparse
+import tempfile
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from hydra import compose, initialize_config_dir
+from numpy.typing import NDArray
+from scipy.special import expit
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold
+
+from jimt.backbones import load_weights, normalisation
+from jimt.config import CrossvalConfig
+from jimt.curation.manifest import Curated, open_curated
+from jimt.data.preparation import prepare
+from jimt.field_maps import feature_maps
+from jimt.hydra_schema import to_dataclasses
+from jimt.model.classifier import LiveDeadClassifier
+from jimt.probe import balanced_weights, cell_examples, set_linear
+from jimt.vocabulary import Split
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+LAYERS = ("layer3.1", "layer4.0", "layer4.1")
+PENALTIES = (7e-5, 7e-4, 7e-3)  # optim.logistic_c
+AVERAGES = ("probabilities", "logits")
+LAYER, C, MEAN = "layer4.0", 7e-4, "probabilities"  # experiment=best
+
+
+@dataclass(frozen=True)
+class Features:
+    """Of one layer: every second cell with its label, to train on; and the cells of each patch, to score."""
+
+    classifier: LiveDeadClassifier
+    cells: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    groups: NDArray[np.object_]
+    patches: list[NDArray[np.float32]]
+    """Shape ``(n_features, n_cells)`` each, in the order of the manifest's used rows."""
+
+
+def features_of(layer: str, config: CrossvalConfig, curated: Curated, folder: Path) -> Features:
+    """Run the frozen network over every field once."""
+    config = replace(config, probe=replace(config.probe, layer=layer))
+    mean, std = normalisation(config.backbone.name)
+    prediction = {"mean": mean, "std": std, "orientations": config.evaluation.orientations, "cell": config.probe.cell}
+    classifier = LiveDeadClassifier(
+        backbone=config.backbone.name,
+        trainable="none",
+        layer=layer,
+        optim={},
+        seed=config.seed,
+        prediction=prediction,
+        provenance={},
+    )
+    load_weights(classifier.network, config.backbone.name, config.backbone.weights)
+    device, cache = torch.device("cpu"), folder / layer
+    manifest = curated.manifest.assign(split=curated.manifest["split"].mask(used(curated), Split.TRAIN.value))
+    whole = replace(curated, manifest=manifest)
+    cells, labels, groups = cell_examples(classifier, config, whole, device=device, cache=cache)
+    rows = curated.manifest[used(curated)]
+    fields = rows["field"].unique().tolist()
+    maps = dict(feature_maps(classifier, curated.folder, fields, prediction=prediction, device=device, cache=cache))
+    cell, side = config.probe.cell, config.curation.patches.size // config.probe.cell
+    patches = []
+    for row in rows.itertuples():
+        of_field = maps[row.field]
+        y, x = min(row.y // cell, of_field.shape[1] - side), min(row.x // cell, of_field.shape[2] - side)
+        patches.append(of_field[:, y : y + side, x : x + side].reshape(len(of_field), -1))
+    return Features(classifier, cells, labels, groups, patches)
+
+
+def used(curated: Curated) -> NDArray[np.bool_]:
+    """Which patches of the manifest are labelled and in no way left out."""
+    return curated.manifest["split"].notna().to_numpy()
+
+
+def scored(
+    features: Features, rows: NDArray[np.int_], trained_on: set[str], c: float, *, even: bool
+) -> dict[str, NDArray[np.float64]]:
+    """P(live) of patches by a regression on the cells of some experiments, for each way to average a patch's cells."""
+    train = np.isin(features.groups.astype(str), list(trained_on))
+    labels = features.labels[train]
+    weights = balanced_weights(labels, features.groups[train], balance_groups=even)
+    set_linear(features.classifier, features.cells[train], labels, weights, c=c)
+    weight, bias = (value.detach().numpy() for value in features.classifier.linear.parameters())
+    margins = [(weight[1] - weight[0]) @ features.patches[row] + bias[1] - bias[0] for row in rows]
+    return {
+        "probabilities": np.array([expit(margin).mean() for margin in margins]),
+        "logits": np.array([expit(margin.mean()) for margin in margins]),
+    }
+
+
+class Study:
+    """The patches that are used, their experiments, and the features of each layer."""
+
+    def __init__(self, curated: Curated, features: dict[str, Features]) -> None:
+        rows = curated.manifest[used(curated)]
+        self.labels, self.groups = rows["label"].to_numpy(int), rows["group"].to_numpy(str)
+        self.everything = np.arange(len(rows))
+        self.features = features
+
+    def aucs(
+        self, rows: NDArray[np.int_], layer: str, c: float, folds: GroupKFold, *, even: bool = True
+    ) -> dict[str, float]:
+        """Pooled AUC of some patches, each scored by a regression on other experiments among them."""
+        scores = {average: np.empty(len(rows)) for average in AVERAGES}
+        for train, test in folds.split(rows, groups=self.groups[rows]):
+            trained_on = set(self.groups[rows[train]])
+            found = scored(self.features[layer], rows[test], trained_on, c, even=even)
+            for average in AVERAGES:
+                scores[average][test] = found[average]
+        return {average: float(roc_auc_score(self.labels[rows], scores[average])) for average in AVERAGES}
+
+    def nested(self) -> tuple[float, list[tuple[str, float, str]]]:
+        """Pooled AUC where each outer fold's setting is the best of its inner folds; and these settings."""
+        scores, chosen = np.empty(len(self.labels)), []
+        for train, test in GroupKFold(5).split(self.everything, groups=self.groups):
+            inner = {
+                (layer, c, average): auc
+                for layer, c in product(LAYERS, PENALTIES)
+                for average, auc in self.aucs(train, layer, c, GroupKFold(3)).items()
+            }
+            layer, c, average = best = max(inner, key=inner.__getitem__)
+            chosen.append(best)
+            scores[test] = scored(self.features[layer], test, set(self.groups[train]), c, even=True)[average]
+        return float(roc_auc_score(self.labels, scores)), chosen
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("overrides", nargs="*")
+    asked = ["experiment=best", "curation.empty_filter.enabled=false", *parser.parse_args().overrides, "run_dir=none"]
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        config = to_dataclasses(compose("crossval", overrides=asked))
+    curated = open_curated(prepare(config.dataset, config.curation))
+    with tempfile.TemporaryDirectory() as folder:
+        study = Study(curated, {layer: features_of(layer, config, curated, Path(folder)) for layer in LAYERS})
+    folds = GroupKFold(5)
+    best = study.aucs(study.everything, LAYER, C, folds)
+    print(f"experiment=best                      {best[MEAN]:.3f}")
+    print(f"the mean of a patch's logits         {best['logits']:.3f}")
+    for layer in LAYERS:
+        if layer != LAYER:
+            print(f"{layer} in place of {LAYER}         {study.aucs(study.everything, layer, C, folds)[MEAN]:.3f}")
+    uneven = study.aucs(study.everything, LAYER, C, folds, even=False)
+    print(f"experiments weighted by their size   {uneven[MEAN]:.3f}")
+    for seed in (1, 2):
+        random = GroupKFold(5, shuffle=True, random_state=seed)
+        print(f"another partition, seed {seed}           {study.aucs(study.everything, LAYER, C, random)[MEAN]:.3f}")
+    auc, chosen = study.nested()
+    print(f"chosen on inner folds                {auc:.3f}")
+    for fold, setting in enumerate(chosen):
+        print(f"  fold {fold}: " + ", ".join(map(str, setting)))
+
+
+if __name__ == "__main__":
+    main()
