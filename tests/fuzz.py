@@ -111,21 +111,21 @@ def check_sentence(text: str) -> None:
 
 
 def check_nothing_dropped(case: Case, finding: Finding, answered: set[str]) -> None:
-    """Every image file is read, refused by its name or by its partner's, or counted as none of the data set."""
+    """Every file is read, refused by its name or its partner's, or told as one that the pattern does not match."""
     files = {
-        Path(folder) / name
+        (Path(folder) / name).relative_to(case.root).as_posix()
         for folder, _, names in os.walk(case.root)
         for name in names
-        if name.lower().endswith((".tif", ".tiff", ".png")) and not name.startswith(".")
+        if not name.startswith(".")
     }
-    files = {path for path in files if path.is_file()}
-    used = {path for raw in finding.images for path in (raw.brightfield, raw.fluorescence) if path is not None}
+    used = [path for raw in finding.images for path in (raw.brightfield, raw.fluorescence) if path is not None]
     assert {raw.brightfield.relative_to(case.root).as_posix() for raw in finding.images} == answered
     told = " ".join(f"{name} {reason}" for name, reason in finding.bad.items())
-    ids = [Path(name).name for name in finding.bad]
-    left = [path for path in files - used if path.name not in told and not any(path.name.startswith(i) for i in ids)]
-    counted = finding.n_ignored
-    assert len(left) <= counted <= len(files - used), f"of {len(files)} files {len(left)} are left, {counted} counted"
+    left = files - {path.relative_to(case.root).as_posix() for path in used}
+    foreign = {name for names in finding.listing.foreign.values() for name in names}
+    for name in left - set(finding.unmatched) - foreign:
+        mine = Path(name).name
+        assert mine in told or any(mine.startswith(Path(bad).name) for bad in finding.bad), f"{name} was dropped"
 
 
 def _truths(case: Case, brightfield: Path, fluorescence: Path | None) -> list[tuple[Pixels, Pixels]]:

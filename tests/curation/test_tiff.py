@@ -224,6 +224,8 @@ def test_pixels_of_nothing_are_refused(tmp_path, tag, words):
 def test_a_tiff_of_less_than_8_bits_is_refused(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", GREY_8 >> 4, bitspersample=4)
     assert reason(tmp_path / "a.tif") == "has 1 samples of 4 bits a pixel: export one of 8 or 16"
+    tifffile.imwrite(tmp_path / "a.tif", GREY_8 > 127)
+    assert reason(tmp_path / "a.tif") == "has 1 samples of 1 bits a pixel: export one of 8 or 16"
 
 
 def test_strips_shorter_than_the_image_are_not_read_on_behind_their_end(tmp_path):
