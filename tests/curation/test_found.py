@@ -85,6 +85,28 @@ def test_a_dry_run_reads_no_pixel(plates, tmp_path, capsys):
     assert "12 raw images in 6 groups" in dry_run(capsys, *PLATES, f"dataset.root={plates}")
 
 
+def test_a_dry_run_tells_whether_hand_labels_name_the_raw_images_that_are_there(plates, tmp_path, capsys):
+    (tmp_path / "hand.csv").write_text("raw_image_id;y;x;label\nP1/A1_s1;0;0;bare\nP1/A1_s1;0;32;cells\nA1;0;0;bare\n")
+    words = ["dataset.empty_labels=hand.csv", "dataset.empty_word=bare", "dataset.not_empty_word=cells"]
+    told = dry_run(capsys, *PLATES, f"dataset.root={plates}", *words)
+    assert "hand labels: 2 of 3 are of these raw images; the others name 1 that are not here, for example A1\n" in told
+    assert "hand labels" not in dry_run(capsys, *PLATES, f"dataset.root={plates}")
+
+
+def test_a_dry_run_counts_in_the_order_of_numbers_and_says_where_groups_are_unknown(plates, tmp_path, capsys):
+    (plates / "P1/A1_s1_Trans.tif").rename(plates / "P1/A1_s10_Trans.tif")
+    (plates / "P1/A1_s1_PI.tif").rename(plates / "P1/A1_s10_PI.tif")
+    assert "field reads 3 values, each in so many files: 1 (10), 2 (12), 10 (2)" in dry_run(
+        capsys, *PLATES, f"dataset.root={plates}"
+    )
+    (tmp_path / "patches/live").mkdir(parents=True)
+    (tmp_path / "patches/live/a.png").touch()
+    config = composed_prepare(*PLATES, f"dataset.root={tmp_path / 'patches'}")
+    config[0].layout, config[0].pattern = "patches", None
+    list_raw_images(*config)
+    assert "live/a  [group unknown]  live/a.png" in capsys.readouterr().out
+
+
 def test_a_dry_run_of_a_data_set_that_would_be_simulated_simulates_nothing(tmp_path, capsys):
     assert "48 raw image pairs will be simulated in data/synthetic" in dry_run(capsys, "dataset=synthetic")
     assert list(tmp_path.iterdir()) == []

@@ -86,6 +86,15 @@ def test_a_folder_that_cannot_be_listed_is_refused(tmp_path, monkeypatch):
         listed(tmp_path)
 
 
+def test_a_name_that_is_no_utf_8_is_refused(tmp_path):
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/S\xfcd.tif")).touch()
+    except OSError:
+        pytest.skip("this disk takes names in UTF-8 alone")
+    with pytest.raises(InputError, match=r"the name '.*S\\udcfcd.tif' is no text in UTF-8: rename the file or folder"):
+        listed(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -1,5 +1,6 @@
 """What the names of the files tell, in words: before a curation begins, and as a dry run that computes nothing."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Final
 
 from rich.console import Console
 
-from jimt.curation.finding import Finding
+from jimt.curation.finding import Finding, RawImage
 from jimt.curation.listing import describe_foreign
 
 # Shares of the image files that are passed over: stray files, then what deserves a look, then most likely a mistake.
@@ -59,21 +60,22 @@ def _loudness(n: int, n_all: int) -> str:
     return "" if share <= _FEW else _WARNING if share <= _MANY else _LOUD_WARNING
 
 
-def describe_dry_run(name: str, root: Path, finding: Finding) -> Iterator[str]:
+def describe_dry_run(name: str, root: Path, finding: Finding, labelled: list[str] | None) -> Iterator[str]:
     """Every raw image with its group and its files, what each placeholder read, then what is missing.
 
     Args:
         name: The data set's.
         root: Its folder, which paths are shown below.
         finding: What it holds.
+        labelled: The raw image of each hand label for the empty filter; None where there are none.
     """
     for image in finding.images:
         files = " + ".join(
             path.relative_to(root).as_posix() for path in (image.brightfield, image.fluorescence) if path is not None
         )
-        yield f"{image.raw_image_id}  [group {image.group}]  {files}"
+        yield f"{image.raw_image_id}  [group {_group(image)}]  {files}"
     yield ""
-    groups = Counter(str(image.group) for image in finding.images)
+    groups = Counter(_group(image) for image in finding.images)
     yield f"groups, with their number of raw images: {_values(groups, len(groups))}"
     for part, values in finding.read.items():
         several = "s" * (len(values) != 1)
@@ -81,6 +83,12 @@ def describe_dry_run(name: str, root: Path, finding: Finding) -> Iterator[str]:
     if finding.used_channels:
         brightfield, fluorescence = finding.used_channels
         yield f"channels: {brightfield} is bright-field, {fluorescence} is fluorescence"
+    if labelled is not None:
+        here = {image.raw_image_id for image in finding.images}
+        absent = sorted({raw for raw in labelled if raw not in here})
+        others = f"; the others name {len(absent)} that are not here, for example {absent[0]}" if absent else ""
+        n_here = sum(raw in here for raw in labelled)
+        yield f"hand labels: {n_here:,} of {len(labelled):,} are of these raw images{others}"
     yield from (f"not matched by dataset.pattern: {path}" for path in finding.unmatched)
     yield from (f"WARNING: cannot be used: {raw}: {reason}" for raw, reason in sorted(finding.bad.items()))
     yield ""
@@ -92,6 +100,13 @@ def describe_dry_run(name: str, root: Path, finding: Finding) -> Iterator[str]:
     )
 
 
+def _group(image: RawImage) -> str:
+    return "unknown" if image.group is None else image.group
+
+
 def _values(counts: Counter[str], at_most: int) -> str:
-    listed = ", ".join(f"{value} ({n})" for value, n in sorted(counts.items())[:at_most])
+    def in_order(value: str) -> list[tuple[str, int]]:  # s2 before s10
+        return [(text, int(number or 0)) for text, number in re.findall(r"(\D*)(\d*)", value)]
+
+    listed = ", ".join(f"{value} ({counts[value]})" for value in sorted(counts, key=in_order)[:at_most])
     return listed + (f" and {len(counts) - at_most} more" if len(counts) > at_most else "")

@@ -74,6 +74,7 @@ def list_files(root: Path, *, how_to_get: str) -> Listing:
     for path in _walk(root, listing):
         suffix = path.suffix.lower()
         if suffix in IMAGE_SUFFIXES:
+            _check_name(path)
             listing.images.append(path)
         elif suffix in _FOREIGN:
             listing.foreign.setdefault(_FOREIGN[suffix], []).append(path.relative_to(root).as_posix())
@@ -141,6 +142,14 @@ def _walk(root: Path, listing: Listing) -> Iterator[Path]:
             subfolders[:] = kept
             yield from (here / file for file in files if not file.startswith("."))
         links += further
+
+
+def _check_name(path: Path) -> None:
+    """Refuse a name that no table can hold: an old disk or archive may have it in another encoding than UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"the name {path.as_posix()!a} is no text in UTF-8: rename the file or folder") from error
 
 
 def _refuse(error: OSError) -> None:

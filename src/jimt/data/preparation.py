@@ -10,6 +10,7 @@ from jimt.config import CurationConfig, DatasetConfig, EmptyFilterConfig
 from jimt.curation.curate import curate, find_raw_images, locked
 from jimt.curation.empty_filter import Embed
 from jimt.curation.found import describe_dry_run, print_lines
+from jimt.curation.hand_labels import read_hand_labels
 
 
 def late_embed(config: EmptyFilterConfig) -> Embed:
@@ -84,4 +85,15 @@ def list_raw_images(dataset: DatasetConfig, curation: CurationConfig) -> None:
             soft_wrap=True,
         )
         return
-    print_lines(describe_dry_run(dataset.name, root, find_raw_images(dataset, curation, root)), Console())
+    finding = find_raw_images(dataset, curation, root)
+    print_lines(describe_dry_run(dataset.name, root, finding, _labelled(dataset, curation)), Console())
+
+
+def _labelled(dataset: DatasetConfig, curation: CurationConfig) -> list[str] | None:
+    """The raw image of each hand label; None where the curation asks for none."""
+    if dataset.empty_labels is None or dataset.layout == "patches" or not curation.empty_filter.enabled:
+        return None
+    table = read_hand_labels(
+        Path(dataset.empty_labels), empty_word=dataset.empty_word, not_empty_word=dataset.not_empty_word
+    )
+    return [str(raw_image_id) for raw_image_id in table["raw_image_id"]]
