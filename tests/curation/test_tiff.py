@@ -221,6 +221,15 @@ def test_pixels_of_nothing_are_refused(tmp_path, tag, words):
     assert words in reason(path)
 
 
+@pytest.mark.parametrize("compression", [2, 3, 4])
+def test_grey_values_in_a_coding_of_black_and_white_are_refused(tmp_path, compression):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, GREY)
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        tif.pages[0].tags["Compression"].overwrite(compression)
+    assert reason(path) == "is compressed as a fax, in black and white: export it again"
+
+
 def test_a_tiff_of_less_than_8_bits_is_refused(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", GREY_8 >> 4, bitspersample=4)
     assert reason(tmp_path / "a.tif") == "has 1 samples of 4 bits a pixel: export one of 8 or 16"

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from jimt.curation.decoding import BadImageError, decoding
 
 _PHOTOMETRIC, _ORIENTATION = 262, 274
-_TURNS: dict[
-    int, Callable[[NDArray[Any]], NDArray[Any]]
-] = {  # Orientation: what puts the first row on top and the first column left (TIFF 6.0, page 36)
+_OF_BLACK_AND_WHITE = {tifffile.COMPRESSION.CCITTRLE, tifffile.COMPRESSION.CCITT_T4, tifffile.COMPRESSION.CCITT_T6}
+_Turn = Callable[[NDArray[Any]], NDArray[Any]]
+# by Orientation: what puts the first row on top and the first column left (TIFF 6.0, page 36)
+_TURNS: dict[int, _Turn] = {
     1: lambda image: image,
     2: np.fliplr,
     3: lambda image: np.rot90(image, 2),
@@ -155,6 +156,8 @@ def _check_pixels_are_there(pages: Iterable[Any]) -> None:
             raise BadImageError(
                 f"has {page.samplesperpixel} samples of {page.bitspersample} bits a pixel: export one of 8 or 16"
             )
+        if page.compression in _OF_BLACK_AND_WHITE:
+            raise BadImageError("is compressed as a fax, in black and white: export it again")
         n_segments = math.prod(page.chunked)
         offsets, counts = page.dataoffsets[:n_segments], page.databytecounts[:n_segments]
         if len(offsets) < n_segments or len(counts) < n_segments or 0 in offsets or 0 in counts:
