@@ -13,6 +13,7 @@ from threading import Timer
 
 import numpy as np
 import pytest
+import tifffile
 from rich.console import Console
 
 import jimt
@@ -187,6 +188,19 @@ def test_a_cluster_that_loses_a_worker_gives_the_bytes_of_a_local_run(pairs, pre
     assert contents(there) == contents(here)
     assert [path.name for path in there.parent.iterdir()] == ["no_treatment"]
     slow_down(processes.client, 0)
+
+
+def test_bits_are_judged_over_what_all_workers_have_read(small, small_pairs, prepare_config, processes):
+    processes.have(2)
+    on_cluster = [DASK, f"curation.executor.scheduler={processes.address}"]
+    for path in small_pairs.glob("*.tif"):
+        tifffile.imwrite(path, tifffile.imread(path) + np.uint16(32768))
+    here = run(prepare_config(*small, "curation.output_root=here"))
+    assert contents(run(prepare_config(*small, *on_cluster))) == contents(here)
+    one = small_pairs / "--W00003--P00001--Z00000--T00000--PI.tif"
+    tifffile.imwrite(one, tifffile.imread(one) - np.uint16(32768))  # looks well by itself
+    with pytest.raises(InputError, match="32768 is added to every pixel of 23 of 24 images"):
+        run(prepare_config(*small, *on_cluster))
 
 
 def test_the_number_of_images_under_way_does_not_grow_with_their_number(tmp_path, processes, monkeypatch):
