@@ -7,7 +7,6 @@ import timm
 import torch
 import torchvision
 
-from jimt import backbones
 from jimt.backbones import FeatureExtractor, create_backbone, load_weights, normalisation
 from jimt.errors import InputError
 
@@ -34,11 +33,6 @@ def resnet_file(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def in_float32(monkeypatch):
-    monkeypatch.setattr(backbones, "cpu_gains_from_bfloat16", lambda: False)
-
-
 @pytest.mark.parametrize("name", FOUR)
 def test_a_patch_of_224_px_gives_two_logits(name):
     network = create_backbone(name, num_classes=2).eval()
@@ -47,8 +41,8 @@ def test_a_patch_of_224_px_gives_two_logits(name):
 
 
 @pytest.mark.parametrize("name", FOUR)
-def test_the_published_number_of_features_comes_out(name, in_float32):
-    extract = FeatureExtractor(name, "random", device="cpu", batch_size=2)
+def test_the_published_number_of_features_comes_out(name):
+    extract = FeatureExtractor(name, "random", device="cpu", batch_size=2, precision="32-true")
     features = extract(np.zeros((1, 96, 96), np.uint8))
     assert (extract.n_features, features.shape, features.dtype) == (FOUR[name], (1, FOUR[name]), np.float32)
     assert extract.provenance == "random"
@@ -104,48 +98,48 @@ def test_squeezenet_behaves_like_timms_own_networks():
     assert (network.num_features, network.pretrained_cfg["mean"]) == (512, IMAGENET[0])
 
 
-def test_features_are_those_of_timm_on_the_normalised_batch(patches, resnet_file, in_float32):
+def test_features_are_those_of_timm_on_the_normalised_batch(patches, resnet_file):
     reference = timm.create_model("resnet18", num_classes=0).eval()
     reference.load_state_dict({k: v for k, v in torch.load(resnet_file).items() if not k.startswith("fc.")})
     mean, std = (np.array(values, np.float32).reshape(1, 3, 1, 1) for values in IMAGENET)
     batch = (np.repeat(patches[:, None], 3, axis=1).astype(np.float32) / 255 - mean) / std
     with torch.inference_mode():
         expected = reference(torch.from_numpy(batch)).numpy()
-    extract = FeatureExtractor("resnet18.tv_in1k", str(resnet_file), device="cpu", batch_size=2)
+    extract = FeatureExtractor("resnet18.tv_in1k", str(resnet_file), device="cpu", batch_size=2, precision="32-true")
     np.testing.assert_allclose(extract(patches), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_features_in_bfloat16_are_those_in_float32_but_for_rounding(patches, resnet_file, monkeypatch):
-    features = []
-    for bfloat16 in (False, True):
-        monkeypatch.setattr(backbones, "cpu_gains_from_bfloat16", lambda gains=bfloat16: gains)
-        features.append(FeatureExtractor("resnet18", str(resnet_file), device="cpu", batch_size=4)(patches))
+def test_features_in_bfloat16_are_those_in_float32_but_for_rounding(patches, resnet_file):
+    features = [
+        FeatureExtractor("resnet18", str(resnet_file), device="cpu", batch_size=4, precision=precision)(patches)
+        for precision in ("32-true", "bf16-mixed")
+    ]
     assert np.abs(features[1] - features[0]).max() > 0  # it was another arithmetic
     assert np.corrcoef(features[0].ravel(), features[1].ravel())[0, 1] > 0.999
     assert features[1].dtype == np.float32
 
 
-def test_read_only_patches_and_no_patches_have_features(patches, in_float32):
-    extract = FeatureExtractor("squeezenet1_1", "random", device="cpu", batch_size=4)
+def test_read_only_patches_and_no_patches_have_features(patches):
+    extract = FeatureExtractor("squeezenet1_1", "random", device="cpu", batch_size=4, precision="32-true")
     read_only = patches.copy()
     read_only.flags.writeable = False
     np.testing.assert_array_equal(extract(read_only), extract(patches))
     assert extract(patches[:0]).shape == (0, 512)
 
 
-def test_an_extractor_of_random_weights_repeats_itself_and_leaves_the_random_state(patches, in_float32):
+def test_an_extractor_of_random_weights_repeats_itself_and_leaves_the_random_state(patches):
     before = torch.random.get_rng_state()
-    first = FeatureExtractor("squeezenet1_1", "random", device="cpu", batch_size=8)(patches)
+    first = FeatureExtractor("squeezenet1_1", "random", device="cpu", batch_size=8, precision="32-true")(patches)
     assert torch.equal(torch.random.get_rng_state(), before)
     torch.manual_seed(99)
     np.testing.assert_array_equal(
-        FeatureExtractor("squeezenet1_1", "random", device="cpu", batch_size=8)(patches), first
+        FeatureExtractor("squeezenet1_1", "random", device="cpu", batch_size=8, precision="32-true")(patches), first
     )
 
 
 def test_missing_weights_are_said_before_any_patch_is_read():
     with pytest.raises(InputError, match=r"nowhere\.pth is not a file"):
-        FeatureExtractor("squeezenet1_1", "nowhere.pth", device="cpu", batch_size=8)
+        FeatureExtractor("squeezenet1_1", "nowhere.pth", device="cpu", batch_size=8, precision="32-true")
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,7 @@ def test_curation_defaults_to_the_paper(prepare_config):
     assert (split.train / split.test, split.val / split.test) == (10, 1)
     assert dataset.bit_depth == 12  # ScanR
     assert curation.empty_filter.backbone.startswith("resnet18")
+    assert curation.empty_filter.precision == "32-true"  # whatever the processor has
 
 
 def test_doxo_is_curated_as_no_treatment_is_and_labelled_with_its_cut_offs():
@@ -211,6 +212,7 @@ def test_a_word_where_a_number_belongs_names_the_field(prepare_config):
         ("curation.empty_filter.kernel=cosine", "one of linear, rbf"),
         ("curation.empty_filter.regularisation=0.0", "more than 0"),
         ("curation.empty_filter.n_folds=1", "2 or more"),
+        ("curation.empty_filter.precision=auto", "one of 32-true, bf16-mixed"),
         ("curation.label.scale=log", "one of raw, background_subtracted, log_background_ratio"),
         ("curation.label.background_percentile=101.0", "0 to 100"),
         ("curation.label.n_sigma=-1.0", "0 or more"),

@@ -1,5 +1,5 @@
-import time
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -143,23 +143,33 @@ def test_every_card_that_will_be_used_is_checked_and_torchs_own_warnings_stay_in
     hardware.check_gpus(devices=1, precision="bf16-mixed", compile_network=True)
 
 
-def test_the_answer_on_bfloat16_is_measured_once_and_draws_no_random_numbers():
-    hardware.cpu_gains_from_bfloat16.cache_clear()
-    before = torch.random.get_rng_state()
-    answer = hardware.cpu_gains_from_bfloat16()
-    assert isinstance(answer, bool)
-    assert torch.equal(torch.random.get_rng_state(), before)
-    start = time.perf_counter()
-    assert hardware.cpu_gains_from_bfloat16() is answer
-    assert time.perf_counter() - start < 0.01
+# lines of /proc/cpuinfo, cut down to what matters here
+PROCESSORS = {
+    "Sapphire Rapids": ("flags\t\t: fpu avx2 avx512f avx512_bf16 amx_bf16 avx512_fp16 amx_tile amx_int8", "amx_bf16"),
+    "Genoa": ("flags\t\t: fpu avx2 avx512f avx512_bf16 avx512_vbmi2", "avx512_bf16"),
+    "Skylake-X": ("flags\t\t: fpu avx2 avx512f avx512dq avx512bw", None),
+    "Rome": ("flags\t\t: fpu avx2 fma", None),
+    "no avx512_bf16 but in another line": ("bugs\t\t: avx512_bf16\nflags\t\t: fpu avx512_bf16x\n", None),
+    "Graviton": ("Features\t: fp asimd bf16 i8mm", None),
+}
 
 
-@pytest.mark.parametrize(("bfloat16_seconds", "gains"), [(1.0, True), (2.0, True), (2.5, False), (9.0, False)])
-def test_a_gain_below_a_third_is_none(monkeypatch, bfloat16_seconds, gains):
-    # a clock by which float32 takes 3 seconds, and bfloat16 what the case says
-    ticks = []
-    for _ in range(4):
-        for taken in (3.0, bfloat16_seconds):
-            ticks += [0.0, taken]
-    monkeypatch.setattr(hardware.time, "perf_counter", iter(ticks).__next__)
-    assert hardware.cpu_gains_from_bfloat16.__wrapped__() is gains
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_bfloat16_is_taken_where_the_processor_has_instructions_for_it(name, tmp_path):
+    lines, expected = PROCESSORS[name]
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor\t: 0\nmodel name\t: {name}\n{lines}\n\nprocessor\t: 1\n{lines}\n\n")
+    assert hardware.bfloat16_instructions(cpuinfo) == expected
+    assert hardware.bfloat16_instructions(tmp_path / "not Linux") is None
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").is_file(), reason="not Linux")
+def test_the_answer_on_this_processor_is_that_of_torchs_own_library():
+    get_capabilities = getattr(torch.cpu, "get_capabilities", None)
+    if get_capabilities is None:
+        pytest.skip("this torch does not tell what the processor has")
+    known = get_capabilities()
+    if known["architecture"] != "x86_64":
+        pytest.skip("not an x86 processor")
+    found = hardware.bfloat16_instructions()
+    assert (found is not None) == (known["avx512_bf16"] or known["amx_bf16"])

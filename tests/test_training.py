@@ -10,7 +10,7 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix, recall_sc
 from conftest import TINY, composed_train
 from jimt import fitting, training
 from jimt.analysis.calibration import fit_temperature
-from jimt.checkpoints import find_checkpoint, load_classifier
+from jimt.checkpoints import BEST, find_checkpoint, load_classifier
 from jimt.curation.manifest import open_curated
 from jimt.errors import InputError, Interrupted
 from jimt.evaluate import evaluate
@@ -206,6 +206,29 @@ def test_graphics_cards_compute_in_32_bit_unless_asked_otherwise(train_config, t
     config = train_config(f"trainer={trainer}")
     assert config.trainer.precision == "32-true"
     assert config.trainer.devices == (2 if trainer == "ddp" else 1)
+
+
+@pytest.mark.parametrize(("instructions", "precision"), [("avx512_bf16", "bf16-mixed"), (None, "32-true")])
+def test_precision_is_decided_by_what_the_processor_has_and_is_printed_and_recorded(
+    uneven, train_config, monkeypatch, tmp_path, capsys, instructions, precision
+):
+    monkeypatch.setattr("jimt.training.bfloat16_instructions", lambda: instructions)
+    train(train_config(*uneven, *TINY, "trainer.precision=auto", "trainer.max_epochs=1"))
+    said = capsys.readouterr().out
+    assert f"(all, {precision})" in said
+    assert ("since this processor has avx512_bf16" in said) == (instructions is not None)
+    assert load_classifier(tmp_path / "run" / BEST)[1]["provenance"]["precision"] == precision
+
+
+def test_maps_of_whole_fields_are_taken_in_32_bit_and_recorded_so(uneven, train_config, monkeypatch, tmp_path):
+    monkeypatch.setattr("jimt.training.bfloat16_instructions", lambda: "avx512_bf16")
+    cells = ["backbone.trainable=none", "probe=cells", "probe.layer=layer3", "trainer.precision=auto"]
+    train(train_config(*uneven, *TINY, *cells))
+    assert load_classifier(tmp_path / "run" / BEST)[1]["provenance"]["precision"] == "32-true"
+    with pytest.raises(
+        InputError, match=r"trainer\.precision=bf16-mixed is without effect .*: set trainer\.precision=32"
+    ):
+        train_config(*uneven, *TINY, *cells[:-1], "trainer.precision=bf16-mixed")
 
 
 def test_published_patches_without_raw_images_train_with_a_warning_and_no_interval_over_groups(train_config, tmp_path):

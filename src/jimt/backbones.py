@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from jimt.errors import InputError
-from jimt.hardware import cpu_gains_from_bfloat16
 from jimt.memory import keep_freed_memory
 from jimt.squeezenet import SqueezeNet
 from jimt.weights import load_weights
@@ -82,6 +81,7 @@ class FeatureExtractor:
         weights: As in :func:`load_weights`. ``random`` gives the same network each time.
         device: Where it runs, such as ``cpu`` or ``cuda``.
         batch_size: How many patches go through the network at once.
+        precision: ``32-true``, or ``bf16-mixed`` for layers in bfloat16; the same on every machine.
 
     Attributes:
         n_features: Length of a feature vector: 512 for ResNet-18 and SqueezeNet, 1280 for EfficientNet-Lite0,
@@ -92,7 +92,7 @@ class FeatureExtractor:
         InputError: As :func:`create_backbone` and :func:`load_weights` do.
     """
 
-    def __init__(self, name: str, weights: str, *, device: str, batch_size: int) -> None:
+    def __init__(self, name: str, weights: str, *, device: str, batch_size: int, precision: str) -> None:
         mean, std = normalisation(name)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # so that features of random weights can be had again
@@ -102,7 +102,7 @@ class FeatureExtractor:
         self._device = torch.device(device)
         if self._device.type == "cpu":
             keep_freed_memory()
-        self._bfloat16 = self._device.type == "cpu" and cpu_gains_from_bfloat16()
+        self._bfloat16 = precision == "bf16-mixed"
         self._network = network.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mean = torch.tensor(mean, device=self._device).view(1, 3, 1, 1)
         self._std = torch.tensor(std, device=self._device).view(1, 3, 1, 1)
@@ -120,7 +120,11 @@ class FeatureExtractor:
     def _embed(self, patches: Tensor) -> NDArray[np.float32]:
         grey = patches.to(self._device).unsqueeze(1).float() / 255  # one channel crosses to the device
         images = ((grey - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
+        with (
+            torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16),
+            # TensorFloat-32 keeps ten bits of each number, and cards newer than 2020 would use it unasked
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+        ):
             feature_maps = self._network.forward_features(images)
         # pooled in float32: a mean rounded to bfloat16 would keep three digits
         pooled: Tensor = self._network.forward_head(feature_maps.float())

@@ -18,6 +18,7 @@ SCHEDULES = ("constant", "cosine", "one_cycle")
 ACCELERATORS = ("cpu", "gpu")
 STRATEGIES = ("auto", "ddp")
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+FILTER_PRECISIONS = ("32-true", "bf16-mixed")  # no auto: a curation is the same on every machine
 PROGRESS = ("lines", "rich", "none")
 PROFILERS = ("simple", "advanced", "pytorch")
 # What a search may go by, and which way is better; recall of one class would choose a network that knows no other.
@@ -173,11 +174,14 @@ class EmptyFilterConfig:
     n_folds: int
     batch_size: int
     device: str
+    precision: str
+    """What the network computes in, on every device; part of the curation's fingerprint."""
 
     def __post_init__(self) -> None:
         _one_of("curation.empty_filter.kernel", self.kernel, KERNELS)
         _check("curation.empty_filter.regularisation", self.regularisation, self.regularisation > 0, "more than 0")
         _check("curation.empty_filter.n_folds", self.n_folds, self.n_folds >= 2, "2 or more")
+        _one_of("curation.empty_filter.precision", self.precision, FILTER_PRECISIONS)
         _check("curation.empty_filter.batch_size", self.batch_size, self.batch_size >= 1, "1 or more")
 
 
@@ -393,7 +397,7 @@ class TrainerConfig:
     num_nodes: int
     strategy: str
     precision: str
-    """``auto``: bfloat16 on a CPU that gains from it (measured at the start), 32 bit everywhere else."""
+    """``auto``: bfloat16 on a CPU that has instructions for it (AVX512-BF16, AMX-BF16), 32 bit everywhere else."""
     compile: bool
     max_epochs: int
     patience: int | None
@@ -490,6 +494,11 @@ class TrainConfig:
         _check("seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295")
         if self.backbone.trainable != "none" and self.probe.layer is not None:
             raise InputError("probe.layer is without effect unless backbone.trainable=none")
+        if self.probe.cell is not None and self.trainer.precision not in ("auto", "32-true"):
+            raise InputError(
+                f"trainer.precision={self.trainer.precision} is without effect with probe.cell, whose feature maps are "
+                "taken in 32 bit: set trainer.precision=32-true"
+            )
 
 
 @dataclass

@@ -1,10 +1,9 @@
-"""What this processor is quick at, and what a graphics card and the installed torch can do together."""
+"""What this processor can compute in, and what a graphics card and the installed torch can do together."""
 
-import functools
 import re
-import time
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 from jimt.errors import InputError
 
@@ -16,32 +15,24 @@ _TITAN_XP_INSTALL = (
 _OLDEST_OF_DEFAULT_BUILDS = (7, 5)  # torch 2.14 from PyPI
 _OLDEST_OF_TITAN_XP_BUILDS = (5, 0)  # torch 2.7.1 from PyPI
 _OLDEST_WITH_BFLOAT16 = (7, 0)
+_BFLOAT16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")  # the names of Linux; either makes convolutions quicker
 _OLDEST_WITH_COMPILE = (7, 0)  # Triton, which torch.compile writes its kernels in
 
 
-@functools.cache
-def cpu_gains_from_bfloat16() -> bool:
-    """Measure whether convolutions are quicker here under bfloat16 autocast, by a factor of at least 1.3.
+def bfloat16_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
+    """The instructions this processor computes in bfloat16 with: ``amx_bf16``, ``avx512_bf16``, or None for none.
 
-    Best of three of a 3 x 3 convolution with 64 channels, forward and backward, channels last, after one to warm up,
-    the two kinds in turn; below a second, once per process. No random numbers are drawn. Measured, because processors
-    without instructions for bfloat16 compute it too, at a third of the speed of float32.
+    A processor without them computes in bfloat16 too, at a third of the speed of float32. What the processor has is
+    asked, not how fast it is just now: a time taken at the start would differ from start to start.
+
+    Args:
+        cpuinfo: Where Linux lists what the processor has; other systems have no such file, and None is the answer.
     """
-    import torch
-    from torch.nn import functional
-
-    images = torch.full((4, 64, 32, 32), 0.5).contiguous(memory_format=torch.channels_last).requires_grad_()
-    kernels = torch.full((64, 64, 3, 3), 0.01).contiguous(memory_format=torch.channels_last).requires_grad_()
-
-    def seconds(bfloat16: bool) -> float:
-        start = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            output = functional.conv2d(images, kernels, padding=1)
-        torch.autograd.grad(output.sum(), (images, kernels))
-        return time.perf_counter() - start
-
-    pairs = [(seconds(False), seconds(True)) for _ in range(4)][1:]
-    return min(plain for plain, _ in pairs) >= 1.3 * min(short for _, short in pairs)
+    if not cpuinfo.is_file():
+        return None
+    flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)
+    known = set() if flags is None else set(flags.group(1).split())
+    return next((name for name in _BFLOAT16_INSTRUCTIONS if name in known), None)
 
 
 def check_gpus(*, devices: int, precision: str, compile_network: bool) -> None:

@@ -25,7 +25,7 @@ from jimt.data.datamodule import LiveDeadDataModule
 from jimt.errors import DISK_FULL, InputError
 from jimt.evaluate import evaluate, print_metrics, read_test_patches, splits_digest, write_aside
 from jimt.fitting import fit
-from jimt.hardware import check_gpus, cpu_gains_from_bfloat16
+from jimt.hardware import bfloat16_instructions, check_gpus
 from jimt.memory import keep_freed_memory
 from jimt.model.classifier import LiveDeadClassifier
 from jimt.probe import as_checkpoint, balanced_weights, cell_examples, set_linear
@@ -187,9 +187,9 @@ def _prepare_device(config: TrainConfig, device_index: int, resume_from: Path | 
         return trainer.precision
     if resume_from is not None:
         return str(read_checkpoint(resume_from)["hyper_parameters"]["provenance"]["precision"])
-    # of several processes each would measure for itself
-    alone = trainer.accelerator == "cpu" and trainer.devices * trainer.num_nodes == 1
-    return "bf16-mixed" if alone and cpu_gains_from_bfloat16() else "32-true"
+    # nodes may have different processors, and feature maps of whole fields are taken in 32 bit (jimt.field_maps)
+    decides = trainer.accelerator == "cpu" and trainer.num_nodes == 1 and config.probe.cell is None
+    return "bf16-mixed" if decides and bfloat16_instructions() is not None else "32-true"
 
 
 def _datamodule(config: TrainConfig, fold: Fold | None) -> LiveDeadDataModule:
@@ -302,6 +302,8 @@ def _start(run: _Run, classifier: LiveDeadClassifier, curated: Curated, resume_f
         f"training {backbone.name} ({backbone.trainable}, {run.precision}) on {int((labels == 1).sum())} live and "
         f"{int((labels == 0).sum())} dead patches\nweights: {run.weights}"
     )
+    if run.config.trainer.precision == "auto" and run.precision == "bf16-mixed":
+        print(f"trainer.precision=auto: {run.precision}, since this processor has {bfloat16_instructions()}")
 
 
 def _fit_probe(run: _Run, classifier: LiveDeadClassifier, datamodule: LiveDeadDataModule) -> None:

@@ -27,7 +27,13 @@ def late_embed(config: EmptyFilterConfig) -> Embed:
             if device == "auto":
                 device = "cuda" if torch.cuda.is_available() else "cpu"
             loaded.append(
-                FeatureExtractor(config.backbone, config.weights, device=device, batch_size=config.batch_size)
+                FeatureExtractor(
+                    config.backbone,
+                    config.weights,
+                    device=device,
+                    batch_size=config.batch_size,
+                    precision=config.precision,
+                )
             )
         return loaded[0](patches)
 
