@@ -226,3 +226,30 @@ def test_an_interval_is_the_same_again_with_the_same_seed_alone():
     assert first == again
     assert first.trained.value == other.trained.value
     assert first.trained.interval != other.trained.interval
+
+
+# ---- no data
+
+
+@pytest.mark.parametrize("decimals", [6, 0])
+def test_pixels_without_data_take_no_part_in_a_map_s_agreement(decimals):
+    maps, positive = random_maps(decimals=decimals)
+    maps[:, :, -3:] = np.nan
+    positive[:, :, -3:] = True
+    found, highest = pixel_auroc(maps, positive), pointing_game(maps, positive)
+    for each, mask, auroc, hit in zip(maps[:, :, :-3], positive[:, :, :-3], found, highest, strict=True):
+        assert auroc == pytest.approx(roc_auc_score(mask.ravel(), each.ravel()))
+        assert hit == pytest.approx(mask[each == each.max()].mean())
+    assert np.isnan(pixel_auroc(np.full_like(maps, np.nan), positive)).all()
+
+
+def test_a_padded_edge_moves_no_threshold_of_pi():
+    image, true = discs(haze=300, bright=1500)
+    whole = positive_pixels(image[None], least=100.0, smoothing=2.0)[0]
+    image[-6:] = np.nan
+    found = positive_pixels(image[None], least=100.0, smoothing=2.0)[0]
+    assert not found[-6:].any()
+    np.testing.assert_array_equal(found[:-14], whole[:-14])  # beyond the reach of the smoothing
+    assert (found & true).sum() / (found | true).sum() > 0.8
+    image[:] = np.nan
+    assert not positive_pixels(image[None], least=100.0, smoothing=2.0).any()

@@ -130,6 +130,11 @@ def test_pi_is_drawn_from_its_1st_percentile_to_its_99_7th_and_a_flat_image_too(
         assert low == flat < high
 
 
+def test_pixels_without_data_do_not_move_the_range_that_is_drawn():
+    values = np.concatenate([np.arange(1001.0), np.full(500, np.nan)])
+    assert style.fluorescence_range(values) == pytest.approx((10, 997))
+
+
 def test_ticks_of_a_fluorescence_bar_are_at_even_distances():
     figure = style.new_figure(2, 2)
     drawn = style.draw_fluorescence(figure.add_subplot(), FLUORESCENCE[0], (100, 1700))

@@ -1,9 +1,13 @@
 import numpy as np
 import pytest
 import tifffile
+from rich.console import Console
 
 from conftest import small_field, write_pair
 from jimt.curation.cells import fluorescence_cells
+from jimt.curation.curate import curate
+from jimt.curation.manifest import open_curated
+from jimt.curation.rereading import fluorescence_patches
 from jimt.errors import InputError
 
 NAME = "--W00001--P00001--Z00000--T00000"
@@ -42,6 +46,32 @@ def test_pixels_without_data_count_for_nothing(tmp_path, prepare_config):
     assert cells.valid[0, 1] == 0
     assert cells.valid[0, 2] == pytest.approx(0.5)
     assert cells.label_value[0, 2] == pytest.approx(fluorescence[:16, 40:48].mean())
+
+
+@pytest.mark.parametrize(
+    ("scale", "cut_offs", "in_unit"),
+    [
+        ("raw", (300, 450), lambda pi, background: pi),
+        ("background_subtracted", (80, 250), lambda pi, background: pi - background),
+        ("log_background_ratio", (0.4, 0.8), lambda pi, background: pi / background),
+    ],
+)
+def test_fluorescence_that_is_drawn_has_no_value_where_there_is_no_data(
+    small, small_pairs, prepare_config, scale, cut_offs, in_unit
+):
+    brightfield, fluorescence = small_field(np.random.default_rng(0))
+    brightfield[:, :40] = 0  # padding of bright-field alone
+    write_pair(small_pairs, NAME, (brightfield, fluorescence))
+    both = [f"curation.label.{name}={at}" for name, at in zip(("live_below", "dead_above"), cut_offs, strict=True)]
+    config = prepare_config(*small, f"curation.label.scale={scale}", *both)
+    curated = open_curated(curate(*config, embed=None, console=Console(quiet=True)))
+    rows = curated.manifest[(curated.manifest["raw_image_id"] == NAME) & (curated.manifest["y"] == 32)]
+    found = fluorescence_patches(curated, rows, needed_by="this")
+    background = np.percentile(fluorescence[:, 40:], 10)
+    expected = in_unit(fluorescence.astype(float), background)
+    expected[:, :40] = np.nan
+    for row, pixels in zip(rows.itertuples(), found, strict=True):
+        np.testing.assert_allclose(pixels, expected[32:96, row.x : row.x + 64], rtol=1e-5)
 
 
 def test_a_raw_image_that_is_gone_is_named(tmp_path, prepare_config):

@@ -92,6 +92,15 @@ def test_another_config_or_another_file_is_another_curation(small, small_pairs, 
     assert open_curated(folder).summary["fingerprint"] != before
 
 
+def test_the_precision_of_the_empty_filter_is_part_of_what_identifies_a_curation(small, prepare_config):
+    summaries = [
+        open_curated(run(prepare_config(*small, f"curation.empty_filter.precision={precision}"))).summary
+        for precision in ("32-true", "bf16-mixed")
+    ]
+    assert summaries[0]["fingerprint"] != summaries[1]["fingerprint"]
+    assert summaries[1]["config"]["curation"]["empty_filter"]["precision"] == "bf16-mixed"
+
+
 def test_parallel_processes_give_the_same_manifest(small, prepare_config):
     one = read_manifest(run(prepare_config(*small)) / "manifest.parquet")
     several = prepare_config(*small, "curation.n_jobs=2", "curation.output_root=elsewhere")
@@ -227,6 +236,41 @@ def test_patches_with_too_much_no_data_are_marked_and_counted(small, small_pairs
     assert (marked["x"] == 0).all()
     np.testing.assert_allclose(marked["no_data"], 20 / 64)
     assert marked["split"].isna().all()
+
+
+@pytest.mark.parametrize("padded", ["both channels", "fluorescence alone", "bright-field alone"])
+def test_mean_fluorescence_and_background_are_of_pixels_that_hold_data(small, small_pairs, prepare_config, padded):
+    name = "--W00001--P00001--Z00000--T00000"
+    brightfield, fluorescence = small_field(np.random.default_rng(3))
+    expected = fluorescence.astype(float)
+    expected[:, :20] = np.nan
+    if padded != "fluorescence alone":
+        brightfield[:, :20] = 0
+    if padded != "bright-field alone":
+        fluorescence[:, :20] = 0
+    write_pair(small_pairs, name, (brightfield, fluorescence))
+    scale = [
+        "curation.label.scale=background_subtracted",
+        "curation.label.live_below=50",
+        "curation.label.dead_above=250",
+    ]
+    curated = open_curated(run(prepare_config(*small, *scale, "curation.patches.max_no_data=0.5")))
+    rows = curated.manifest[curated.manifest["raw_image_id"] == name]
+    means = np.array([np.nanmean(expected[y : y + 64, x : x + 64]) for y, x in zip(rows["y"], rows["x"], strict=True)])
+    np.testing.assert_allclose(rows["mean_fluorescence"], means, rtol=1e-12)
+    np.testing.assert_allclose(rows["label_value"], means - np.nanpercentile(expected, 10), rtol=1e-9)
+    np.testing.assert_allclose(rows["no_data"], np.where(rows["x"] == 0, 20 / 64, 0))
+
+
+def test_a_patch_of_nothing_but_padding_is_no_data_whatever_share_is_allowed(small, small_pairs, prepare_config):
+    brightfield, fluorescence = small_field(np.random.default_rng(3))
+    brightfield[:, :64] = fluorescence[:, :64] = 0
+    write_pair(small_pairs, "--W00001--P00001--Z00000--T00000", (brightfield, fluorescence))
+    manifest = open_curated(run(prepare_config(*small, "curation.patches.max_no_data=1.0"))).manifest
+    marked = manifest[manifest["excluded"] == "no_data"]
+    assert len(marked) == 4
+    assert (marked["x"] == 0).all()
+    assert marked["mean_fluorescence"].isna().all()
 
 
 def test_fields_of_different_sizes_share_one_store(small, small_pairs, prepare_config):

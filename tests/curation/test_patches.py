@@ -6,7 +6,6 @@ from jimt.curation.patches import (
     Scaling,
     grey_histogram,
     histogram_percentile,
-    no_data_mask,
     patch_origins,
     to_8_bit,
     valid_percentiles,
@@ -66,7 +65,9 @@ def test_window_means_of_a_whole_field_equal_direct_means_exactly(kind):
     }[kind]
     y, x = patch_origins(*image.shape, size=224, stride=112)
     direct = [image[top : top + 224, left : left + 224].mean() for top, left in zip(y, x, strict=True)]
-    np.testing.assert_array_equal(window_means(image, y, x, size=224), direct)
+    means, share = window_means(image, ~everywhere(image), y, x, size=224)
+    np.testing.assert_array_equal(means, direct)
+    assert not share.any()
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -78,24 +79,37 @@ def test_window_means_are_exact_for_odd_sizes_and_strides(seed):
     y, x = patch_origins(height, width, size=size, stride=stride)
     # integers summed as integers: no rounding before the one division
     sums = [int(image[t : t + size, s : s + size].astype(np.int64).sum()) for t, s in zip(y, x, strict=True)]
-    np.testing.assert_array_equal(window_means(image, y, x, size=size), np.array(sums) / size**2)
+    means, _ = window_means(image, ~everywhere(image), y, x, size=size)
+    np.testing.assert_array_equal(means, np.array(sums) / size**2)
 
 
 def test_window_means_of_floating_point_images_are_near_direct_means():
     image = np.random.default_rng(0).normal(1000, 300, (300, 400)).astype(np.float32)
     y, x = patch_origins(300, 400, size=64, stride=31)
     direct = [image[t : t + 64, s : s + 64].mean(dtype=np.float64) for t, s in zip(y, x, strict=True)]
-    np.testing.assert_allclose(window_means(image, y, x, size=64), direct, rtol=1e-9)
+    means, _ = window_means(image, ~everywhere(image), y, x, size=64)
+    np.testing.assert_allclose(means, direct, rtol=1e-9)
 
 
 # ---- no data
 
 
-def test_a_pixel_is_no_data_only_where_every_channel_is_zero():
-    brightfield = np.array([[0, 0, 5, 5]], np.uint16)
-    fluorescence = np.array([[0, 7, 0, 7]], np.uint16)
-    assert no_data_mask(brightfield, fluorescence).tolist() == [[True, False, False, False]]
-    assert no_data_mask(brightfield, None).tolist() == [[True, True, False, False]]
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_window_means_are_of_the_pixels_that_hold_data(seed, dtype):
+    rng = np.random.default_rng(seed)
+    size, stride = (int(value) for value in rng.integers(3, 40, 2))
+    image = rng.integers(1, 250, (100, 120)).astype(dtype)
+    no_data = rng.random(image.shape) < 0.2
+    no_data[:, : 2 * size] = True  # some windows hold no data at all
+    y, x = patch_origins(*image.shape, size=size, stride=stride)
+    windows = [np.s_[top : top + size, left : left + size] for top, left in zip(y, x, strict=True)]
+    means, share = window_means(image, no_data, y, x, size=size)
+    of_data = np.where(no_data, np.nan, image.astype(float))
+    expected = [np.nanmean(of_data[at]) if not no_data[at].all() else np.nan for at in windows]
+    np.testing.assert_allclose(means, expected, rtol=1e-12)
+    np.testing.assert_allclose(share, [no_data[at].mean() for at in windows], rtol=1e-12)
+    assert np.isnan(means).any()
 
 
 def bordered(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -110,7 +124,6 @@ def bordered(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_no_data_pixels_do_not_enter_percentiles():
     brightfield, fluorescence, valid = bordered()
-    np.testing.assert_array_equal(~no_data_mask(brightfield, fluorescence), valid)
     for image in (brightfield, fluorescence, brightfield.astype(np.float32) / 7):
         expected = np.percentile(image[:, 30:].astype(float), (1, 10, 50, 99))
         np.testing.assert_allclose(valid_percentiles(image, valid, (1, 10, 50, 99)), expected, rtol=1e-12)
@@ -122,6 +135,8 @@ def test_the_histogram_counts_each_valid_grey_value():
     values, counts = np.unique(brightfield[:, 30:], return_counts=True)
     expected = np.zeros(65536, int)
     expected[values] = counts
+    np.testing.assert_array_equal(grey_histogram(brightfield, valid), expected)
+    brightfield[:, :30] = 4000  # real pixels beside padding of the other channel
     np.testing.assert_array_equal(grey_histogram(brightfield, valid), expected)
     assert grey_histogram(brightfield.astype(np.uint8), everywhere(brightfield)).shape == (65536,)
 

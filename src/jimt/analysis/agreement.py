@@ -6,6 +6,7 @@ the area under the ROC curve of its pixels, and by the pointing game (does its h
 alone would give.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,19 +31,30 @@ def positive_pixels(images: NDArray[np.floating], *, least: float, smoothing: fl
     patch without PI has no positive pixel.
 
     Args:
-        images: PI of patches, likewise.
+        images: PI of patches, likewise; NaN where there is no data, which is never positive.
         least: Least positive value, such as the cut-off for dead, in the images' unit; above 0.
         smoothing: Standard deviation of a Gaussian, pixels: a single noisy pixel is no nucleus.
     """
     masks = np.zeros(images.shape, bool)
     for mask, image in zip(masks, images, strict=True):
-        smoothed = gaussian_filter(image.astype(np.float64), smoothing)
+        data = np.isfinite(image)
+        if not data.any():
+            continue
+        smoothed = _smoothed(image.astype(np.float64), data, smoothing)
         if smoothed.max() > least and np.ptp(smoothed) > 0:
             logarithm = np.log(np.maximum(smoothed, least * _FAINTEST))
-            mask[:] = smoothed > max(least, float(np.exp(_otsu(logarithm))))
+            mask[data] = smoothed > max(least, float(np.exp(_otsu(logarithm))))
         else:
-            mask[:] = smoothed > least  # all of it, where it is saturated
+            mask[data] = smoothed > least  # all of it, where it is saturated
     return masks
+
+
+def _smoothed(image: Floats, data: NDArray[np.bool_], smoothing: float) -> Floats:
+    """Gaussian mean of the pixels that hold data, at each of them, shape ``(n_pixels,)``."""
+    if data.all():
+        return np.asarray(gaussian_filter(image, smoothing)).ravel()
+    weight = gaussian_filter(data.astype(np.float64), smoothing)[data]
+    return np.asarray(gaussian_filter(np.where(data, image, 0), smoothing)[data] / weight)
 
 
 def _otsu(values: Floats) -> float:
@@ -62,18 +74,18 @@ def pixel_auroc(maps: NDArray[np.floating], positive: NDArray[np.bool_]) -> Floa
     """AUROC of each map's pixels against where PI is positive, shape ``(n,)``; ties count half.
 
     Args:
-        maps: Shape ``(n, height, width)``.
+        maps: Shape ``(n, height, width)``; NaN where there is no data, which takes no part.
         positive: Likewise.
 
     Returns:
         NaN where fewer than 1 % of the pixels are positive, or are not.
     """
     values = np.full(len(maps), np.nan)
-    for row, (each, mask) in enumerate(zip(maps, positive, strict=True)):
-        if not MIN_SHARE <= mask.mean() <= 1 - MIN_SHARE:
-            continue
+    for row, (each, mask) in enumerate(_pixels(maps, positive)):
         n_positive = int(mask.sum())
-        ranks = rankdata(each, axis=None)[mask.ravel()].sum()
+        if not MIN_SHARE * mask.size <= n_positive <= (1 - MIN_SHARE) * mask.size:
+            continue
+        ranks = rankdata(each)[mask].sum()
         values[row] = (ranks - n_positive * (n_positive + 1) / 2) / (n_positive * (mask.size - n_positive))
     return values
 
@@ -84,10 +96,19 @@ def pointing_game(maps: NDArray[np.floating], positive: NDArray[np.bool_]) -> Fl
     Of several highest pixels each counts its share; a constant map so gives the share of positive pixels.
     """
     values = np.full(len(maps), np.nan)
-    for row, (each, mask) in enumerate(zip(maps, positive, strict=True)):
-        if MIN_SHARE <= mask.mean() <= 1 - MIN_SHARE:
+    for row, (each, mask) in enumerate(_pixels(maps, positive)):
+        if MIN_SHARE * mask.size <= mask.sum() <= (1 - MIN_SHARE) * mask.size:
             values[row] = mask[each == each.max()].mean()
     return values
+
+
+def _pixels(
+    maps: NDArray[np.floating], positive: NDArray[np.bool_]
+) -> Iterator[tuple[NDArray[np.floating], NDArray[np.bool_]]]:
+    """The pixels of each map that hold data, and which of them are positive; none at all where a map has none."""
+    for each, mask in zip(maps, positive, strict=True):
+        data = np.isfinite(each)
+        yield (each[data], mask[data]) if data.any() else (np.zeros(1), np.zeros(1, np.bool_))
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,33 @@ def patch_origins(height: int, width: int, *, size: int, stride: int) -> tuple[N
     return np.repeat(ys, len(xs)), np.tile(xs, len(ys))
 
 
-def window_means(image: Image, y: NDArray[np.int32], x: NDArray[np.int32], *, size: int) -> NDArray[np.float64]:
-    """Mean of each ``size`` x ``size`` window by integral image, shape ``(n_patches,)``.
+def window_means(
+    image: Image, no_data: NDArray[np.bool_], y: NDArray[np.int32], x: NDArray[np.int32], *, size: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean of each ``size`` x ``size`` window over the pixels that hold data, and the share of those that do not.
 
-    Integer images are summed exactly (sums stay below 2**53).
+    Args:
+        image: One channel.
+        no_data: Where it holds no data, shape of the image.
+        y: Top-left corners, shape ``(n_patches,)``.
+        x: Likewise.
+        size: Side of a window, pixels.
+
+    Returns:
+        Two arrays of shape ``(n_patches,)``; the mean is NaN where no pixel of the window holds data.
     """
+    area = size * size
+    if not no_data.any():
+        return _window_sums(image, y, x, size=size) / area, np.zeros(len(y))
+    missing = _window_sums(no_data.view(np.uint8), y, x, size=size)
+    sums = _window_sums(np.where(no_data, image.dtype.type(0), image), y, x, size=size)
+    means = np.full(len(y), np.nan)
+    np.divide(sums, area - missing, out=means, where=missing < area)
+    return means, missing / area
+
+
+def _window_sums(image: Image, y: NDArray[np.int32], x: NDArray[np.int32], *, size: int) -> NDArray[np.float64]:
+    """Sum of each window by integral image; of integers exactly (sums stay below 2**53)."""
     # the integral image is kept at the rows where a window begins or ends: no other is ever read
     rows = np.unique(np.concatenate([y, y + size]))
     strips = [cv2.reduce(image[a:b], 0, cv2.REDUCE_SUM, dtype=cv2.CV_64F) for a, b in itertools.pairwise(rows)]
@@ -44,25 +66,13 @@ def window_means(image: Image, y: NDArray[np.int32], x: NDArray[np.int32], *, si
     table[1:, 1:] = np.cumsum(np.cumsum(np.concatenate(strips), axis=0), axis=1)
     top, bottom = np.searchsorted(rows, y), np.searchsorted(rows, y + size)
     total = table[bottom, x + size] - table[top, x + size] - table[bottom, x] + table[top, x]
-    return np.asarray(total, np.float64) / (size * size)
-
-
-def no_data_mask(brightfield: Image, fluorescence: Image | None) -> NDArray[np.bool_]:
-    """Pixels that are exactly zero in every channel: what an alignment pads a border with."""
-    if cv2.minMaxLoc(brightfield)[0] > 0:  # five times as fast as the comparison, and true of most images
-        return np.zeros(brightfield.shape, np.bool_)
-    mask = brightfield == 0
-    if fluorescence is not None:
-        mask &= fluorescence == 0
-    return np.asarray(mask)
+    return np.asarray(total, np.float64)
 
 
 def grey_histogram(image: Image, valid: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Counts of each 16-bit grey value among the valid pixels, shape ``(65536,)``."""
-    counts = cv2.calcHist([image], [0], None, [1 << 16], [0, 1 << 16]).ravel().astype(np.int64)  # exact below 2**24
-    if counts[0]:  # pixels without data are zero
-        counts[0] -= int(image.size - np.count_nonzero(valid))
-    return counts
+    mask = None if valid.all() else valid.view(np.uint8)
+    return np.asarray(cv2.calcHist([image], [0], mask, [1 << 16], [0, 1 << 16]).ravel(), np.int64)  # exact below 2**24
 
 
 def histogram_percentile(histogram: NDArray[np.int64], percentile: float) -> float:

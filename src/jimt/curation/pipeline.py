@@ -87,7 +87,9 @@ def run_pipeline(
         of_fields = pd.Categorical(fields[column])  # a number for each of many rows, and each name once
         manifest[column] = pd.Categorical.from_codes(of_fields.codes[of_field], dtype=of_fields.dtype)
     manifest["excluded"] = _no_words(len(manifest), Excluded)
-    manifest.loc[manifest["no_data"] > curation.patches.max_no_data, "excluded"] = Excluded.NO_DATA.value
+    # a patch of nothing but padding has no mean, whatever share of padding is allowed
+    no_data = (manifest["no_data"] > curation.patches.max_no_data) | (manifest["no_data"] == 1)
+    manifest.loc[no_data, "excluded"] = Excluded.NO_DATA.value
     manifest.loc[manifest["field"].isin(copies.leaking), "excluded"] = Excluded.COPY.value
 
     filter_report = _drop_empty(dataset, curation, manifest, partial, embed, console)

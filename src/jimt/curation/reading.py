@@ -15,11 +15,11 @@ from jimt.curation.decoding import BadImageError
 from jimt.curation.exchanged import look_exchanged
 from jimt.curation.finding import RawImage
 from jimt.curation.images import Image, check_pair, read_channels, read_page
+from jimt.curation.no_data import no_data_mask
 from jimt.curation.patches import (
     Scaling,
     grey_histogram,
     histogram_percentile,
-    no_data_mask,
     patch_origins,
     to_8_bit,
     valid_percentiles,
@@ -47,8 +47,9 @@ class ReadSettings:
 class FieldPatches:
     """One field in 8 bits and what was measured on its patches; arrays of shape ``(n_patches,)``.
 
-    ``y``, ``x`` and ``mean_fluorescence`` are None for a published patch, ``background`` is NaN. ``digests`` identify
-    the pixels of bright-field and fluorescence before they are scaled (``copies.py``).
+    ``y``, ``x`` and ``mean_fluorescence`` are None for a published patch, ``background`` is NaN. Means and
+    background are of pixels that hold data; of a patch without any the mean is NaN. ``digests`` identify the pixels of
+    bright-field and fluorescence before they are scaled (``copies.py``).
     """
 
     raw: RawImage
@@ -141,10 +142,7 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
         background = np.nan
         if settings.background_percentile is not None:
             (background,) = valid_percentiles(fluorescence, valid, (settings.background_percentile,))
-        share = (
-            window_means(no_data.view(np.uint8), y, x, size=settings.patch_size) if no_data.any() else np.zeros(len(y))
-        )
-        means = window_means(fluorescence, y, x, size=settings.patch_size)
+        means, share = window_means(fluorescence, no_data, y, x, size=settings.patch_size)
         digests_of_both = pixel_digest(brightfield), pixel_digest(fluorescence)
         spool = _spool(pixels, folder)
         exchanged = look_exchanged(brightfield, fluorescence, valid)
@@ -157,11 +155,13 @@ def brightfield_histogram(raw: RawImage, settings: ReadSettings) -> NDArray[np.i
     """Grey values of one bright-field image, shape ``(65536,)``; None for an image that ``read_field`` will refuse."""
     try:
         brightfield, fluorescence, _ = _read(raw, settings)
+        if brightfield.dtype.kind == "f":
+            return None
+        valid = np.ones(brightfield.shape, np.bool_)
+        if fluorescence is not None:
+            valid = ~no_data_mask(brightfield, fluorescence)
     except BadImageError:
         return None  # reported by read_field, which reads every image
-    if brightfield.dtype.kind == "f":
-        return None
-    valid = np.ones(brightfield.shape, np.bool_) if fluorescence is None else ~no_data_mask(brightfield, fluorescence)
     return grey_histogram(brightfield, valid)
 
 

@@ -13,7 +13,8 @@ from jimt.curation.curate import find_raw_images
 from jimt.curation.decoding import BadImageError
 from jimt.curation.images import Image, read_channels, read_page
 from jimt.curation.manifest import Curated
-from jimt.curation.patches import no_data_mask, valid_percentiles
+from jimt.curation.no_data import no_data_mask
+from jimt.curation.patches import valid_percentiles
 from jimt.curation.payload import payload
 from jimt.errors import InputError
 
@@ -75,18 +76,20 @@ def read_fluorescence(
             else:
                 assert raw.fluorescence is not None
                 stored = [read_page(path) for path in (raw.brightfield, raw.fluorescence)]
+            brightfield, fluorescence = (
+                payload(image, bit_depth=dataset.bit_depth, bit_shift=dataset.bit_shift) for image in stored
+            )
+            valid = ~no_data_mask(brightfield, fluorescence)
         except BadImageError as error:
             raise InputError(f"{raw.brightfield.name} or its fluorescence {error}") from error
-        brightfield, fluorescence = (
-            payload(image, bit_depth=dataset.bit_depth, bit_shift=dataset.bit_shift) for image in stored
-        )
-        valid = ~no_data_mask(brightfield, fluorescence)
         (background,) = valid_percentiles(fluorescence, valid, (curation.label.background_percentile,))
         yield Fluorescence(raw.raw_image_id, fluorescence, valid, background)
 
 
 def fluorescence_patches(curated: Curated, rows: pd.DataFrame, *, needed_by: str) -> NDArray[np.float32]:
     """Fluorescence of patches in the unit that their labels' scale is drawn in (``UNITS``), shape ``(n, size, size)``.
+
+    Pixels without data are NaN.
 
     Args:
         curated: The data set.
@@ -109,8 +112,9 @@ def fluorescence_patches(curated: Curated, rows: pd.DataFrame, *, needed_by: str
 
 
 def in_unit(image: Fluorescence, *, scale: str) -> NDArray[np.float32]:
-    """A fluorescence image in the unit of ``UNITS``."""
+    """A fluorescence image in the unit of ``UNITS``; NaN where it holds no data."""
     pixels = image.pixels.astype(np.float32)
+    pixels[~image.valid] = np.nan
     if scale == "background_subtracted":
         return np.asarray(pixels - image.background, np.float32)
     if scale == "log_background_ratio":

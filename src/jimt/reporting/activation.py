@@ -101,7 +101,7 @@ def maps_of(
 
 @dataclass(frozen=True)
 class Dye:
-    """PI of some patches in a unit, and where it is positive, each of shape ``(n, size, size)``."""
+    """PI of some patches in a unit, NaN where there is no data, and where it is positive; of ``(n, size, size)``."""
 
     images: NDArray[np.float32]
     positive: NDArray[np.bool_]

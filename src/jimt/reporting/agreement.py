@@ -35,9 +35,9 @@ _MEASURES = {
 def agreement_of(model: Model, *, device: Device = AS_TRAINED, max_mapped: int = MAX_MAPPED) -> pd.DataFrame:
     """Agreement of maps with PI for each patch, kept in ``figures/agreement.csv``.
 
-    Columns: place and group of the patch, ``positive`` (share of its pixels), each measure of the trained network, and
-    of each copy with random weights ``random_K_auroc``, ``_pointing`` and ``_empty``, which are means over the maps of
-    both labels; NaN where a patch lacks PI or is full of it.
+    Columns: place and group of the patch, ``positive`` (share of its pixels with data), each measure of the trained
+    network, and of each copy with random weights ``random_K_auroc``, ``_pointing`` and ``_empty``, which are means over
+    the maps of both labels; NaN where a patch lacks PI or is full of it.
 
     Raises:
         InputError: If there is no fluorescence, no spatial layer, no scores or no curated data set.
@@ -48,17 +48,21 @@ def agreement_of(model: Model, *, device: Device = AS_TRAINED, max_mapped: int =
         scores = model.scores
         indices = np.sort(np.random.default_rng(seed).permutation(len(scores))[:max_mapped])
         dye = dye_of(model, indices)
-        columns: dict[str, Any] = {"positive": dye.positive.mean((1, 2))}
+        data = np.isfinite(dye.images)
+        n_pixels = np.maximum(data.sum((1, 2)), 1)
+        columns: dict[str, Any] = {"positive": dye.positive.sum((1, 2)) / n_pixels}
         held = np.flatnonzero((columns["positive"] >= MIN_SHARE) & (columns["positive"] <= 1 - MIN_SHARE))
         positive = dye.positive[held]
 
         def measured(copy: int | None) -> dict[int, dict[str, NDArray[np.float64]]]:
             maps, _ = maps_of(model, indices[held], device, labels=(DEAD, LIVE), copy=copy)
+            for of in maps.values():
+                of[~data[held]] = np.nan
             return {
                 label: {
                     "auroc": pixel_auroc(of, positive),
                     "pointing": pointing_game(of, positive),
-                    "empty": (np.ptp(of.reshape(len(of), -1), axis=1) == 0).astype(float),
+                    "empty": (np.nanmax(of, axis=(1, 2)) == np.nanmin(of, axis=(1, 2))).astype(float),
                 }
                 for label, of in maps.items()
             }

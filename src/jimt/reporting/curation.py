@@ -119,7 +119,7 @@ def _patches_in_words(curated: Curated) -> str:
 
 def _no_data_in_words(curated: Curated) -> str:
     limit = curated.summary["config"]["curation"]["patches"]["max_no_data"]
-    return f"more than {100 * limit:g} % of the pixels are exactly 0 in both channels"
+    return f"more than {100 * limit:g} % of the pixels are exactly 0 in both channels, or padding of one"
 
 
 def _filter_in_words(summary: dict[str, Any]) -> str:
@@ -210,7 +210,7 @@ def sample_blocks(curated: Curated) -> Iterator[Block]:
             patches_of(curated, rows),
             fluorescence,
             rows["label"].to_numpy(int),
-            fluorescence.mean((1, 2)),
+            np.nanmean(fluorescence, axis=(1, 2)),
             unit=f"PI ({unit})",
         ),
     )

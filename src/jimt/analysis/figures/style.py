@@ -108,8 +108,8 @@ def framed(axes: Axes, colour: str, *, width: float = 2.0) -> None:
 
 
 def fluorescence_range(images: NDArray[np.floating]) -> tuple[float, float]:
-    """Grey values that are drawn black and white, the same for all images that are compared."""
-    low, high = np.percentile(images, [1, 99.7])
+    """Grey values that are drawn black and white, the same for all images that are compared; NaN is no data."""
+    low, high = np.nanpercentile(images, [1, 99.7])
     return float(low), float(max(high, low + 1e-6 * max(1.0, abs(low))))
 
 
