@@ -10,7 +10,7 @@ from jimt.config import CrossvalConfig
 from jimt.curation.cells import fluorescence_cells
 from jimt.curation.manifest import open_curated
 from jimt.errors import InputError
-from jimt.field_maps import feature_maps
+from jimt.field_maps import cells_of_patch, feature_maps, patch_features_of_fields, patch_logits_of_fields
 from jimt.training import train
 
 CELLS = [
@@ -60,6 +60,38 @@ def test_a_patchs_score_is_the_mean_over_its_cells_of_the_field(run):
     live = live[y : y + 4, x : x + 4].mean().item()
     margin = np.log(live / (1 - live)) / prediction["temperature"]
     assert row.score == pytest.approx(1 / (1 + np.exp(-margin)), abs=1e-4)
+
+
+@pytest.mark.parametrize(("size", "stride", "cell"), [(224, 112, 32), (224, 112, 16), (64, 20, 16), (100, 33, 8)])
+def test_a_patch_is_the_mean_of_its_own_pixels_also_where_its_edge_cuts_cells(size, stride, cell):
+    rng = np.random.default_rng(0)
+    for origin in range(0, 500 - size, stride):
+        cells, shares = cells_of_patch(origin, size=size, cell=cell)
+        values = rng.normal(size=600 // cell)
+        assert shares @ values[cells] == pytest.approx(np.repeat(values, cell)[origin : origin + size].mean())
+
+
+def test_scores_of_every_second_window_of_coarse_cells_are_of_the_window_s_own_pixels(tmp_path, monkeypatch):
+    # 112 / 32 = 3.5: rounded to whole cells, windows would lie 16 px off, now to one side and now to the other
+    field = np.random.default_rng(0).normal(0, 2, (2, 14, 14)).astype(np.float32)
+    maps = lambda *_, **__: iter([(0, field)])  # noqa: E731
+    monkeypatch.setattr("jimt.field_maps.feature_maps", maps)
+    origins = [(y, x) for y in (0, 112, 224) for x in (0, 112, 224)]
+    rows = pd.DataFrame({"field": 0, "y": [y for y, _ in origins], "x": [x for _, x in origins]})
+    linear = torch.nn.Linear(2, 2)
+    classifier = torch.nn.Module()
+    classifier.linear = linear
+    options = {"prediction": {"patch_size": 224, "cell": 32}, "device": torch.device("cpu")}
+    logits = patch_logits_of_fields(classifier, tmp_path, rows, **options, cache=None)
+    features = patch_features_of_fields(classifier, tmp_path, rows, **options)
+    with torch.no_grad():
+        live = linear(torch.from_numpy(field).permute(1, 2, 0)).softmax(-1)[..., 1].numpy()
+    pixels = np.kron(live, np.ones((32, 32)))
+    for (y, x), (dead_logit, live_logit), of_patch in zip(origins, logits, features, strict=True):
+        score = 1 / (1 + np.exp(dead_logit - live_logit))
+        assert score == pytest.approx(pixels[y : y + 224, x : x + 224].mean(), abs=1e-5)
+        expected = [np.kron(each, np.ones((32, 32)))[y : y + 224, x : x + 224].mean() for each in field]
+        assert of_patch == pytest.approx(expected, abs=1e-5)
 
 
 def test_maps_of_turned_and_mirrored_fields_are_turned_back(run):

@@ -92,8 +92,8 @@ def patch_logits_of_fields(
     for field, maps in feature_maps(classifier, folder, fields, prediction=prediction, device=device, cache=cache):
         margin = np.einsum("fyx,f->yx", maps, weight[1] - weight[0]) + (bias[1] - bias[0])
         cells = 1 / (1 + np.exp(-margin.astype(np.float64)))
-        for row, window in _windows(rows, field, cells.shape, prediction):
-            live[row] = cells[window].mean()
+        for row, window, (down, across) in _windows(rows, field, prediction):
+            live[row] = down @ cells[window] @ across
     half = np.log(live / (1 - live)) / 2
     return np.stack([-half, half], axis=1).astype(np.float32)
 
@@ -110,17 +110,36 @@ def patch_features_of_fields(
     features: dict[int, NDArray[np.float32]] = {}
     fields = np.unique(rows["field"]).tolist()
     for field, maps in feature_maps(classifier, folder, fields, prediction=prediction, device=device, cache=None):
-        for row, window in _windows(rows, field, maps.shape[1:], prediction):
-            features[row] = maps[:, *window].mean((1, 2))
+        for row, window, (down, across) in _windows(rows, field, prediction):
+            features[row] = np.einsum("fyx,y,x->f", maps[:, *window], down, across).astype(np.float32)
     return np.stack([features[row] for row in range(len(rows))])
 
 
 def _windows(
-    rows: pd.DataFrame, field: int, shape: tuple[int, ...], prediction: dict[str, Any]
-) -> Iterator[tuple[int, tuple[slice, slice]]]:
-    """Of each row that lies in a field, its number and its cells."""
-    size = prediction["patch_size"] // prediction["cell"]
+    rows: pd.DataFrame, field: int, prediction: dict[str, Any]
+) -> Iterator[tuple[int, tuple[slice, slice], tuple[NDArray[np.float64], NDArray[np.float64]]]]:
+    """Of each row that lies in a field, its number, its cells, and how much each row and column of them counts."""
     for row in np.flatnonzero(rows["field"].to_numpy() == field).tolist():
-        corner = np.round(rows[["y", "x"]].iloc[row].to_numpy(float) / prediction["cell"]).astype(int)
-        y, x = np.minimum(corner, np.array(shape) - size)
-        yield row, (slice(y, y + size), slice(x, x + size))
+        along = [
+            cells_of_patch(int(rows[axis].iloc[row]), size=prediction["patch_size"], cell=prediction["cell"])
+            for axis in ("y", "x")
+        ]
+        yield row, (along[0][0], along[1][0]), (along[0][1], along[1][1])
+
+
+def cells_of_patch(origin: int, *, size: int, cell: int) -> tuple[slice, NDArray[np.float64]]:
+    """The cells that a patch lies on along one axis, and the share of the patch on each; a cell may be cut by its edge.
+
+    >>> cells_of_patch(112, size=224, cell=32)[0]
+    slice(3, 11, None)
+    >>> (cells_of_patch(112, size=224, cell=32)[1] * 224).round().tolist()
+    [16.0, 32.0, 32.0, 32.0, 32.0, 32.0, 32.0, 16.0]
+
+    Args:
+        origin: First pixel of the patch in its field.
+        size: Its side, pixels.
+        cell: Side of a cell, pixels.
+    """
+    first, end = origin // cell, -(-(origin + size) // cell)
+    edges = np.clip(np.arange(first, end + 1) * cell, origin, origin + size)
+    return slice(first, end), np.diff(edges) / size
