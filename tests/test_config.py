@@ -212,6 +212,8 @@ def test_a_word_where_a_number_belongs_names_the_field(prepare_config):
         ("curation.empty_filter.kernel=cosine", "one of linear, rbf"),
         ("curation.empty_filter.regularisation=0.0", "more than 0"),
         ("curation.empty_filter.n_folds=1", "2 or more"),
+        ("curation.label.fit_range=[2.0,1.0]", "null, or two values of which the second is larger"),
+        ("curation.label.fit_range=[1.0]", "null, or two values of which the second is larger"),
         ("curation.empty_filter.precision=auto", "one of 32-true, bf16-mixed"),
         ("curation.label.scale=log", "one of raw, background_subtracted, log_background_ratio"),
         ("curation.label.background_percentile=101.0", "0 to 100"),

@@ -200,7 +200,9 @@ class LabelConfig:
     """Gain in mean log-likelihood below which the mixture has converged."""
     min_patches: int
     min_weight: float
-    """A component that explains a smaller share of the patches has collapsed."""
+    """A component that explains a smaller share of the patches has collapsed; so few outliers are left out."""
+    fit_range: tuple[float, float] | None
+    """Least and greatest value the mixture is fitted on; null: all values but outliers."""
     live_below: float | None
     """Fixed cut-offs, on the chosen scale, in place of the mixture's."""
     dead_above: float | None
@@ -214,12 +216,25 @@ class LabelConfig:
         _check("curation.label.tolerance", self.tolerance, self.tolerance > 0, "more than 0")
         _check("curation.label.min_patches", self.min_patches, self.min_patches >= 2, "2 or more")
         _check("curation.label.min_weight", self.min_weight, 0 <= self.min_weight < 0.5, "0 to below 0.5")
+        if self.fit_range is not None:
+            self._check_range(self.fit_range)
         if (self.live_below is None) != (self.dead_above is None):
             raise InputError("curation.label.live_below and curation.label.dead_above are given together or not at all")
         if self.live_below is not None and self.dead_above is not None and self.live_below > self.dead_above:
             raise InputError(
                 f"curation.label.live_below={self.live_below} lies above curation.label.dead_above={self.dead_above}: "
                 "a patch would be live and dead"
+            )
+
+    def _check_range(self, fit_range: tuple[float, ...]) -> None:
+        ends = tuple(fit_range)  # OmegaConf hands a list over, of any length
+        rising = len(ends) == 2 and ends[0] < ends[1]
+        _check("curation.label.fit_range", list(ends), rising, "null, or two values of which the second is larger")
+        self.fit_range = (ends[0], ends[1])
+        if self.live_below is not None:
+            raise InputError(
+                "curation.label.fit_range is without effect where curation.label.live_below and "
+                "curation.label.dead_above are given: give the range or the cut-offs"
             )
 
 

@@ -138,6 +138,34 @@ def test_cut_offs_of_another_data_set_label_a_treated_one(small, prepare_config,
         run(prepare_config(*doxo, "curation.label.scale=background_subtracted"))
 
 
+def test_debris_is_left_out_of_the_fit_with_a_warning_and_still_labelled(small, small_pairs, prepare_config, capsys):
+    brightfield, fluorescence = small_field(np.random.default_rng(3))
+    fluorescence[:32, -32:] = 4095  # a quarter of one patch of 240
+    write_pair(small_pairs, "--W00001--P00001--Z00000--T00000", (brightfield, fluorescence))
+    config = prepare_config(*small, *MIXTURE)
+    thresholds = open_curated(curate(*config, embed=no_features, console=Console(width=300))).thresholds
+    assert "WARNING: 1 of 240 patches took no part in the fit of the mixture" in capsys.readouterr().out
+    assert (thresholds["n_left_out"], thresholds["n_patches"]) == (1, 239)
+    assert thresholds["fitted_to"] < 700
+    manifest = read_manifest(Path("data/curated/no_treatment/manifest.parquet"))
+    assert manifest.loc[manifest["mean_fluorescence"].idxmax(), "label"] == DEAD
+    given = prepare_config(*small, *MIXTURE, "curation.label.fit_range=[0,5000]")
+    assert open_curated(run(given)).thresholds["n_left_out"] == 0
+
+
+def test_a_range_to_fit_on_is_refused_where_another_data_set_is_fitted_on(small, prepare_config):
+    run(prepare_config(*small, *MIXTURE))
+    doxo = ["dataset=doxo", *small[1:], *MIXTURE, "curation.label.fit_range=[0,5000]"]
+    with pytest.raises(InputError, match="fit_range is without effect for doxo.* prepare.py dataset=no_treatment"):
+        run(prepare_config(*doxo))
+
+
+def test_cut_offs_that_were_given_label_another_data_set(small, prepare_config):
+    run(prepare_config(*small))
+    thresholds = open_curated(run(prepare_config("dataset=doxo", *small[1:], *MIXTURE))).thresholds
+    assert (thresholds["live_below"], thresholds["dead_above"]) == (300, 450)
+
+
 def test_fixed_cut_offs_replace_the_mixture(small, prepare_config):
     curated = open_curated(run(prepare_config(*small, "curation.label.dead_above=300")))
     assert curated.thresholds["source"] == "given in the config"

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
@@ -20,8 +22,9 @@ def paper_mixture(seed: int) -> np.ndarray:
     )
 
 
-def fit(values: np.ndarray, **changes: float) -> LabelThresholds:
-    settings = {"n_sigma": 1.0, "n_init": 1, "tolerance": 1e-6, "min_patches": 50, "min_weight": 0.02, "seed": 0}
+def fit(values: np.ndarray, **changes: object) -> LabelThresholds:
+    settings = {"n_sigma": 1.0, "n_init": 1, "tolerance": 1e-6, "min_patches": 50, "min_weight": 0.02}
+    settings |= {"fit_range": None, "seed": 0}
     return fit_label_thresholds(values, **(settings | changes))
 
 
@@ -135,6 +138,79 @@ def test_a_component_on_one_repeated_value_has_collapsed(repeated):
     values = np.concatenate([np.full(500, repeated), np.random.default_rng(0).normal(500, 100, 500)])
     with pytest.raises(InputError, match="the mixture collapsed"):
         fit(values)
+
+
+# ---- outliers
+
+
+def plainly(values: np.ndarray) -> tuple[float, float]:
+    """Cut-offs by scikit-learn's mixture of all values, started and stopped as ours is."""
+    scaled = (values[:, None] - values.mean()) / values.std()
+    mixture = GaussianMixture(2, tol=1e-6, max_iter=2000, reg_covar=1e-8, random_state=0).fit(scaled)
+    low, high = np.argsort(mixture.means_.ravel())
+    mean, sd = mixture.means_.ravel(), np.sqrt(mixture.covariances_.ravel())
+    return tuple(values.mean() + values.std() * np.array([mean[low] + sd[low], mean[high] - sd[high]]))
+
+
+def cut_offs(thresholds: LabelThresholds) -> tuple[float, float]:
+    return thresholds.live_below, thresholds.dead_above
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_outliers_the_fit_is_that_of_all_patches(seed):
+    rng = np.random.default_rng(seed)
+    for values in (
+        paper_mixture(seed),
+        np.concatenate([rng.normal(100, 10, 950), rng.normal(2000, 300, 50)]),  # few dead, far from the live
+        np.concatenate([rng.normal(0.1, 0.05, 260), rng.normal(0.7, 0.4, 400)]),  # as on a logarithm, few patches
+        np.concatenate([rng.normal(224.51, 34.46, 4600), rng.normal(550.44, 153.55, 400)]),
+    ):
+        thresholds = fit(values)
+        assert cut_offs(thresholds) == pytest.approx(plainly(values), rel=1e-9)
+        assert (thresholds.n_patches, thresholds.n_left_out) == (len(values), 0)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.019])
+@pytest.mark.parametrize(("at", "sd"), [(20_000, 3_000), (65_535, 0), (3_000, 300)])
+def test_a_few_patches_of_debris_leave_the_cut_offs_as_they_were(share, at, sd):
+    clean = paper_mixture(1)
+    n = round(share * len(clean))
+    thresholds = fit(np.concatenate([clean, np.random.default_rng(0).normal(at, sd, n)]))
+    assert cut_offs(thresholds) == pytest.approx(plainly(clean), rel=1e-9)
+    assert (thresholds.n_left_out, thresholds.n_patches) == (n, len(clean))
+    assert (thresholds.fitted_from, thresholds.fitted_to) == (clean.min(), clean.max())
+
+
+@pytest.mark.parametrize(("share", "at", "sd"), [(0.03, 20_000, 3_000), (0.08, 5_000, 500), (0.08, 1_500, 150)])
+def test_more_debris_is_refused_with_a_range_for_either_reading(share, at, sd):
+    clean = paper_mixture(1)
+    debris = np.random.default_rng(0).normal(at, sd, round(share * len(clean)))
+    values = np.concatenate([clean, debris])
+    with pytest.raises(InputError, match="the cut-offs cannot be trusted: they hang on ") as caught:
+        fit(values)
+    without, of_all = (
+        tuple(float(end) for end in found.split(","))
+        for found in re.findall(r"curation\.label\.fit_range=\[(.*?)\]", str(caught.value))
+    )
+    told = [float(value) for value in re.findall(r"(?:live below|dead above) ([\d.e+]+)", str(caught.value))]
+    # the remedies do what they say
+    thresholds = fit(values, fit_range=without)
+    assert cut_offs(thresholds) == pytest.approx(plainly(clean), rel=0.02)
+    assert cut_offs(thresholds) == pytest.approx(told[:2], rel=1e-3)
+    assert thresholds.n_left_out == pytest.approx(len(debris), abs=0.02 * len(debris))
+    assert cut_offs(fit(values, fit_range=of_all)) == pytest.approx(plainly(values), rel=1e-9)
+    assert cut_offs(fit(values, fit_range=of_all)) == pytest.approx(told[2:], rel=1e-3)
+
+
+def test_debris_among_patches_of_one_kind_is_no_second_kind():
+    values = np.concatenate([np.random.default_rng(0).normal(300, 30, 2000), np.full(20, 60_000.0)])
+    with pytest.raises(InputError, match=r"collapsed .*leave debris out of the fit \(curation\.label\.fit_range\)"):
+        fit(values)
+
+
+def test_too_few_patches_in_the_range_are_refused():
+    with pytest.raises(InputError, match=r"only 0 patches hold cells with values in .*fit_range=\[5000, 6000\]"):
+        fit(paper_mixture(0), fit_range=(5000, 6000))
 
 
 # ---- labels

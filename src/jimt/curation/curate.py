@@ -167,11 +167,17 @@ def _reference_thresholds(dataset: DatasetConfig, curation: CurationConfig) -> d
         return {
             "source": "given in the config",
             "scale": label.scale,
+            "background_percentile": label.background_percentile,
             "live_below": label.live_below,
             "dead_above": label.dead_above,
         }
     if label.fit_on == dataset.name:
         return None
+    if label.fit_range is not None:
+        raise InputError(
+            f"curation.label.fit_range is without effect for {dataset.name}, which takes the cut-offs of "
+            f"{label.fit_on} (curation.label.fit_on): give it to python prepare.py dataset={label.fit_on}"
+        )
     path = Path(curation.output_root) / label.fit_on / THRESHOLDS
     thresholds = read_json(path)
     for key in ("scale", "background_percentile"):

@@ -1,17 +1,14 @@
 """Live and dead by mean fluorescence: a Gaussian mixture and two cut-offs (paper: "Labelling", Fig. 3a)."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.mixture import GaussianMixture
 
+from jimt.curation.mixture import Mixture, Pair, find_outliers, fit_mixture
 from jimt.errors import InputError
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
-
-_MAX_ITERATIONS = 2_000  # components that overlap need some hundreds
-_VARIANCE_FLOOR = 1e-8  # in units of the spread of all patches: a standard deviation of 1e-4
-_COLLAPSED_SD = 2e-4  # of that spread: a component at the floor, on one repeated value
 
 
 @dataclass(frozen=True)
@@ -27,6 +24,12 @@ class LabelThresholds:
     dead_sd: float | None
     dead_weight: float | None
     n_patches: int | None
+    """Patches the mixture was fitted on."""
+    n_left_out: int | None
+    """Patches that took no part in the fit: outside ``fit_range``, or far from all others."""
+    fitted_from: float | None
+    """Least and greatest value that took part."""
+    fitted_to: float | None
 
 
 def fit_label_thresholds(
@@ -37,11 +40,16 @@ def fit_label_thresholds(
     tolerance: float,
     min_patches: int,
     min_weight: float,
+    fit_range: Pair | None,
     seed: int,
 ) -> LabelThresholds:
     """Fit a two-component mixture and place one cut-off ``n_sigma`` inside each component.
 
     A patch is live below ``live_mean + n_sigma * live_sd`` and dead above ``dead_mean - n_sigma * dead_sd``.
+
+    Patches far from all others, such as saturated debris, would take a component for themselves. So few of them that
+    they could not be one (``min_weight``) are left out of the fit; more are refused, since nothing tells whether they
+    are debris or the dead.
 
     Args:
         label_value: Mean fluorescence of each patch on the label scale, shape ``(n_patches,)``.
@@ -50,53 +58,114 @@ def fit_label_thresholds(
         tolerance: Gain in mean log-likelihood below which the fit has converged.
         min_patches: Fewer patches are refused.
         min_weight: A component with a smaller share of the patches has collapsed.
+        fit_range: Least and greatest value that takes part, none of them an outlier; None to look for outliers.
         seed: Seed of the starts.
 
     Raises:
-        InputError: If there are too few patches, a component collapsed, or the components overlap so far that the
-            cut-offs cross; the message says what to change.
+        InputError: If there are too few patches, a component collapsed, the components overlap so far that the cut-offs
+            cross, or they hang on patches far from all others; the message says what to change.
     """
-    n_patches = len(label_value)
-    if n_patches < min_patches:
+    if fit_range is None:
+        taken = np.ones(len(label_value), np.bool_)
+    else:
+        taken = (label_value >= fit_range[0]) & (label_value <= fit_range[1])
+    values = label_value[taken]
+    if len(values) < min_patches:
+        where = "" if fit_range is None else f" with values in curation.label.fit_range={list(fit_range)}"
         raise InputError(
-            f"only {n_patches} patches hold cells, and a mixture needs {min_patches} (curation.label.min_patches): add "
-            "raw images, or give curation.label.live_below and curation.label.dead_above"
+            f"only {len(values)} patches hold cells{where}, and a mixture needs {min_patches} "
+            "(curation.label.min_patches): add raw images, or give curation.label.live_below and "
+            "curation.label.dead_above"
         )
-    if np.ptp(label_value) == 0:
+    if np.ptp(values) == 0:
         raise InputError(
             "every patch has the same mean fluorescence, so there is nothing to tell live from dead by: check that "
             "dataset.fluorescence names the PI channel"
         )
-    centre, spread = float(label_value.mean()), float(label_value.std())
-    # in units of the spread, so that the floor under a variance means the same for any camera and scale
-    mixture = GaussianMixture(
-        n_components=2,
-        n_init=n_init,
-        tol=tolerance,
-        max_iter=_MAX_ITERATIONS,
-        reg_covar=_VARIANCE_FLOOR,
-        random_state=seed,
-    ).fit((label_value[:, None] - centre) / spread)
-    order = np.argsort(mixture.means_.ravel())
-    (live_mean, dead_mean) = (float(value) for value in centre + spread * mixture.means_.ravel()[order])
-    (live_sd, dead_sd) = (float(value) for value in spread * np.sqrt(mixture.covariances_.ravel()[order]))
-    (live_weight, dead_weight) = (float(value) for value in mixture.weights_[order])
-    if min(live_weight, dead_weight) < min_weight or min(live_sd, dead_sd) < _COLLAPSED_SD * spread:
+    mixture = fit_mixture(values, tolerance=tolerance, n_init=n_init, seed=seed)
+    if fit_range is None:
+        outliers = find_outliers(values, tolerance=tolerance, n_init=n_init, seed=seed)
+        if outliers.any() and np.ptp(values[~outliers]) > 0:
+            others = fit_mixture(values[~outliers], tolerance=tolerance, n_init=n_init, seed=seed)
+            # else the patches far off are one of the two populations
+            if others.is_of_two and not others.is_collapsed(min_weight):
+                if outliers.mean() >= min_weight:
+                    raise InputError(_hang_on(values, outliers, mixture, others, n_sigma, min_weight))
+                mixture, values = others, values[~outliers]
+    _check(mixture, n_sigma=n_sigma, min_weight=min_weight)
+    live_below, dead_above = mixture.cut_offs(n_sigma)
+    (live_mean, dead_mean), (live_sd, dead_sd), (live_weight, dead_weight) = mixture.mean, mixture.sd, mixture.weight
+    return LabelThresholds(
+        live_below,
+        dead_above,
+        live_mean,
+        live_sd,
+        live_weight,
+        dead_mean,
+        dead_sd,
+        dead_weight,
+        len(values),
+        len(label_value) - len(values),
+        float(values.min()),
+        float(values.max()),
+    )
+
+
+def _check(mixture: Mixture, *, n_sigma: float, min_weight: float) -> None:
+    live, dead = (f"{mean:.4g} +- {sd:.4g}" for mean, sd in zip(mixture.mean, mixture.sd, strict=True))
+    if mixture.is_collapsed(min_weight):
         raise InputError(
-            f"the mixture collapsed (live {live_mean:.4g} +- {live_sd:.4g} on {live_weight:.1%} of the patches, dead "
-            f"{dead_mean:.4g} +- {dead_sd:.4g} on {dead_weight:.1%}): fit it on a data set that holds both live and "
-            "dead (curation.label.fit_on), or give curation.label.live_below and curation.label.dead_above"
+            f"the mixture collapsed (live {live} on {mixture.weight[0]:.1%} of the patches, dead {dead} on "
+            f"{mixture.weight[1]:.1%}): fit it on a data set that holds both live and dead (curation.label.fit_on), "
+            "leave debris out of the fit (curation.label.fit_range), or give curation.label.live_below and "
+            "curation.label.dead_above"
         )
-    live_below, dead_above = live_mean + n_sigma * live_sd, dead_mean - n_sigma * dead_sd
+    live_below, dead_above = mixture.cut_offs(n_sigma)
     if live_below > dead_above:
         raise InputError(
-            f"the cut-offs cross: live below {live_below:.4g}, dead above {dead_above:.4g} (live {live_mean:.4g} +- "
-            f"{live_sd:.4g}, dead {dead_mean:.4g} +- {dead_sd:.4g}); lower curation.label.n_sigma, or, where "
-            "background differs between raw images, set curation.label.scale=log_background_ratio"
+            f"the cut-offs cross: live below {live_below:.4g}, dead above {dead_above:.4g} (live {live}, dead {dead}); "
+            "lower curation.label.n_sigma, or, where background differs between raw images, set "
+            "curation.label.scale=log_background_ratio"
         )
-    return LabelThresholds(
-        live_below, dead_above, live_mean, live_sd, live_weight, dead_mean, dead_sd, dead_weight, n_patches
+
+
+def _hang_on(
+    values: NDArray[np.float64],
+    outliers: NDArray[np.bool_],
+    mixture: Mixture,
+    others: Mixture,
+    n_sigma: float,
+    min_weight: float,
+) -> str:
+    """What to say where a few patches decide the cut-offs; either remedy is a range to fit on."""
+    kept, far = values[~outliers], values[outliers]
+    without, of_all = _range_around(kept, far), _range_around(values, far[:0])
+    keep = ""
+    below, above = mixture.cut_offs(n_sigma)
+    if not mixture.is_collapsed(min_weight) and below <= above:
+        keep = (
+            f"; if they are cells, and the others are of one kind, keep them: curation.label.fit_range={of_all} (live "
+            f"below {below:.4g}, dead above {above:.4g})"
+        )
+    live_below, dead_above = others.cut_offs(n_sigma)
+    return (
+        f"the cut-offs cannot be trusted: they hang on {len(far)} of {len(values)} patches "
+        f"({len(far) / len(values):.1%}) with values of {far.min():.4g} to {far.max():.4g}, far from the others "
+        f"({kept.min():.4g} to {kept.max():.4g}), which are of two kinds without them. If they are debris or "
+        f"saturated, leave them out of the fit: curation.label.fit_range={without} (live below {live_below:.4g}, dead "
+        f"above {dead_above:.4g}){keep}"
     )
+
+
+def _range_around(kept: NDArray[np.float64], far: NDArray[np.float64]) -> str:
+    """Ends, in few digits, between which the kept values lie and none of the others."""
+    ends = []
+    for edge, beyond, away in ((kept.min(), far[far < kept.min()], -1), (kept.max(), far[far > kept.max()], 1)):
+        span = float(np.ptp(kept))
+        room = span if not len(beyond) else float(np.abs(beyond - edge).min())
+        digits = max(0, 1 - math.floor(math.log10(room)))  # a step well below the room there is
+        ends.append(f"{edge + away * room / 2:.{digits}f}")
+    return f"[{ends[0]},{ends[1]}]"
 
 
 def label_patches(label_value: NDArray[np.float64], *, live_below: float, dead_above: float) -> NDArray[np.int8]:

@@ -286,6 +286,7 @@ def _label(
             tolerance=settings.tolerance,
             min_patches=settings.min_patches,
             min_weight=settings.min_weight,
+            fit_range=settings.fit_range,
             seed=curation.seed,
         )
         reference = {

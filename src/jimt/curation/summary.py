@@ -80,6 +80,8 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
             f"{thresholds['dead_above']:.4f} on the scale "
             f"{thresholds['scale']} ({thresholds['source']})"
         )
+    if thresholds.get("n_left_out") and thresholds["source"] == f"fitted on {summary['dataset']}":
+        lines.append(_describe_outliers(summary, thresholds))
     if not summary["group_known"]:
         lines.append(
             "WARNING: nothing tells which raw image a patch was cut from, so no split can be checked for leaks "
@@ -109,6 +111,18 @@ def describe_copies(copies: dict[str, dict[str, str]], *, n_patches: int) -> lis
             f"group, so their patches count twice (listed in summary.json), for example {name} repeats {other}"
         )
     return lines
+
+
+def _describe_outliers(summary: dict[str, Any], thresholds: dict[str, Any]) -> str:
+    n_left_out = thresholds["n_left_out"]
+    within = f"{thresholds['fitted_from']:.4g} to {thresholds['fitted_to']:.4g}"
+    told = f"{n_left_out:,} of {n_left_out + thresholds['n_patches']:,} patches took no part in the fit of the mixture"
+    if summary["config"]["curation"]["label"]["fit_range"] is not None:
+        return f"{told}, as curation.label.fit_range says; the others have values of {within}"
+    return (
+        f"WARNING: {told}: they lie far from all others ({within}), as debris does; look at them, or give the range to "
+        "fit on (curation.label.fit_range)"
+    )
 
 
 def _describe_filter(report: dict[str, Any]) -> str:

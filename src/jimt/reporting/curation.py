@@ -147,7 +147,16 @@ def _cut_offs_in_words(thresholds: dict[str, Any]) -> str:
         paper = f" (paper: {CUT_OFFS['live_below']} and {CUT_OFFS['dead_above']})"
     return (
         f"live below {thresholds['live_below']:.4g}, dead above {thresholds['dead_above']:.4g} on "
-        f"{SCALES[thresholds['scale']]}, {thresholds['source']}{paper}"
+        f"{SCALES[thresholds['scale']]}, {thresholds['source']}{paper}{_left_out_in_words(thresholds)}"
+    )
+
+
+def _left_out_in_words(thresholds: dict[str, Any]) -> str:
+    if not thresholds.get("n_left_out"):
+        return ""
+    return (
+        f"; {thresholds['n_left_out']:,} patches outside {thresholds['fitted_from']:.4g} to "
+        f"{thresholds['fitted_to']:.4g} took no part in the fit"
     )
 
 
@@ -225,7 +234,8 @@ def labelled_values(curated: Curated) -> figures.LabelledValues:
         weight, mean, sd = (
             tuple(thresholds[f"{label}_{name}"] for label in ("live", "dead")) for name in ("weight", "mean", "sd")
         )
-        components = ((weight[0], mean[0], sd[0]), (weight[1], mean[1], sd[1]))
+        fitted = thresholds["n_patches"] / len(rows)  # the others took no part
+        components = ((fitted * weight[0], mean[0], sd[0]), (fitted * weight[1], mean[1], sd[1]))
     groups = rows["group"].astype(object).where(rows["group"].notna(), rows["raw_image_id"].astype(object))
     return figures.LabelledValues(
         rows["label_value"].to_numpy(float),
