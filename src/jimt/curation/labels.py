@@ -153,7 +153,8 @@ def _hang_on(
         f"({len(far) / len(values):.1%}) with values of {far.min():.4g} to {far.max():.4g}, far from the others "
         f"({kept.min():.4g} to {kept.max():.4g}), which are of two kinds without them. If they are debris or "
         f"saturated, leave them out of the fit: curation.label.fit_range={without} (live below {live_below:.4g}, dead "
-        f"above {dead_above:.4g}){keep}"
+        f"above {dead_above:.4g}){keep}; where background differs between raw images, set "
+        "curation.label.scale=log_background_ratio instead"
     )
 
 
