@@ -24,7 +24,14 @@ def main() -> None:
     values = np.interp((np.arange(n) + 0.5) / n, cumulative, grid)
     for tolerance, whose in ((1e-3, "(scikit-learn's):"), (1e-6, "(conf/curation): ")):
         fitted = fit_label_thresholds(
-            values, n_sigma=1.0, n_init=1, tolerance=tolerance, min_patches=50, min_weight=0.02, seed=0
+            values,
+            n_sigma=1.0,
+            n_init=1,
+            tolerance=tolerance,
+            min_patches=50,
+            min_weight=0.02,
+            fit_range=None,
+            seed=0,
         )
         cut_offs = f"live below {fitted.live_below:.1f}, dead above {fitted.dead_above:.1f}"
         print(f"tolerance {tolerance:g} {whose} {cut_offs}")
