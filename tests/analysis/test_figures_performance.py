@@ -80,7 +80,7 @@ def test_reliability_is_the_share_live_by_the_mean_score_with_its_interval_and_c
 
 def test_scores_stand_over_the_fluorescence_of_their_patch():
     scores, values, labels = np.array([0.9, 0.2, 0.4]), np.array([210.0, 600.0, 700.0]), np.array([1, 0, 0])
-    of = performance.FluorescencePanel("resnet18", scores, values, labels, "PI (counts)", "r -0.9")
+    of = performance.FluorescencePanel("resnet18", scores, values, labels, "PI (counts)", False, "r -0.9")
     ratio = dataclasses.replace(of, fluorescence=np.log(values / 200), scale="log(PI / background)", words="r -0.95")
     axes, beside = performance.score_against_fluorescence([of, ratio]).axes
     assert beside.get_xlabel() == "log(PI / background)"
@@ -99,8 +99,14 @@ def test_scores_stand_over_the_fluorescence_of_their_patch():
 )
 def test_fluorescence_over_more_than_a_decade_and_a_half_has_a_logarithmic_axis(values, scale):
     arrays = np.array([0.9, 0.1]), np.array(values), np.array([1, 0])
-    (axes,) = performance.score_against_fluorescence([performance.FluorescencePanel("a", *arrays, "PI", "")]).axes
+    (axes,) = performance.score_against_fluorescence(
+        [performance.FluorescencePanel("a", *arrays, "PI", False, "")]
+    ).axes
     assert axes.get_xscale() == scale
+    (axes,) = performance.score_against_fluorescence(
+        [performance.FluorescencePanel("a", *arrays, "log", True, "")]
+    ).axes
+    assert axes.get_xscale() == "linear"  # a logarithm is not taken twice
 
 
 def test_classes_are_named_in_a_legend_in_their_colours_and_shapes():

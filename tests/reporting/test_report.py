@@ -137,7 +137,9 @@ def test_a_sample_of_thumbnails_is_stated_with_its_seed(own, capsys):
     assert f"A sample of 20 of the {n} test patches, drawn with seed 0." in page
     assert len(pd.read_csv(own / "figures/agreement.csv")) == 10
     assert "Of a sample of 10 test patches, drawn with seed 0." in page
-    assert capsys.readouterr().out.startswith(f"the report is {own / 'report.html'} (")
+    *told, last = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("report, ") for line in told)  # parts that took long on a busy machine
+    assert last.startswith(f"the report is {own / 'report.html'} (")
 
 
 def test_the_model_card_tells_data_groups_metrics_and_limits(run):

@@ -181,6 +181,7 @@ def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
                     scores[column].to_numpy(float),
                     scores["label"].to_numpy(int),
                     SCALES[scale],
+                    scale == "log_background_ratio",
                     "" if found is None else _correlation_title(found),
                 )
             )

@@ -24,6 +24,7 @@ from jimt.analysis.figures.style import (
     shortened,
     styled,
     told_apart,
+    wrapped,
 )
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 
@@ -36,6 +37,8 @@ _OUTCOMES = {
 }
 _MAX_NAMED = 30
 """Beyond so many, groups along an axis have no room for their names."""
+_LETTERS_ALONG = 70
+"""More letters than so many do not fit side by side below the axis."""
 _OUTCOME_WORDS = {"ambiguous": "discarded: between the cut-offs", "empty": "discarded: empty", "no_data": "no data"}
 
 
@@ -261,12 +264,16 @@ def labelled_patches(data_sets: Mapping[str, LabelledValues], *, scale: str, see
         for cut in (of.live_below, of.dead_above):
             if cut is not None:
                 axes.axhline(cut, color="#444444", linestyle="--", linewidth=0.8)
-        axes.set(title=name, ylabel=scale, xlabel=f"{len(names)} groups, by median", xlim=(-0.6, len(names) - 0.4))
+        axes.set(
+            title=name,
+            ylabel=wrapped(scale, width=30),
+            xlabel=f"{len(names)} groups, by median",
+            xlim=(-0.6, len(names) - 0.4),
+        )
         axes.set_xticks([])
         if len(names) <= _MAX_NAMED:
-            in_order = told_apart(names[np.argsort(rank)].tolist())
-            axes.set_xticks(
-                range(len(names)), [shortened(group, length=22) for group in in_order], rotation=90, fontsize=7
-            )
+            words = [shortened(group, length=22) for group in told_apart(names[np.argsort(rank)].tolist())]
+            upright = sum(len(word) + 2 for word in words) > _LETTERS_ALONG
+            axes.set_xticks(range(len(names)), words, rotation=90 if upright else 0, fontsize=7)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=2)
     return figure

@@ -176,6 +176,7 @@ class FluorescencePanel:
         fluorescence: Likewise.
         labels: Live 1, dead 0, likewise.
         scale: Of the fluorescence, in words.
+        is_logarithm: Whether the scale is one already.
         words: The correlation in words.
     """
 
@@ -184,6 +185,7 @@ class FluorescencePanel:
     fluorescence: NDArray[np.floating]
     labels: NDArray[np.integer]
     scale: str
+    is_logarithm: bool
     words: str
 
 
@@ -204,7 +206,7 @@ def score_against_fluorescence(panels: Sequence[FluorescencePanel]) -> Figure:
             )  # fmt: skip
         axes.axhline(0.5, color="0.6", linestyle=":", linewidth=0.8)
         known = panel.fluorescence[np.isfinite(panel.fluorescence)]
-        if len(known) and known.min() > 0 and known.max() > 30 * known.min():
+        if len(known) and not panel.is_logarithm and known.min() > 0 and known.max() > 30 * known.min():
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))  # powers need mathtext
             axes.xaxis.set_minor_formatter(NullFormatter())
