@@ -131,7 +131,7 @@ def check_nothing_dropped(case: Case, finding: Finding, answered: set[str]) -> N
 def _truths(case: Case, brightfield: Path, fluorescence: Path | None) -> list[tuple[Pixels, Pixels]]:
     def of(path: Path) -> list[Pixels]:
         known = case.truth[path]
-        return decoded(path) if known is None else [known]
+        return [*decoded(path), case.drawn[path]] if known is None else [known]
 
     if fluorescence is None:
         return [(stack[0], stack[1]) for stack in of(brightfield) if stack.ndim == 3 and len(stack) >= 2]

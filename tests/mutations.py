@@ -38,6 +38,8 @@ class Case:
     layout: str
     rng: np.random.Generator
     truth: dict[Path, Pixels | None]
+    drawn: dict[Path, Pixels]
+    """As the files were at first: damage to what does not matter leaves that."""
 
     def any_file(self) -> Path:
         return sorted(self.truth)[self.rng.integers(len(self.truth))]
@@ -49,7 +51,7 @@ class Case:
 def draw(root: Path, rng: np.random.Generator) -> Case:
     """Two raw images of 12 bits, as pairs or stacks, in one of the encodings."""
     layout = "stack" if rng.random() < 0.3 else "pairs"
-    case = Case(root, layout, rng, {})
+    case = Case(root, layout, rng, {}, {})
     encoding = "png" if layout == "pairs" and rng.random() < 0.2 else str(rng.choice(list(ENCODINGS)))
     for well in (1, 2):
         pair = rng.integers(1, 4096, (2, HEIGHT, WIDTH)).astype(np.uint16)
@@ -61,6 +63,7 @@ def draw(root: Path, rng: np.random.Generator) -> Case:
                 case.truth[root / f"well{well}_f1_{channel}{suffix}"] = image
     for path, image in case.truth.items():
         assert image is not None
+        case.drawn[path] = image
         write(path, image, **ENCODINGS.get(encoding, {}))
     return case
 
