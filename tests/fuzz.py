@@ -5,7 +5,7 @@
 prints a line for each failure and, at the end, how many cases were read and refused. A case is a folder of two raw
 images, read as `prepare.py` reads it: found by name, decoded, checked, converted, measured, judged together. Truth is
 the image as it was drawn, where a mutation stores it in another way, and where it damages a file, what Pillow or OpenCV
-make of the file.
+make of the file, or what was drawn where the damage changes no pixel.
 """
 
 import argparse
