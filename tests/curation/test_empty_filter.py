@@ -31,9 +31,9 @@ def labelled(
     return features.astype(np.float32), empty, np.array([f"i{i // per_image}" for i in range(n)], object)
 
 
-def fit(features, empty, images, **changes):
+def fit(features, empty, images, groups=None, **changes):
     settings = {"n_absent": 0, "kernel": "linear", "regularisation": 1.0, "n_folds": 5, "seed": 0}
-    return fit_empty_filter(features, empty, images, **(settings | changes))
+    return fit_empty_filter(features, empty, images, groups, **(settings | changes))
 
 
 # ---- the measured quality
@@ -57,6 +57,32 @@ def test_precision_recall_and_f1_are_those_of_an_independent_cross_validation(ke
     assert report.f1 == pytest.approx(f1_score(empty, predicted))
     assert 0.5 < report.f1 < 1
     assert (report.n_labelled, report.n_empty, report.n_folds) == (120, int(empty.sum()), 5)
+
+
+def test_folds_are_by_group_where_groups_are_known():
+    features, empty, images = labelled()
+    groups = np.array([f"e{int(image[1:]) // 2}" for image in images], object)  # two raw images an experiment
+    _, report, held_out = fit(features, empty, images, groups, seed=3)
+    predicted = np.zeros(len(empty), bool)
+    for train, test in StratifiedGroupKFold(5, shuffle=True, random_state=3).split(features, empty, groups=groups):
+        scaler = StandardScaler().fit(features[train])
+        machine = SVC(C=1.0, kernel="linear", class_weight="balanced").fit(
+            scaler.transform(features[train]), empty[train]
+        )
+        predicted[test] = machine.predict(scaler.transform(features[test]))
+    assert ((held_out > 0) == predicted).all()
+    assert report.f1 == pytest.approx(f1_score(empty, predicted))
+    assert (report.folds_by, fit(features, empty, images)[1].folds_by) == ("group", "raw image")
+
+
+def test_features_that_tell_only_the_group_measure_as_nothing():
+    # raw images of one experiment look alike: folds by raw image would call this filter perfect
+    images = np.array([f"i{i // 5}" for i in range(100)], object)
+    groups = np.array([f"e{i // 10}" for i in range(100)], object)
+    features = np.eye(10)[np.arange(100) // 10].astype(np.float32)
+    empty = np.arange(100) // 10 < 5
+    assert fit(features, empty, images)[1].f1 > 0.85
+    assert fit(features, empty, images, groups)[1].f1 < 0.7
 
 
 def test_labels_that_were_passed_over_are_reported():
@@ -86,7 +112,7 @@ def test_hand_labels_of_one_raw_image_train_a_filter_that_is_not_measured():
     features, empty, images = labelled(distance=6.0)
     images[:] = "only"
     pipeline, report, held_out = fit(features, empty, images)
-    assert report == EmptyFilterReport(120, int(empty.sum()), 0, 0, None, None, None)
+    assert report == EmptyFilterReport(120, int(empty.sum()), 0, 0, "raw image", None, None, None)
     assert np.isnan(held_out).all()
     assert ((empty_scores(pipeline, features) > 0) == empty).mean() > 0.95
 

@@ -154,10 +154,11 @@ def test_published_patches_have_no_cut_offs_to_tell():
 @pytest.mark.parametrize("n_folds", [0, 5])
 def test_the_quality_of_the_empty_filter_is_told_or_that_it_was_not_measured(n_folds):
     report = {"status": "trained", "n_labelled": 452, "n_empty": 226, "n_absent": 3, "n_folds": n_folds}
+    report["folds_by"] = "group"
     report |= (
         {"precision": 0.8, "recall": 0.87, "f1": 0.833} if n_folds else dict.fromkeys(("precision", "recall", "f1"))
     )
     text = lines(empty_filter=report)
     assert "452 hand labels, 226 of them empty, 3 labels of absent images passed over" in text
-    assert ("F1 0.833 of the empty class over 5 folds by raw image" in text) == (n_folds == 5)
+    assert ("F1 0.833 of the empty class over 5 folds by group" in text) == (n_folds == 5)
     assert ("not cross-validated" in text) == (n_folds == 0)

@@ -25,14 +25,16 @@ Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class EmptyFilterReport:
-    """How well the filter finds empty patches, measured on raw images it was not trained on."""
+    """How well the filter finds empty patches, measured on groups or raw images it was not trained on."""
 
     n_labelled: int
     n_empty: int
     n_absent: int
     """Hand labels of raw images or patches that are not in this data set."""
     n_folds: int
-    """0 where the rarer class comes from fewer than two raw images, so that nothing could be measured."""
+    """0 where the rarer class comes from fewer than two of them, so that nothing could be measured."""
+    folds_by: str
+    """What the folds keep together: ``group``, or ``raw image`` where groups are not known."""
     precision: float | None
     recall: float | None
     f1: float | None
@@ -42,6 +44,7 @@ def fit_empty_filter(
     features: NDArray[np.float32],
     empty: NDArray[np.bool_],
     raw_image_ids: NDArray[np.object_],
+    groups: NDArray[np.object_] | None,
     *,
     n_absent: int,
     kernel: str,
@@ -49,21 +52,24 @@ def fit_empty_filter(
     n_folds: int,
     seed: int,
 ) -> tuple[Pipeline, EmptyFilterReport, NDArray[np.float32]]:
-    """Train the filter on hand-labelled patches and cross-validate it by raw image.
+    """Train the filter on hand-labelled patches and cross-validate it by group.
+
+    Fields of one group, such as an experiment, look alike: by raw image the filter would be tested on what it knows.
 
     Args:
         features: Features of the labelled patches, shape ``(n_labelled, n_features)``.
         empty: Hand labels, shape ``(n_labelled,)``.
         raw_image_ids: Raw image of each, shape ``(n_labelled,)``; its patches stay in one fold.
+        groups: Group of each, likewise; None where groups are not known.
         n_absent: Hand labels that were passed over, for the report.
         kernel: Kernel of the support vector machine, ``linear`` or ``rbf``.
         regularisation: C of the support vector machine.
-        n_folds: Folds; fewer where the rarer class comes from fewer raw images.
+        n_folds: Folds; fewer where the rarer class comes from fewer groups.
         seed: Seed of the folds.
 
     Returns:
         The filter, how well it does, and the decision value of each labelled patch by a filter that was not trained on
-        its raw image, above 0 for empty; NaN where nothing could be cross-validated.
+        its group, above 0 for empty; NaN where nothing could be cross-validated.
 
     Raises:
         InputError: If the labels hold one class only.
@@ -76,7 +82,8 @@ def fit_empty_filter(
         )
     # class-weighted: the hand labels of a data set can be 15 to 1
     pipeline = make_pipeline(StandardScaler(), SVC(C=regularisation, kernel=kernel, class_weight="balanced"))
-    folds = _folds(empty, raw_image_ids.astype(str), n_folds=n_folds, seed=seed)
+    units = raw_image_ids if groups is None else groups
+    folds = _folds(empty, units.astype(str), n_folds=n_folds, seed=seed)
     precision = recall = f1 = None
     held_out = np.full(len(empty), np.nan, np.float32)
     if folds:
@@ -85,18 +92,19 @@ def fit_empty_filter(
         )
         scores = precision_recall_fscore_support(empty, held_out > 0, average="binary", zero_division=0.0)
         precision, recall, f1 = (float(score) for score in scores[:3])
-    report = EmptyFilterReport(len(empty), int(empty.sum()), n_absent, len(folds), precision, recall, f1)
+    by = "raw image" if groups is None else "group"
+    report = EmptyFilterReport(len(empty), int(empty.sum()), n_absent, len(folds), by, precision, recall, f1)
     return pipeline.fit(features, empty), report, held_out
 
 
 def _folds(
-    empty: NDArray[np.bool_], raw_image_ids: NDArray[np.str_], *, n_folds: int, seed: int
+    empty: NDArray[np.bool_], units: NDArray[np.str_], *, n_folds: int, seed: int
 ) -> list[tuple[NDArray[np.int_], NDArray[np.int_]]]:
-    """Folds by raw image: at most as many as hold the rarer class, none that would be trained on one class alone."""
-    images_of_rarer = min(len(set(raw_image_ids[empty])), len(set(raw_image_ids[~empty])))
-    for number in range(min(n_folds, images_of_rarer), 1, -1):
+    """Folds of whole units: at most as many as hold the rarer class, none that would be trained on one class alone."""
+    units_of_rarer = min(len(set(units[empty])), len(set(units[~empty])))
+    for number in range(min(n_folds, units_of_rarer), 1, -1):
         splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
-        folds = list(splitter.split(raw_image_ids, empty, groups=raw_image_ids))
+        folds = list(splitter.split(units, empty, groups=units))
         if all(0 < empty[train].sum() < len(train) for train, _ in folds):
             return folds
     return []

@@ -225,6 +225,7 @@ def _drop_empty(
         features,
         labelled["empty"].to_numpy(bool),
         labelled["raw_image_id"].to_numpy(object),
+        labelled["group"].to_numpy(object) if labelled["group"].notna().all() else None,
         n_absent=len(hand) - len(labelled),
         kernel=settings.kernel,
         regularisation=settings.regularisation,
@@ -254,7 +255,12 @@ def _drop_empty(
             "every patch is empty by the empty filter, or has too much no-data: check the words of the hand labels "
             "(dataset.empty_word, dataset.not_empty_word), or set curation.empty_filter.enabled=false"
         )
-    return {"status": "trained", "backbone": settings.backbone, **dataclasses.asdict(report)}
+    return {
+        "status": "trained",
+        "backbone": settings.backbone,
+        "precision_of_features": settings.precision,
+        **dataclasses.asdict(report),
+    }
 
 
 def _label(

@@ -130,9 +130,9 @@ def _describe_filter(report: dict[str, Any]) -> str:
         measured = (
             f"precision {report['precision']:.3f}, recall {report['recall']:.3f}, F1 "
             f"{report['f1']:.3f} of the empty class "
-            f"over {report['n_folds']} folds by raw image"
+            f"over {report['n_folds']} folds by {report['folds_by']}"
             if report["n_folds"]
-            else "not cross-validated (one of the classes comes from one raw image)"
+            else f"not cross-validated (one of the classes comes from one {report['folds_by']})"
         )
         absent = f", {report['n_absent']} labels of absent images passed over" if report["n_absent"] else ""
         return (

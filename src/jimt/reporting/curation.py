@@ -130,8 +130,8 @@ def _filter_in_words(summary: dict[str, Any]) -> str:
     measured = "not cross-validated"
     if report["n_folds"]:
         measured = (
-            f"cross-validated by raw image: precision {report['precision']:.3f}, recall {report['recall']:.3f}, F1 "
-            f"{report['f1']:.3f}"
+            f"cross-validated by {report['folds_by']}: precision {report['precision']:.3f}, recall "
+            f"{report['recall']:.3f}, F1 {report['f1']:.3f}"
         )
     return (
         f"SVM on {report['backbone']} features, {report['n_labelled']} hand labels ({report['n_empty']} empty); "

@@ -44,8 +44,8 @@ def empty_filter_blocks(curated: Curated) -> Iterator[Block]:
             "empty_filter_map",
             "The empty filter's decision",
             "t-SNE of the features of all hand-labelled patches. Each patch is judged by a filter that was not trained "
-            "on its raw image; the shades are local means of these decision values and the black line is where they "
-            "change sign (Fig. 2b, right).",
+            f"on its {curated.summary['empty_filter']['folds_by']}; the shades are local means of these decision "
+            "values and the black line is where they change sign (Fig. 2b, right).",
             filter_figures.decision_map(coordinates, empty, decision),
         )
     manifest = curated.manifest
