@@ -13,7 +13,6 @@ ONE_EPOCH = (
     "trainer.num_threads=1",
     "trainer.precision=32-true",
     "optim.batch_size=16",
-    "evaluation.n_bootstrap=100",
 )
 TINY = (*ONE_EPOCH, "backbone.name=test_resnet.r160_in1k", "report=false")
 OUR_LAB = (

@@ -9,7 +9,7 @@ from conftest import SMALL, TINY, composed_train
 from jimt.compare import compare, main
 from jimt.errors import InputError
 
-ASKED = {"n_resamples": 500, "confidence": 0.95, "seed": 0}
+ASKED = {"confidence": 0.95}
 
 
 def write_scores(folder, *, noise, name="scores.csv", n_groups=30, seed=0):
@@ -81,10 +81,10 @@ def test_other_patches_or_labels_are_refused(tmp_path, capsys):
         compare(tmp_path / "one", tmp_path, **ASKED)
 
 
-def test_without_groups_there_is_nothing_to_resample(tmp_path):
+def test_without_groups_there_is_no_interval(tmp_path):
     for name in ("one", "two"):
         write_scores(tmp_path / name, noise=1.0).assign(group=None).to_csv(tmp_path / name / "scores.csv", index=False)
-    with pytest.raises(InputError, match="there are no groups to resample: set dataset.pattern"):
+    with pytest.raises(InputError, match="there are no groups to give an interval over: set dataset.pattern"):
         compare(tmp_path / "one", tmp_path / "two", **ASKED)
 
 

@@ -258,7 +258,6 @@ def test_a_word_where_a_number_belongs_names_the_field(prepare_config):
         ("curation.executor.worker_timeout=0.0", "more than 0 seconds"),
         ("evaluation.orientations=2", "1, 4 or 8"),
         ("evaluation.confidence=95.0", "0.5 to below 1"),
-        ("evaluation.n_bootstrap=10", "100 or more"),
         ("seed=-1", "0 to 4294967295"),
     ],
 )

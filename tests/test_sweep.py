@@ -470,7 +470,6 @@ TINY = [
     "trainer.precision=32-true",
     "curation.split.val=5",
     "curation.split.test=5",
-    "evaluation.n_bootstrap=100",
 ]
 
 

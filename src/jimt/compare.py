@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jimt.analysis.intervals import interval_over_groups
-from jimt.analysis.resampling import draw_groups, resample
+from jimt.analysis.resampling import group_numbers, jackknife
 from jimt.analysis.weighted_metrics import METRICS, Floats, Weights
 from jimt.errors import InputError
 from jimt.evaluate import CROSSVAL_SCORES, SCORE_COLUMNS, SCORES_FILE
@@ -74,12 +74,12 @@ def pair_scores(first: Path, second: Path) -> pd.DataFrame:
         )
     if both[["group_1", "group_2"]].isna().any(axis=None):
         raise InputError(
-            "nothing tells which raw image a patch was cut from, so there are no groups to resample: set "
+            "nothing tells which raw image a patch was cut from, so there are no groups to give an interval over: set "
             "dataset.pattern, curate and train both again"
         )
     if not _same_parts(both["group_1"], both["group_2"]):
         raise InputError(
-            f"{first} and {second} have patches in different groups, which cannot be resampled for both at once: "
+            f"{first} and {second} have patches in different groups, so no interval over groups is of both: "
             "curate both with the same dataset.pattern"
         )
     return both
@@ -91,15 +91,13 @@ def _same_parts(one: pd.Series, two: pd.Series) -> bool:
     return n_parts == one.nunique() == two.nunique()
 
 
-def compare(first: Path, second: Path, *, n_resamples: int, confidence: float, seed: int) -> dict[str, Any]:
-    """Differences of metrics, second minus first, with intervals that resample whole groups for both at once.
+def compare(first: Path, second: Path, *, confidence: float) -> dict[str, Any]:
+    """Differences of metrics, second minus first, with intervals over groups, of both at once.
 
     Args:
         first: Folder of a run or of a cross-validation.
         second: Likewise, of the same patches.
-        n_resamples: Draws of the bootstrap.
         confidence: Coverage wanted.
-        seed: Seed of the draws.
 
     Returns:
         For ``auroc`` (pooled), ``mean_fold_auroc`` and ``balanced_accuracy``: both values, the difference and its
@@ -121,7 +119,8 @@ def compare(first: Path, second: Path, *, n_resamples: int, confidence: float, s
             f"the two have different folds ({len(np.unique(folds[0]))} and {len(np.unique(folds[1]))}), so their means "
             "over folds are each of its own, and no difference of them is given"
         )
-    draws = draw_groups(labels, both["group_1"].to_numpy(object), n_resamples=n_resamples, seed=seed)
+    groups = both["group_1"].to_numpy(object)
+    of_patch = group_numbers(groups)
 
     def of_both(weights: Weights) -> dict[str, Floats]:
         one, two = (_metrics(labels, *each, weights) for each in zip(scores, folds, strict=True))
@@ -129,7 +128,7 @@ def compare(first: Path, second: Path, *, n_resamples: int, confidence: float, s
 
     once = np.ones((1, len(labels)))
     values = [_metrics(labels, *each, once) for each in zip(scores, folds, strict=True)]
-    resampled = {} if draws is None else resample(lambda weights: of_both(weights[:, draws.of_patch]), draws)
+    over_groups = jackknife(lambda weights: of_both(weights[:, of_patch]), groups)
     result: dict[str, Any] = {
         "patches": len(both),
         "groups": int(both["group_1"].nunique()),
@@ -141,8 +140,8 @@ def compare(first: Path, second: Path, *, n_resamples: int, confidence: float, s
         difference = interval = None
         if name in paired and first_value is not None and second_value is not None:
             difference = second_value - first_value
-            if draws is not None:
-                interval = interval_over_groups(resampled[name], draws.stratum, confidence=confidence, bounds=(-1, 1))
+            if over_groups is not None:
+                interval = interval_over_groups(over_groups[name], confidence=confidence, bounds=(-1, 1))
         result[name] = {
             "first": first_value,
             "second": second_value,
@@ -182,9 +181,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("first", type=Path, metavar="RUN")
     parser.add_argument("second", type=Path, metavar="RUN")
-    parser.add_argument("--resamples", type=int, default=2000)
     parser.add_argument("--confidence", type=float, default=0.95)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the result here as well")
     options = parser.parse_args(arguments)
     from rich.console import Console
@@ -194,9 +191,7 @@ def main(arguments: list[str] | None = None) -> None:
         result = compare(
             options.first,
             options.second,
-            n_resamples=options.resamples,
             confidence=options.confidence,
-            seed=options.seed,
         )
     except InputError as error:
         sys.exit(f"error: {error}")

@@ -472,14 +472,12 @@ class LoggerConfig:
 class EvaluationConfig:
     """How patches are scored, and the intervals of the metrics."""
 
-    n_bootstrap: int
     confidence: float
     orientations: int
     """A score is of the mean over so many of a patch's orientations: 1, 4 (quarter turns) or 8 (mirrored as well)."""
 
     def __post_init__(self) -> None:
         _check("evaluation.orientations", self.orientations, self.orientations in (1, 4, 8), "1, 4 or 8")
-        _check("evaluation.n_bootstrap", self.n_bootstrap, self.n_bootstrap >= 100, "100 or more")
         _check("evaluation.confidence", self.confidence, 0.5 <= self.confidence < 1, "0.5 to below 1")
 
 

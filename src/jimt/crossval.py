@@ -100,7 +100,7 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[
     pooled = test_metrics(scored, provenance, scale=scale, checkpoint=checkpoint)
     folds = []
     for fold, part in scored.groupby("fold"):
-        metrics = test_metrics(part, provenance | {"n_bootstrap": 100}, scale=scale, checkpoint=checkpoint)
+        metrics = test_metrics(part, provenance, scale=scale, checkpoint=checkpoint)
         folds.append(
             {
                 "fold": int(str(fold)),

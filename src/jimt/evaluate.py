@@ -39,7 +39,6 @@ def evaluate(
     curated_folder: Path | None = None,
     accelerator: str | None = None,
     device_index: int = 0,
-    n_bootstrap: int | None = None,
     confidence: float | None = None,
 ) -> dict[str, Any]:
     """Score the test split and write ``test_scores.csv`` and ``test_metrics.json`` into the run's folder.
@@ -49,7 +48,6 @@ def evaluate(
         curated_folder: The curated data set; None for the one the checkpoint names.
         accelerator: ``cpu`` or ``gpu``; None for the training's.
         device_index: Which graphics card, where one is used.
-        n_bootstrap: Resamples of the interval over groups; None for the training's.
         confidence: Coverage wanted; None for the training's.
 
     Returns:
@@ -66,8 +64,8 @@ def evaluate(
     provenance = hyperparameters["provenance"]
     curated = training_data(provenance, curated_folder, checkpoint)
     table = score_test_split(classifier, hyperparameters, curated, accelerator=accelerator, device_index=device_index)
-    asked = {"n_bootstrap": n_bootstrap, "confidence": confidence}
-    provenance = provenance | {key: value for key, value in asked.items() if value is not None}
+    if confidence is not None:
+        provenance = provenance | {"confidence": confidence}
     scored = table[table["label"] != AMBIGUOUS]
     metrics = test_metrics(scored, provenance, scale=curated.thresholds["scale"], checkpoint=checkpoint) | {
         "temperature": hyperparameters["prediction"]["temperature"],
@@ -267,11 +265,6 @@ def test_metrics(
         notes = interval_notes(labels, groups)
     if provenance["weights"] == "random":
         notes.append("the backbone started from random weights")
-    resampling = {
-        "n_resamples": provenance["n_bootstrap"],
-        "confidence": provenance["confidence"],
-        "seed": provenance["seed"],
-    }
     of_labels, raw = (
         dataclasses.asdict(
             score_fluorescence_correlation(
@@ -279,12 +272,14 @@ def test_metrics(
                 table[column].to_numpy(np.float64),
                 table["raw_image_id"].to_numpy(object) if known else None,
                 groups,
-                **resampling,
+                confidence=provenance["confidence"],
             )
         )
         for column in ("label_value", "mean_fluorescence")
     )
-    metrics = estimates(labels, scores, groups, names=list(METRICS), **resampling)
+    metrics = estimates(
+        labels, scores, groups, names=list(METRICS), confidence=provenance["confidence"], seed=provenance["seed"]
+    )
     return {
         "dataset": provenance["dataset"],
         "backbone": provenance["backbone"],

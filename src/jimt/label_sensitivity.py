@@ -16,7 +16,7 @@ from jimt.evaluate import read_scores
 _SOURCES = (("scores_with_ambiguous.csv", "crossval.json"), ("test_scores_with_ambiguous.csv", "test_metrics.json"))
 
 
-def of_run(folder: Path, *, n_resamples: int, confidence: float, seed: int) -> LabelSensitivity:
+def of_run(folder: Path, *, confidence: float) -> LabelSensitivity:
     """Label sensitivity of a run's or a cross-validation's saved scores; arguments as in ``analysis.sensitivity``.
 
     Raises:
@@ -41,9 +41,7 @@ def of_run(folder: Path, *, n_resamples: int, confidence: float, seed: int) -> L
         dead_above=thresholds["dead_above"],
         n_sigmas=N_SIGMAS,
         quantiles=QUANTILES,
-        n_resamples=n_resamples,
         confidence=confidence,
-        seed=seed,
         **{key: thresholds.get(key) for key in ("live_mean", "live_sd", "dead_mean", "dead_sd")},
     )
 
@@ -75,9 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
         description="Test saved scores again on other cut-offs, on the discarded band, and on fluorescence itself.",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's or a cross-validation's folder")
-    parser.add_argument("--resamples", type=int, default=2000)
     parser.add_argument("--confidence", type=float, default=0.95)
-    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     from rich.console import Console
     from rich.table import Table
@@ -85,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     from jimt.evaluate import write_aside
 
     try:
-        result = of_run(options.run, n_resamples=options.resamples, confidence=options.confidence, seed=options.seed)
+        result = of_run(options.run, confidence=options.confidence)
     except InputError as error:
         sys.exit(f"error: {error}")
     write_aside(options.run / "label_sensitivity.json", json.dumps(result.as_dict(), indent=2) + "\n")

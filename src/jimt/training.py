@@ -277,7 +277,6 @@ def _record(classifier: LiveDeadClassifier, run: _Run, curated: Curated) -> None
         "accelerator": config.trainer.accelerator,
         "precision": run.precision,
         "eval_batch_size": config.trainer.eval_batch_size,
-        "n_bootstrap": config.evaluation.n_bootstrap,
         "confidence": config.evaluation.confidence,
         "settings": run.settings,
     }
@@ -388,7 +387,6 @@ def _evaluate(run: _Run) -> dict[str, Any]:
     evaluation = run.config.evaluation
     metrics = evaluate(
         run.folder,
-        n_bootstrap=evaluation.n_bootstrap,
         confidence=evaluation.confidence,
         device_index=run.device_index,
     )

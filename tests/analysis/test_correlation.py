@@ -8,7 +8,7 @@ from scipy.stats import t as student
 
 from jimt.analysis.correlation import correlation_in_words, rank_agreement, score_fluorescence_correlation
 
-SETTINGS = {"n_resamples": 500, "confidence": 0.95, "seed": 0}
+SETTINGS = {"confidence": 0.95}
 
 
 def scored_images(n_images: int = 30, per_image: int = 20, *, shared: float = 0.5, seed: int = 0):

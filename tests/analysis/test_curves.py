@@ -84,7 +84,7 @@ def test_a_band_lies_about_its_curve(curve_of):
 def test_a_roc_band_is_made_of_the_curves_of_patches_repeated_as_their_group_is_drawn():
     labels, scores, groups = random_patches(120, decimals=2)
     curve = roc(labels, scores, groups, n_resamples=60, confidence=0.9, seed=3)
-    draws = draw_groups(labels, groups, n_resamples=60, seed=3)
+    draws = draw_groups(groups, n_resamples=60, seed=3)
     grid = np.linspace(0, 1, 101)
     curves = []
     for counts in draws.counts:
@@ -144,9 +144,9 @@ def test_the_band_of_a_perfect_classifier_is_the_corner():
 
 
 def test_draws_that_lack_a_class_have_no_curve():
-    labels = np.array([1, 0, 0, 0, 0])  # one group holds live patches: one stratum, so some draws lack it
+    labels = np.array([1, 0, 0, 0, 0])  # one group holds live patches, so some draws lack it
     scores, groups = np.array([0.9, 0.1, 0.2, 0.3, 0.4]), np.array(["a", "b", "c", "d", "e"], object)
-    draws = draw_groups(labels, groups, n_resamples=50, seed=0)
+    draws = draw_groups(groups, n_resamples=50, seed=0)
     assert (draws.counts[:, 0] == 0).any()
     curve = roc(labels, scores, groups, n_resamples=50, confidence=0.95, seed=0)
     assert curve.band_low.tolist() == [1] * 101

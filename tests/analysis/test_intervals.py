@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, sem
 from scipy.stats import t as student
 
 from jimt.analysis.intervals import (
@@ -13,19 +13,15 @@ from jimt.analysis.intervals import (
     interval_of_mean,
     interval_over_groups,
     interval_over_patches,
+    standard_error,
 )
-from jimt.analysis.resampling import Resampled
+from jimt.analysis.resampling import Jackknife
 
 
-def resampled(value: float, *, sd: float, n_groups: int = 12, seed: int = 0) -> Resampled:
-    """Draws of the given standard deviation to the digit, and as many groups that pull normally."""
-    rng = np.random.default_rng(seed)
-    draws = rng.normal(size=500)
-    draws = value + sd * (draws - draws.mean()) / draws.std(ddof=1)
-    return Resampled(value, draws, value + norm.ppf((np.arange(n_groups) + 0.5) / n_groups) / 100)
-
-
-ONE_STRATUM = np.zeros(12, np.intp)
+def statistic(value: float, *, sd: float, n_groups: int = 12) -> Jackknife:
+    """A statistic whose groups pull as a normal variable does and give it this standard error."""
+    pull = norm.ppf((np.arange(n_groups) + 0.5) / n_groups)
+    return Jackknife(value, value + sd * pull / np.sqrt((n_groups - 1) / n_groups * (pull**2).sum()))
 
 
 @pytest.mark.parametrize(
@@ -61,88 +57,78 @@ def test_a_mean_over_patches_has_its_textbook_interval():
 
 
 def test_an_interval_over_groups_is_the_standard_error_times_student_s_t_on_the_logit_scale():
-    low, high = interval_over_groups(resampled(0.8, sd=0.04), ONE_STRATUM, confidence=0.95, bounds=(0, 1))
+    low, high = interval_over_groups(statistic(0.8, sd=0.04), confidence=0.95, bounds=(0, 1))
     half = (
         2.201 * 0.04 / (0.8 * 0.2)
     )  # t of 11 degrees of freedom from a table; the logit's derivative is 1 / p (1 - p)
     odds = 4 * np.exp([-half, half])
     assert (low, high) == pytest.approx(odds / (1 + odds), abs=1e-4)
     assert 0.8 - low > high - 0.8  # more room below than above
-    narrow = interval_over_groups(resampled(0.5, sd=1e-4), ONE_STRATUM, confidence=0.95, bounds=(0, 1))
+    narrow = interval_over_groups(statistic(0.5, sd=1e-4), confidence=0.95, bounds=(0, 1))
     assert narrow == pytest.approx((0.5 - 2.201e-4, 0.5 + 2.201e-4), abs=1e-7)
 
 
 @pytest.mark.parametrize("value", [0.001, 0.5, 0.999])
 def test_an_interval_stays_within_what_a_metric_can_be(value):
-    low, high = interval_over_groups(resampled(value, sd=0.2), ONE_STRATUM, confidence=0.95, bounds=(0, 1))
+    low, high = interval_over_groups(statistic(value, sd=0.2), confidence=0.95, bounds=(0, 1))
     assert 0 <= low < value < high <= 1
 
 
 def test_a_correlation_s_interval_is_about_that_of_fisher_s_transform():
     # artanh r +- z sd / (1 - r^2): the logit of (1 + r) / 2 is twice the artanh of r
-    low, high = interval_over_groups(resampled(-0.7, sd=0.05), ONE_STRATUM, confidence=0.95, bounds=(-1, 1))
+    low, high = interval_over_groups(statistic(-0.7, sd=0.05), confidence=0.95, bounds=(-1, 1))
     expected = np.tanh(np.arctanh(-0.7) + np.array([-1, 1]) * 2.201 * 0.05 / (1 - 0.49))
     assert (low, high) == pytest.approx(expected, abs=1e-4)
 
 
-def test_no_interval_is_given_where_draws_do_not_vary():
-    perfect = Resampled(1.0, np.ones(100), np.ones(12))
-    assert interval_over_groups(perfect, ONE_STRATUM, confidence=0.95, bounds=(0, 1)) is None
-    the_same = Resampled(0.8, np.full(100, 0.8), np.full(12, 0.8))
-    assert interval_over_groups(the_same, ONE_STRATUM, confidence=0.95, bounds=(0, 1)) is None
-    unknown = Resampled(0.8, np.linspace(0.7, 0.9, 100), np.where(np.arange(12) == 3, np.nan, 0.8))
-    assert interval_over_groups(unknown, ONE_STRATUM, confidence=0.95, bounds=(0, 1)) is None
+def test_a_standard_error_over_groups_is_that_of_a_mean_where_the_statistic_is_one():
+    values = np.random.default_rng(0).gamma(2, size=15)
+    left_out = (values.sum() - values) / 14
+    assert standard_error(left_out) == pytest.approx(sem(values), rel=1e-12)
 
 
-def test_draws_that_lack_a_class_are_left_out():
-    whole = resampled(0.8, sd=0.04)
-    some = Resampled(0.8, np.concatenate([whole.draws, [np.nan] * 20]), whole.left_out)
-    assert interval_over_groups(some, ONE_STRATUM, confidence=0.95, bounds=(0, 1)) == interval_over_groups(
-        whole, ONE_STRATUM, confidence=0.95, bounds=(0, 1)
-    )
+def test_no_interval_is_given_where_groups_do_not_tell():
+    perfect = Jackknife(1.0, np.ones(12))
+    assert interval_over_groups(perfect, confidence=0.95, bounds=(0, 1)) is None
+    the_same = Jackknife(0.8, np.full(12, 0.8))
+    assert interval_over_groups(the_same, confidence=0.95, bounds=(0, 1)) is None
+    unknown = Jackknife(0.8, np.where(np.arange(12) == 3, np.nan, np.linspace(0.79, 0.81, 12)))
+    assert interval_over_groups(unknown, confidence=0.95, bounds=(0, 1)) is None
 
 
 def test_n_groups_that_pull_normally_leave_n_less_1_degrees_of_freedom():
     rng = np.random.default_rng(0)
-    assert degrees_of_freedom(rng.normal(size=5000), np.zeros(5000, np.intp)) == pytest.approx(4999, rel=0.05)
-    assert degrees_of_freedom(np.array([1.0, 2, 3, 4, 5]), np.zeros(5, np.intp)) == 4  # flatter than normal: no gain
-
-
-def test_degrees_of_freedom_of_two_strata_are_satterthwaite_s():
-    left_out = np.array([0.0, 1, 2, 0, 0.5, 1, 1.5])  # flatter than normal, so n - 1 each
-    stratum = np.array([0, 0, 0, 1, 1, 1, 1])
-    first, second = 2 / 3 * 2.0, 3 / 4 * 1.25
-    expected = (first + second) ** 2 / (first**2 / 2 + second**2 / 3)
-    assert degrees_of_freedom(left_out, stratum) == pytest.approx(expected)
+    assert degrees_of_freedom(rng.normal(size=5000)) == pytest.approx(4999, rel=0.05)
+    assert degrees_of_freedom(np.array([1.0, 2, 3, 4, 5])) == 4  # flatter than normal: no gain
 
 
 def test_few_groups_that_pull_hard_leave_few_degrees_of_freedom():
     left_out = np.zeros(40)
     left_out[:4] = [1, -1, 1.2, -1.2]  # the others hold no patch of the class
-    assert 3 < degrees_of_freedom(left_out, np.zeros(40, np.intp)) < 10
-    assert degrees_of_freedom(np.array([0.0, 1]), np.zeros(2, np.intp)) == 1
-    assert degrees_of_freedom(np.zeros(5), np.zeros(5, np.intp)) == 1
+    assert 3 < degrees_of_freedom(left_out) < 10
+    assert degrees_of_freedom(np.array([0.0, 1])) == 1
+    assert degrees_of_freedom(np.zeros(5)) == 1
 
 
 def test_a_calibration_error_within_what_chance_gives_may_be_none():
     noise = np.abs(np.random.default_rng(0).normal(size=500)) * 0.02
-    error = resampled(0.03, sd=0.01)
-    low, high = calibration_interval(error, noise, ONE_STRATUM, confidence=0.95)
+    error = statistic(0.03, sd=0.01)
+    low, high = calibration_interval(error, noise, confidence=0.95)
     assert low == 0
-    assert high == interval_over_groups(error, ONE_STRATUM, confidence=0.95, bounds=(0, 1))[1]
+    assert high == interval_over_groups(error, confidence=0.95, bounds=(0, 1))[1]
 
 
 def test_a_calibration_error_beyond_chance_is_rid_of_it_in_its_lower_limit():
     noise = np.abs(np.random.default_rng(0).normal(size=500)) * 0.02
-    error = resampled(0.1, sd=0.01)
-    low, high = calibration_interval(error, noise, ONE_STRATUM, confidence=0.95)
-    plain = interval_over_groups(error, ONE_STRATUM, confidence=0.95, bounds=(0, 1))
+    error = statistic(0.1, sd=0.01)
+    low, high = calibration_interval(error, noise, confidence=0.95)
+    plain = interval_over_groups(error, confidence=0.95, bounds=(0, 1))
     corrected = np.sqrt(0.1**2 - noise.mean() ** 2)
     odds = corrected / (1 - corrected) * np.exp(-student.ppf(0.975, 11) * 0.01 / (corrected * (1 - corrected)))
     assert high == plain[1]
     assert low == pytest.approx(odds / (1 + odds))
     assert 0 < low < plain[0]
-    assert calibration_interval(Resampled(0.0, np.zeros(9), np.zeros(12)), noise, ONE_STRATUM, confidence=0.95) is None
+    assert calibration_interval(Jackknife(0.0, np.zeros(12)), noise, confidence=0.95) is None
 
 
 @pytest.mark.parametrize(

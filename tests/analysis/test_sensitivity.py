@@ -6,13 +6,13 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from jimt.analysis.sensitivity import N_SIGMAS, QUANTILES, label_sensitivity, labels_by_cut_offs
-from jimt.analysis.statistics import estimate
+from jimt.analysis.statistics import estimates
 from jimt.errors import InputError
 
 PAPER = {"live_mean": 224.51, "live_sd": 34.46, "dead_mean": 550.44, "dead_sd": 153.55}
 CUT_OFFS = {"live_below": 258.97, "dead_above": 396.89}
 GRID = {"n_sigmas": N_SIGMAS, "quantiles": QUANTILES}
-SETTINGS = {"n_resamples": 200, "confidence": 0.95, "seed": 0}
+SETTINGS = {"confidence": 0.95}
 
 
 def scored_patches(n: int = 1200, *, seed: int = 0):
@@ -48,7 +48,9 @@ def test_each_row_is_the_metrics_of_what_its_cut_offs_leave(sensitivity):
         assert row["discarded"] == 1200 - kept.sum()
         assert row["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(live[kept], scores[kept] > 0.5))
         assert row["auroc"] == pytest.approx(roc_auc_score(live[kept], scores[kept]))
-        found = estimate("auroc", live[kept].astype(np.int64), scores[kept], groups[kept], **SETTINGS)
+        found = estimates(live[kept].astype(np.int64), scores[kept], groups[kept], names=["auroc"], seed=0, **SETTINGS)[
+            "auroc"
+        ]
         assert (row["auroc_low"], row["auroc_high"]) == pytest.approx(found.interval_groups)
         assert row["balanced_accuracy_low"] < row["balanced_accuracy"] < row["balanced_accuracy_high"]
         assert row["reason"] is None

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
 
 from jimt.analysis.intervals import Interval, interval_over_groups
-from jimt.analysis.resampling import MIN_GROUPS, draw_groups, resample
+from jimt.analysis.resampling import group_numbers, jackknife
 from jimt.analysis.weighted_metrics import Floats
 
 _FAINTEST: Final = 1e-3  # of the least positive value: what is darker is all the same
@@ -135,19 +135,15 @@ def summarise(
     randomised: Floats,
     groups: NDArray[np.object_] | None,
     *,
-    n_resamples: int,
     confidence: float,
-    seed: int,
 ) -> Agreement | None:
-    """Means over the patches where both are known, with intervals that resample whole groups for both at once.
+    """Means over the patches where both are known, with intervals over groups, of both at once.
 
     Args:
         trained: A measure of each patch's map, shape ``(n_patches,)``, from 0 to 1.
         randomised: The same of the network with random weights.
         groups: Group of each patch, likewise; None where nothing is known of them.
-        n_resamples: Draws of groups.
         confidence: Coverage wanted.
-        seed: Seed of the draws.
 
     Returns:
         None where no patch is left.
@@ -160,18 +156,16 @@ def summarise(
     of = None if groups is None else groups[known].astype(str).astype(object)
     intervals: dict[str, Interval | None] = dict.fromkeys(columns)
     n_groups = None if of is None else len(np.unique(of))
-    if of is not None and n_groups is not None and n_groups >= MIN_GROUPS:
-        draws = draw_groups(np.zeros(len(of), np.int64), of, n_resamples=n_resamples, seed=seed)
-        assert draws is not None  # enough groups
-        sums = np.zeros((draws.n_groups, 1 + len(columns)))
-        np.add.at(sums, draws.of_patch, np.stack([np.ones(len(of)), *columns.values()], axis=1))
+    if of is not None and n_groups is not None:
+        sums = np.zeros((n_groups, 1 + len(columns)))
+        np.add.at(sums, group_numbers(of), np.stack([np.ones(len(of)), *columns.values()], axis=1))
 
         def means(weights: Floats) -> dict[str, Floats]:
             total = weights @ sums
             return {name: total[:, column] / total[:, 0] for column, name in enumerate(columns, 1)}
 
-        for name, resampled in resample(means, draws).items():
+        for name, statistic in (jackknife(means, of) or {}).items():
             bounds = (-1.0, 1.0) if name == "difference" else (0.0, 1.0)
-            intervals[name] = interval_over_groups(resampled, draws.stratum, confidence=confidence, bounds=bounds)
+            intervals[name] = interval_over_groups(statistic, confidence=confidence, bounds=bounds)
     mean = {name: Mean(float(values.mean()), intervals[name]) for name, values in columns.items()}
     return Agreement(mean["trained"], mean["randomised"], mean["difference"], int(known.sum()), n_groups)

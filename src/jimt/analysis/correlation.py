@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau, pearsonr, spearmanr
 
 from jimt.analysis.intervals import Interval, interval_over_groups
-from jimt.analysis.resampling import draw_groups, resample
+from jimt.analysis.resampling import group_numbers, jackknife
 from jimt.analysis.weighted_metrics import Floats, Weights
 from jimt.vocabulary import SCALES
 
@@ -59,9 +59,7 @@ def score_fluorescence_correlation(
     raw_image_ids: NDArray[np.object_] | None,
     groups: NDArray[np.object_] | None,
     *,
-    n_resamples: int,
     confidence: float,
-    seed: int,
 ) -> ScoreFluorescence:
     """Correlate P(live) with mean fluorescence; of a network that works, r is negative.
 
@@ -70,19 +68,16 @@ def score_fluorescence_correlation(
         mean_fluorescence: Mean PI intensity on any one scale, likewise; patches where it is NaN are left out.
         raw_image_ids: Raw image of each patch, likewise; None where nothing is known of them.
         groups: Group of each patch, likewise; None where nothing is known of them.
-        n_resamples: Draws of groups.
         confidence: Coverage wanted, such as 0.95.
-        seed: Seed of the draws.
     """
     known = np.isfinite(mean_fluorescence)
     scores, mean_fluorescence = (np.asarray(values, np.float64)[known] for values in (scores, mean_fluorescence))
     patches = _correlation(scores, mean_fluorescence)
     if patches.r is not None and groups is not None:
-        draws = draw_groups(np.zeros(len(scores), np.int64), groups[known], n_resamples=n_resamples, seed=seed)
-        if draws is not None:
-            sums = _sums_by_group(scores, mean_fluorescence, draws.of_patch, draws.n_groups)
-            resampled = resample(lambda weights: {"r": _weighted_r(weights, sums)}, draws)["r"]
-            interval = interval_over_groups(resampled, draws.stratum, confidence=confidence, bounds=(-1, 1))
+        sums = _sums_by_group(scores, mean_fluorescence, group_numbers(groups[known]))
+        found = jackknife(lambda weights: {"r": _weighted_r(weights, sums)}, groups[known])
+        if found is not None:
+            interval = interval_over_groups(found["r"], confidence=confidence, bounds=(-1, 1))
             patches = Correlation(patches.r, patches.p, patches.n, interval, None)
     if raw_image_ids is None or pd.isna(raw_image_ids[known]).any():
         return ScoreFluorescence(
@@ -155,9 +150,9 @@ def _correlation(x: Floats, y: Floats) -> Correlation:
     return Correlation(float(result.statistic), float(result.pvalue), len(x), None, None)
 
 
-def _sums_by_group(x: Floats, y: Floats, of_patch: NDArray[np.intp], n_groups: int) -> Floats:
+def _sums_by_group(x: Floats, y: Floats, of_patch: NDArray[np.intp]) -> Floats:
     x, y = ((values - values.mean()) / values.std() for values in (x, y))  # so that differences of sums keep digits
-    sums = np.zeros((n_groups, 6))
+    sums = np.zeros((of_patch.max() + 1, 6))
     np.add.at(sums, of_patch, np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1))
     return sums
 

@@ -28,6 +28,7 @@ class Curve:
         band_x: Where the band is given; None where there are too few groups for one.
         band_low: Its lower edge, of the same shape.
         band_high: Likewise.
+        n_without_class: Draws that hold one class only, which have no curve and do not count in the band.
     """
 
     x: Floats
@@ -35,6 +36,7 @@ class Curve:
     band_x: Floats | None
     band_low: Floats | None
     band_high: Floats | None
+    n_without_class: int
 
 
 def roc(
@@ -85,10 +87,10 @@ def _band(
     confidence: float,
     seed: int,
     precision: bool,
-) -> tuple[Floats, Floats, Floats] | tuple[None, None, None]:
-    draws = None if groups is None else draw_groups(labels, groups, n_resamples=n_resamples, seed=seed)
+) -> tuple[Floats, Floats, Floats, int] | tuple[None, None, None, int]:
+    draws = None if groups is None else draw_groups(groups, n_resamples=n_resamples, seed=seed)
     if draws is None:
-        return None, None, None
+        return None, None, None, 0
     order = np.argsort(-scores, kind="stable")
     last_of_score = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
     unit, live = draws.of_patch[order], labels[order] == LIVE
@@ -106,10 +108,11 @@ def _band(
                 curves.append(share[reached])
             else:
                 curves.append(np.interp(_GRID, np.append(0, f / f[-1]), np.append(0, t / t[-1])))
+    lacking = n_resamples - len(curves)
     if len(curves) < 2:
-        return None, None, None
+        return None, None, None, lacking
     low, high = np.quantile(curves, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    return _GRID, low, high
+    return _GRID, low, high, lacking
 
 
 @dataclass(frozen=True)

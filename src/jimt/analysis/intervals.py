@@ -1,8 +1,7 @@
 """Two 95 % intervals of a metric: one over groups, which is honest, and the paper's over patches, which is too narrow.
 
-Over groups: the standard error of ``resampling.py``'s draws on the scale of the logit, times a quantile of Student's t.
-In simulations of 20 groups it covered an AUROC of 0.94 (intraclass correlation 0.3) 94 times in 100, one of 0.998 (0.2)
-91 times; percentiles of the same draws 89 and 80 times, corrected for bias, skewness (BCa) and t 92 and 88 times.
+Over groups: the standard error of the delete-one-group jackknife (``resampling.py``) on the scale of the logit, times a
+quantile of Student's t. ``benchmarks/coverage.py`` measures how often it holds the truth.
 
 Over patches, by metric:
 
@@ -19,7 +18,7 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from jimt.analysis.resampling import MIN_GROUPS, Resampled
+from jimt.analysis.resampling import MIN_GROUPS, Jackknife
 from jimt.analysis.weighted_metrics import Floats
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
 
@@ -28,13 +27,13 @@ Interval = tuple[float, float]
 FEW_GROUPS = 20
 """Below this many groups an interval covers less than it says where a few groups are spoilt as a whole.
 
-With one group in ten at chance and the rest at a recall of 0.93, 95 % intervals covered 77 to 86 % at 8 to 16 groups,
-88 at 20 and 93 at 30: a split so small often holds no spoilt group, and then nothing in it tells of them. Where groups
-differ as a normal variable does, they cover 92 to 97 % from 5 groups on.
+With one group in ten at chance and the rest at a recall of 0.93, 95 % intervals covered 82 to 84 % at 8 to 16 groups,
+86 at 20, 93 at 30 and 95 at 40: a split so small often holds no spoilt group, and then nothing in it tells of them.
+Where groups differ as a normal variable does, they cover 94 to 96 % from 5 groups on.
 """
 FEW_OF_A_CLASS = 10
 """The same for groups that hold a class. With live patches in 4 of 20 or 8 of 40 groups, which differ as a normal
-variable does, intervals covered 90 to 93 % wherever groups differ; with live patches in 10 of 20, 94 to 97 %.
+variable does, intervals covered 90 to 94 %; with live patches in 10 of 20, 95 %.
 """
 
 _NO_SPREAD = 1e-12
@@ -57,7 +56,7 @@ def _normal(value: float, standard_error: float, *, confidence: float) -> Interv
     return max(0.0, value - half), min(1.0, value + half)
 
 
-def degrees_of_freedom(left_out: Floats, stratum: NDArray[np.intp]) -> float:
+def degrees_of_freedom(left_out: Floats) -> float:
     """Degrees of freedom of a standard error over groups (Satterthwaite, Biometrics Bull. 2, 1946).
 
     Where the groups' pull on the statistic is distributed normally, ``n`` of them know its variance with a variance of
@@ -66,57 +65,54 @@ def degrees_of_freedom(left_out: Floats, stratum: NDArray[np.intp]) -> float:
 
     Args:
         left_out: The statistic with each group left out, shape ``(n_groups,)``.
-        stratum: Stratum of each group, likewise; none of a single group.
     """
-    total = uncertainty = 0.0
-    for number in np.unique(stratum):
-        values = left_out[stratum == number]
-        n = len(values)
-        squares = (values - values.mean()) ** 2
-        variance = (n - 1) / n * float(squares.sum())
-        if variance > 0:
-            kurtosis = float((squares**2).mean() / squares.mean() ** 2)
-            total += variance
-            uncertainty += variance**2 * max((kurtosis - (n - 3) / (n - 1)) / n, 2 / (n - 1))
-    return max(1.0, 2 * total**2 / uncertainty) if uncertainty > 0 else 1.0
+    n = len(left_out)
+    squares = (left_out - left_out.mean()) ** 2
+    if not squares.any():
+        return 1.0
+    kurtosis = float((squares**2).mean() / squares.mean() ** 2)
+    return max(1.0, 2 / max((kurtosis - (n - 3) / (n - 1)) / n, 2 / (n - 1)))
 
 
-def interval_over_groups(
-    resampled: Resampled, stratum: NDArray[np.intp], *, confidence: float, bounds: tuple[float, float]
-) -> Interval | None:
-    """Interval of a statistic from draws of whole groups.
+def standard_error(left_out: Floats) -> float:
+    """Standard error of a statistic over groups by the delete-one jackknife (Efron and Stein, Ann. Stat. 9, 1981).
 
     Args:
-        resampled: The statistic, over draws and with each group left out.
-        stratum: Stratum of each group, shape ``(n_groups,)``.
+        left_out: The statistic with each group left out, shape ``(n_groups,)``.
+
+    >>> standard_error(np.array([2.5, 2.0, 1.5]))  # of the mean of 1, 2 and 3: their standard deviation over root 3
+    0.5773502691896257
+    """
+    n = len(left_out)
+    return float(np.sqrt((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum()))
+
+
+def interval_over_groups(statistic: Jackknife, *, confidence: float, bounds: tuple[float, float]) -> Interval | None:
+    """Interval of a statistic over groups.
+
+    Args:
+        statistic: Of all patches, and with each group left out.
         confidence: Coverage wanted, such as 0.95.
         bounds: Least and largest value the statistic can have; the interval lies within.
 
     Returns:
-        The interval, or None where the statistic is at one of its bounds, the same in every draw, or not known in some.
+        The interval, or None where the statistic is at one of its bounds, the same whichever group is left out, or
+        not known without one of them.
     """
     low, high = bounds
-    spread = _standard_error(resampled)
-    if spread is None or not low < resampled.value < high:
+    if not low < statistic.value < high or not np.isfinite(statistic.left_out).all():
         return None
-    quantile = float(student.ppf((1 + confidence) / 2, degrees_of_freedom(resampled.left_out, stratum)))
-    share = (resampled.value - low) / (high - low)
+    spread = standard_error(statistic.left_out)
+    if spread <= _NO_SPREAD:
+        return None
+    quantile = float(student.ppf((1 + confidence) / 2, degrees_of_freedom(statistic.left_out)))
+    share = (statistic.value - low) / (high - low)
     half = quantile * spread / (high - low) / (share * (1 - share))  # derivative of the logit
     limits = low + (high - low) * expit(logit(share) + np.array([-half, half]))
     return float(limits[0]), float(limits[1])
 
 
-def _standard_error(resampled: Resampled) -> float | None:
-    known = resampled.draws[np.isfinite(resampled.draws)]
-    if len(known) < 2 or not np.isfinite(resampled.left_out).all():
-        return None
-    spread = float(known.std(ddof=1))
-    return spread if spread > _NO_SPREAD else None
-
-
-def calibration_interval(
-    resampled: Resampled, noise: Floats, stratum: NDArray[np.intp], *, confidence: float
-) -> Interval | None:
+def calibration_interval(error: Jackknife, noise: Floats, *, confidence: float) -> Interval | None:
     """Interval of the expected calibration error, which chance only ever enlarges.
 
     A perfectly calibrated network shows an error too, of the size that ``noise`` has. So the lower limit is 0 where the
@@ -124,18 +120,17 @@ def calibration_interval(
     covered 93 to 98 %, and the plain interval 0 (of a calibrated network) to 94 % (far from it).
 
     Args:
-        resampled: The calibration error.
-        noise: ``CALIBRATION_NOISE`` over the same draws.
-        stratum: Stratum of each group.
+        error: The calibration error.
+        noise: ``CALIBRATION_NOISE`` over draws of groups, shape ``(n_resamples,)``.
         confidence: Coverage wanted.
     """
-    interval = interval_over_groups(resampled, stratum, confidence=confidence, bounds=(0, 1))
+    interval = interval_over_groups(error, confidence=confidence, bounds=(0, 1))
     if interval is None:
         return None
-    if resampled.value <= np.quantile(noise, (1 + confidence) / 2):
+    if error.value <= np.quantile(noise, (1 + confidence) / 2):
         return 0.0, interval[1]
-    without = Resampled(float(np.sqrt(resampled.value**2 - noise.mean() ** 2)), resampled.draws, resampled.left_out)
-    corrected = interval_over_groups(without, stratum, confidence=confidence, bounds=(0, 1))
+    without = Jackknife(float(np.sqrt(error.value**2 - noise.mean() ** 2)), error.left_out)
+    corrected = interval_over_groups(without, confidence=confidence, bounds=(0, 1))
     return (min(interval[0], corrected[0]) if corrected else 0.0), interval[1]
 
 

@@ -72,9 +72,7 @@ def label_sensitivity(
     dead_above: float,
     n_sigmas: Sequence[float],
     quantiles: Sequence[float],
-    n_resamples: int,
     confidence: float,
-    seed: int,
 ) -> LabelSensitivity:
     """Test saved scores on other labels.
 
@@ -91,9 +89,7 @@ def label_sensitivity(
         dead_above: That of dead (paper: 396.89).
         n_sigmas: Standard deviations to try, such as ``N_SIGMAS``.
         quantiles: Where to cut the continuous fluorescence, as shares of the patches, such as ``QUANTILES``.
-        n_resamples: Draws of groups.
         confidence: Coverage wanted, such as 0.95.
-        seed: Seed of the draws.
 
     Raises:
         InputError: If no patch has a label value.
@@ -106,10 +102,9 @@ def label_sensitivity(
         )
     scores, label_value = (np.asarray(values, np.float64)[known] for values in (scores, label_value))
     groups = None if groups is None else groups[known]
-    resampling = {"n_resamples": n_resamples, "confidence": confidence, "seed": seed}
 
     def row(live_below: float, dead_above: float) -> dict[str, Any]:
-        return _tested_on(scores, label_value, groups, live_below, dead_above, resampling)
+        return _tested_on(scores, label_value, groups, live_below, dead_above, confidence)
 
     by_n_sigma = []
     if not (live_mean is None or live_sd is None or dead_mean is None or dead_sd is None):
@@ -144,7 +139,7 @@ def _tested_on(
     groups: NDArray[np.object_] | None,
     live_below: float,
     dead_above: float,
-    resampling: dict[str, Any],
+    confidence: float,
 ) -> dict[str, Any]:
     cut_offs = {"live_below": live_below, "dead_above": dead_above}
     if live_below > dead_above:
@@ -155,7 +150,10 @@ def _tested_on(
     of_groups = None if groups is None else groups[kept]
     results: dict[str, float] = {}
     reason = None
-    for name, estimate in estimates(labels[kept], scores[kept], of_groups, names=_NAMES, **resampling).items():
+    found = estimates(
+        labels[kept], scores[kept], of_groups, names=_NAMES, confidence=confidence, seed=0
+    )  # the seed is for a calibration error, which is not asked for
+    for name, estimate in found.items():
         low, high = estimate.interval_groups or (np.nan, np.nan)
         results |= {name: estimate.value, f"{name}_low": low, f"{name}_high": high}
         reason = reason or estimate.note

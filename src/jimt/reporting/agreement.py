@@ -125,9 +125,7 @@ def _rows(model: Model, device: Device, max_mapped: int, rows: list[list[str]], 
             table[name].to_numpy(float),
             copies.mean(axis=1).to_numpy(float),
             groups,
-            n_resamples=provenance["n_bootstrap"],
             confidence=provenance["confidence"],
-            seed=provenance["seed"],
         )
         assert found is not None  # a table without such patches is not made
         single = copies[held].mean()

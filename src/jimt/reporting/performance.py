@@ -110,6 +110,9 @@ def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
             f"Bands: {100 * confidence:g} % of {_RESAMPLES_OF_A_BAND} draws of whole groups, point by point; in "
             "brackets the interval over groups."
         )
+        lacking = max(curve.n_without_class for curve, _ in drawn["auroc"].values())
+        if lacking:
+            band += f" {lacking} draws hold one class only; they have no curve and do not count."
     yield Drawing(
         "roc", "ROC curves", f"{band} Dotted: guessing (Fig. 4a).", figures.roc_curves(drawn["auroc"], folds=folds)
     )
