@@ -129,7 +129,7 @@ class Study:
         for train, test in GroupKFold(5).split(self.everything, groups=self.groups):
             inner = {
                 (layer, c, average): auc
-                for layer, c in product(LAYERS, PENALTIES)
+                for layer, c in product(self.features, PENALTIES)
                 for average, auc in self.aucs(train, layer, c, GroupKFold(3)).items()
             }
             layer, c, average = best = max(inner, key=inner.__getitem__)
@@ -141,17 +141,19 @@ class Study:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("overrides", nargs="*")
-    asked = ["experiment=best", "curation.empty_filter.enabled=false", *parser.parse_args().overrides, "run_dir=none"]
+    parser.add_argument("--layers", nargs="+", default=list(LAYERS), help="fewer, for a quick try")
+    options = parser.parse_args()
+    asked = ["experiment=best", "curation.empty_filter.enabled=false", *options.overrides, "run_dir=none"]
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         config = to_dataclasses(compose("crossval", overrides=asked))
     curated = open_curated(prepare(config.dataset, config.curation))
     with tempfile.TemporaryDirectory() as folder:
-        study = Study(curated, {layer: features_of(layer, config, curated, Path(folder)) for layer in LAYERS})
+        study = Study(curated, {layer: features_of(layer, config, curated, Path(folder)) for layer in options.layers})
     folds = GroupKFold(5)
     best = study.aucs(study.everything, LAYER, C, folds)
     print(f"experiment=best                      {best[MEAN]:.3f}")
     print(f"the mean of a patch's logits         {best['logits']:.3f}")
-    for layer in LAYERS:
+    for layer in options.layers:
         if layer != LAYER:
             print(f"{layer} in place of {LAYER}         {study.aucs(study.everything, layer, C, folds)[MEAN]:.3f}")
     uneven = study.aucs(study.everything, LAYER, C, folds, even=False)

@@ -185,7 +185,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "python benchmarks/curation.py --rounds 1": Run(("--images", "2"), says="median:", slow=True),
     "python benchmarks/mixture.py": Run(says="live below 259.0, dead above 397.2"),
     "python benchmarks/nested_selection.py": Run(
-        ("dataset=NAME", "backbone.weights=random", "hydra.searchpath=[file://jimt_conf]"),
+        ("dataset=NAME", "backbone.weights=random", "hydra.searchpath=[file://jimt_conf]", "--layers", "layer4.0"),
         says="chosen on inner folds",
         slow=True,
     ),
