@@ -183,6 +183,11 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "python -m jimt.crossval dataset=mcf7 curation.empty_filter.enabled=false backbone.trainable=none "
     "backbone=NAME": Compose(("mcf7 NAME",), MCF7),
     "python benchmarks/curation.py --rounds 1": Run(("--images", "2"), says="median:", slow=True),
+    "python benchmarks/coverage.py": Run(("--data-sets", "2"), says="80 groups, ICC 0.3", slow=True),
+    "python benchmarks/coverage.py --scores scores.csv": Run(("--data-sets", "2"), says="80 drawn of 3", slow=True),
+    "python benchmarks/coverage.py --data-sets 500 --jobs 2": Run(
+        ("--data-sets", "2"), says="80 groups, ICC 0.3", slow=True
+    ),
     "python benchmarks/mixture.py": Run(says="live below 259.0, dead above 397.2"),
     "python benchmarks/nested_selection.py": Run(
         ("dataset=NAME", "backbone.weights=random", "hydra.searchpath=[file://jimt_conf]", "--layers", "layer4.0"),

@@ -86,6 +86,7 @@ def clone(tmp_path_factory, uneven) -> Clone:
     clone.run(f"{train}our_lab", *OUR_LAB, *TINY, "hydra.run.dir=RUN_B", "--config-dir", "mine")
     for name in ("RUN", "RUN_A", "runs/paper_grid/NAME/resnet18"):
         shutil.copytree(folder / CUT_OFF, folder / name)
+    shutil.copy(folder / "RUN/test_scores.csv", folder / "scores.csv")
     (folder / "DIR").symlink_to("runs/paper_grid")
     (folder / "FILE").touch()
     (folder / "FOLDER").mkdir()
