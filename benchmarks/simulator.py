@@ -1,8 +1,8 @@
 """How hard the simulated microscope is, by its difficulty: ``python benchmarks/simulator.py``.
 
 AUC of a logistic regression on frozen EfficientNet-Lite0 features of 24 simulated fields a row, twelve wells in five
-folds of whole wells, labelled by their fluorescence as ``dataset=synthetic`` is, without the empty filter. A minute a row
-on two cores; the third decimal differs between processors:
+folds of whole wells, labelled by their fluorescence as ``dataset=synthetic`` is, without the empty filter. A minute a
+row on two cores; the third decimal differs between processors:
 
     difficulty 0, seed 1: AUC 0.986
     difficulty 0.5, seed 1: AUC 0.914
