@@ -1,28 +1,24 @@
 """Curate raw image pairs into a manifest: ``python prepare.py dataset=NAME``."""
 
-import sys
-
 import hydra
 from omegaconf import DictConfig
 
 from jimt.config import PrepareConfig
-from jimt.errors import InputError
 from jimt.hydra_schema import to_dataclasses
+from jimt.starting import in_one_sentence, start
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="prepare")
 def main(config: DictConfig) -> None:
     """Compose the config, turn it into dataclasses, call one function."""
-    try:
+    with in_one_sentence():
         prepare_config = to_dataclasses(config)
         assert isinstance(prepare_config, PrepareConfig)
         from jimt.data.preparation import list_raw_images, prepare  # late: --help needs no OpenCV and scikit-learn
 
         do = list_raw_images if prepare_config.dry_run else prepare
         do(prepare_config.dataset, prepare_config.curation)
-    except InputError as error:
-        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
-    main()
+    start(main, PrepareConfig)

@@ -1,6 +1,6 @@
 """Train and evaluate: ``python train.py backbone=inception_v3 dataset=doxo``; one job after another with ``-m``."""
 
-import sys
+from functools import partial
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -9,8 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from jimt.cards import count_cards
 from jimt.config import TrainConfig
-from jimt.errors import InputError
-from jimt.hydra_schema import to_dataclasses, with_overrides_of_run
+from jimt.hydra_schema import to_dataclasses
+from jimt.starting import in_one_sentence, start, write_start
 from jimt.sweep_job import run_job
 
 OmegaConf.register_new_resolver("n_cards", count_cards, replace=True)  # hydra/launcher=cards
@@ -22,19 +22,13 @@ def main(config: DictConfig) -> None:
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         run_job(config)
         return
-    try:
+    with in_one_sentence():
         train_config = to_dataclasses(config)
         assert isinstance(train_config, TrainConfig)
         from jimt.training import train  # late: --help answers without torch, Lightning and timm
 
-        train(train_config)
-    except InputError as error:
-        sys.exit(f"error: {error}")
+        train(train_config, begins=partial(write_start, config))
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = with_overrides_of_run(sys.argv[1:])
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit("error: told to stop (Ctrl-C)")
+    start(main, TrainConfig)

@@ -144,7 +144,7 @@ def test_a_cross_validation_that_was_cut_off_goes_on_with_the_fold_it_was_at(une
     asked = []
     train = training.train
 
-    def cut_off(config, *, fold):
+    def cut_off(config, *, fold, begins):
         asked.append(fold.test)
         if len(asked) == 3:
             raise KeyboardInterrupt
@@ -202,6 +202,52 @@ def test_a_network_trained_without_validation_keeps_its_last_epoch(uneven, tmp_p
         content = torch.load(tmp_path / f"fold_1/checkpoints/{name}.ckpt", weights_only=True)
         assert content["epoch"] == 1
         assert content["hyper_parameters"]["prediction"]["temperature"] == 1
+
+
+# ---- some folds alone
+
+
+def test_folds_may_be_run_one_by_one_and_what_is_written_says_which_it_holds(uneven, commanded, tmp_path, capsys):
+    whole = json.loads((commanded[0] / "crossval.json").read_text())
+    scores = pd.read_csv(commanded[0] / "scores.csv")
+    run = tmp_path / "run"
+    for folds, held, missing in (("[2]", [2], "0,1,3"), ("[0,2]", [0, 2], "1,3"), ("[3]", [0, 2, 3], "1")):
+        result = cross_validate(crossval_config(uneven, run, *FROZEN, f"crossval.folds={folds}"))
+        assert result == json.loads((run / "crossval.json").read_text())
+        assert result["folds_held"] == [fold["fold"] for fold in result["folds"]] == held
+        (note,) = (note for note in result["notes"] if "not of the whole data set" in note)
+        assert f"the scores of fold {', '.join(map(str, held))} alone" in note
+        assert f"crossval.folds=[{missing}]" in note
+        assert f"{len(held)} of 4 folds of no_treatment" in capsys.readouterr().out
+        kept = pd.read_csv(run / "scores.csv")
+        expected = scores[scores["fold"].isin(held)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(
+            kept.sort_values([*kept], ignore_index=True), expected.sort_values([*kept], ignore_index=True)
+        )
+        assert result["pooled"]["auroc"]["value"] == pytest.approx(roc_auc_score(kept["label"], kept["score"]))
+    # what the note says
+    result = cross_validate(crossval_config(uneven, run, *FROZEN, f"crossval.folds=[{missing}]"))
+    assert result["folds_held"] == [0, 1, 2, 3]
+    assert not any("not of the whole data set" in note for note in result["notes"])
+    assert result["pooled"] == whole["pooled"]
+
+
+def test_folds_of_another_training_are_not_mixed_in(uneven, tmp_path):
+    cross_validate(crossval_config(uneven, tmp_path, *FROZEN, "crossval.folds=[1]"))
+    with pytest.raises(InputError, match="fold_1 holds another training"):
+        cross_validate(crossval_config(uneven, tmp_path, *FROZEN, "crossval.folds=[0,3]", "optim.logistic_c=0.5"))
+    with pytest.raises(InputError, match="fold_1 holds another training"):  # retrain=true is for the folds asked for
+        cross_validate(
+            crossval_config(uneven, tmp_path, *FROZEN, "crossval.folds=[3]", "optim.logistic_c=0.5", "retrain=true")
+        )
+
+
+@pytest.mark.parametrize("folds", ["[4]", "[-1]", "[]"])
+def test_folds_that_there_are_not_are_refused(uneven, tmp_path, folds):
+    with pytest.raises(
+        InputError, match="crossval.folds=.* is not allowed: it takes null, or a list of folds from 0 to 3"
+    ):
+        crossval_config(uneven, tmp_path, *FROZEN, f"crossval.folds={folds}")
 
 
 # ---- what cannot be done

@@ -28,13 +28,18 @@ ALLOWED: dict[str, set[str]] = {
     "memory.py": set(),
     "__init__.py": set(),
     "hydra_schema.py": {"hydra", "omegaconf", "jimt.config", "jimt.errors"},
+    "setting_names.py": {"omegaconf", "jimt.config", "jimt.errors"},
+    "own_configs.py": {"hydra", "omegaconf", "jimt.errors"},
+    "locks.py": {"filelock", "jimt.errors"},
     "curation/(cluster|executors|worker).py": READS_IMAGES | {"dask", "distributed", "jimt.memory"} | WORDS,
-    "curation/": READS_IMAGES | {"sklearn", "scipy", "skops", "rich", "xxhash", "jimt.memory"} | WORDS,
+    "curation/": READS_IMAGES | {"sklearn", "scipy", "skops", "rich", "xxhash", "jimt.locks", "jimt.memory"} | WORDS,
     "synthetic/": READS_IMAGES | {"scipy"} | WORDS,
     "(backbones|hardware|squeezenet|state_dicts|weights).py": NETWORKS
     | {"numpy", "jimt.errors", "jimt.memory"}
     | BACKBONES,
-    "data/": {"numpy", "pandas", "rich", "torch", *LIGHTNING, "jimt.curation", "jimt.synthetic"} | WORDS | BACKBONES,
+    "data/": {"numpy", "pandas", "rich", "torch", *LIGHTNING, "jimt.curation", "jimt.locks", "jimt.synthetic"}
+    | WORDS
+    | BACKBONES,
     "model/": {"numpy", "torch", "timm", *LIGHTNING} | WORDS | BACKBONES,
     "analysis/grad_cam.py": {"numpy", "torch", "pytorch_grad_cam"} | WORDS,
     "tuning/": {"numpy", "pandas", "optuna", "yaml", "rich", "filelock", "jimt.checkpoints", "jimt.evaluate"} | WORDS,
@@ -61,7 +66,7 @@ ALLOWED: dict[str, set[str]] = {
 # Files beside the folders put the parts together: everything is theirs but Hydra, which the command lines have, and
 # wandb, which tracking/ has.
 REFUSED_BESIDE = {"hydra", "omegaconf", "wandb"}
-COMMAND_LINES = {"crossval.py", "notebook.py", "sweep.py", "sweep_job.py", "sweep_reading.py", "tune.py"}
+COMMAND_LINES = {"crossval.py", "notebook.py", "starting.py", "sweep.py", "sweep_job.py", "sweep_reading.py", "tune.py"}
 
 
 def imports_of(source: str) -> set[str]:

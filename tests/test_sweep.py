@@ -254,7 +254,7 @@ def test_two_jobs_do_not_work_in_one_folder(sweep, training):
     folder.mkdir(parents=True)
     with FileLock(folder / ".job.lock"):
         code = sweep(*TWO)
-    assert re.search("another job is at work in .*resnet18: let it end, or give each job a folder of its own", code)
+    assert re.search("another process is at work in .*resnet18: let it end, or give each job a folder of its own", code)
     assert training.done == ["curate synthetic", "synthetic_treated/resnet18"]
 
 

@@ -417,6 +417,16 @@ class TrainerConfig:
     max_epochs: int
     patience: int | None
     """Epochs without a better validation score after which training ends; null to train ``max_epochs``."""
+    gradient_clip_val: float | None
+    """Largest norm of the gradient of all weights together; a longer one is shortened to it."""
+    limit_train_batches: int | None
+    """Batches an epoch trains on, the first of its draw; null for all."""
+    limit_val_batches: int | None
+    """Batches the validation split is cut to, the first of the manifest; null for all."""
+    overfit_batches: int | None
+    """Batches that are trained on again and again, unchanged, to see whether a network can learn them by heart."""
+    fast_dev_run: bool
+    """Train on one batch and validate on one, to see whether all goes through; nothing is kept."""
     num_threads: int | None
     num_workers: int
     eval_batch_size: int
@@ -439,6 +449,16 @@ class TrainerConfig:
         _check("trainer.max_epochs", self.max_epochs, self.max_epochs >= 1, "1 or more")
         patience = self.patience
         _check("trainer.patience", patience, patience is None or patience >= 1, "null, or 1 or more")
+        clip = self.gradient_clip_val
+        _check("trainer.gradient_clip_val", clip, clip is None or clip > 0, "null, or more than 0")
+        for field in ("limit_train_batches", "limit_val_batches", "overfit_batches"):
+            value = getattr(self, field)
+            _check(f"trainer.{field}", value, value is None or value >= 1, "null, or 1 or more")
+        if self.overfit_batches is not None and self.limit_train_batches is not None:
+            raise InputError(
+                "trainer.overfit_batches and trainer.limit_train_batches both say how many batches an epoch has: give "
+                "one of them"
+            )
         _check("trainer.num_workers", self.num_workers, self.num_workers >= 0, "0 or more")
         _check("trainer.eval_batch_size", self.eval_batch_size, self.eval_batch_size >= 1, "1 or more")
         threads = self.num_threads
@@ -512,6 +532,19 @@ class TrainConfig:
                 f"trainer.precision={self.trainer.precision} is without effect with probe.cell, whose feature maps are "
                 "taken in 32 bit: set trainer.precision=32-true"
             )
+        of_epochs = ("gradient_clip_val", "limit_train_batches", "limit_val_batches", "overfit_batches", "fast_dev_run")
+        given = [name for name in of_epochs if getattr(self.trainer, name) not in (None, False)]
+        if self.backbone.trainable == "none" and given:
+            raise InputError(
+                f"trainer.{given[0]} is without effect under backbone.trainable=none, which trains in no batches"
+            )
+        if self.trainer.fast_dev_run and self.resume is not None:
+            raise InputError("trainer.fast_dev_run=true keeps nothing, so it cannot go on with a run: leave out resume")
+
+
+def _refuse_fast_dev_run(trainer: TrainerConfig, so: str) -> None:
+    if trainer.fast_dev_run:
+        raise InputError(f"trainer.fast_dev_run=true keeps nothing, so {so}: try it with train.py")
 
 
 @dataclass
@@ -519,11 +552,20 @@ class FoldsConfig:
     """Cross-validation over whole groups."""
 
     n_folds: int
+    folds: list[int] | None
+    """Which of them are run, from 0, beside those the folder holds already; null for all."""
     validation: bool | None
     """Hold the next fold back to choose the checkpoint and fit the temperature; null: where a network is trained."""
 
     def __post_init__(self) -> None:
         _check("crossval.n_folds", self.n_folds, self.n_folds >= 2, "2 or more")
+        folds = self.folds
+        _check(
+            "crossval.folds",
+            folds,
+            folds is None or (len(folds) > 0 and all(0 <= fold < self.n_folds for fold in folds)),
+            f"null, or a list of folds from 0 to {self.n_folds - 1}",
+        )
         if self.validation and self.n_folds < 3:
             raise InputError("crossval.validation=true needs crossval.n_folds of 3 or more: one to test, one to choose")
 
@@ -533,6 +575,10 @@ class CrossvalConfig(TrainConfig):
     """What a cross-validation is made of: a training for each fold."""
 
     crossval: FoldsConfig
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _refuse_fast_dev_run(self.trainer, "a cross-validation has no folds to score")
 
 
 @dataclass
@@ -572,6 +618,7 @@ class TuneConfig(TrainConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _refuse_fast_dev_run(self.trainer, "a search has no trials to compare")
         if self.report:
             raise InputError("report=true is not allowed: a search scores no test split, so there is nothing to report")
 

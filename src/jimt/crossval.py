@@ -3,7 +3,8 @@
 import copy
 import json
 import shutil
-import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,26 @@ from omegaconf import DictConfig
 
 from jimt.config import CrossvalConfig
 from jimt.errors import InputError
-from jimt.hydra_schema import to_dataclasses, with_overrides_of_run
+from jimt.hydra_schema import to_dataclasses
+from jimt.locks import owner
+from jimt.own_configs import CONF
+from jimt.starting import in_one_sentence, start, write_start
 
 ALL_SCORES_FILE = "scores_with_ambiguous.csv"
 _SPREAD_OF = ("auroc", "balanced_accuracy", "average_precision_live")
 
 
-def cross_validate(config: CrossvalConfig) -> dict[str, Any]:
+def cross_validate(config: CrossvalConfig, *, begins: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """Train once for each fold and score the fold that was held out; write ``scores.csv`` and ``crossval.json``.
 
-    Finished folds are kept when the same folder is given again. Pooled metrics are of all out-of-fold scores together,
-    so they are honest about folds whose scores are on different scales; the mean of the folds' own metrics is not.
+    Finished folds are kept when the same folder is given again, those too that ``crossval.folds`` leaves out: what is
+    written is of all folds that the folder holds then, and says which these are. Pooled metrics are of all out-of-fold
+    scores together, so they are honest about folds whose scores are on different scales; the mean of the folds' own
+    metrics is not.
+
+    Args:
+        config: What a cross-validation is made of.
+        begins: Called when nothing stands against the first fold that is trained.
 
     Returns:
         What ``crossval.json`` holds.
@@ -32,30 +42,40 @@ def cross_validate(config: CrossvalConfig) -> dict[str, Any]:
     Raises:
         InputError: If something cannot be done as asked.
     """
-    from jimt.curation.splits import Fold
-    from jimt.data.preparation import prepare
-    from jimt.evaluate import CROSSVAL_RESULT, CROSSVAL_SCORES, SCORE_COLUMNS, write_aside
-    from jimt.training import maps_cache, train
-    from jimt.vocabulary import AMBIGUOUS
-
     if config.trainer.devices * config.trainer.num_nodes > 1:
         raise InputError("a cross-validation trains on one device: use trainer=gpu, or trainer=cpu")
     folder = Path(config.resume if config.resume is not None else config.run_dir)
+    with owner(folder, who="a cross-validation"):
+        return _cross_validate(config, folder, begins)
+
+
+def _cross_validate(config: CrossvalConfig, folder: Path, begins: Callable[[], None]) -> dict[str, Any]:
+    from jimt.curation.splits import Fold
+    from jimt.data.preparation import prepare
+    from jimt.evaluate import CROSSVAL_RESULT, CROSSVAL_SCORES, SCORE_COLUMNS, write_aside
+    from jimt.resuming import FINISHED
+    from jimt.training import maps_cache, train
+    from jimt.vocabulary import AMBIGUOUS
+
     shutil.rmtree(maps_cache(folder), ignore_errors=True)  # of whichever network was there before
     validation = config.crossval.validation
     if validation is None:
         validation = config.backbone.trainable != "none"
     n_folds = config.crossval.n_folds
+    asked = set(range(n_folds) if config.crossval.folds is None else config.crossval.folds)
     prepare(config.dataset, config.curation)
     tables = []
     for test in range(n_folds):
         fold = Fold(n_folds, test, (test + 1) % n_folds if validation else None)
         run_folder = folder / f"fold_{test}"
+        if test not in asked and not (run_folder / FINISHED).is_file():
+            continue
         fold_config = copy.deepcopy(config)
         fold_config.run_dir = str(run_folder)
         fold_config.resume = str(run_folder) if config.resume is not None and run_folder.is_dir() else None
-        print(f"fold {test + 1} of {n_folds}")
-        train(fold_config, fold=fold)
+        fold_config.retrain = config.retrain and test in asked
+        print(f"fold {test}, of {n_folds} from 0 to {n_folds - 1}")
+        train(fold_config, fold=fold, begins=begins)
         tables.append(_scored(run_folder, maps_cache(folder)).assign(fold=test))
     shutil.rmtree(maps_cache(folder), ignore_errors=True)
     table = pd.concat(tables, ignore_index=True)
@@ -93,7 +113,8 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[
     from jimt.checkpoints import BEST, read_checkpoint
     from jimt.evaluate import test_metrics, training_data
 
-    checkpoint = folder / "fold_0" / BEST
+    held = sorted(int(fold) for fold in scored["fold"].unique())
+    checkpoint = folder / f"fold_{held[0]}" / BEST
     provenance = read_checkpoint(checkpoint)["hyper_parameters"]["provenance"]
     curated = training_data(provenance, None, checkpoint)
     scale = curated.thresholds["scale"]
@@ -119,6 +140,10 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[
             "max": float(values.max()) if len(values) else None,
             "n_folds": len(values),
         }
+    notes = [note.replace("the test split holds", "the data set holds") for note in pooled["notes"]]
+    missing = sorted(set(range(config.crossval.n_folds)) - set(held))
+    if missing:
+        notes.insert(0, _incomplete(held, missing))
     return {
         "dataset": config.dataset.name,
         "backbone": config.backbone.name,
@@ -126,6 +151,7 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[
         "weights": provenance["weights"],
         "seed": config.seed,
         "n_folds": config.crossval.n_folds,
+        "folds_held": held,
         "confidence": config.evaluation.confidence,
         "counts": pooled["counts"],
         "pooled": pooled["metrics"],
@@ -134,8 +160,20 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[
         "spread": spread,
         "folds": folds,
         "thresholds": curated.thresholds,
-        "notes": [note.replace("the test split holds", "the data set holds") for note in pooled["notes"]],
+        "notes": notes,
     }
+
+
+def _incomplete(held: list[int], missing: list[int]) -> str:
+    return (
+        f"these are the scores of fold {', '.join(map(str, held))} alone, not of the whole data set: the same command "
+        f"with crossval.folds=[{','.join(map(str, missing))}] in the same folder (hydra.run.dir) adds the others"
+    )
+
+
+def _told_folds(result: dict[str, Any]) -> str:
+    held, n_folds = result["folds_held"], result["n_folds"]
+    return f"{n_folds} folds" if len(held) == n_folds else f"{len(held)} of {n_folds} folds"
 
 
 def _print(result: dict[str, Any], folder: Path) -> None:
@@ -148,7 +186,7 @@ def _print(result: dict[str, Any], folder: Path) -> None:
     console = Console()
     counts = result["counts"]
     title = (
-        f"{result['n_folds']} folds of {result['dataset']}, pooled: {counts['live']} live and {counts['dead']} dead "
+        f"{_told_folds(result)} of {result['dataset']}, pooled: {counts['live']} live and {counts['dead']} dead "
         f"patches from {counts['groups']} groups"
     )
     console.print(metrics_table(result["pooled"], confidence=result["confidence"], title=title))
@@ -171,17 +209,14 @@ def _print(result: dict[str, Any], folder: Path) -> None:
     console.print(f"scores and metrics are in {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
-@hydra.main(version_base="1.3", config_path=str(Path(__file__).resolve().parents[2] / "conf"), config_name="crossval")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="crossval")
 def main(config: DictConfig) -> None:
     """Compose the config, turn it into dataclasses, call one function."""
-    try:
+    with in_one_sentence():
         crossval_config = to_dataclasses(config)
         assert isinstance(crossval_config, CrossvalConfig)
-        cross_validate(crossval_config)
-    except InputError as error:
-        sys.exit(f"error: {error}")
+        cross_validate(crossval_config, begins=partial(write_start, config))
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = with_overrides_of_run(sys.argv[1:])
-    main()
+    start(main, CrossvalConfig)

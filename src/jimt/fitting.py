@@ -97,6 +97,10 @@ def fit(
             precision=precision,  # type: ignore[arg-type]  # a closed set of strings, checked by TrainerConfig
             max_epochs=settings.max_epochs,
             accumulate_grad_batches=accumulate,
+            gradient_clip_val=settings.gradient_clip_val,
+            limit_train_batches=_first_given(settings.overfit_batches, settings.limit_train_batches),
+            limit_val_batches=settings.limit_val_batches,
+            fast_dev_run=settings.fast_dev_run,
             logger=list(loggers),
             callbacks=[
                 *checkpoints,
@@ -123,6 +127,10 @@ def fit(
                 f"the training was told to stop ({signal}) and is not finished: the same command with "
                 f"resume={run_folder} goes on after the last finished epoch"
             ) from error
+
+
+def _first_given(*values: int | None) -> int | None:
+    return next((value for value in values if value is not None), None)
 
 
 def _ignore_what_nobody_can_act_on() -> None:

@@ -1,7 +1,5 @@
 """Registers the dataclasses of ``config.py`` with Hydra, so that every key and type in ``conf/`` is checked."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import cast
 
 from hydra.core.config_store import ConfigStore
@@ -34,24 +32,3 @@ def to_dataclasses(config: DictConfig) -> PrepareConfig | TrainConfig:
         ) from error
     except OmegaConfBaseException as error:
         raise InputError(str(error).splitlines()[0]) from error
-
-
-def with_overrides_of_run(arguments: Sequence[str]) -> list[str]:
-    """The command line of a resumed run: ``resume=RUN`` brings the overrides that RUN was started with.
-
-    Args:
-        arguments: Of the command; those given here win over the run's.
-    """
-    given = {_key(argument) for argument in arguments}
-    runs = [argument.partition("=")[2] for argument in arguments if _key(argument) == "resume"]
-    if not runs or runs[-1] in ("", "null"):
-        return list(arguments)
-    path = Path(runs[-1]) / ".hydra" / "overrides.yaml"
-    if not path.is_file():  # of another folder than a run's: the training says so
-        return list(arguments)
-    before = [str(override) for override in OmegaConf.load(path)]
-    return [override for override in before if _key(override) not in given | {"resume", "retrain"}] + list(arguments)
-
-
-def _key(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~")

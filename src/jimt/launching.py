@@ -35,3 +35,9 @@ def process_rank(environment: Mapping[str, str]) -> int:
     if started_together(environment) == 1:
         return 0
     return int(environment.get("RANK") or environment.get("SLURM_PROCID") or 0)
+
+
+def is_first(environment: Mapping[str, str]) -> bool:
+    """Whether this process is the one that writes: also told of those that Lightning has started."""
+    names = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # in Lightning's order
+    return int(next((environment[name] for name in names if environment.get(name)), 0)) == 0

@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 
 from jimt.config import PrepareConfig, TrainConfig
 from jimt.hydra_schema import to_dataclasses
+from jimt.own_configs import CONF
 
 if TYPE_CHECKING:
     from jimt.curation.manifest import Curated
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 # said by a package that loads weights, in every notebook without ipywidgets: no progress bar of it is ever shown
 warnings.filterwarnings("ignore", message="IProgress not found")
-
-_CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def prepare(*overrides: str) -> "Curated":
@@ -31,7 +30,7 @@ def prepare(*overrides: str) -> "Curated":
     from jimt.curation.manifest import open_curated
     from jimt.data.preparation import prepare as prepare_dataset
 
-    with initialize_config_dir(str(_CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         config = to_dataclasses(compose("prepare", overrides=list(overrides)))
     assert isinstance(config, PrepareConfig)
     return open_curated(prepare_dataset(config.dataset, config.curation))
@@ -49,7 +48,7 @@ def train(*overrides: str) -> "Study":
     from jimt.training import train as train_and_evaluate
 
     of_these = hashlib.sha256("\n".join(overrides).encode()).hexdigest()[:8]
-    with initialize_config_dir(str(_CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         folder = Path("runs/notebook") / of_these
         config = to_dataclasses(compose("train", overrides=[*overrides, f"run_dir={folder}", "report=false"]))
     assert isinstance(config, TrainConfig)

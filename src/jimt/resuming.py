@@ -26,7 +26,7 @@ def settings_of(config: TrainConfig, curated: Curated, weights: str, fold: Fold 
     kept["evaluation.orientations"] = config.evaluation.orientations  # temperature and scores depend on it
     for part in ("backbone", "probe", "augmentation", "optim", "trainer"):
         kept |= {f"{part}.{key}": value for key, value in content[part].items()}
-    for key in ("num_workers", "num_threads", "eval_batch_size", "progress", "profiler"):
+    for key in ("num_workers", "num_threads", "eval_batch_size", "progress", "profiler", "fast_dev_run"):
         del kept[f"trainer.{key}"]
     kept["optim.betas"] = list(config.optim.betas)
     kept["dataset"] = config.dataset.name
@@ -75,8 +75,8 @@ def last_checkpoint(config: TrainConfig, folder: Path) -> Path | None:
     """
     if config.resume is None:
         return None
-    # Hydra makes the folder, with .hydra in it, before anything can be asked of it
-    if not folder.is_dir() or all(path.name == ".hydra" for path in folder.iterdir()):
+    # a folder that this start has made and locked, or that Hydra has made for a job of a sweep
+    if not folder.is_dir() or all(path.name.startswith(".") for path in folder.iterdir()):
         raise InputError(f"resume={config.resume} holds no training: give the folder of a run that was cut off")
     if config.retrain:
         raise InputError("resume goes on with a run and retrain=true trains anew: give one of them")

@@ -21,6 +21,7 @@ from jimt.config import TrainConfig
 from jimt.errors import InputError, Interrupted
 from jimt.hydra_schema import to_dataclasses
 from jimt.launching import process_rank, refuse_relaunch, started_together
+from jimt.locks import owner
 from jimt.sweep import how_to_go_on, update_table
 from jimt.sweep_reading import FAILURE
 
@@ -32,7 +33,10 @@ def run_job(config: DictConfig) -> None:
     name = os.path.relpath(folder, sweep)
     first = process_rank(os.environ) == 0
     try:
-        with _only_job_in(folder) if first else contextlib.nullcontext(), _named_output(hydra, name):
+        with (
+            owner(folder, lock_name=".job.lock", who="each job") if first else contextlib.nullcontext(),
+            _named_output(hydra, name),
+        ):
             if first:
                 (folder / FAILURE).unlink(missing_ok=True)
             train_config = to_dataclasses(config)
@@ -64,6 +68,10 @@ def run_job(config: DictConfig) -> None:
 def _train(config: TrainConfig, hydra: HydraConf) -> None:
     n_processes = config.trainer.devices * config.trainer.num_nodes
     refuse_relaunch(n_processes, os.environ)
+    if config.trainer.fast_dev_run:
+        raise InputError(
+            "trainer.fast_dev_run=true keeps nothing, so a sweep has nothing for its table: try one job without -m"
+        )
     from jimt.checkpoints import LAST
     from jimt.training import train
 
@@ -116,24 +124,6 @@ def _datasets_of(sweep: Path) -> list[str]:
     texts = [f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items()]
     texts = [text for text in [*texts, *hydra.overrides.task] if text.startswith("dataset=")]
     return re.findall(r"[\w.-]+", texts[-1])[1:] if texts else []
-
-
-@contextlib.contextmanager
-def _only_job_in(folder: Path) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / ".job.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(
-            f"another job is at work in {folder}: let it end, or give each job a folder of its own (hydra.sweep.dir, "
-            "hydra.sweep.subdir)"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager

@@ -3,7 +3,8 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import Logger
 
 import jimt
 from jimt.analysis.calibration import fit_temperature
@@ -26,6 +28,7 @@ from jimt.errors import DISK_FULL, InputError
 from jimt.evaluate import evaluate, print_metrics, read_test_patches, splits_digest, write_aside
 from jimt.fitting import fit
 from jimt.hardware import bfloat16_instructions, check_gpus
+from jimt.locks import owner
 from jimt.memory import keep_freed_memory
 from jimt.model.classifier import LiveDeadClassifier
 from jimt.probe import as_checkpoint, balanced_weights, cell_examples, set_linear
@@ -64,6 +67,7 @@ def train(
     device_index: int = 0,
     callbacks: Sequence[Callback] = (),
     evaluates: bool = True,
+    begins: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Train, unless the run's folder holds this very training, finished; then evaluate its best checkpoint.
 
@@ -73,6 +77,7 @@ def train(
         device_index: Which graphics card, where one is used.
         callbacks: Lightning callbacks added to those of the config.
         evaluates: Whether the test split is scored; a search that chooses among trainings must not look at it.
+        begins: Called on the first process when nothing stands against the training, before anything is written.
 
     Returns:
         What ``test_metrics.json`` holds; nothing on other processes than the first, for a fold or without evaluation.
@@ -81,6 +86,20 @@ def train(
         InputError: If something cannot be done as asked; the message says what to change.
     """
     folder = Path(config.resume if config.resume is not None else config.run_dir)
+    writes = _rank() == 0 and not config.trainer.fast_dev_run
+    with owner(folder, who="a training") if writes else nullcontext():
+        return _train(config, folder, fold, device_index, callbacks, evaluates, begins)
+
+
+def _train(
+    config: TrainConfig,
+    folder: Path,
+    fold: Fold | None,
+    device_index: int,
+    callbacks: Sequence[Callback],
+    evaluates: bool,
+    begins: Callable[[], None],
+) -> dict[str, Any]:
     resume_from = last_checkpoint(config, folder)
     precision = _prepare_device(config, device_index, resume_from)
     pl.seed_everything(config.seed, workers=True, verbose=False)
@@ -96,6 +115,10 @@ def train(
     settings = settings_of(config, curated, weights, fold)
     run = _Run(config, folder, fold, precision, device_index, weights, settings)
     _record(classifier, run, curated)
+    if config.trainer.fast_dev_run:
+        _fit(run, classifier, datamodule, resume_from=None, loggers=[], callbacks=callbacks)
+        print("fast_dev_run: one batch was trained on and one validated on, nothing was kept")
+        return {}
     if not config.retrain and is_finished(folder, settings, resumed=resume_from is not None):
         print(f"{folder} holds this training, finished: not training again (retrain=true trains anew)")
         if fold is not None or not evaluates or _rank() != 0:
@@ -111,6 +134,7 @@ def train(
     failed = True
     try:
         if _rank() == 0:
+            begins()
             _start(run, classifier, curated, resume_from)
             if resume_from is not None:
                 done = int(read_checkpoint(resume_from)["epoch"]) + 1
@@ -118,20 +142,7 @@ def train(
         if config.backbone.trainable == "none":
             _fit_probe(run, classifier, datamodule)
         else:
-            fit(
-                classifier,
-                datamodule,
-                config.trainer,
-                run_folder=folder,
-                precision=precision,
-                accumulate=config.optim.accumulate,
-                ema_decay=config.optim.ema_decay,
-                validates=fold is None or fold.val is not None,
-                resume_from=resume_from,
-                device_index=device_index,
-                loggers=loggers,
-                callbacks=callbacks,
-            )
+            _fit(run, classifier, datamodule, resume_from=resume_from, loggers=loggers, callbacks=callbacks)
         if _rank() != 0:
             return {}
         if fold is None or fold.val is not None:
@@ -162,6 +173,32 @@ def train(
         ) from error
     finally:
         finish(loggers, failed=failed)
+
+
+def _fit(
+    run: _Run,
+    classifier: LiveDeadClassifier,
+    datamodule: LiveDeadDataModule,
+    *,
+    resume_from: Path | None,
+    loggers: Sequence[Logger],
+    callbacks: Sequence[Callback],
+) -> None:
+    config = run.config
+    fit(
+        classifier,
+        datamodule,
+        config.trainer,
+        run_folder=run.folder,
+        precision=run.precision,
+        accumulate=config.optim.accumulate,
+        ema_decay=config.optim.ema_decay,
+        validates=run.fold is None or run.fold.val is not None,
+        resume_from=resume_from,
+        device_index=run.device_index,
+        loggers=loggers,
+        callbacks=callbacks,
+    )
 
 
 def _rank() -> int:
@@ -206,6 +243,7 @@ def _datamodule(config: TrainConfig, fold: Fold | None) -> LiveDeadDataModule:
         mean=mean,
         std=std,
         fold=fold,
+        repeats=config.trainer.overfit_batches is not None,
     )
 
 

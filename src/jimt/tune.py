@@ -11,9 +11,9 @@ import json
 import math
 import os
 import shutil
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,7 +24,9 @@ from omegaconf import DictConfig
 import jimt
 from jimt.config import SEARCH_METRICS, TuneConfig
 from jimt.errors import DISK_FULL, InputError, Interrupted
-from jimt.hydra_schema import to_dataclasses, with_overrides_of_run
+from jimt.hydra_schema import to_dataclasses
+from jimt.own_configs import CONF
+from jimt.starting import in_one_sentence, start, write_start
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -43,7 +45,9 @@ _HOPELESS = 3
 """Trials that failed, and none that did not, after which others would fail too."""
 
 
-def tune(config: TuneConfig, *, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def tune(
+    config: TuneConfig, *, overrides: Sequence[str] = (), begins: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
     """Search until ``tune.n_trials`` trials have begun, each a training in a folder of its own.
 
     The value of a trial is the metric of its best checkpoint on the validation split; the test split stays closed. The
@@ -53,6 +57,7 @@ def tune(config: TuneConfig, *, overrides: Sequence[str] = ()) -> dict[str, Any]
     Args:
         config: What a search is made of.
         overrides: What the command line set, for the command that repeats the best trial.
+        begins: Called when nothing stands against the search.
 
     Returns:
         What ``tune.json`` holds.
@@ -76,6 +81,7 @@ def tune(config: TuneConfig, *, overrides: Sequence[str] = ()) -> dict[str, Any]
     begin = time.monotonic()
     curated = open_curated(prepare(config.dataset, config.curation))
     study = _open_study(config, space, folder, curated)
+    begins()
     with _card(config) as device_index:
         while config.tune.timeout is None or time.monotonic() - begin < 3600 * config.tune.timeout:
             claimed = _claim(study, config, space, folder)
@@ -170,7 +176,7 @@ def _settings(config: TuneConfig, space: list[Setting], curated: "Curated") -> d
     kept: dict[str, Any] = {"seed": config.seed, "jimt version": jimt.__version__, "dataset": config.dataset.name}
     for part in (*VARIED, "tune"):
         kept |= {f"{part}.{key}": value for key, value in content[part].items()}
-    for key in ("num_workers", "num_threads", "eval_batch_size", "progress", "profiler"):
+    for key in ("num_workers", "num_threads", "eval_batch_size", "progress", "profiler", "fast_dev_run"):
         del kept[f"trainer.{key}"]
     for key in ("n_trials", "timeout", "keep_all_checkpoints"):
         del kept[f"tune.{key}"]
@@ -319,17 +325,14 @@ def _validate(run_folder: Path, metric: str, device_index: int) -> tuple[float, 
     return float(values[metric]), int(read_checkpoint(checkpoint).get("epoch", 0)) + 1
 
 
-@hydra.main(version_base="1.3", config_path=str(Path(__file__).resolve().parents[2] / "conf"), config_name="tune")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="tune")
 def main(config: DictConfig) -> None:
     """Compose the config, turn it into dataclasses, call one function."""
-    try:
+    with in_one_sentence():
         tune_config = to_dataclasses(config)
         assert isinstance(tune_config, TuneConfig)
-        tune(tune_config, overrides=HydraConfig.get().overrides.task)
-    except InputError as error:
-        sys.exit(f"error: {error}")
+        tune(tune_config, overrides=HydraConfig.get().overrides.task, begins=partial(write_start, config))
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = with_overrides_of_run(sys.argv[1:])
-    main()
+    start(main, TuneConfig)

@@ -339,7 +339,7 @@ def test_an_interrupted_curation_goes_on_where_it_stopped(small, prepare_config,
     with pytest.raises(KeyboardInterrupt):
         run(prepare_config(*small))
     assert not (tmp_path / "data/curated/no_treatment").exists()
-    (partial,) = (tmp_path / "data/curated").iterdir()
+    (partial,) = (tmp_path / "data/curated").glob("*.partial")
     with (partial / "fields.u8").open("ab") as pixels:
         pixels.write(b"half a field that was never committed")
     first = list(seen)

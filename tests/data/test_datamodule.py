@@ -36,6 +36,7 @@ def data_of(config, *, augmentation: AugmentationConfig = PAPER, **changes) -> L
         "mean": MEAN,
         "std": STD,
         "fold": None,
+        "repeats": False,
     }
     return LiveDeadDataModule(*config, augmentation, **(settings | changes))
 

@@ -13,7 +13,7 @@ TEN_TO_ONE = np.repeat([0, 1], [5000, 500])
 
 def keys_of(seed: int, epoch: int = 0, labels: np.ndarray = TEN_TO_ONE, **options) -> list[Key]:
     """Each draw of one epoch."""
-    sampler = BalancedSampler(labels, seed=seed, **({"multiple": 1, "orientations": True} | options))
+    sampler = BalancedSampler(labels, seed=seed, **({"multiple": 1, "orientations": True, "repeats": False} | options))
     sampler.set_epoch(epoch)
     keys = list(sampler)
     assert len(sampler) == len(keys)

@@ -3,11 +3,7 @@
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +20,7 @@ from jimt.curation.manifest import SUMMARY, THRESHOLDS, read_json
 from jimt.curation.pipeline import run_pipeline
 from jimt.curation.summary import describe, table_row
 from jimt.errors import DISK_FULL, InputError
+from jimt.locks import in_turn
 
 _FORMAT = 2  # of the files that a curation leaves; another one curates anew
 # 2: fields.parquet names each field's file and its pixels
@@ -55,8 +52,7 @@ def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, co
     reference = _reference_thresholds(dataset, curation)
     fingerprint = _fingerprint(dataset, curation, finding, reference)
     if not _is_up_to_date(folder, fingerprint):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with locked(folder.parent):
+        with in_turn(folder, what=f"curates {dataset.name} below {curation.output_root}"):
             if not _is_up_to_date(folder, fingerprint):  # by the process that had the lock
                 _print_config(dataset, curation, console)
                 _replace(folder, dataset, curation, finding, reference, fingerprint, embed, console)
@@ -64,27 +60,16 @@ def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, co
     else:
         console.print(f"{folder} is up to date")
     _print_results(folder, console)
+    if not _is_up_to_date(folder, fingerprint):
+        raise InputError(
+            f"another process has meanwhile curated {dataset.name} with other settings in {folder}: let it end, or set "
+            "curation.output_root to a folder of its own for each"
+        )
     return folder
 
 
 def _is_up_to_date(folder: Path, fingerprint: str) -> bool:
     return (folder / SUMMARY).is_file() and read_json(folder / SUMMARY)["fingerprint"] == fingerprint
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time work below a folder: jobs of a sweep start together, and one does the work."""
-    if sys.platform == "win32":  # has no such lock
-        yield
-        return
-    import fcntl
-
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # let go by the system when the process ends, however it ends
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _replace(

@@ -35,6 +35,7 @@ class LiveDeadDataModule(pl.LightningDataModule):
         mean: Normalisation the backbone's weights expect.
         std: Likewise.
         fold: Fold of a cross-validation in place of the manifest's split; None for the split.
+        repeats: Whether every epoch draws the patches of the first, changed alike.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class LiveDeadDataModule(pl.LightningDataModule):
         mean: Triple,
         std: Triple,
         fold: Fold | None,
+        repeats: bool,
     ) -> None:
         super().__init__()
         self._dataset = dataset
@@ -64,6 +66,7 @@ class LiveDeadDataModule(pl.LightningDataModule):
         self._mean = mean
         self._std = std
         self._fold = fold
+        self._repeats = repeats
         self.curated: Curated | None = None
         self.first_epoch = 0
         """The first that is trained: of a resumed run, that after the last finished one."""
@@ -102,6 +105,7 @@ class LiveDeadDataModule(pl.LightningDataModule):
             multiple=self._batch_size * self._accumulate,
             orientations=self._augmentation.orientations,
             seed=self._seed,
+            repeats=self._repeats,
         )
         # Lightning lets workers fetch the first batches before it tells the sampler the epoch
         sampler.set_epoch(self.first_epoch)

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from jimt.config import CurationConfig, DatasetConfig, EmptyFilterConfig
-from jimt.curation.curate import curate, find_raw_images, locked
+from jimt.curation.curate import curate, find_raw_images
 from jimt.curation.empty_filter import Embed
 from jimt.curation.found import describe_dry_run, print_lines
 from jimt.curation.hand_labels import read_hand_labels
+from jimt.locks import in_turn
 
 
 def late_embed(config: EmptyFilterConfig) -> Embed:
@@ -52,8 +53,7 @@ def prepare(dataset: DatasetConfig, curation: CurationConfig) -> Path:
         from jimt.synthetic import simulate_dataset
 
         root = Path(dataset.root)
-        root.parent.mkdir(parents=True, exist_ok=True)
-        with locked(root.parent):
+        with in_turn(root, what=f"simulates {root}"):
             is_new = simulate_dataset(
                 root,
                 n_wells=simulation.n_wells,

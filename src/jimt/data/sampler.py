@@ -31,20 +31,24 @@ class BalancedSampler(Sampler[Key]):
             step, so that no step sees fewer (a last batch of one patch has no batch statistics).
         orientations: Whether patches are turned and mirrored.
         seed: Seed of all draws.
+        repeats: Whether every epoch is the first one again.
     """
 
-    def __init__(self, labels: NDArray[np.int64], *, multiple: int, orientations: bool, seed: int) -> None:
+    def __init__(
+        self, labels: NDArray[np.int64], *, multiple: int, orientations: bool, seed: int, repeats: bool
+    ) -> None:
         counts = np.bincount(labels)
         weights = 1.0 / counts[labels]
         self._probability = weights / weights.sum()
         self._n_drawn = -(-len(labels) // multiple) * multiple
         self._orientations = orientations
         self._seed = seed
+        self._repeats = repeats
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next pass that of ``epoch``; Lightning calls it before each."""
-        self._epoch = epoch
+        self._epoch = 0 if self._repeats else epoch
 
     def draw(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """The whole epoch before it is shared out: rows and orientations ``(n,)``, changes in -1 to 1 ``(n, 4)``."""

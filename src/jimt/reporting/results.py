@@ -224,16 +224,16 @@ def open_study(folder: Path, *, curated_folder: Path | None = None) -> Study:
 
 
 def _folds(folder: Path) -> tuple[Path, ...]:
-    """Checkpoints of the folds of a cross-validation, in order; those beyond the last one's number are older."""
+    """Checkpoints of the folds of a cross-validation, in order; others are older, or were cut off."""
     numbered = {
         int(path.parent.parent.name.removeprefix("fold_")): path
         for path in folder.glob(f"fold_*/{BEST}")
         if path.parent.parent.name.removeprefix("fold_").isdecimal()
     }
-    n_folds = len(numbered)
+    held = list(numbered)
     if (folder / CROSSVAL_RESULT).is_file():
-        n_folds = int(_read_json(folder / CROSSVAL_RESULT, "run the cross-validation again")["n_folds"])
-    return tuple(path for number, path in sorted(numbered.items()) if number < n_folds)
+        held = _read_json(folder / CROSSVAL_RESULT, "run the cross-validation again")["folds_held"]
+    return tuple(path for number, path in sorted(numbered.items()) if number in held)
 
 
 def _names(jobs: Sequence[Job]) -> list[str]:

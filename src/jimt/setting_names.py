@@ -1,0 +1,88 @@
+"""Names of settings: which a command knows, and which one somebody may have meant."""
+
+import dataclasses
+import difflib
+from typing import Any, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+
+from jimt.errors import InputError
+
+
+def refuse_unknown(config: DictConfig, kind: type) -> None:
+    """Raise if a composed config holds a key that its dataclasses lack; Hydra takes any that a ``+`` stands before.
+
+    Args:
+        config: As Hydra has composed it.
+        kind: Dataclass of the whole config, to name what may have been meant.
+
+    Raises:
+        InputError: Naming the first such key and the setting nearest to it.
+    """
+    unknown = _unknown_keys(config, "")
+    if unknown:
+        raise InputError(unknown_setting(unknown[0], kind))
+
+
+def _unknown_keys(node: DictConfig, prefix: str) -> list[str]:
+    found = []
+    kind = OmegaConf.get_type(node)
+    known = {field.name for field in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else None
+    for key in map(str, node):
+        if not prefix and key == "hydra":  # its own, in which it leaves keys that its dataclasses lack
+            continue
+        if known is not None and key not in known:
+            found.append(f"{prefix}{key}")
+            continue
+        if OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key):
+            continue
+        child = node[key]
+        if isinstance(child, DictConfig):
+            found += _unknown_keys(child, f"{prefix}{key}.")
+    return found
+
+
+def unknown_setting(key: str, kind: type) -> str:
+    """The sentence for a key that no setting has.
+
+    Args:
+        key: As it was given, with its sections: ``optim.learning_rate``.
+        kind: Dataclass of the whole config.
+    """
+    section, dot, last = key.rpartition(".")
+    names = setting_names(kind)
+    # settings and sections that the key's own section holds
+    beside = list(
+        dict.fromkeys(
+            name.removeprefix(section + dot).partition(".")[0] for name in names if name.startswith(section + dot)
+        )
+    )
+    near = [name for name in names if name.rpartition(".")[2] == last]
+    near = near or [section + dot + name for name in difflib.get_close_matches(last, beside, n=3)]
+    if not near and not beside:
+        near = difflib.get_close_matches(key, names, n=3)
+    if near:
+        return f"there is no setting {key}: did you mean {' or '.join(near[:3])}?"
+    if section and beside:
+        return f"there is no setting {key}: {section} has {', '.join(beside)}"
+    sections = dict.fromkeys(name.partition(".")[0] for name in names)
+    return f"there is no setting {key}: this command has {', '.join(sections)}"
+
+
+def setting_names(kind: type) -> list[str]:
+    """Every setting of a config's dataclass by its full name, ``optim.lr`` and its like.
+
+    >>> from jimt.config import PatchConfig
+    >>> setting_names(PatchConfig)
+    ['size', 'stride', 'max_no_data']
+    """
+    names = []
+    hints: dict[str, Any] = get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        inner = [part for part in (hints[field.name], *_parts(hints[field.name])) if dataclasses.is_dataclass(part)]
+        names += [f"{field.name}.{name}" for name in setting_names(inner[0])] if inner else [field.name]  # type: ignore[arg-type]
+    return names
+
+
+def _parts(hint: Any) -> tuple[Any, ...]:
+    return getattr(hint, "__args__", ())  # of ``SimulationConfig | None``
