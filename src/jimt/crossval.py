@@ -74,7 +74,7 @@ def _cross_validate(config: CrossvalConfig, folder: Path, begins: Callable[[], N
         fold_config.run_dir = str(run_folder)
         fold_config.resume = str(run_folder) if config.resume is not None and run_folder.is_dir() else None
         fold_config.retrain = config.retrain and test in asked
-        print(f"fold {test}, of {n_folds} from 0 to {n_folds - 1}")
+        print(f"fold {test + 1} of {n_folds}")
         train(fold_config, fold=fold, begins=begins)
         tables.append(_scored(run_folder, maps_cache(folder)).assign(fold=test))
     shutil.rmtree(maps_cache(folder), ignore_errors=True)

@@ -15,6 +15,7 @@ import torch
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers.logger import DummyLogger
 
 import jimt
 from jimt.analysis.calibration import fit_temperature
@@ -116,7 +117,7 @@ def _train(
     run = _Run(config, folder, fold, precision, device_index, weights, settings)
     _record(classifier, run, curated)
     if config.trainer.fast_dev_run:
-        _fit(run, classifier, datamodule, resume_from=None, loggers=[], callbacks=callbacks)
+        _fit(run, classifier, datamodule, resume_from=None, loggers=[DummyLogger()], callbacks=callbacks)
         print("fast_dev_run: one batch was trained on and one validated on, nothing was kept")
         return {}
     if not config.retrain and is_finished(folder, settings, resumed=resume_from is not None):
