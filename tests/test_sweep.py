@@ -75,6 +75,7 @@ class Training:
             raise self.ends[name]
         run = Path(config.run_dir)
         (run / "test_metrics.json").write_text(json.dumps(measured(config)))
+        (run / "val_metrics.json").write_text(json.dumps({"balanced_accuracy": 0.5 + config.seed / 10, "auroc": None}))
         (run / "finished.json").write_text("{}")
 
 
@@ -421,6 +422,23 @@ def test_other_backbones_are_not_the_papers():
 def test_jobs_are_told_apart_by_what_they_do_not_share(sweep):
     assert sweep("seed=0,1", "optim.lr=1e-4", "hydra.sweep.dir=runs/seeds") is None
     assert [(row["job"], row["settings"]) for row in table("runs/seeds")] == [("0", ["seed=0"]), ("1", ["seed=1"])]
+
+
+def test_each_setting_that_varies_is_a_column_and_validation_stands_beside_test(sweep, capsys):
+    assert sweep("seed=0,1", "optim.lr=1e-4,1e-3", "optim.weight_decay=0.1", "hydra.sweep.dir=runs/four") is None
+    with Path("runs/four/table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    varied = [(row["seed"], row["optim.lr"]) for row in rows]
+    assert varied == [("0", "1e-4"), ("0", "1e-3"), ("1", "1e-4"), ("1", "1e-3")]
+    assert "optim.weight_decay" not in rows[0]  # all have it
+    assert "settings" not in rows[0]
+    assert [row["val_balanced_accuracy"] for row in rows] == ["0.5", "0.5", "0.6", "0.6"]
+    assert {(row["balanced_accuracy"], row["val_auroc"]) for row in rows} == {("0.8", "")}
+    text = Path("runs/four/table.md").read_text()
+    header, _, first = (line.split(" | ") for line in text.splitlines()[:3])
+    assert first[header.index("balanced accuracy, validation")] == "0.500"
+    assert "whoever chooses by test has fitted to the test split" in text
+    assert "whoever chooses by test has fitted to the test split" in capsys.readouterr().out
 
 
 def test_the_command_rebuilds_the_table_from_the_folders(sweep, training, capsys):

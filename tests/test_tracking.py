@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -379,6 +380,18 @@ def test_the_metrics_csv_is_written_beside_them(recorded):
     folder, _, _, _ = recorded
     metrics = pd.read_csv(folder / "metrics.csv")
     assert metrics["train/loss"].dropna().tolist() == list(range(N_STEPS * N_EPOCHS))
+
+
+def test_a_training_that_is_resumed_twice_is_one_run_and_a_new_one_is_another(wandb_offline, tmp_path, capsys):
+    for resumes in (False, True, True, False):
+        loggers = make_loggers(
+            logger_config(), run_folder=tmp_path / "run", name="a", settings=SETTINGS, resumes=resumes
+        )
+        train_tiny(loggers, epochs=1)
+        finish(loggers, failed=resumes)
+        assert ("wandb sync --append " in capsys.readouterr().out) == resumes
+    identifiers = [run.run.run_id for run in offline_runs(tmp_path / "run")]
+    assert sorted(Counter(identifiers).values()) == [1, 3]
 
 
 def test_each_training_of_a_process_is_a_run_of_its_own(wandb_offline, tmp_path):

@@ -9,6 +9,8 @@ from omegaconf import OmegaConf
 
 from jimt.sweep_table import FAILED, FINISHED, UNFINISHED, Job
 
+VALIDATION_FILE = "val_metrics.json"
+"""In a run's folder: metrics of its best checkpoint on the validation split, by name."""
 FAILURE = "failed.json"
 """In the folder of a job that failed: the sentence, the traceback of what nobody foresaw, and when."""
 
@@ -44,6 +46,7 @@ def _read_job(path: Path, sweep: Path, settings: list[str]) -> Job:
         status=FAILED if failure else FINISHED if metrics else UNFINISHED,
         reason=failure["error"].partition("\n")[0] if failure else None,
         metrics=metrics,
+        validation=read_json(path / VALIDATION_FILE) if metrics else {},
     )
 
 

@@ -34,6 +34,8 @@ class Job:
     """Why it failed."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """What ``test_metrics.json`` holds, of a finished job."""
+    validation: dict[str, float | None] = field(default_factory=dict)
+    """What ``val_metrics.json`` holds, of a finished job."""
 
 
 def records(jobs: Iterable[Job]) -> list[dict[str, Any]]:
@@ -51,6 +53,7 @@ def records(jobs: Iterable[Job]) -> list[dict[str, Any]]:
             "counts": job.metrics.get("split_counts"),
             "confidence": job.metrics.get("confidence"),
             **{name: job.metrics.get("metrics", {}).get(name) for name in _METRICS},
+            "validation": {name: job.validation.get(name) for name in _METRICS},
             "correlation": job.metrics.get("correlation"),
             "notes": job.metrics.get("notes", []),
             "paper": _paper(job),
@@ -89,6 +92,11 @@ def notes(table: Sequence[dict[str, Any]]) -> list[str]:
     lines += [
         f"{'all jobs' if 1 < len(names) == everywhere else ', '.join(names)}: {note}" for note, names in of.items()
     ]
+    if everywhere > 1:
+        lines.append(
+            "validation and test stand side by side: choose a row by validation; whoever chooses by test has fitted to "
+            "the test split, and its best value is too high"
+        )
     confidences = {f"{100 * row['confidence']:g} %" for row in table if row["confidence"] is not None}
     if confidences:
         lines.append(
@@ -122,6 +130,7 @@ _HEADER = [
     "weights",
     "settings",
     "status",
+    *(f"{name}, validation" for name in _METRICS.values()),
     *(f"{split} live/dead" for split in _SPLITS),
     *(f"{name}{of}" for name in _METRICS.values() for of in ("", " over groups", " over patches")),
     "r of score and PI as labelled",
@@ -133,15 +142,33 @@ def _rows(table: Sequence[dict[str, Any]]) -> list[list[str]]:
     rows = [_HEADER]
     for row in table:
         status = row["status"] if row["reason"] is None else f"{row['status']}: {row['reason']}"
-        rows.append([row["job"], *_names(row), " ".join(row["settings"]), status, *numbers_of(row)])
+        rows.append(
+            [row["job"], *_names(row), " ".join(row["settings"]), status, *validation_of(row), *numbers_of(row)]
+        )
         if row["paper"] is not None:
             paper = row["paper"]
-            rows.append(["(paper)", row["dataset"], paper["backbone"], paper["weights"], "", "", *numbers_of(paper)])
+            rows.append(
+                [
+                    "(paper)",
+                    row["dataset"],
+                    paper["backbone"],
+                    paper["weights"],
+                    "",
+                    "",
+                    *validation_of(paper),
+                    *numbers_of(paper),
+                ]
+            )
     return rows
 
 
 def _names(row: dict[str, Any]) -> list[str]:
     return [row[key] or _NOTHING for key in ("dataset", "backbone", "weights")]
+
+
+def validation_of(row: dict[str, Any]) -> list[str]:
+    """Each metric on the validation split, which the paper's rows do not have."""
+    return [_number(row.get("validation", {}).get(name)) for name in _METRICS]
 
 
 def numbers_of(row: dict[str, Any]) -> list[str]:
@@ -183,7 +210,7 @@ def _markdown_line(cells: Iterable[str]) -> str:
 
 
 def as_csv(table: Sequence[dict[str, Any]]) -> str:
-    """``table.csv``: a number a cell, the paper's in columns of their own."""
+    """``table.csv``: a number a cell, a column for each setting that is varied, the paper's in columns of their own."""
     out = io.StringIO()
     flat = [_flat(row) for row in table]
     names = list(dict.fromkeys(key for row in flat for key in row))
@@ -195,7 +222,12 @@ def as_csv(table: Sequence[dict[str, Any]]) -> str:
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     names = ("job", "dataset", "backbone", "weights", "seed", "status", "reason")
-    cells = {name: row[name] for name in names} | {"settings": " ".join(row["settings"])}
+    cells = {name: row[name] for name in names}
+    for setting in row["settings"]:
+        key, _, value = setting.partition("=")
+        if key.lstrip("+") not in cells:  # the seed has its column already
+            cells[key.lstrip("+")] = value
+    cells |= {f"val_{name}": row["validation"][name] for name in _METRICS}
     for prefix, of in (("", row), ("paper_", row["paper"] or dict.fromkeys(["counts", *_METRICS, "correlation"]))):
         for split in _SPLITS:
             for label in ("live", "dead"):
@@ -221,7 +253,7 @@ def print_table(table: Sequence[dict[str, Any]], console: "Console") -> None:
     out.add_column("weights", overflow="fold")
     out.add_column("patches\nlive/dead", justify="right", no_wrap=True)
     for name in ("bal. accuracy", "AUROC"):
-        out.add_column(f"{name}\nover groups\nover patches", justify="right", no_wrap=True)
+        out.add_column(f"{name}\nover groups\nover patches\nvalidation", justify="right", no_wrap=True)
     out.add_column("r with PI\nas labelled\nraw counts", justify="right", no_wrap=True)
     for row in table:
         job, (dataset, backbone, weights) = row["job"], _names(row)
@@ -239,12 +271,13 @@ def print_table(table: Sequence[dict[str, Any]], console: "Console") -> None:
 def _add(table: Any, name: str, weights: str, row: dict[str, Any], *, style: str | None, last: bool) -> None:
     counts = "\n".join(f"{split} {_count(row, split)}" for split in _SPLITS) if row["counts"] else _NOTHING
     numbers = numbers_of(row)[len(_SPLITS) :]
+    accuracy, auroc = validation_of(row)
     table.add_row(
         name,
         weights,
         counts,
-        "\n".join(numbers[:3]),
-        "\n".join(numbers[3:6]),
+        "\n".join([*numbers[:3], accuracy]),
+        "\n".join([*numbers[3:6], auroc]),
         "\n".join(numbers[6:]),
         style=style,
         end_section=last,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -32,6 +33,7 @@ from jimt.hardware import bfloat16_instructions, check_gpus
 from jimt.locks import owner
 from jimt.memory import keep_freed_memory
 from jimt.model.classifier import LiveDeadClassifier
+from jimt.model.metrics import SplitMetrics
 from jimt.probe import as_checkpoint, balanced_weights, cell_examples, set_linear
 from jimt.resuming import (
     FINISHED,
@@ -43,6 +45,7 @@ from jimt.resuming import (
     settings_of,
 )
 from jimt.scoring import evaluation_device, patch_outputs
+from jimt.sweep_reading import VALIDATION_FILE
 from jimt.tracking import continue_metrics_csv, finish, log_evaluation, make_loggers
 from jimt.vocabulary import Split
 
@@ -130,7 +133,11 @@ def _train(
     if resume_from is not None:
         check_same_training(resume_from, settings, folder)
     loggers = make_loggers(
-        config.logger, run_folder=folder, name=_name(config, fold), settings=dataclasses.asdict(config)
+        config.logger,
+        run_folder=folder,
+        name=_name(config, fold),
+        settings=dataclasses.asdict(config),
+        resumes=resume_from is not None,
     )
     failed = True
     try:
@@ -323,7 +330,7 @@ def _record(classifier: LiveDeadClassifier, run: _Run, curated: Curated) -> None
 
 def _start(run: _Run, classifier: LiveDeadClassifier, curated: Curated, resume_from: Path | None) -> None:
     """Remove what an earlier training, cut off or to be replaced, left in the run's folder; say what begins."""
-    scored = ("test_metrics.json", "test_scores.csv", "test_scores_with_ambiguous.csv")
+    scored = ("test_metrics.json", "test_scores.csv", "test_scores_with_ambiguous.csv", VALIDATION_FILE)
     for name in (FINISHED, *scored, "report.html", "MODEL_CARD.md"):
         (run.folder / name).unlink(missing_ok=True)
     shutil.rmtree(run.folder / "figures", ignore_errors=True)
@@ -405,13 +412,19 @@ def _outputs(run: _Run, classifier: LiveDeadClassifier, curated: Curated, rows: 
 
 
 def _calibrate(run: _Run, curated: Curated) -> None:
-    """Fit the temperature on the validation split and store it in the best checkpoint."""
+    """Fit the temperature on the validation split and store it in the best checkpoint; write that split's metrics."""
     classifier, _ = load_classifier(run.folder / BEST)
     rows = curated.manifest[curated.manifest["split"] == Split.VAL.value]
     logits = _outputs(run, classifier, curated, rows)
+    labels = rows["label"].to_numpy(np.int64)
     content = read_checkpoint(run.folder / BEST)
-    content["hyper_parameters"]["prediction"]["temperature"] = fit_temperature(logits, rows["label"].to_numpy(np.int64))
+    content["hyper_parameters"]["prediction"]["temperature"] = fit_temperature(logits, labels)
     save_checkpoint(content, run.folder / BEST)
+    metrics = SplitMetrics("val")
+    metrics.update(torch.from_numpy(logits), torch.from_numpy(labels))
+    values = {name.partition("/")[2]: float(value) for name, value in metrics.compute().items()}
+    told = {name: value if math.isfinite(value) else None for name, value in values.items()}
+    write_aside(run.folder / VALIDATION_FILE, json.dumps(told, indent=2) + "\n")
 
 
 def _report(run: _Run) -> None:

@@ -21,7 +21,9 @@ _MODES = ("online", "offline", "disabled")
 _OTHER_MODES = ("run", "dryrun", "shared")  # older words for online and offline, and one for many writers
 
 
-def make_loggers(config: LoggerConfig, *, run_folder: Path, name: str, settings: dict[str, Any]) -> list[Logger]:
+def make_loggers(
+    config: LoggerConfig, *, run_folder: Path, name: str, settings: dict[str, Any], resumes: bool = False
+) -> list[Logger]:
     """The loggers of one training, ``metrics.csv`` first; nothing is opened before something is logged.
 
     Args:
@@ -29,6 +31,7 @@ def make_loggers(config: LoggerConfig, *, run_folder: Path, name: str, settings:
         run_folder: Where all of them write: ``metrics.csv``, ``tensorboard/`` and ``wandb/``.
         name: The W&B run's name.
         settings: What the training is made of, as plain values; the W&B run's config and TensorBoard's hyperparameters.
+        resumes: Whether the training goes on in this folder, and so in its W&B run.
 
     Raises:
         InputError: If TensorBoard is not installed, or ``WANDB_MODE`` is none that W&B knows.
@@ -56,6 +59,7 @@ def make_loggers(config: LoggerConfig, *, run_folder: Path, name: str, settings:
                 group=config.group,
                 name=name,
                 settings=settings,
+                resumes=resumes,
             )
         )
     return loggers

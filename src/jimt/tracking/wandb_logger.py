@@ -55,6 +55,7 @@ class JimtWandbLogger(WandbLogger):
         group: str | None,
         name: str,
         settings: dict[str, Any],
+        resumes: bool,
     ) -> None:
         super().__init__(name=name, save_dir=run_folder, project=project)
         self._arguments: dict[str, Any] = {
@@ -66,6 +67,8 @@ class JimtWandbLogger(WandbLogger):
             "config": settings,
             "reinit": "create_new",  # whatever run there is in this process, a sweep's last or a notebook's
         }
+        self._resumes = resumes
+        self._identifier = Path(run_folder) / "wandb" / "run_id"
         self._run: Any = None
         self._failure: Exception | None = None
 
@@ -131,7 +134,9 @@ class JimtWandbLogger(WandbLogger):
         with self._surviving():
             run.finish(exit_code=int(failed))
         if run.offline or self._failure is not None:
-            print(f"W&B: upload this run with: wandb sync {shlex.quote(str(run.settings.sync_dir))}", flush=True)
+            append = "--append " if self._resumes else ""  # to what was logged before the training was cut off
+            folder = shlex.quote(str(run.settings.sync_dir))
+            print(f"W&B: upload this run with: wandb sync {append}{folder}", flush=True)
         if self._failure is not None:
             # W&B's own process may be gone: the next run of this process starts another one
             import wandb
@@ -169,15 +174,22 @@ class JimtWandbLogger(WandbLogger):
     def _init(self, mode: Literal["online", "offline"]) -> Any:
         import wandb
 
-        identifier = secrets.token_hex(4)
+        self._resumes = self._resumes and self._identifier.is_file()
+        identifier = self._identifier.read_text() if self._resumes else secrets.token_hex(4)
         try:
             run = wandb.init(
-                **self._arguments, id=identifier, mode=mode, settings=wandb.Settings(**_unless_set(*_SETTINGS))
+                **self._arguments,
+                id=identifier,
+                mode=mode,
+                resume="allow" if self._resumes and mode == "online" else None,  # the server has the run's history
+                settings=wandb.Settings(**_unless_set(*_SETTINGS)),
             )
         except Exception:
             for left in Path(self._arguments["dir"], "wandb").glob(f"*-{identifier}"):
                 shutil.rmtree(left, ignore_errors=True)  # holds nothing yet
             raise
+        self._identifier.parent.mkdir(parents=True, exist_ok=True)
+        self._identifier.write_text(identifier)
         run.define_metric("trainer/global_step")
         run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
         return run
