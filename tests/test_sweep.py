@@ -429,7 +429,7 @@ def test_each_setting_that_varies_is_a_column_and_validation_stands_beside_test(
     with Path("runs/four/table.csv").open() as file:
         rows = list(csv.DictReader(file))
     varied = [(row["seed"], row["optim.lr"]) for row in rows]
-    assert varied == [("0", "1e-4"), ("0", "1e-3"), ("1", "1e-4"), ("1", "1e-3")]
+    assert varied == [("0", "0.0001"), ("0", "0.001"), ("1", "0.0001"), ("1", "0.001")]
     assert "optim.weight_decay" not in rows[0]  # all have it
     assert "settings" not in rows[0]
     assert [row["val_balanced_accuracy"] for row in rows] == ["0.5", "0.5", "0.6", "0.6"]
