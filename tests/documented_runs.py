@@ -164,7 +164,6 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     ),
     "wandb login": Read("it asks for a key and a server; test_tracking.py has a server of its own"),
     "wandb sync FOLDER": Read("it takes a server"),
-    "wandb sync --append FOLDER": Read("it takes a server"),
     "tensorboard --logdir runs": Read("it runs until it is ended"),
     # ---- what was measured
     "python prepare.py dataset=mcf7 curation.empty_filter.enabled=false curation.label.tolerance=1e-6": Compose(

@@ -382,14 +382,13 @@ def test_the_metrics_csv_is_written_beside_them(recorded):
     assert metrics["train/loss"].dropna().tolist() == list(range(N_STEPS * N_EPOCHS))
 
 
-def test_a_training_that_is_resumed_twice_is_one_run_and_a_new_one_is_another(wandb_offline, tmp_path, capsys):
+def test_a_training_that_is_resumed_twice_is_one_run_and_a_new_one_is_another(wandb_offline, tmp_path):
     for resumes in (False, True, True, False):
         loggers = make_loggers(
             logger_config(), run_folder=tmp_path / "run", name="a", settings=SETTINGS, resumes=resumes
         )
         train_tiny(loggers, epochs=1)
         finish(loggers, failed=resumes)
-        assert ("wandb sync --append " in capsys.readouterr().out) == resumes
     identifiers = [run.run.run_id for run in offline_runs(tmp_path / "run")]
     assert sorted(Counter(identifiers).values()) == [1, 3]
 

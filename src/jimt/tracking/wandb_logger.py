@@ -134,9 +134,7 @@ class JimtWandbLogger(WandbLogger):
         with self._surviving():
             run.finish(exit_code=int(failed))
         if run.offline or self._failure is not None:
-            append = "--append " if self._resumes else ""  # to what was logged before the training was cut off
-            folder = shlex.quote(str(run.settings.sync_dir))
-            print(f"W&B: upload this run with: wandb sync {append}{folder}", flush=True)
+            print(f"W&B: upload this run with: wandb sync {shlex.quote(str(run.settings.sync_dir))}", flush=True)
         if self._failure is not None:
             # W&B's own process may be gone: the next run of this process starts another one
             import wandb
