@@ -158,7 +158,7 @@ def test_a_file_of_other_things_than_tensors_by_name_is_refused(network, content
 
 def test_a_missing_file_is_named_with_what_else_can_be_given(network):
     with pytest.raises(
-        InputError, match=r"backbone\.weights=/nowhere/a\.pth is not a file: .*backbone\.weights=random"
+        InputError, match=r"backbone\.weights=/nowhere/a\.pth is not a file .*: give backbone\.weights=FILE"
     ):
         load_weights(network, SMALL, "/nowhere/a.pth")
 
@@ -227,7 +227,7 @@ def test_an_unreachable_hub_is_an_error_that_names_the_way_out(name, failure, mo
         load_weights(network, name, "hub")
     message = str(error.value)
     assert message.startswith(f"the hub with the weights of {name} cannot be reached ({type(failure).__name__}: ")
-    assert message.endswith("give backbone.weights=FILE (safetensors or state dict) or backbone.weights=random")
+    assert message.endswith("give backbone.weights=FILE, or backbone=efficientnet_lite0, or backbone.weights=random")
     assert "\n" not in message
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 

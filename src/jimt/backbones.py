@@ -71,7 +71,7 @@ def normalisation(name: str) -> tuple[Triple, Triple]:
 
 
 class FeatureExtractor:
-    """Turns patches into pooled features of a network's last convolutional layer.
+    """Turns patches into pooled features of a network's last convolutional layer, for the empty filter.
 
     The network is built and its weights are loaded here, not at the first call, so what is missing is said at once.
     The global random state is left as it was.
@@ -97,7 +97,7 @@ class FeatureExtractor:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # so that features of random weights can be had again
             network = create_backbone(name, num_classes=0)
-        self.provenance = load_weights(network, name, weights)
+        self.provenance = load_weights(network, name, weights, section="curation.empty_filter")
         self.n_features = cast(int, network.head_hidden_size)
         self._device = torch.device(device)
         if self._device.type == "cpu":

