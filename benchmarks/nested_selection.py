@@ -28,10 +28,10 @@ from jimt.data.preparation import prepare
 from jimt.field_maps import feature_maps
 from jimt.hydra_schema import to_dataclasses
 from jimt.model.classifier import LiveDeadClassifier
+from jimt.own_configs import CONF
 from jimt.probe import balanced_weights, cell_examples, set_linear
 from jimt.vocabulary import Split
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 LAYERS = ("layer3.1", "layer4.0", "layer4.1")
 PENALTIES = (7e-5, 7e-4, 7e-3)  # optim.logistic_c
 AVERAGES = ("probabilities", "logits")
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--layers", nargs="+", default=list(LAYERS), help="fewer, for a quick try")
     options = parser.parse_args()
     asked = ["experiment=best", "curation.empty_filter.enabled=false", *options.overrides, "run_dir=none"]
-    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         config = to_dataclasses(compose("crossval", overrides=asked))
     curated = open_curated(prepare(config.dataset, config.curation))
     with tempfile.TemporaryDirectory() as folder:

@@ -15,6 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 
+import jimt.own_configs  # noqa: F401  # Hydra then looks into jimt_conf/
 from jimt.config import PrepareConfig, TrainConfig
 from jimt.hydra_schema import to_dataclasses
 from processes import in_process
@@ -86,13 +87,13 @@ def _python(arguments: list[str], folder: str, log: str, data: str) -> None:
         runpy.run_path(arguments[0], run_name="__main__")
 
 
-def composed(arguments: list[str], *, conf: Path, folder: Path) -> list[PrepareConfig | TrainConfig]:
-    """The config of each job of ``python ARGUMENTS`` in a folder, checked as the command would check it."""
+def composed(arguments: list[str], *, conf: Path) -> list[PrepareConfig | TrainConfig]:
+    """The config of each job of ``python ARGUMENTS``, checked as the command would check it."""
     name = arguments[1].partition(".")[2] if arguments[0] == "-m" else Path(arguments[0]).stem
     given = get_args_parser().parse_args(arguments[2 if arguments[0] == "-m" else 1 :])
     overrides = list(given.overrides)
     if given.config_dir is not None:
-        overrides.append(f"hydra.searchpath=[file://{(folder / given.config_dir).absolute()}]")
+        overrides.append(f"hydra.searchpath=[file://{Path(given.config_dir).absolute()}]")
     with initialize_config_dir(str(conf), version_base="1.3"):
         if not given.multirun:
             return [_job(name, overrides)]

@@ -182,6 +182,14 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     ),
     "python -m jimt.crossval dataset=mcf7 curation.empty_filter.enabled=false backbone.trainable=none "
     "backbone=NAME": Compose(("mcf7 NAME",), MCF7),
+    **{
+        "python -m jimt.crossval dataset=mcf7 curation.empty_filter.enabled=false crossval.folds=[0] "
+        f"trainer.num_threads=1 trainer.precision=32-true hydra.run.dir=runs/{recipe}": Compose(
+            ("mcf7 resnet18.tv_in1k",), f"{MCF7}; test_crossval.py runs some folds alone"
+        )
+        for recipe in ("paper", "fast experiment=fast")
+    },
+    "python -m jimt.compare runs/paper runs/fast": Run(says="+0.000"),
     "python benchmarks/curation.py --rounds 1": Run(("--images", "2"), says="median:", slow=True),
     "python benchmarks/coverage.py": Run(("--data-sets", "2"), says="80 groups, ICC 0.3", slow=True),
     "python benchmarks/coverage.py --scores scores.csv": Run(("--data-sets", "2"), says="80 drawn of 3", slow=True),
@@ -190,7 +198,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     ),
     "python benchmarks/mixture.py": Run(says="live below 259.0, dead above 397.2"),
     "python benchmarks/nested_selection.py": Run(
-        ("dataset=NAME", "backbone.weights=random", "hydra.searchpath=[file://jimt_conf]", "--layers", "layer4.0"),
+        ("dataset=NAME", "backbone.weights=random", "--layers", "layer4.0"),
         says="chosen on inner folds",
         slow=True,
     ),

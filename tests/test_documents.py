@@ -1,5 +1,6 @@
 """Every printed command does what it is printed for; ``documented_runs.py`` says how that is tried."""
 
+import contextlib
 import re
 import shutil
 from dataclasses import dataclass
@@ -22,12 +23,6 @@ TEXTS = documents()
 COMMANDS = commands(TEXTS)
 
 
-def with_own(arguments: list[str]) -> list[str]:
-    """Where the data set called NAME lies, which every command of Hydra is told."""
-    composing = arguments[0] in ("train.py", "prepare.py") or arguments[1:2] in (["jimt.crossval"], ["jimt.tune"])
-    return arguments if not composing or "--config-dir" in arguments else [*arguments, "--config-dir", "jimt_conf"]
-
-
 @dataclass(frozen=True)
 class Clone:
     """A folder like a fresh clone, with a data set and runs that are called as the documentation calls them."""
@@ -46,14 +41,15 @@ class Clone:
         """Run the one ``python`` of a command; what it printed."""
         (started,) = self.started(command)
         assert started.program == "python"
-        arguments = with_own([*started.arguments, *appended])
+        arguments = [*started.arguments, *appended]
         status, told = run_python(arguments, folder=self.folder, log=self._new("log"), data=started.data)
         assert status == 0, told
         return told
 
     def composed(self, arguments: list[str]) -> list[PrepareConfig | TrainConfig]:
         """The config of each job of ``python ARGUMENTS``."""
-        return composed(with_own(arguments), conf=self.folder / "conf", folder=self.folder)
+        with contextlib.chdir(self.folder):
+            return composed(arguments, conf=self.folder / "conf")
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +80,7 @@ def clone(tmp_path_factory, uneven) -> Clone:
     train = "python train.py backbone=resnet18 dataset="
     clone.run(f"{train}NAME", *TINY, f"hydra.run.dir={CUT_OFF}")
     clone.run(f"{train}our_lab", *OUR_LAB, *TINY, "hydra.run.dir=RUN_B", "--config-dir", "mine")
-    for name in ("RUN", "RUN_A", "runs/paper_grid/NAME/resnet18"):
+    for name in ("RUN", "RUN_A", "runs/paper", "runs/fast", "runs/paper_grid/NAME/resnet18"):
         shutil.copytree(folder / CUT_OFF, folder / name)
     shutil.copy(folder / "RUN/test_scores.csv", folder / "scores.csv")
     (folder / "DIR").symlink_to("runs/paper_grid")
@@ -171,9 +167,7 @@ def test_an_override_in_a_sentence_is_one_that_a_command_takes(clone, words):
     refused = []
     for script in (["train.py"], ["-m", "jimt.crossval"], ["-m", "jimt.tune"], ["prepare.py"]):
         try:
-            composed(
-                [*script, *words.split(), *TOGETHER.get(words, ())], conf=clone.folder / "conf", folder=clone.folder
-            )
+            clone.composed([*script, *words.split(), *TOGETHER.get(words, ())])
         except (HydraException, InputError) as error:
             refused.append(str(error))
         else:
