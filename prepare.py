@@ -14,9 +14,11 @@ def main(config: DictConfig) -> None:
     with in_one_sentence():
         prepare_config = to_dataclasses(config)
         assert isinstance(prepare_config, PrepareConfig)
-        from jimt.data.preparation import list_raw_images, prepare  # late: --help needs no OpenCV and scikit-learn
+        from jimt.data import preparation  # late: --help needs no OpenCV and scikit-learn
 
-        do = list_raw_images if prepare_config.dry_run else prepare
+        do = preparation.list_raw_images if prepare_config.dry_run else preparation.prepare
+        if prepare_config.hand_labels_only:
+            do = preparation.prepare_hand_labels
         do(prepare_config.dataset, prepare_config.curation)
 
 

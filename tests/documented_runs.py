@@ -91,6 +91,17 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     # ---- curation
     "python prepare.py dataset=NAME": Run(leaves="data/curated/NAME/manifest.parquet"),
     "python prepare.py dataset=NAME dry_run=true": Run(says="12 raw images in 12 groups"),
+    "python prepare.py dataset=NAME hand_labels_only=true": Run(
+        (
+            "dataset.empty_labels=hand.csv",
+            "dataset.empty_word=bare",
+            "dataset.not_empty_word=cells",
+            "curation.empty_filter.enabled=true",
+            "curation.empty_filter.backbone=test_resnet.r160_in1k",
+            "curation.empty_filter.weights=random",
+        ),
+        leaves="data/curated/NAME.hand_labels.npz",
+    ),
     "python prepare.py --config-dir mine dataset=our_lab": Run(OUR_LAB, leaves="data/curated/our_lab/manifest.parquet"),
     "JIMT_DATA=FOLDER python prepare.py dataset=mcf7": Compose(("mcf7",), MCF7),
     "python prepare.py dataset=NAME executor=dask curation.executor.scheduler=tcp://HOST:8786": Compose(

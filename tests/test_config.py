@@ -126,6 +126,27 @@ def test_doxo_is_curated_as_no_treatment_is_and_labelled_with_its_cut_offs():
         assert getattr(doxo.dataset, field) == getattr(no_treatment.dataset, field)
 
 
+@pytest.mark.parametrize(
+    ("dataset", "fit_on"),
+    [
+        ("no_treatment", ["no_treatment", "doxo"]),  # paper: 226 + 226 patches of both train one filter
+        ("doxo", ["no_treatment", "doxo"]),
+        ("mcf7", ["mcf7"]),
+        ("mcf7_dated", ["mcf7"]),
+        ("mcf7_named", ["mcf7"]),
+        ("synthetic", ["synthetic"]),
+        ("synthetic_treated", ["synthetic_treated"]),
+    ],
+)
+def test_the_empty_filter_is_trained_on_hand_labels_of(dataset, fit_on):
+    assert checked(dataset=dataset).curation.empty_filter.fit_on == fit_on
+
+
+def test_a_dry_run_and_hand_labels_are_not_asked_for_together(prepare_config):
+    with pytest.raises(InputError, match="dry_run=true writes nothing and hand_labels_only=true writes a file"):
+        prepare_config("dry_run=true", "hand_labels_only=true")
+
+
 @pytest.mark.parametrize("dataset", ["mcf7", "synthetic", "synthetic_treated"])
 def test_data_sets_without_a_hub_take_the_packaged_weights_for_the_empty_filter(dataset):
     settings = checked(dataset=dataset).curation.empty_filter
@@ -212,6 +233,9 @@ def test_a_word_where_a_number_belongs_names_the_field(prepare_config):
         ("curation.empty_filter.kernel=cosine", "one of linear, rbf"),
         ("curation.empty_filter.regularisation=0.0", "more than 0"),
         ("curation.empty_filter.n_folds=1", "2 or more"),
+        ("curation.empty_filter.fit_on=[]", "names of one or more data sets, each once"),
+        ("curation.empty_filter.fit_on=[a,b,a]", "names of one or more data sets, each once"),
+        ("curation.empty_filter.fit_on=[../a]", "names of one or more data sets, each once"),
         ("curation.label.fit_range=[2.0,1.0]", "null, or two values of which the second is larger"),
         ("curation.label.fit_range=[1.0]", "null, or two values of which the second is larger"),
         ("curation.empty_filter.precision=auto", "one of 32-true, bf16-mixed"),

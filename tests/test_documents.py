@@ -71,6 +71,8 @@ def clone(tmp_path_factory, uneven) -> Clone:
     write("jimt_conf/backbone/NAME.yaml", "name: NAME\nweights: random\ntrainable: all\n")
     (example,) = re.findall(r"^```yaml\n(# @package _global_.*?)^```", TEXTS["README.md"], re.MULTILINE | re.DOTALL)
     write("mine/dataset/our_lab.yaml", example)
+    first = "--W00001--P00001--Z00000--T00000"
+    write("hand.csv", f"raw_image_id,y,x,label\n{first},0,0,bare\n{first},64,128,cells\n")
     (folder / "raw/P1").mkdir(parents=True)
     rng = np.random.default_rng(0)
     for well in range(1, 7):  # as the pattern of the example reads them

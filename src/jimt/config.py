@@ -38,6 +38,11 @@ def _check(field: str, value: object, ok: bool, allowed: str) -> None:
         raise InputError(f"{field}={value} is not allowed: it takes {allowed}")
 
 
+def _is_name(name: str) -> bool:
+    """Whether a data set may be called so: a folder and files bear its name."""
+    return re.fullmatch(r"[\w-]+(\.[\w-]+)*", name) is not None
+
+
 def _one_of(field: str, value: str, choices: tuple[str, ...]) -> None:
     _check(field, value, value in choices, "one of " + ", ".join(choices))
 
@@ -91,12 +96,7 @@ class DatasetConfig:
     simulation: SimulationConfig | None
 
     def __post_init__(self) -> None:
-        _check(
-            "dataset.name",
-            self.name,
-            re.fullmatch(r"[\w-]+(\.[\w-]+)*", self.name) is not None,
-            "letters, digits, dots, _ and -",
-        )
+        _check("dataset.name", self.name, _is_name(self.name), "letters, digits, dots, _ and -")
         _one_of("dataset.layout", self.layout, LAYOUTS)
         _check("dataset.bit_depth", self.bit_depth, 8 <= self.bit_depth <= 16, "8 to 16")
         most = 16 - self.bit_depth
@@ -166,6 +166,8 @@ class EmptyFilterConfig:
     """The support vector machine that drops patches without cells."""
 
     enabled: bool
+    fit_on: list[str]
+    """Names of the data sets whose hand labels train it, in this order; those of one run are kept for the others."""
     backbone: str
     weights: str
     kernel: str
@@ -178,6 +180,9 @@ class EmptyFilterConfig:
     """What the network computes in, on every device; part of the curation's fingerprint."""
 
     def __post_init__(self) -> None:
+        names = self.fit_on
+        each_once = len(names) > 0 and len(set(names)) == len(names) and all(map(_is_name, names))
+        _check("curation.empty_filter.fit_on", names, each_once, "names of one or more data sets, each once")
         _one_of("curation.empty_filter.kernel", self.kernel, KERNELS)
         _check("curation.empty_filter.regularisation", self.regularisation, self.regularisation > 0, "more than 0")
         _check("curation.empty_filter.n_folds", self.n_folds, self.n_folds >= 2, "2 or more")
@@ -308,6 +313,12 @@ class PrepareConfig:
     curation: CurationConfig
     dry_run: bool
     """Only list what the names of the files tell; nothing is computed or written."""
+    hand_labels_only: bool
+    """Only keep the features of hand-labelled patches, for a filter that is trained on several data sets."""
+
+    def __post_init__(self) -> None:
+        if self.dry_run and self.hand_labels_only:
+            raise InputError("dry_run=true writes nothing and hand_labels_only=true writes a file: give one of them")
 
 
 @dataclass

@@ -15,6 +15,7 @@ from jimt.curation.empty_filter import Embed
 from jimt.curation.executors import ExecutorError
 from jimt.curation.finding import Finding, find_pairs, find_patches, find_stacks, leave_out
 from jimt.curation.found import describe_finding, print_lines
+from jimt.curation.hand_label_pool import HandLabelled, hand_labels_of_others
 from jimt.curation.listing import list_files
 from jimt.curation.manifest import SUMMARY, THRESHOLDS, read_json
 from jimt.curation.pipeline import run_pipeline
@@ -22,8 +23,9 @@ from jimt.curation.summary import describe, table_row
 from jimt.errors import DISK_FULL, InputError
 from jimt.locks import in_turn
 
-_FORMAT = 2  # of the files that a curation leaves; another one curates anew
+_FORMAT = 3  # of the files that a curation leaves; another one curates anew
 # 2: fields.parquet names each field's file and its pixels
+# 3: summary.json says how many hand labels of which data sets the empty filter was trained on
 
 
 def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, console: Console) -> Path:
@@ -50,12 +52,13 @@ def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, co
     finding = find_raw_images(dataset, curation, root)
     print_lines(describe_finding(finding), console)
     reference = _reference_thresholds(dataset, curation)
-    fingerprint = _fingerprint(dataset, curation, finding, reference)
+    others, digests = hand_labels_of_others(dataset, curation)
+    fingerprint = _fingerprint(dataset, curation, finding, reference, digests)
     if not _is_up_to_date(folder, fingerprint):
         with in_turn(folder, what=f"curates {dataset.name} below {curation.output_root}"):
             if not _is_up_to_date(folder, fingerprint):  # by the process that had the lock
                 _print_config(dataset, curation, console)
-                _replace(folder, dataset, curation, finding, reference, fingerprint, embed, console)
+                _replace(folder, dataset, curation, finding, reference, others, fingerprint, embed, console)
                 console.print(f"wrote {folder}")
     else:
         console.print(f"{folder} is up to date")
@@ -78,6 +81,7 @@ def _replace(
     curation: CurationConfig,
     finding: Finding,
     reference: dict[str, Any] | None,
+    others: dict[str, HandLabelled] | None,
     fingerprint: str,
     embed: Embed,
     console: Console,
@@ -88,7 +92,7 @@ def _replace(
         if stale != partial:
             shutil.rmtree(stale)
     try:
-        run_pipeline(dataset, curation, finding, reference, fingerprint, partial, embed, console)
+        run_pipeline(dataset, curation, finding, reference, others, fingerprint, partial, embed, console)
     except ExecutorError:
         raise  # what was committed stays: the same command goes on, on this machine or a cluster
     except InputError:
@@ -175,7 +179,11 @@ def _reference_thresholds(dataset: DatasetConfig, curation: CurationConfig) -> d
 
 
 def _fingerprint(
-    dataset: DatasetConfig, curation: CurationConfig, finding: Finding, reference: dict[str, Any] | None
+    dataset: DatasetConfig,
+    curation: CurationConfig,
+    finding: Finding,
+    reference: dict[str, Any] | None,
+    hand_labels: dict[str, str],
 ) -> str:
     """Identify a curation by its config, its input files (path, size, time of change) and jimt's version."""
     settings = dataclasses.asdict(curation)
@@ -186,7 +194,9 @@ def _fingerprint(
     description = dataclasses.asdict(dataset)
     del description["how_to_get"], description["simulation"]
     digest = hashlib.sha256(
-        json.dumps([jimt.__version__, _FORMAT, description, settings, reference, finding.bad], sort_keys=True).encode()
+        json.dumps(
+            [jimt.__version__, _FORMAT, description, settings, reference, finding.bad, hand_labels], sort_keys=True
+        ).encode()
     )
     extra = [Path(path) for path in (dataset.empty_labels, curation.empty_filter.weights) if path is not None]
     paths = [path for raw in finding.images for path in (raw.brightfield, raw.fluorescence) if path is not None]

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
@@ -110,23 +109,28 @@ def _folds(
     return []
 
 
-def save_labelled(path: Path, labelled: pd.DataFrame, features: NDArray[np.float32]) -> None:
+def save_labelled(
+    path: Path,
+    *,
+    features: NDArray[np.float32],
+    empty: NDArray[np.bool_],
+    held_out_score: NDArray[np.float32],
+    field: NDArray[np.int32],
+    y: NDArray[np.int32],
+    x: NDArray[np.int32],
+) -> None:
     """Keep what the filter was trained on, for the figure of it: a row for each hand-labelled patch.
 
     Args:
         path: A ``.npz`` file.
-        labelled: ``field``, ``y``, ``x``, ``empty`` and ``held_out_score`` of each.
-        features: Likewise, shape ``(n_labelled, n_features)``.
+        features: Shape ``(n_labelled, n_features)``.
+        empty: Hand label of each, shape ``(n_labelled,)``.
+        held_out_score: Its decision value by a filter that was not trained on its group, likewise.
+        field: Its field, likewise; -1 for a patch of another data set, of which nothing can be shown.
+        y: Its top in pixels, likewise.
+        x: Its left in pixels, likewise.
     """
-    np.savez_compressed(
-        path,
-        features=features,
-        empty=labelled["empty"].to_numpy(bool),
-        held_out_score=labelled["held_out_score"].to_numpy(np.float32),
-        field=labelled["field"].to_numpy(np.int32),
-        y=labelled["y"].to_numpy(np.int32),
-        x=labelled["x"].to_numpy(np.int32),
-    )
+    np.savez_compressed(path, features=features, empty=empty, held_out_score=held_out_score, field=field, y=y, x=x)
 
 
 def empty_scores(pipeline: Pipeline, features: NDArray[np.float32]) -> NDArray[np.float32]:

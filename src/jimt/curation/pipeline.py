@@ -6,6 +6,7 @@ This file alone unpacks the config; the stages take arrays and numbers.
 import dataclasses
 import json
 import time
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import jimt
 from jimt.config import CurationConfig, DatasetConfig
 from jimt.curation import empty_filter as filtering
-from jimt.curation.copies import find_copies
+from jimt.curation.copies import Copies, find_copies
 from jimt.curation.exchanged import describe_exchanged
 from jimt.curation.executors import open_executor
 from jimt.curation.finding import Finding
 from jimt.curation.fluorescence import label_values
 from jimt.curation.found import print_lines
+from jimt.curation.hand_label_pool import HandLabelled, features_made_with, hand_labels_path, pool, save_hand_labelled
 from jimt.curation.hand_labels import read_hand_labels
 from jimt.curation.labels import fit_label_thresholds, label_patches
 from jimt.curation.manifest import FILTER, FILTER_LABELS, MANIFEST, SUMMARY, THRESHOLDS, write_manifest
@@ -46,6 +48,7 @@ def run_pipeline(
     curation: CurationConfig,
     finding: Finding,
     reference: dict[str, Any] | None,
+    others: dict[str, HandLabelled] | None,
     fingerprint: str,
     partial: Path,
     embed: filtering.Embed,
@@ -58,6 +61,8 @@ def run_pipeline(
         curation: Every number from raw image to split.
         finding: The raw images that were found.
         reference: Cut-offs to label with; None to fit them on this data set.
+        others: Hand-labelled patches of the other data sets the empty filter is trained on, by name; None where there
+            is no filter for want of hand labels, or because it is off.
         fingerprint: What identifies this curation.
         partial: Folder to write in; may hold the commits of an interrupted run.
         embed: Features of the empty filter's network.
@@ -66,6 +71,70 @@ def run_pipeline(
     Raises:
         InputError: If a stage cannot do its work; the message says what to change.
     """
+    raw = _read_usable(dataset, curation, finding, partial, console)
+    manifest, fields, copies = raw.manifest, raw.fields, raw.copies
+    filter_report = _drop_empty(dataset, curation, others, manifest, partial, embed, console)
+    thresholds = _label(dataset, curation, manifest, fields, reference)
+    _split(dataset, curation, manifest, fields)
+
+    summary = {
+        "dataset": dataset.name,
+        "root": str(Path(dataset.root).absolute()),  # the config's may be below another working directory
+        "fingerprint": fingerprint,
+        "jimt_version": jimt.__version__,
+        "group_known": bool(manifest["group"].notna().all()),
+        "n_raw_images": len(fields) if dataset.layout != "patches" else int(manifest["raw_image_id"].nunique()),
+        "n_ignored_files": finding.n_ignored,
+        "unmatched_files": finding.unmatched[:_UNMATCHED_KEPT],
+        "merged_groups": finding.merged,
+        "bad_images": raw.bad,
+        "copies": {"left_out": raw.left_out, "within_group": copies.within_group},
+        "masked_offset": raw.offset,
+        "look_exchanged": raw.exchanged,
+        "empty_filter": filter_report,
+        "scaling": dataclasses.asdict(raw.scaling),
+        "patch_size": curation.patches.size,
+        "counts": count_stages(manifest),
+        "config": {"dataset": dataclasses.asdict(dataset), "curation": dataclasses.asdict(curation)},
+    }
+    write_manifest(manifest, partial / MANIFEST)
+    (partial / THRESHOLDS).write_text(json.dumps(thresholds, indent=2) + "\n")
+    (partial / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
+    for commit in partial.glob("commit-*"):
+        commit.unlink()
+
+
+def keep_hand_labels(
+    dataset: DatasetConfig,
+    curation: CurationConfig,
+    finding: Finding,
+    partial: Path,
+    embed: filtering.Embed,
+    console: Console,
+) -> HandLabelled:
+    """Keep the features of hand-labelled patches for other data sets, and do nothing else; see ``run_pipeline``."""
+    raw = _read_usable(dataset, curation, finding, partial, console)
+    return _own_hand_labels(dataset, curation, raw.manifest, FieldStore(partial), embed)[1]
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """What the raw images hold, before anything is judged by its looks."""
+
+    manifest: pd.DataFrame
+    fields: pd.DataFrame
+    scaling: Scaling
+    bad: dict[str, str]
+    copies: Copies
+    left_out: dict[str, str]
+    offset: int
+    exchanged: list[str]
+
+
+def _read_usable(
+    dataset: DatasetConfig, curation: CurationConfig, finding: Finding, partial: Path, console: Console
+) -> _Raw:
+    """A row for each patch, those with too much no-data and copies marked; bad raw images are refused or skipped."""
     root = Path(dataset.root)
     scaling, rows, fields, bad, offset = _read_all(dataset, curation, finding, partial, console)
     bad = finding.bad | {Path(path).relative_to(root.absolute()).as_posix(): reason for path, reason in bad.items()}
@@ -91,36 +160,7 @@ def run_pipeline(
     no_data = (manifest["no_data"] > curation.patches.max_no_data) | (manifest["no_data"] == 1)
     manifest.loc[no_data, "excluded"] = Excluded.NO_DATA.value
     manifest.loc[manifest["field"].isin(copies.leaking), "excluded"] = Excluded.COPY.value
-
-    filter_report = _drop_empty(dataset, curation, manifest, partial, embed, console)
-    thresholds = _label(dataset, curation, manifest, fields, reference)
-    _split(dataset, curation, manifest, fields)
-
-    summary = {
-        "dataset": dataset.name,
-        "root": str(root.absolute()),  # the config's may be below another working directory
-        "fingerprint": fingerprint,
-        "jimt_version": jimt.__version__,
-        "group_known": bool(manifest["group"].notna().all()),
-        "n_raw_images": len(fields) if dataset.layout != "patches" else int(manifest["raw_image_id"].nunique()),
-        "n_ignored_files": finding.n_ignored,
-        "unmatched_files": finding.unmatched[:_UNMATCHED_KEPT],
-        "merged_groups": finding.merged,
-        "bad_images": bad,
-        "copies": {"left_out": left_out, "within_group": copies.within_group},
-        "masked_offset": offset,
-        "look_exchanged": exchanged,
-        "empty_filter": filter_report,
-        "scaling": dataclasses.asdict(scaling),
-        "patch_size": curation.patches.size,
-        "counts": count_stages(manifest),
-        "config": {"dataset": dataclasses.asdict(dataset), "curation": dataclasses.asdict(curation)},
-    }
-    write_manifest(manifest, partial / MANIFEST)
-    (partial / THRESHOLDS).write_text(json.dumps(thresholds, indent=2) + "\n")
-    (partial / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
-    for commit in partial.glob("commit-*"):
-        commit.unlink()
+    return _Raw(manifest, fields, scaling, bad, copies, left_out, offset, exchanged)
 
 
 def _no_words(n_rows: int, words: type[StrEnum]) -> "pd.Categorical[str]":
@@ -185,9 +225,50 @@ def _read_all(
     return scaling, rows, fields, writer.bad, offset
 
 
+def _features_of(
+    rows: pd.DataFrame, store: FieldStore, size: int, embed: filtering.Embed
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    field, y, x = (rows[name].to_numpy(np.int32) for name in ("field", "y", "x"))
+    return embed(store.patches(field, y, x, size=size))
+
+
+def _own_hand_labels(
+    dataset: DatasetConfig, curation: CurationConfig, manifest: pd.DataFrame, store: FieldStore, embed: filtering.Embed
+) -> tuple[pd.DataFrame, HandLabelled, int]:
+    """Features of this data set's hand-labelled patches, kept in a file for other data sets.
+
+    Returns:
+        Rows of the manifest, what was kept, and how many hand labels are of no patch of this data set.
+    """
+    assert dataset.empty_labels is not None  # curate checks it
+    hand = read_hand_labels(
+        Path(dataset.empty_labels), empty_word=dataset.empty_word, not_empty_word=dataset.not_empty_word
+    )
+    kept = manifest[manifest["excluded"].isna()]
+    rows = kept.drop(columns="empty", errors="ignore").merge(hand, on=["raw_image_id", "y", "x"], how="inner")
+    if not len(rows):
+        raise InputError(
+            f"none of the {len(hand)} hand labels in {dataset.empty_labels} is of a patch of this data set: check its "
+            "raw_image_id, and that y and x are multiples of curation.patches.stride"
+        )
+    labelled = HandLabelled(
+        dataset=dataset.name,
+        made_with=features_made_with(curation),
+        features=_features_of(rows, store, curation.patches.size, embed),
+        empty=rows["empty"].to_numpy(bool),
+        raw_image_ids=rows["raw_image_id"].to_numpy(str),
+        groups=rows["group"].to_numpy(str) if rows["group"].notna().all() else None,
+        y=rows["y"].to_numpy(np.int32),
+        x=rows["x"].to_numpy(np.int32),
+    )
+    save_hand_labelled(hand_labels_path(Path(curation.output_root), dataset.name), labelled)
+    return rows, labelled, len(hand) - len(rows)
+
+
 def _drop_empty(
     dataset: DatasetConfig,
     curation: CurationConfig,
+    others: dict[str, HandLabelled] | None,
     manifest: pd.DataFrame,
     partial: Path,
     embed: filtering.Embed,
@@ -200,39 +281,36 @@ def _drop_empty(
         return {"status": "off"}
     if dataset.layout == "patches":
         return {"status": "off for published patches"}
-    if dataset.empty_labels is None:
+    if others is None:
         return {"status": "no labels"}
-    store = FieldStore(partial)
-    size = curation.patches.size
-
-    def features_of(rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float32]]:
-        return embed(
-            store.patches(rows["field"].to_numpy(), rows["y"].to_numpy(int), rows["x"].to_numpy(int), size=size)
-        )
-
-    hand = read_hand_labels(
-        Path(dataset.empty_labels), empty_word=dataset.empty_word, not_empty_word=dataset.not_empty_word
-    )
-    kept = manifest[manifest["excluded"].isna()]
-    labelled = kept.drop(columns="empty").merge(hand, on=["raw_image_id", "y", "x"], how="inner")
-    if not len(labelled):
-        raise InputError(
-            f"none of the {len(hand)} hand labels in {dataset.empty_labels} is of a patch of this data set: check its "
-            "raw_image_id, and that y and x are multiples of curation.patches.stride"
-        )
-    features = features_of(labelled)
+    store, size = FieldStore(partial), curation.patches.size
+    parts, n_absent = dict(others), 0
+    field = {name: np.full(len(part.empty), -1, np.int32) for name, part in others.items()}  # of those none is here
+    if dataset.name in settings.fit_on:
+        rows, parts[dataset.name], n_absent = _own_hand_labels(dataset, curation, manifest, store, embed)
+        field[dataset.name] = rows["field"].to_numpy(np.int32)
+    pooled = pool([parts[name] for name in settings.fit_on])
     pipeline, report, held_out = filtering.fit_empty_filter(
-        features,
-        labelled["empty"].to_numpy(bool),
-        labelled["raw_image_id"].to_numpy(object),
-        labelled["group"].to_numpy(object) if labelled["group"].notna().all() else None,
-        n_absent=len(hand) - len(labelled),
+        pooled.features,
+        pooled.empty,
+        pooled.raw_image_ids,
+        pooled.groups,
+        n_absent=n_absent,
         kernel=settings.kernel,
         regularisation=settings.regularisation,
         n_folds=settings.n_folds,
         seed=curation.seed,
     )
-    filtering.save_labelled(partial / FILTER_LABELS, labelled.assign(held_out_score=held_out), features)
+    filtering.save_labelled(
+        partial / FILTER_LABELS,
+        features=pooled.features,
+        empty=pooled.empty,
+        held_out_score=held_out,
+        field=np.concatenate([field[name] for name in settings.fit_on]),
+        y=pooled.y,
+        x=pooled.x,
+    )
+    kept = manifest[manifest["excluded"].isna()]
     progress = Progress(
         TextColumn("looking for empty patches"),
         BarColumn(),
@@ -244,7 +322,7 @@ def _drop_empty(
         task = progress.add_task("embed", total=len(kept))
         for start in range(0, len(kept), _EMBED_AT_ONCE):
             part = kept.iloc[start : start + _EMBED_AT_ONCE]
-            scores = filtering.empty_scores(pipeline, features_of(part))
+            scores = filtering.empty_scores(pipeline, _features_of(part, store, size, embed))
             manifest.loc[part.index, "empty_score"] = scores
             manifest.loc[part.index, "empty"] = scores > 0
             progress.advance(task, len(part))
@@ -259,6 +337,7 @@ def _drop_empty(
         "status": "trained",
         "backbone": settings.backbone,
         "precision_of_features": settings.precision,
+        "n_labelled_of": {name: len(parts[name].empty) for name in settings.fit_on},
         **dataclasses.asdict(report),
     }
 

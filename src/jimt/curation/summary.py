@@ -125,6 +125,14 @@ def _describe_outliers(summary: dict[str, Any], thresholds: dict[str, Any]) -> s
     )
 
 
+def hand_labels_in_words(report: dict[str, Any]) -> str:
+    """How many hand labels of which data sets a filter was trained on, from ``summary.json``."""
+    of_each = [f"{n:,} of {name}" for name, n in report["n_labelled_of"].items()]
+    if len(of_each) == 1:
+        return f"{report['n_labelled']:,} hand labels of {next(iter(report['n_labelled_of']))}"
+    return f"{report['n_labelled']:,} hand labels ({', '.join(of_each)})"
+
+
 def _describe_filter(report: dict[str, Any]) -> str:
     if report["status"] == "trained":
         measured = (
@@ -135,9 +143,7 @@ def _describe_filter(report: dict[str, Any]) -> str:
             else f"not cross-validated (one of the classes comes from one {report['folds_by']})"
         )
         absent = f", {report['n_absent']} labels of absent images passed over" if report["n_absent"] else ""
-        return (
-            f"empty filter: {report['n_labelled']} hand labels, {report['n_empty']} of them empty{absent}: {measured}"
-        )
+        return f"empty filter: {hand_labels_in_words(report)}, {report['n_empty']} of them empty{absent}: {measured}"
     if report["status"] == "no labels":
         return (
             "WARNING: no hand labels (dataset.empty_labels), so the empty filter passed EVERY patch, "

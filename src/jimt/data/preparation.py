@@ -11,6 +11,7 @@ from jimt.curation.curate import curate, find_raw_images
 from jimt.curation.empty_filter import Embed
 from jimt.curation.found import describe_dry_run, print_lines
 from jimt.curation.hand_labels import read_hand_labels
+from jimt.curation.hand_labels_only import keep_hand_labels_of
 from jimt.locks import in_turn
 
 
@@ -48,6 +49,22 @@ def prepare(dataset: DatasetConfig, curation: CurationConfig) -> Path:
         InputError: If that cannot be done as asked.
     """
     console = Console()
+    _simulate(dataset, curation, console)
+    return curate(dataset, curation, embed=late_embed(curation.empty_filter), console=console)
+
+
+def prepare_hand_labels(dataset: DatasetConfig, curation: CurationConfig) -> Path:
+    """Keep the features of a data set's hand-labelled patches for others, simulating it first where asked.
+
+    Raises:
+        InputError: If that cannot be done as asked.
+    """
+    console = Console()
+    _simulate(dataset, curation, console)
+    return keep_hand_labels_of(dataset, curation, embed=late_embed(curation.empty_filter), console=console)
+
+
+def _simulate(dataset: DatasetConfig, curation: CurationConfig, console: Console) -> None:
     simulation = dataset.simulation
     if simulation is not None:
         from jimt.synthetic import simulate_dataset
@@ -71,7 +88,6 @@ def prepare(dataset: DatasetConfig, curation: CurationConfig) -> Path:
             console.print(
                 f"simulated {simulation.n_wells * simulation.fields_per_well} raw image pairs in {dataset.root}"
             )
-    return curate(dataset, curation, embed=late_embed(curation.empty_filter), console=console)
 
 
 def list_raw_images(dataset: DatasetConfig, curation: CurationConfig) -> None:

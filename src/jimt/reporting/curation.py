@@ -18,7 +18,7 @@ from jimt.curation.rereading import (
     read_fluorescence,
     value_in_unit,
 )
-from jimt.curation.summary import describe_copies
+from jimt.curation.summary import describe_copies, hand_labels_in_words
 from jimt.errors import InputError
 from jimt.paper import CUT_OFFS, EMPTY_FILTER, RAW_IMAGES, SPLIT_COUNTS
 from jimt.reporting.blocks import Block, Drawing, Table, Text, attempt
@@ -134,7 +134,7 @@ def _filter_in_words(summary: dict[str, Any]) -> str:
             f"{report['recall']:.3f}, F1 {report['f1']:.3f}"
         )
     return (
-        f"SVM on {report['backbone']} features, {report['n_labelled']} hand labels ({report['n_empty']} empty); "
+        f"SVM on {report['backbone']} features, {hand_labels_in_words(report)}, {report['n_empty']} of them empty; "
         f"{measured} (paper: {EMPTY_FILTER})"
     )
 

@@ -1,0 +1,188 @@
+"""Hand labels of several data sets for one empty filter: each keeps the features of its own for the others.
+
+The paper trains one filter on patches of both its data sets ("Empty patches").
+"""
+
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jimt.config import CurationConfig, DatasetConfig
+from jimt.errors import InputError
+
+
+@dataclass(frozen=True)
+class HandLabelled:
+    """The hand-labelled patches of one data set.
+
+    Attributes:
+        dataset: Its name.
+        made_with: The settings, by name, that features must share to be pooled.
+        features: Shape ``(n, n_features)``.
+        empty: Hand labels, shape ``(n,)``.
+        raw_image_ids: Raw image of each, likewise.
+        groups: Group of each; None where groups are not known.
+        y: Top of each in pixels.
+        x: Left of each in pixels.
+    """
+
+    dataset: str
+    made_with: dict[str, str | int]
+    features: NDArray[np.float32]
+    empty: NDArray[np.bool_]
+    raw_image_ids: NDArray[np.str_]
+    groups: NDArray[np.str_] | None
+    y: NDArray[np.int32]
+    x: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Hand-labelled patches of several data sets, one after another; names of theirs begin with the data set's."""
+
+    features: NDArray[np.float32]
+    empty: NDArray[np.bool_]
+    raw_image_ids: NDArray[np.object_]
+    groups: NDArray[np.object_] | None
+    y: NDArray[np.int32]
+    x: NDArray[np.int32]
+
+
+def hand_labels_path(output_root: Path, dataset: str) -> Path:
+    """Where a data set keeps its hand-labelled patches for others."""
+    return output_root / f"{dataset}.hand_labels.npz"
+
+
+def how_to_make(dataset: str) -> str:
+    """The command that writes the file of a data set."""
+    return f"python prepare.py dataset={dataset} hand_labels_only=true"
+
+
+def features_made_with(curation: CurationConfig) -> dict[str, str | int]:
+    """The settings, by name, that features of two data sets must share to train one filter."""
+    settings = curation.empty_filter
+    made_with: dict[str, str | int] = {
+        "curation.empty_filter.backbone": settings.backbone,
+        "curation.empty_filter.weights": settings.weights,
+        "curation.empty_filter.precision": settings.precision,
+        "curation.patches.size": curation.patches.size,
+    }
+    if (weights := Path(settings.weights)).is_file():  # another file may have come to bear the name
+        with weights.open("rb") as file:
+            made_with["curation.empty_filter.weights (SHA-256)"] = hashlib.file_digest(file, "sha256").hexdigest()
+    return made_with
+
+
+def save_hand_labelled(path: Path, labelled: HandLabelled) -> None:
+    """Write hand-labelled patches aside and rename the file; the same ones give the same bytes."""
+    arrays: dict[str, NDArray[Any]] = {
+        "dataset": np.array(labelled.dataset),
+        "made_with": np.array(json.dumps(labelled.made_with, sort_keys=True)),
+    }
+    for name in ("features", "empty", "raw_image_ids", "groups", "y", "x"):
+        if (values := getattr(labelled, name)) is not None:
+            arrays[name] = values
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.tmp")
+    with partial.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+    partial.replace(path)
+
+
+def load_hand_labelled(path: Path, dataset: str, *, made_with: dict[str, str | int]) -> tuple[HandLabelled, str]:
+    """Read what another data set has kept, and the digest of that file.
+
+    Args:
+        path: The file.
+        dataset: The data set whose it should be.
+        made_with: Settings that its features must have been made with.
+
+    Raises:
+        InputError: If it is absent, damaged, of another data set, or made with other settings.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is missing: run {how_to_make(dataset)} first")
+    try:
+        with path.open("rb") as file, np.load(file) as kept:
+            labelled = HandLabelled(
+                str(kept["dataset"]),
+                json.loads(str(kept["made_with"])),
+                kept["features"],
+                kept["empty"],
+                kept["raw_image_ids"],
+                kept.get("groups"),
+                kept["y"],
+                kept["x"],
+            )
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{path} is damaged: run {how_to_make(dataset)} again") from error
+    if labelled.dataset != dataset:
+        raise InputError(f"{path} holds hand labels of {labelled.dataset}: run {how_to_make(dataset)} again")
+    for setting in sorted(made_with.keys() | labelled.made_with.keys()):
+        kept_with, wanted = labelled.made_with.get(setting), made_with.get(setting)
+        if kept_with != wanted:
+            raise InputError(
+                f"the features in {path} are for {setting}={kept_with}, not {wanted}: prepare both data sets with the "
+                "same one"
+            )
+    return labelled, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def pool(parts: Sequence[HandLabelled]) -> Pool:
+    """Put hand-labelled patches of several data sets one after another.
+
+    Groups and raw images of one name in two data sets stay apart; groups are known where they are in all.
+    """
+
+    def named(names: NDArray[np.str_], part: HandLabelled) -> NDArray[np.object_]:
+        return np.array([f"{part.dataset}/{name}" for name in names], object)  # no data set's name has a slash
+
+    groups = [named(part.groups, part) for part in parts if part.groups is not None]
+    return Pool(
+        features=np.concatenate([part.features for part in parts]),
+        empty=np.concatenate([part.empty for part in parts]),
+        raw_image_ids=np.concatenate([named(part.raw_image_ids, part) for part in parts]),
+        groups=np.concatenate(groups) if len(groups) == len(parts) else None,
+        y=np.concatenate([part.y for part in parts]),
+        x=np.concatenate([part.x for part in parts]),
+    )
+
+
+def hand_labels_of_others(
+    dataset: DatasetConfig, curation: CurationConfig
+) -> tuple[dict[str, HandLabelled] | None, dict[str, str]]:
+    """Hand-labelled patches of the other data sets that the empty filter is trained on, and the digest of each file.
+
+    None where no filter is trained: it is off, or none of the data sets has hand labels.
+
+    Raises:
+        InputError: If some have hand labels and others none, or what another has kept cannot be used.
+    """
+    settings = curation.empty_filter
+    if not settings.enabled or dataset.layout == "patches":
+        return None, {}
+    paths = {
+        name: hand_labels_path(Path(curation.output_root), name) for name in settings.fit_on if name != dataset.name
+    }
+    if dataset.name in settings.fit_on and dataset.empty_labels is None:
+        there = [name for name, path in paths.items() if path.is_file()]
+        if there:
+            raise InputError(
+                f"the empty filter of {dataset.name} is trained on the hand labels of {', '.join(settings.fit_on)}, "
+                f"and dataset.empty_labels names none of {dataset.name}: set it, or train on those of others alone "
+                f"with curation.empty_filter.fit_on=[{','.join(there)}]"
+            )
+        return None, {}
+    made_with = features_made_with(curation)
+    kept = {name: load_hand_labelled(path, name, made_with=made_with) for name, path in paths.items()}
+    return {name: labelled for name, (labelled, _) in kept.items()}, {
+        name: digest for name, (_, digest) in kept.items()
+    }

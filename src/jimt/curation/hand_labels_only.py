@@ -1,0 +1,61 @@
+"""Keeps the features of a data set's hand-labelled patches for other data sets, and curates nothing."""
+
+import shutil
+from pathlib import Path
+
+from rich.console import Console
+
+from jimt.config import CurationConfig, DatasetConfig
+from jimt.curation.curate import find_raw_images
+from jimt.curation.empty_filter import Embed
+from jimt.curation.found import describe_finding, print_lines
+from jimt.curation.hand_label_pool import hand_labels_path
+from jimt.curation.pipeline import keep_hand_labels
+from jimt.errors import DISK_FULL, InputError
+from jimt.locks import in_turn
+
+
+def keep_hand_labels_of(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, console: Console) -> Path:
+    """Keep the features of a data set's hand-labelled patches for others, and curate nothing.
+
+    Two data sets that are labelled by the cut-offs of one, and whose filter is trained on both, would otherwise each
+    have to be curated before the other.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: If there are no hand labels, or the raw images cannot be read as asked.
+    """
+    if not curation.empty_filter.enabled or dataset.layout == "patches":
+        raise InputError(
+            f"hand_labels_only=true is without effect for {dataset.name}, whose empty filter is off: leave it out"
+        )
+    if dataset.empty_labels is None:
+        raise InputError(
+            f"{dataset.name} has no hand labels to keep: name their file with dataset.empty_labels, or train the "
+            "filter of other data sets without it (curation.empty_filter.fit_on)"
+        )
+    finding = find_raw_images(dataset, curation, Path(dataset.root))
+    print_lines(describe_finding(finding), console)
+    path = hand_labels_path(Path(curation.output_root), dataset.name)
+    partial = path.with_name(f".{dataset.name}.hand_labels.partial")
+    folder = Path(curation.output_root) / dataset.name  # whose curation works in the same places
+    with in_turn(folder, what=f"curates {dataset.name} below {curation.output_root}"):
+        shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed, perhaps of other settings
+        try:
+            labelled = keep_hand_labels(dataset, curation, finding, partial, embed, console)
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                raise
+            raise InputError(
+                f"no space left for {path} ({error.strerror}): free some, or set curation.output_root to another disk"
+            ) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    console.print(
+        f"wrote {path}: features of {len(labelled.empty):,} hand-labelled patches, {int(labelled.empty.sum()):,} of "
+        "them empty",
+        soft_wrap=True,
+    )
+    return path
