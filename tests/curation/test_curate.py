@@ -212,7 +212,8 @@ def bare_corners(small_pairs, tmp_path) -> list[str]:
     labels = tmp_path / "hand.csv"
     pd.DataFrame(rows, columns=["raw_image_id", "y", "x", "label"]).to_csv(labels, index=False)
     words = ["dataset.empty_word=bare", "dataset.not_empty_word=cells"]
-    return ["curation.empty_filter.enabled=true", f"dataset.empty_labels={labels}", *words]
+    own = "curation.empty_filter.fit_on=[no_treatment]"
+    return ["curation.empty_filter.enabled=true", own, f"dataset.empty_labels={labels}", *words]
 
 
 def test_hand_labels_train_a_filter_that_drops_bare_patches_of_other_images(small, bare_corners, prepare_config):
