@@ -20,16 +20,19 @@ venv:
 demo: venv
 	$(PY) train.py experiment=demo
 
+# Two processes of one thread each: with two threads each they would wait for one another.
+TESTS = OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
+
 test: venv
-	$(PY) -m pytest
+	$(TESTS)
 
 test-slow: venv
-	$(PY) -m pytest -m slow
+	$(TESTS) -m slow
 
 # What must not differ between the two stacks: curation, one training step, checkpoints.
 test-older:
 	@$(MAKE) --no-print-directory venv VENV=$(VENV) CONSTRAINTS=constraints/titan-xp.txt
-	$(PY) -m pytest -m stack
+	$(TESTS) -m stack
 
 lint: venv
 	$(PY) -m ruff check .
