@@ -420,7 +420,7 @@ def _calibrate(run: _Run, curated: Curated) -> None:
     content = read_checkpoint(run.folder / BEST)
     content["hyper_parameters"]["prediction"]["temperature"] = fit_temperature(logits, labels)
     save_checkpoint(content, run.folder / BEST)
-    metrics = SplitMetrics("val")
+    metrics = SplitMetrics("val", across_processes=False)  # the other ranks wait at the end
     metrics.update(torch.from_numpy(logits), torch.from_numpy(labels))
     values = {name.partition("/")[2]: float(value) for name, value in metrics.compute().items()}
     told = {name: value if math.isfinite(value) else None for name, value in values.items()}

@@ -137,8 +137,10 @@ def test_a_long_name_of_a_small_group_does_not_reach_into_the_next():
 
 def test_fluorescence_over_orders_of_magnitude_has_readable_ticks():
     fluorescence = np.geomspace(100, 20_000, 30)
-    models = {"one": (np.linspace(1, 0, 30), fluorescence, np.arange(30) % 2, "30 patches: r -0.9")}
-    figure = performance.score_against_fluorescence(models, unit="raw counts")
+    panel = performance.FluorescencePanel(
+        "one", np.linspace(1, 0, 30), fluorescence, np.arange(30) % 2, "raw counts", False, "30 patches: r -0.9"
+    )
+    figure = performance.score_against_fluorescence([panel])
     figure.canvas.draw()
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert "1,000" in labels

@@ -1,7 +1,7 @@
 """The metrics of every split, by torchmetrics, from two-class logits."""
 
 from torch import Tensor, nn
-from torchmetrics import MeanSquaredError, MetricCollection
+from torchmetrics import MeanSquaredError, Metric, MetricCollection
 from torchmetrics.classification import (
     BinaryAveragePrecision,
     BinaryConfusionMatrix,
@@ -25,9 +25,10 @@ class SplitMetrics(nn.Module):
 
     Args:
         split: ``train`` or ``val``.
+        across_processes: Whether each process holds a share, to be put together; False where one process has it all.
     """
 
-    def __init__(self, split: str) -> None:
+    def __init__(self, split: str, *, across_processes: bool = True) -> None:
         super().__init__()
         self._prefix = f"{split}/"
         # On two classes the mean of the two recalls is scikit-learn's balanced accuracy, and the mean of the two
@@ -52,6 +53,9 @@ class SplitMetrics(nn.Module):
         self.of_dead = MetricCollection({"f1_dead": BinaryF1Score()}, prefix=self._prefix)
         self.brier = MeanSquaredError()
         self.confusion = BinaryConfusionMatrix()
+        for metric in self.modules():
+            if isinstance(metric, Metric):
+                metric.sync_on_compute = across_processes
 
     def update(self, logits: Tensor, labels: Tensor) -> None:
         """Take in a batch: logits ``(n, 2)``, labels ``(n,)``."""
