@@ -1,7 +1,7 @@
 """The metrics of every split, by torchmetrics, from two-class logits."""
 
 from torch import Tensor, nn
-from torchmetrics import MeanSquaredError, Metric, MetricCollection
+from torchmetrics import MeanSquaredError, MetricCollection
 from torchmetrics.classification import (
     BinaryAveragePrecision,
     BinaryConfusionMatrix,
@@ -31,31 +31,31 @@ class SplitMetrics(nn.Module):
     def __init__(self, split: str, *, across_processes: bool = True) -> None:
         super().__init__()
         self._prefix = f"{split}/"
+        across = across_processes
         # On two classes the mean of the two recalls is scikit-learn's balanced accuracy, and the mean of the two
         # one-against-the-other areas its area under the ROC curve of P(live).
         self.of_both = MetricCollection(
             {
-                "balanced_accuracy": MulticlassAccuracy(num_classes=2, average="macro"),
-                "auroc": MulticlassAUROC(num_classes=2),
-                "expected_calibration_error": MulticlassCalibrationError(num_classes=2, n_bins=CALIBRATION_BINS),
+                "balanced_accuracy": MulticlassAccuracy(num_classes=2, average="macro", sync_on_compute=across),
+                "auroc": MulticlassAUROC(num_classes=2, sync_on_compute=across),
+                "expected_calibration_error": MulticlassCalibrationError(
+                    num_classes=2, n_bins=CALIBRATION_BINS, sync_on_compute=across
+                ),
             },
             prefix=self._prefix,
         )
         self.of_live = MetricCollection(
             {
-                "average_precision_live": BinaryAveragePrecision(),
-                "f1_live": BinaryF1Score(),
-                "recall_live": BinaryRecall(),
-                "recall_dead": BinarySpecificity(),
+                "average_precision_live": BinaryAveragePrecision(sync_on_compute=across),
+                "f1_live": BinaryF1Score(sync_on_compute=across),
+                "recall_live": BinaryRecall(sync_on_compute=across),
+                "recall_dead": BinarySpecificity(sync_on_compute=across),
             },
             prefix=self._prefix,
         )
-        self.of_dead = MetricCollection({"f1_dead": BinaryF1Score()}, prefix=self._prefix)
-        self.brier = MeanSquaredError()
-        self.confusion = BinaryConfusionMatrix()
-        for metric in self.modules():
-            if isinstance(metric, Metric):
-                metric.sync_on_compute = across_processes
+        self.of_dead = MetricCollection({"f1_dead": BinaryF1Score(sync_on_compute=across)}, prefix=self._prefix)
+        self.brier = MeanSquaredError(sync_on_compute=across)
+        self.confusion = BinaryConfusionMatrix(sync_on_compute=across)
 
     def update(self, logits: Tensor, labels: Tensor) -> None:
         """Take in a batch: logits ``(n, 2)``, labels ``(n,)``."""
