@@ -38,6 +38,12 @@ for path in sorted(raw.glob("*--Trans.tif")):
 """
 
 
+# the same pixels in two groups would be refused
+COPIES_IN_ONE_GROUP = (
+    r"dataset.pattern='^(?P<raw_image_id>W\d+--(?P<group>P\d+)--Z\d+--T\d+)--(?P<channel>Trans|PI)\.tif$'"
+)
+
+
 def timed(command: list[str]) -> tuple[float, float]:
     """Seconds and peak memory (MiB, the largest process) of one command."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
@@ -60,18 +66,22 @@ def curate(raw: Path, out: Path) -> tuple[float, float]:
         f"curation.output_root={out}",
         "curation.empty_filter.enabled=false",
         "curation.scaling.method=full_range",
+        COPIES_IN_ONE_GROUP,
     ]
     reader, writer = os.pipe()
     child = os.fork()  # so that RUSAGE_CHILDREN holds this one command only
     if child == 0:
-        seconds, peak = timed(command)
-        os.write(writer, f"{seconds} {peak}".encode())
-        os._exit(0)
+        try:
+            os.write(writer, "{} {}".format(*timed(command)).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)  # or reading would wait for ever where the curation fails
     os.waitpid(child, 0)
-    seconds, peak = (float(value) for value in os.read(reader, 100).split())
+    told = os.read(reader, 100).split()
     os.close(reader)
-    os.close(writer)
-    return seconds, peak
+    if not told:
+        sys.exit("error: the curation failed")
+    return float(told[0]), float(told[1])
 
 
 def simulate(root: Path, n_images: int) -> None:

@@ -5,6 +5,23 @@ five outer folds. Beside it the fixed settings of ``experiment=best``, these wit
 other partitions of the experiments. Overrides of a cross-validation may follow, such as backbone.weights=FILE:
 
     python benchmarks/nested_selection.py
+
+Expected, pooled AUC of 241 live and 335 dead patches of 19 experiments (float32, 12 minutes on two busy cores; the
+third decimal differs between processors):
+
+    experiment=best                      0.897
+    the mean of a patch's logits         0.895
+    layer3.1 in place of layer4.0        0.861
+    layer4.1 in place of layer4.0        0.846
+    experiments weighted by their size   0.896
+    another partition, seed 1            0.908
+    another partition, seed 2            0.897
+    chosen on inner folds                0.902
+      fold 0: layer4.0, 0.007, probabilities
+      fold 1: layer4.0, 7e-05, probabilities
+      fold 2: layer4.0, 0.007, logits
+      fold 3: layer4.0, 0.007, probabilities
+      fold 4: layer4.0, 0.007, probabilities
 """
 
 import argparse
@@ -155,12 +172,12 @@ def main() -> None:
     print(f"the mean of a patch's logits         {best['logits']:.3f}")
     for layer in options.layers:
         if layer != LAYER:
-            print(f"{layer} in place of {LAYER}         {study.aucs(study.everything, layer, C, folds)[MEAN]:.3f}")
+            print(f"{layer} in place of {LAYER}        {study.aucs(study.everything, layer, C, folds)[MEAN]:.3f}")
     uneven = study.aucs(study.everything, LAYER, C, folds, even=False)
     print(f"experiments weighted by their size   {uneven[MEAN]:.3f}")
     for seed in (1, 2):
         random = GroupKFold(5, shuffle=True, random_state=seed)
-        print(f"another partition, seed {seed}           {study.aucs(study.everything, LAYER, C, random)[MEAN]:.3f}")
+        print(f"another partition, seed {seed}            {study.aucs(study.everything, LAYER, C, random)[MEAN]:.3f}")
     auc, chosen = study.nested()
     print(f"chosen on inner folds                {auc:.3f}")
     for fold, setting in enumerate(chosen):

@@ -17,8 +17,6 @@ OVERRIDES = [
     "dataset=synthetic",
     "dataset.name=report_benchmark",
     "dataset.simulation.fields_per_well=4",
-    "dataset.simulation.height=1024",
-    "dataset.simulation.width=1344",
     "curation.empty_filter.enabled=false",
     "curation.split.train=1",
     "curation.split.val=1",
@@ -53,7 +51,7 @@ print(time.perf_counter() - start)
 REPORT = """
 import resource, sys
 from jimt.report import main
-main([sys.argv[1]])
+main(sys.argv[1:])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 
@@ -69,18 +67,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("runs/benchmark_report"), help="kept for the next time")
     parser.add_argument("--wells", type=int, default=22, help="of four raw image pairs each")
+    parser.add_argument("--size", type=int, nargs=2, default=(1024, 1344), help="height and width of an image, px")
+    parser.add_argument("--max-mapped", type=int, default=200, help="patches whose maps are held against PI")
     options = parser.parse_args()
+    height, width = options.size
+    simulated = [f"n_wells={options.wells}", f"height={height}", f"width={width}"]
     folder = options.folder.absolute()
     data = folder / "data"
     paths = [f"dataset.root={data / 'raw'}", f"curation.output_root={data / 'curated'}", f"hydra.run.dir={folder}"]
     if not (folder / "test_metrics.json").is_file():
-        run(str(REPOSITORY / "train.py"), *OVERRIDES, f"dataset.simulation.n_wells={options.wells}", *paths)
+        sizes = [f"dataset.simulation.{each}" for each in simulated]
+        run(str(REPOSITORY / "train.py"), *OVERRIDES, *sizes, *paths)
     n = json.loads((folder / "test_metrics.json").read_text())["counts"]["patches"]
     forward = float(run("-c", FORWARD, str(folder))[0])
     for path in (folder / "figures").glob("*.csv"):
         path.unlink()
-    told, seconds = run("-c", REPORT, str(folder))
-    report, peak = told.splitlines()
+    told, seconds = run("-c", REPORT, str(folder), "--max-mapped", str(options.max_mapped))
+    *_, report, peak = told.splitlines()  # after its progress
     print(report)
     print(f"{n:,} test patches, Inception-v3, 2,048 features")
     print(f"forward passes of the test split  {forward:7.1f} s")

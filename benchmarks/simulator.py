@@ -29,14 +29,15 @@ OVERRIDES = [
 ]
 
 
-def auc(folder: Path, difficulty: float, seed: int, fields_per_well: int) -> float:
+def auc(folder: Path, difficulty: float, seed: int, n_wells: int) -> float:
     """Pooled AUC of a cross-validation over wells of one simulation, which stays in the folder."""
     command = [
         *(sys.executable, "-m", "jimt.crossval", *OVERRIDES),
         f"dataset.root={folder / 'raw'}",
         f"dataset.simulation.difficulty={difficulty}",
         f"dataset.simulation.seed={seed}",
-        f"dataset.simulation.fields_per_well={fields_per_well}",
+        f"dataset.simulation.n_wells={n_wells}",
+        "dataset.simulation.fields_per_well=2",
         f"curation.output_root={folder}",
         f"hydra.run.dir={folder / 'run'}",
     ]
@@ -47,13 +48,13 @@ def auc(folder: Path, difficulty: float, seed: int, fields_per_well: int) -> flo
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("runs/benchmark_simulator"), help="kept for the next time")
-    parser.add_argument("--fields", type=int, default=2, help="of each of the twelve wells")
+    parser.add_argument("--wells", type=int, default=12, help="of two fields each")
     parser.add_argument("--difficulties", type=float, nargs="+", default=[0, 0.5, 1])
     options = parser.parse_args()
     for difficulty in options.difficulties:
         for seed in (1, 2, 3) if difficulty == 0.5 else (1,):
-            folder = options.folder.absolute() / f"{difficulty:g}_{seed}_{options.fields}"
-            found = auc(folder, difficulty, seed, options.fields)
+            folder = options.folder.absolute() / f"{difficulty:g}_{seed}_{options.wells}"
+            found = auc(folder, difficulty, seed, options.wells)
             print(f"difficulty {difficulty:g}, seed {seed}: AUC {found:.3f}", flush=True)
 
 

@@ -201,7 +201,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         for recipe in ("paper", "fast experiment=fast")
     },
     "python -m jimt.compare runs/paper runs/fast": Run(says="+0.000"),
-    "python benchmarks/curation.py --rounds 1": Run(("--images", "2"), says="median:", slow=True),
+    "python benchmarks/curation.py --rounds 1": Run(("--images", "4"), says="median:", slow=True),
     "python benchmarks/coverage.py": Run(("--data-sets", "2"), says="80 groups, ICC 0.3", slow=True),
     "python benchmarks/coverage.py --scores scores.csv": Run(("--data-sets", "2"), says="80 drawn of 3", slow=True),
     "python benchmarks/coverage.py --data-sets 500 --jobs 2": Run(
@@ -213,8 +213,10 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         says="chosen on inner folds",
         slow=True,
     ),
-    "python benchmarks/simulator.py": Run(("--fields", "1", "--difficulties", "0"), says="AUC", slow=True),
-    "python benchmarks/report.py": Run(("--wells", "1"), says="peak memory", slow=True),
+    "python benchmarks/simulator.py": Run(("--wells", "5", "--difficulties", "0"), says="AUC", slow=True),
+    "python benchmarks/report.py": Run(
+        ("--wells", "2", "--size", "448", "448", "--max-mapped", "2"), says="peak memory", slow=True
+    ),
     # ---- named without arguments
     **{
         f"python -m {module}": help_of(module)
