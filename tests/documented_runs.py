@@ -38,6 +38,8 @@ class Run:
     leaves: str | None = None
     says: str | None = None
     slow: bool = False
+    why: str = ""
+    """Of a command that is asked for its help alone."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +217,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     ),
     "python benchmarks/simulator.py": Run(("--wells", "5", "--difficulties", "0"), says="AUC", slow=True),
     "python benchmarks/report.py": Run(
-        ("--wells", "2", "--size", "448", "448", "--max-mapped", "2"), says="peak memory", slow=True
+        ("--help",), says="--max-mapped", why="minutes even of 72 patches; test_report.py writes reports"
     ),
     # ---- named without arguments
     **{
