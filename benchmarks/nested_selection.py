@@ -6,7 +6,7 @@ other partitions of the experiments. Overrides of a cross-validation may follow,
 
     python benchmarks/nested_selection.py
 
-Expected, pooled AUC of 241 live and 335 dead patches of 19 experiments (float32, 12 minutes on two busy cores; the
+Expected, pooled AUC of 241 live and 335 dead patches of 19 experiments (float32, 23 minutes on two busy cores; the
 third decimal differs between processors):
 
     experiment=best                      0.897
