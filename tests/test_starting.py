@@ -298,5 +298,7 @@ def test_trainings_started_at_the_same_time_end_in_folders_of_their_own(uneven, 
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
     runs = list((tmp_path / "runs/no_treatment/resnet18").iterdir())
-    seeds = [json.loads((run / "test_metrics.json").read_text())["seed"] for run in runs]
-    assert sorted(seeds) == [0, 1]
+    assert all((run / "test_metrics.json").is_file() and (run / "finished.json").is_file() for run in runs)
+    given = [set((run / ".hydra/overrides.yaml").read_text().splitlines()) for run in runs]
+    assert sorted(n for n in range(2) for lines in given if f"- seed={n}" in lines) == [0, 1]
+    assert len(given) == 2
