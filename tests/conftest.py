@@ -1,5 +1,6 @@
 """What several tests need: the real config, and raw image pairs small enough to curate in a second."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -63,9 +64,12 @@ def composed_prepare(*overrides: str) -> tuple[DatasetConfig, CurationConfig]:
 
 
 def composed_train(*overrides: str, name: str = "train") -> TrainConfig:
-    """The config of ``python train.py OVERRIDES``, or of ``python -m jimt.crossval``."""
+    """The config of ``python train.py OVERRIDES``, or of ``python -m jimt.crossval``.
+
+    No report unless one is asked for: it takes longer than the training it is of.
+    """
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-        config = to_dataclasses(compose(name, overrides=list(overrides)))
+        config = to_dataclasses(compose(name, overrides=["report=false", *overrides]))
     assert isinstance(config, TrainConfig)
     return config
 
@@ -159,13 +163,38 @@ def uneven(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return overrides
 
 
+@contextlib.contextmanager
+def coarse_figures() -> Iterator[None]:
+    """Draw figures of reports at a fifth of their resolution, since drawing is most of a report's time."""
+    from jimt.analysis.figures import style
+    from jimt.reporting import blocks
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "DPI", 60)
+        patch.setattr(blocks, "DPI", blocks._PAGE_DPI)  # pictures of the page are no smaller than those of the files
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _reports_are_coarse(request: pytest.FixtureRequest) -> Iterator[None]:
+    coarse = request.path.parent.name == "reporting" and "fine_figures" not in request.fixturenames
+    with coarse_figures() if coarse else contextlib.nullcontext():
+        yield
+
+
+@pytest.fixture
+def fine_figures() -> None:
+    """For a test of the resolution itself."""
+
+
 @pytest.fixture(scope="session")
 def reported(uneven: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a trained run with its report, which tests only read."""
     from jimt.training import train  # late: most tests need no torch
 
     folder = tmp_path_factory.mktemp("reported") / "run"
-    train(composed_train(*uneven, *TINY, f"run_dir={folder}", "report=true", "trainer.max_epochs=3"))
+    with coarse_figures():
+        train(composed_train(*uneven, *TINY, f"run_dir={folder}", "report=true", "trainer.max_epochs=3"))
     return folder
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from conftest import composed_train
 from jimt.checkpoints import load_classifier
 from jimt.config import CrossvalConfig
 from jimt.curation.cells import fluorescence_cells
@@ -114,15 +115,10 @@ def test_maps_of_turned_and_mirrored_fields_are_turned_back(run):
 
 
 def test_folds_share_the_maps_and_leave_none(small, tmp_path):
-    from hydra import compose, initialize_config_dir
-
-    from conftest import REPOSITORY
     from jimt.crossval import cross_validate
-    from jimt.hydra_schema import to_dataclasses
 
     overrides = [f"run_dir={tmp_path / 'folds'}", "crossval.n_folds=3", *small, *CELLS]
-    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-        config = to_dataclasses(compose("crossval", overrides=overrides))
+    config = composed_train(*overrides, name="crossval")
     assert isinstance(config, CrossvalConfig)
     result = cross_validate(config)
     assert result["pooled"]["auroc"]["value"] > 0.9

@@ -133,6 +133,24 @@ def test_what_hydra_cannot_take_is_one_sentence(command, tmp_path, capfd, overri
 # ---- folders
 
 
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        (["train.py", "hydra.run.dir=raw/run"], "hydra.run.dir=raw/run"),
+        (["train.py", "hydra.run.dir=raw"], "hydra.run.dir=raw"),
+        (["train.py", "-m", "seed=0,1", "hydra.sweep.dir=raw/sweep"], "hydra.sweep.dir=raw/sweep"),
+        (["-m", "jimt.crossval", "hydra.run.dir=raw/run"], "hydra.run.dir=raw/run"),
+        (["-m", "jimt.tune", "hydra.run.dir=raw/run"], "hydra.run.dir=raw/run"),
+    ],
+)
+def test_results_never_go_among_the_raw_images(command, training, tmp_path, words, key):
+    (tmp_path / "raw").mkdir()
+    said = command(*words, "dataset=mcf7", "dataset.root=raw")
+    assert said == f"error: {key} lies in the raw data's folder raw: set it elsewhere"
+    assert list((tmp_path / "raw").iterdir()) == []
+    assert command("train.py", "dataset=mcf7", "dataset.root=raw", "hydra.run.dir=run") is None
+
+
 def test_a_start_keeps_what_it_was_asked_and_a_refused_one_leaves_nothing(command, training, tmp_path):
     training.refuses = True
     assert command("train.py", "dataset=mcf7") == "error: refused"
@@ -280,7 +298,7 @@ def test_two_curations_of_one_name_take_turns_and_one_does_the_work(small, tmp_p
 
 @pytest.mark.slow
 def test_of_two_trainings_in_one_folder_one_is_refused_and_the_other_ends_whole(uneven, tmp_path):
-    arguments = ["train.py", *uneven, *TINY, "trainer.max_epochs=20", "hydra.run.dir=run"]
+    arguments = ["train.py", *uneven, *TINY, "trainer.max_epochs=4", "hydra.run.dir=run"]
     both = [start_command(*arguments) for _ in range(2)]
     ended = [process.communicate(timeout=300) for process in both]
     assert sorted(process.returncode for process in both) == [0, 1], ended

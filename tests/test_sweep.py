@@ -479,6 +479,7 @@ def test_jobs_that_end_together_take_turns_at_the_table(tmp_path):
 # Real sweeps
 
 TINY = [
+    "report=false",
     "backbone.name=test_resnet.r160_in1k",
     "backbone.weights=random",
     "optim.lr=1e-3",

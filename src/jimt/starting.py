@@ -80,6 +80,7 @@ def _own_folder(config: DictConfig) -> None:
     _refuse_unknown(config, kind)
     if not issubclass(kind, TrainConfig):  # prepare.py: a curation has no folder of Hydra's
         return
+    _refuse_raw_data(config, "hydra.run.dir")
     # the files Hydra keeps of a start are written when the training has been accepted: see write_start
     config.hydra.output_subdir = None
     folder = _selected(config, "hydra.run.dir")
@@ -105,6 +106,7 @@ def _own_folder_of_sweep(config: DictConfig) -> None:
     _refuse_unknown(config, _kind(config))
     if not is_first(os.environ):
         return
+    _refuse_raw_data(config, "hydra.sweep.dir")
     folder = _selected(config, "hydra.sweep.dir")
     if _is_named_by_clock(config, "hydra.sweep.dir"):
         made = make_folder(folder.parent)
@@ -151,6 +153,14 @@ def _selected(config: DictConfig, key: str) -> Path:
     finally:
         HydraConfig.instance().cfg = before
         OmegaConf.set_readonly(config.hydra, False)
+
+
+def _refuse_raw_data(config: DictConfig, key: str) -> None:
+    """Raise if results would go among the raw images; of a sweep over data sets, among those of the first it names."""
+    root = OmegaConf.select(config, "dataset.root", throw_on_missing=False)
+    folder = _selected(config, key)
+    if root is not None and folder.resolve().is_relative_to(Path(str(root)).resolve()):
+        raise InputError(f"{key}={folder} lies in the raw data's folder {root}: set it elsewhere")
 
 
 def _is_named_by_clock(config: DictConfig, key: str) -> bool:

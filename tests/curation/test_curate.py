@@ -324,6 +324,16 @@ def test_results_never_go_into_the_raw_data(small, small_pairs, prepare_config):
         run(prepare_config(*small, f"curation.output_root={small_pairs / 'curated'}"))
 
 
+def test_what_a_data_set_of_a_longer_name_has_left_is_not_removed(small, prepare_config, tmp_path):
+    curated = tmp_path / "data/curated"
+    others = [f".no_treatment.b.{'0' * 12}.partial", ".no_treatment.hand_labels.partial"]
+    own = f".no_treatment.{'0' * 12}.partial"
+    for name in (*others, own):
+        (curated / name).mkdir(parents=True)
+    run(prepare_config(*small))
+    assert {path.name for path in curated.glob(".*.partial")} == set(others)
+
+
 def test_an_interrupted_curation_goes_on_where_it_stopped(small, prepare_config, monkeypatch, tmp_path):
     whole = read_manifest(run(prepare_config(*small, "curation.output_root=whole")) / "manifest.parquet")
     monkeypatch.setattr(pipeline, "_COMMIT_SECONDS", 0.0)

@@ -19,7 +19,7 @@ from jimt.curation import pipeline
 from jimt.curation.curate import curate
 from jimt.curation.images import read_page
 from jimt.curation.manifest import open_curated, read_json, read_manifest
-from jimt.curation.payload import UsedBits, check_bits, payload, used_bits
+from jimt.curation.payload import UsedBits, check_bits, payload, unused_bits, used_bits
 from jimt.curation.rereading import configs_of, read_fluorescence
 from jimt.errors import InputError
 
@@ -164,6 +164,37 @@ def test_the_payload_of_a_stack_and_of_a_published_patch_is_masked_too(pairs, co
     folder = run((dataclasses.replace(dataset, root=str(patches), **crops), curation))
     field = open_curated(folder).store.field(0)
     np.testing.assert_array_equal(field, np.rint(tifffile.imread(trans[0])[:64, :64] / 4095 * 255))
+
+
+@pytest.mark.parametrize(
+    ("method", "mended"),
+    [
+        ("bit_depth", {"dataset.bit_depth=12": {}}),
+        ("bit_depth", {"dataset.bit_depth=16": {"method": "percentile_dataset"}}),
+        ("full_range", {"dataset.bit_depth=12": {"method": "bit_depth"}}),
+    ],
+)
+def test_few_grey_levels_are_said_with_the_settings_that_give_more(config, capsys, method, mended):
+    scaling = dataclasses.replace(config()[1].scaling, method=method)
+    folder = run(config("dataset.bit_depth=16", scaling=scaling, output_root="few"), Console(width=500))
+    told = capsys.readouterr().out
+    assert len(np.unique(open_curated(folder).store.field(0))) <= 16
+    assert "WARNING: no bright-field pixel uses the upper 4 of 16 bits, so 16 of 256 grey levels are left" in told
+    ((depth, change),) = mended.items()
+    setting = depth if "method" not in change else f"curation.scaling.method={change['method']}"
+    assert setting in told
+    folder = run(config(depth, scaling=dataclasses.replace(scaling, **change), output_root="many"), Console(width=500))
+    assert "grey levels" not in capsys.readouterr().out
+    assert len(np.unique(open_curated(folder).store.field(0))) > 100
+
+
+def test_a_bright_field_in_the_lower_half_of_its_range_is_no_few_grey_levels(config, reference):
+    assert read_json(reference / "summary.json")["unused_bits"] == 0
+    bits = [UsedBits(f"{n}.tif", "bright-field", "16-bit", set_in_any, 0) for n, set_in_any in enumerate((3, 0x1FF))]
+    dark = UsedBits("pi.tif", "fluorescence", "16-bit", 0xFFFF, 0)
+    offset = [dataclasses.replace(each, set_in_any=each.set_in_any | 0x8000, set_in_all=0x8000) for each in bits]
+    assert [unused_bits(images, range_bits=12, bit_shift=0) for images in (bits, [*bits, dark], offset)] == [3, 3, 3]
+    assert unused_bits([dark], range_bits=12, bit_shift=0) == 0
 
 
 # ---- refused, with what fits

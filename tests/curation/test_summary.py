@@ -105,6 +105,7 @@ def lines(**changes) -> str:
         "counts": count_stages(manifest_of({"train": (2, 2), "val": (1, 1), "test": (1, 1)})),
         "n_raw_images": 3,
         "masked_offset": 0,
+        "unused_bits": 0,
         "bad_images": {},
         "copies": {"left_out": {}, "within_group": {}},
         "look_exchanged": [],

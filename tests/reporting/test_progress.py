@@ -1,10 +1,14 @@
 """A report says what it is at, wherever that takes longer than a person waits without a word."""
 
+import base64
+import io
 import time
 
 import pytest
 from PIL import Image
 
+from jimt.analysis.figures.style import new_figure
+from jimt.reporting.blocks import Drawing
 from jimt.reporting.progress import part, watched
 
 
@@ -73,10 +77,13 @@ def test_every_part_of_a_report_that_takes_two_seconds_is_told(own, monkeypatch,
     assert any(", roc (" in line for line in lines)
 
 
-def test_figures_are_of_300_dots_an_inch_and_smaller_in_the_page(own):
-    from jimt.analysis.figures.style import new_figure
-
-    with Image.open(own / "figures/roc.png") as picture:
+def test_figures_are_of_300_dots_an_inch_and_smaller_in_the_page(fine_figures, tmp_path):
+    drawing = Drawing("lines", "Lines", "Two lines.", new_figure(6.5, 2))
+    drawing.figure.subplots().plot([0, 1], [0, 1])
+    drawing.save(tmp_path)
+    with Image.open(tmp_path / "lines.png") as picture:
         assert [round(dots) for dots in picture.info["dpi"]] == [300, 300]
-        assert picture.width >= 6.5 * 300
-    assert new_figure(2, 1).get_size_inches().tolist() == [2, 1]
+        assert picture.size == (6.5 * 300, 2 * 300)
+    in_page = base64.b64decode(drawing.picture.partition(";base64,")[2])
+    with Image.open(io.BytesIO(in_page)) as picture:
+        assert picture.size == (6.5 * 150, 2 * 150)

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,10 @@ from jimt.curation.summary import describe, table_row
 from jimt.errors import DISK_FULL, InputError
 from jimt.locks import in_turn
 
-_FORMAT = 3  # of the files that a curation leaves; another one curates anew
+_FORMAT = 4  # of the files that a curation leaves; another one curates anew
 # 2: fields.parquet names each field's file and its pixels
 # 3: summary.json says how many hand labels of which data sets the empty filter was trained on
+# 4: and how many bits no bright-field pixel uses
 
 
 def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, console: Console) -> Path:
@@ -88,8 +90,9 @@ def _replace(
 ) -> None:
     """Write the curation aside and rename it."""
     partial = folder.with_name(f".{dataset.name}.{fingerprint[:12]}.partial")
-    for stale in folder.parent.glob(f".{dataset.name}.*.partial"):
-        if stale != partial:
+    own = re.compile(rf"\.{re.escape(dataset.name)}\.[0-9a-f]{{12}}\.partial")  # not that of a.b where this is a
+    for stale in folder.parent.glob(".*.partial"):
+        if stale != partial and own.fullmatch(stale.name):
             shutil.rmtree(stale)
     try:
         run_pipeline(dataset, curation, finding, reference, others, fingerprint, partial, embed, console)

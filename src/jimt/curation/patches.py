@@ -24,6 +24,11 @@ class Scaling:
     """Method ``percentile_dataset``: the data set's grey values that become 0 and 255."""
     high: float | None
 
+    @property
+    def range_bits(self) -> int:
+        """Bits of the range of a 16-bit image that becomes 8 bits; 0 where the images themselves say what it is."""
+        return {"bit_depth": self.bit_depth, "full_range": 16}.get(self.method, 0)
+
 
 def patch_origins(height: int, width: int, *, size: int, stride: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Top-left corners ``(y, x)`` of all whole patches, row by row, each of shape ``(n_patches,)``."""

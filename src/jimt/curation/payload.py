@@ -120,6 +120,28 @@ def check_bits(images: Sequence[UsedBits], *, bit_depth: int, bit_shift: int) ->
     return in_all & high
 
 
+def unused_bits(images: Sequence[UsedBits], *, range_bits: int, bit_shift: int) -> int:
+    """How many of the upper bits of a range no bright-field pixel uses; each halves the grey levels that are left.
+
+    >>> unused_bits([UsedBits("a.tif", "bright-field", "16-bit", 0x0FFF, 0)], range_bits=16, bit_shift=0)
+    4
+
+    Args:
+        images: Every image that was read.
+        range_bits: Bits of the range that becomes 8 bits.
+        bit_shift: Zero bits below them.
+
+    Returns:
+        0 also where no bright-field image has 16 bits; bits that are set in every pixel are an offset, no use.
+    """
+    brightfield = [image for image in images if image.channel == "bright-field" and image.kind.endswith("16-bit")]
+    if not brightfield:
+        return 0
+    in_any = functools.reduce(operator.or_, (image.set_in_any for image in brightfield))
+    in_all = functools.reduce(operator.and_, (image.set_in_all for image in brightfield))
+    return max(range_bits - ((in_any & ~in_all) >> bit_shift).bit_length(), 0)
+
+
 def _check_kinds(images: Sequence[UsedBits]) -> None:
     """Means of 8 and of 16 bits cannot be compared, nor either with those of floating-point numbers."""
     first: dict[str, UsedBits] = {}

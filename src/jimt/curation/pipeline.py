@@ -30,7 +30,7 @@ from jimt.curation.hand_labels import read_hand_labels
 from jimt.curation.labels import fit_label_thresholds, label_patches
 from jimt.curation.manifest import FILTER, FILTER_LABELS, MANIFEST, SUMMARY, THRESHOLDS, write_manifest
 from jimt.curation.patches import Scaling
-from jimt.curation.payload import UsedBits, check_bits
+from jimt.curation.payload import UsedBits, check_bits, unused_bits
 from jimt.curation.reading import ReadSettings, brightfield_histogram, dataset_grey_range, read_field
 from jimt.curation.splits import check_both_classes, group_folds, split_groups
 from jimt.curation.store import FieldStore, FieldWriter
@@ -90,6 +90,7 @@ def run_pipeline(
         "bad_images": raw.bad,
         "copies": {"left_out": raw.left_out, "within_group": copies.within_group},
         "masked_offset": raw.offset,
+        "unused_bits": raw.unused_bits,
         "look_exchanged": raw.exchanged,
         "empty_filter": filter_report,
         "scaling": dataclasses.asdict(raw.scaling),
@@ -128,6 +129,7 @@ class _Raw:
     copies: Copies
     left_out: dict[str, str]
     offset: int
+    unused_bits: int
     exchanged: list[str]
 
 
@@ -136,7 +138,9 @@ def _read_usable(
 ) -> _Raw:
     """A row for each patch, those with too much no-data and copies marked; bad raw images are refused or skipped."""
     root = Path(dataset.root)
-    scaling, rows, fields, bad, offset = _read_all(dataset, curation, finding, partial, console)
+    scaling, rows, fields, bad, bits = _read_all(dataset, curation, finding, partial, console)
+    offset = check_bits(bits, bit_depth=dataset.bit_depth, bit_shift=dataset.bit_shift)
+    unused = unused_bits(bits, range_bits=scaling.range_bits, bit_shift=dataset.bit_shift)
     bad = finding.bad | {Path(path).relative_to(root.absolute()).as_posix(): reason for path, reason in bad.items()}
     copies = find_copies(fields)
     left_out = {str(fields["file"].iloc[number]): reason for number, reason in copies.leaking.items()}
@@ -160,7 +164,7 @@ def _read_usable(
     no_data = (manifest["no_data"] > curation.patches.max_no_data) | (manifest["no_data"] == 1)
     manifest.loc[no_data, "excluded"] = Excluded.NO_DATA.value
     manifest.loc[manifest["field"].isin(copies.leaking), "excluded"] = Excluded.COPY.value
-    return _Raw(manifest, fields, scaling, bad, copies, left_out, offset, exchanged)
+    return _Raw(manifest, fields, scaling, bad, copies, left_out, offset, unused, exchanged)
 
 
 def _no_words(n_rows: int, words: type[StrEnum]) -> "pd.Categorical[str]":
@@ -171,12 +175,12 @@ def _no_words(n_rows: int, words: type[StrEnum]) -> "pd.Categorical[str]":
 
 def _read_all(
     dataset: DatasetConfig, curation: CurationConfig, finding: Finding, partial: Path, console: Console
-) -> tuple[Scaling, pd.DataFrame, pd.DataFrame, dict[str, str], int]:
+) -> tuple[Scaling, pd.DataFrame, pd.DataFrame, dict[str, str], list[UsedBits]]:
     """Read every raw image once, in parallel; what an interrupted run has read is not read again.
 
     Returns:
         How bright-field became 8 bits, the rows of all patches and of all fields, images that cannot be used with their
-        reasons, and the offset that was masked.
+        reasons, and which bits every image uses.
     """
     settings = ReadSettings(
         layout=dataset.layout,
@@ -213,16 +217,12 @@ def _read_all(
                     progress.advance(task)
             rows, fields = writer.finish()
     root = Path(dataset.root).absolute()
-    offset = check_bits(
-        [
-            UsedBits(**bits | {"file": Path(bits["file"]).relative_to(root).as_posix()})
-            for field in writer.fields
-            for bits in field["bits"]
-        ],
-        bit_depth=dataset.bit_depth,
-        bit_shift=dataset.bit_shift,
-    )
-    return scaling, rows, fields, writer.bad, offset
+    bits = [
+        UsedBits(**bits | {"file": Path(bits["file"]).relative_to(root).as_posix()})
+        for field in writer.fields
+        for bits in field["bits"]
+    ]
+    return scaling, rows, fields, writer.bad, bits
 
 
 def _features_of(

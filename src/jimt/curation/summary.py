@@ -1,13 +1,17 @@
 """Counts of what every stage kept, and the data set's row of the paper's Table 1."""
 
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from jimt.curation.exchanged import describe_exchanged
+from jimt.curation.patches import Scaling
 from jimt.vocabulary import DEAD, LIVE, Excluded, Split
+
+_MANY_UNUSED_BITS: Final = 3
+"""Beyond a dim exposure; 32 grey levels are left."""
 
 
 def count_stages(manifest: pd.DataFrame) -> dict[str, Any]:
@@ -70,6 +74,8 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
     lines += [f"WARNING: {line}" for line in describe_copies(summary["copies"], n_patches=excluded["copy"])]
     if summary["masked_offset"]:
         lines.append(f"{summary['masked_offset']:,} is added to every pixel of every file, and was taken off")
+    if summary["unused_bits"] >= _MANY_UNUSED_BITS:
+        lines.append(_describe_unused_bits(summary["unused_bits"], summary["scaling"]))
     if summary["look_exchanged"]:
         layout = summary["config"]["dataset"]["layout"]
         lines.append(describe_exchanged(summary["look_exchanged"], summary["n_raw_images"], layout=layout))
@@ -88,6 +94,16 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
             "(set dataset.pattern)"
         )
     return lines
+
+
+def _describe_unused_bits(n: int, scaling: dict[str, Any]) -> str:
+    n_bits = Scaling(**scaling).range_bits
+    levels = max(256 >> n, 1)
+    return (
+        f"WARNING: no bright-field pixel uses the upper {n} of {n_bits} bits, so {levels} of 256 grey levels are left; "
+        f"set dataset.bit_depth={n_bits - n} and curation.scaling.method=bit_depth if the camera has no more bits, "
+        "or curation.scaling.method=percentile_dataset"
+    )
 
 
 def describe_copies(copies: dict[str, dict[str, str]], *, n_patches: int) -> list[str]:
