@@ -68,7 +68,7 @@ def test_normalisation_is_the_one_of_the_weights(name, expected):
 )
 def test_an_unknown_name_is_answered_with_near_ones(name, near):
     for ask in (lambda: create_backbone(name, num_classes=2), lambda: normalisation(name)):
-        with pytest.raises(InputError, match=f"{name} is not a network timm knows: did you mean .*{near}"):
+        with pytest.raises(InputError, match=f"timm knows no network called {name}: did you mean .*{near}"):
             ask()
 
 

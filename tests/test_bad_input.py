@@ -74,7 +74,7 @@ BAD_IMAGES = [
     (
         smaller_than_a_patch,
         TRANS,
-        "is 60 x 160 px, smaller than a patch of 64: remove it, or set",
+        "is 60 x 160 px, smaller than a patch of 64: remove it, or give curation.patches.size=NUMBER",
     ),
     (constant, TRANS, r"fluorescence is constant \(every pixel 100\): acquire or export it again"),
     (not_a_number, TRANS, "holds NaN or infinite pixels: export it again as 8- or 16-bit integers"),
@@ -133,7 +133,9 @@ def test_an_absent_channel_of_a_stack_is_named(small, small_pairs, prepare_confi
     dataset.root, dataset.layout, dataset.pattern = str(root), "stack", r"(?P<group>(?P<raw_image_id>well\d))"
     assert open_curated(run((dataset, curation))).summary["n_raw_images"] == 4
     dataset.fluorescence_index = 2
-    with pytest.raises(InputError, match="well0.tif: has 2 channels, so no channel 2: set dataset.brightfield_index"):
+    with pytest.raises(
+        InputError, match="well0.tif: has 2 channels, so no channel 2 .counted from 0.: give dataset.brightfield_index"
+    ):
         run((dataset, curation))
 
 
@@ -156,7 +158,7 @@ def test_a_pattern_that_matches_nothing_shows_a_name_it_should_match(small, prep
 
 
 def test_one_class_alone_is_refused(small, prepare_config, tmp_path):
-    with pytest.raises(InputError, match="no patch is dead: one class alone cannot be learned or tested"):
+    with pytest.raises(InputError, match="no patch is dead, and one class alone cannot be learned or tested"):
         run(prepare_config(*small, "curation.label.live_below=4000", "curation.label.dead_above=4000"))
     assert not list((tmp_path / "data/curated").rglob("*"))
 
@@ -174,6 +176,6 @@ def test_no_data_everywhere_is_refused(small, small_pairs, prepare_config):
         image[::2] = 0
         tifffile.imwrite(path, image)
     with pytest.raises(
-        InputError, match="every patch has more than 5% no-data pixels: raise curation.patches.max_no_data"
+        InputError, match="every patch has more than 5% no-data pixels: give curation.patches.max_no_data=NUMBER"
     ):
         run(prepare_config(*small))

@@ -145,7 +145,7 @@ def test_two_trainings_on_published_patches_are_compared_by_the_command(tmp_path
 def test_scores_that_name_no_file_are_refused_with_a_remedy(tmp_path):
     published(tmp_path / "one", noise=1.0)
     published(tmp_path / "two", noise=1.0).drop(columns="file").to_csv(tmp_path / "two/test_scores.csv", index=False)
-    with pytest.raises(InputError, match="lacks the column file: python -m jimt.evaluate .*two writes it anew"):
+    with pytest.raises(InputError, match="lacks the column file: run python -m jimt.evaluate .*two"):
         compare(tmp_path / "one", tmp_path / "two", **ASKED)
 
 
@@ -161,7 +161,7 @@ def test_a_patch_that_is_scored_twice_is_refused(tmp_path):
     table = published(tmp_path / "one", noise=1.0)
     published(tmp_path / "two", noise=1.0)
     pd.concat([table, table.iloc[:3]]).to_csv(tmp_path / "two/test_scores.csv", index=False)
-    with pytest.raises(InputError, match="two holds the score of 3 patches twice: python -m jimt.evaluate"):
+    with pytest.raises(InputError, match="two holds the score of 3 patches twice: run python -m jimt.evaluate"):
         compare(tmp_path / "one", tmp_path / "two", **ASKED)
 
 

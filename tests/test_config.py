@@ -311,11 +311,11 @@ def test_betas_are_two(betas):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["optim.warmup=0.1"], "optim.warmup=0.1 needs optim.schedule=cosine or one_cycle"),
-        (["trainer.devices=2"], "trainer.devices=2 on trainer.num_nodes=1 needs trainer.strategy=ddp"),
-        (["trainer.num_nodes=2"], "trainer.devices=1 on trainer.num_nodes=2 needs trainer.strategy=ddp"),
+        (["optim.warmup=0.1"], "optim.warmup=0.1 is without effect under optim.schedule=constant"),
+        (["trainer.devices=2"], "trainer.devices=2 on trainer.num_nodes=1 are several processes"),
+        (["trainer.num_nodes=2"], "trainer.devices=1 on trainer.num_nodes=2 are several processes"),
         (["probe.cell=16"], "probe.cell needs probe.layer"),
-        (["probe.layer=layer3"], "probe.layer is without effect unless backbone.trainable=none"),
+        (["probe.layer=layer3"], "probe.layer is without effect where the network is trained"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(overrides, said):
@@ -335,7 +335,8 @@ def test_fixed_cut_offs_do_not_cross():
     with pytest.raises(InputError) as caught:
         checked("curation.label.live_below=400", "curation.label.dead_above=300")
     assert str(caught.value) == (
-        "curation.label.live_below=400.0 lies above curation.label.dead_above=300.0: a patch would be live and dead"
+        "curation.label.live_below=400.0 lies above curation.label.dead_above=300.0, so a patch would be "
+        "live and dead: give curation.label.live_below=300.0 curation.label.dead_above=400.0"
     )
 
 
@@ -371,7 +372,7 @@ def test_raw_images_need_a_pattern(layout):
 
 def test_the_channels_of_a_stack_differ():
     stack = ["dataset.layout=stack"]
-    with pytest.raises(InputError, match="are both 1: give each channel its own index"):
+    with pytest.raises(InputError, match="are both 1, and each channel has its own"):
         checked(*stack, "dataset.brightfield_index=1")
     with pytest.raises(InputError, match=r"dataset.fluorescence_index=-1 is not allowed: it takes 0 or more"):
         checked(*stack, "dataset.fluorescence_index=-1")

@@ -214,13 +214,14 @@ def test_where_nothing_is_left_no_metric_is_given(folder, plain, tmp_path):
 
 @pytest.mark.parametrize(
     ("override", "key"),
-    [("curation.scaling.method=percentile_image", "scaling"), ("curation.patches.size=48", "patch_size")],
+    [
+        ("curation.scaling.method=percentile_image", "curation.scaling.method"),
+        ("curation.patches.size=48", "curation.patches.size"),
+    ],
 )
 def test_patches_made_another_way_are_not_compared(folder, plain, tmp_path, override, key):
     other = trained(tmp_path, "other", folder / "treated", override)
-    with pytest.raises(
-        InputError, match=f"plain expects {key} .* and other has .*: curate both with the same curation"
-    ):
+    with pytest.raises(InputError, match=f"plain expects {key}=.* and other has .*: curate both data sets in one way"):
         cross_treatment([plain, other])
 
 

@@ -281,16 +281,16 @@ def test_unknown_groups_cannot_be_kept_apart(tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["crossval.n_folds=40"], "12 groups cannot fill 40 folds: set crossval.n_folds to at most 12"),
+        (["crossval.n_folds=40"], "12 groups cannot fill 40 folds: add groups, or give crossval.n_folds=12"),
         (["crossval.n_folds=1"], "crossval.n_folds=1 is not allowed: it takes 2 or more"),
         (
             ["crossval.n_folds=2", "crossval.validation=true"],
-            "crossval.validation=true needs crossval.n_folds of 3 or more",
+            "crossval.validation=true needs three folds or more",
         ),
-        (["trainer=ddp"], "a cross-validation trains on one device: use trainer=gpu, or trainer=cpu"),
+        (["trainer=ddp"], "a cross-validation trains on one device: give trainer.devices=1 "),
         (
             ["backbone.trainable=all", "crossval.validation=false", "trainer.patience=2"],
-            "trainer.patience needs validation patches: set it to null, or crossval.validation=true",
+            "trainer.patience needs validation patches: give trainer.patience=null, or crossval.validation=true",
         ),
     ],
 )

@@ -171,22 +171,23 @@ def test_both_processes_validate_the_network_that_is_kept(uneven, tmp_path):
     [
         (
             ["trainer.devices=50"],
-            "50 processes (trainer.devices x trainer.num_nodes) are more than the 45 patches of val: set "
-            "trainer.devices to at most 45",
+            "50 processes (trainer.devices x trainer.num_nodes) are more than the 45 patches of val: give "
+            "trainer.devices=16 trainer.num_nodes=1",
         ),
         (
             ["trainer.devices=5", "trainer.num_nodes=20"],
-            "100 processes (trainer.devices x trainer.num_nodes) are more than the 90 patches of train: set "
-            "trainer.devices to at most 90",
+            "100 processes (trainer.devices x trainer.num_nodes) are more than the 90 patches of train: give "
+            "trainer.devices=16 trainer.num_nodes=1",
         ),
         (
             ["optim.batch_size=15"],
-            "optim.batch_size=15 cannot be shared evenly by 2 processes (trainer.devices x trainer.num_nodes): make "
-            "it a multiple of 2",
+            "optim.batch_size=15 cannot be shared evenly by 2 processes (trainer.devices x trainer.num_nodes): give "
+            "optim.batch_size=14",
         ),
         (
             ["trainer.strategy=auto"],
-            "trainer.devices=2 on trainer.num_nodes=1 needs trainer.strategy=ddp (trainer=ddp)",
+            "trainer.devices=2 on trainer.num_nodes=1 are several processes, and trainer.strategy=auto starts one: "
+            "give trainer.strategy=ddp, or trainer.devices=1 trainer.num_nodes=1",
         ),
     ],
 )

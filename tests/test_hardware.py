@@ -57,8 +57,8 @@ def test_a_titan_xp_on_a_default_build_ends_in_one_sentence_with_the_install_lin
         "NVIDIA TITAN Xp (compute capability 6.1)",
         "torch 2.14.1+cu130",
         "sm_75, sm_80, sm_86, sm_90, sm_100, sm_120",
-        "`pip install -c constraints/titan-xp.txt -e .`",
-        "`make venv CONSTRAINTS=constraints/titan-xp.txt`",
+        "pip install -c constraints/titan-xp.txt -e .",
+        "make venv CONSTRAINTS=constraints/titan-xp.txt",
     ):
         assert part in message
 
@@ -67,7 +67,7 @@ def test_a_titan_xp_on_a_default_build_ends_in_one_sentence_with_the_install_lin
     ("capability", "architectures", "remedy"),
     [
         ((7, 0), TORCH_2_14_1, "constraints/titan-xp.txt"),
-        ((12, 0), TORCH_2_7_1, "`pip install -c constraints/current.txt -e .`"),
+        ((12, 0), TORCH_2_7_1, "pip install -c constraints/current.txt -e ."),
         ((3, 7), TORCH_2_7_1, "trainer=cpu"),
         ((8, 0), [], "no GPU at all"),
     ],
@@ -121,7 +121,7 @@ def test_without_a_gpu_the_error_says_what_to_use_and_why(monkeypatch):
         return False
 
     monkeypatch.setattr(torch.cuda, "is_available", is_available)
-    with pytest.raises(InputError, match=r"finds no GPU .*driver is too old.*: use trainer=cpu"):
+    with pytest.raises(InputError, match=r"finds no GPU .*driver is too old.*: give trainer=cpu"):
         hardware.check_gpus(devices=1, precision="32-true", compile_network=False)
 
 

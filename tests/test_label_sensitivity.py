@@ -70,8 +70,10 @@ def test_the_command_writes_and_prints_the_tables(run, capsys):
 
 def test_a_folder_without_scores_and_labels_from_folders_are_refused(tmp_path, run):
     folder, _ = run
-    with pytest.raises(SystemExit, match="holds no test_scores_with_ambiguous.csv: run python -m jimt.evaluate"):
+    with pytest.raises(
+        SystemExit, match="holds no test_scores_with_ambiguous.csv: give a finished run, or run python -m jimt.evaluate"
+    ):
         main([str(tmp_path / "nothing")])
     (folder / "test_metrics.json").write_text(json.dumps({"thresholds": {"live_below": None}}))
-    with pytest.raises(InputError, match="come from class folders: there are no cut-offs to move"):
+    with pytest.raises(InputError, match="come from class folders, so there are no cut-offs to move"):
         of_run(folder, **ASKED)

@@ -118,8 +118,8 @@ def test_the_group_is_what_stands_above_a_field_or_what_is_chosen(pattern, chose
 def test_a_pattern_that_does_not_tell_the_group_says_which_setting_does():
     pattern = "{donor}_{field}_{channel}.tif"
     assert refused(pattern) == (
-        f"dataset.pattern={pattern} does not tell what a split may not divide: set dataset.group to the placeholders "
-        "that do, of donor, field, for example dataset.group=[donor]"
+        f"dataset.pattern={pattern} does not tell which of donor, field a split may not divide: give "
+        "dataset.group=[donor], or dataset.group=[field]"
     )
     check_pattern(pattern, layout="pairs", group=["donor"])  # the remedy
 
@@ -146,7 +146,7 @@ def test_a_pattern_that_does_not_tell_the_group_says_which_setting_does():
             "{group}_{channel}",
             "pairs",
             ["group"],
-            "reads a group, so dataset.group is without effect: leave one of them",
+            "reads a group, so dataset.group is without effect: give dataset.group=null",
         ),
         (
             "{plate}/{well}_{channel.tif",

@@ -1,96 +1,90 @@
-"""Every remedy that is an override is run: it is taken by the command whose error names it, and mends what it says."""
+"""Every error says what mends it: in prose, or as something to type, and each of the latter has its run."""
 
 import ast
-from collections.abc import Callable
+from collections import Counter
 
 import pytest
-import torch
 
-from conftest import REPOSITORY, composed_prepare, composed_train
-from jimt import weights
-from jimt.backbones import FeatureExtractor, create_backbone, load_weights
+import test_remedies_of_curation as of_curation
+import test_remedies_of_runs as of_runs
+import test_remedies_of_settings as of_settings
+import test_remedies_of_weights as of_weights
 from jimt.errors import InputError
+from remedies import TO_TYPE, Place, Told, told
 
-PACKAGE = REPOSITORY / "src" / "jimt"
-SMALL = "test_resnet.r160_in1k"
-
-
-def unreachable(monkeypatch) -> None:
-    def fails(*_: object, **__: object) -> None:
-        raise OSError("no network")
-
-    monkeypatch.setattr(weights, "_download", fails)
-
-
-def nothing_published(monkeypatch) -> None:
-    monkeypatch.setattr(weights, "published_config", lambda _: {"architecture": SMALL, "tag": None})
-
-
-# Of each function that raises an error with remedies: the weights that lead there, and what must be so.
-RUNS: dict[tuple[str, str], list[tuple[str, Callable[[pytest.MonkeyPatch], None]]]] = {
-    ("weights.py", "load_weights"): [("nowhere.pth", unreachable)],
-    ("weights.py", "_load_from_hub"): [("hub", unreachable), ("hub", nothing_published)],
-    ("weights.py", "_load_from_package"): [("packaged", unreachable)],
+ELSEWHERE: dict[Place, str] = {
+    ("curation/cluster.py", "open_cluster"): "it takes a scheduler; test_cluster.py has one, and one that is not there",
+    ("curation/cluster.py", "Cluster._await_worker"): "it takes a scheduler and workers, which test_cluster.py starts",
 }
+"""Places whose remedies are run where there is what they need."""
 
-
-def places_with_remedies() -> set[tuple[str, str]]:
-    """File and function of each ``InputError(..., remedies=...)`` of the package."""
-    found = set()
-    for path in PACKAGE.rglob("*.py"):
-        for function in ast.walk(ast.parse(path.read_text())):
-            if isinstance(function, ast.FunctionDef):
-                found |= {
-                    (path.relative_to(PACKAGE).as_posix(), function.name)
-                    for call in ast.walk(function)
-                    if isinstance(call, ast.Call) and any(keyword.arg == "remedies" for keyword in call.keywords)
-                }
-    return found
+NEEDS_NONE: dict[Place, str] = {
+    ("curation/rereading.py", "read_fluorescence"): "published patches have no fluorescence, whatever one does",
+    ("hydra_schema.py", "to_dataclasses"): "the sentence is OmegaConf's",
+    ("label_sensitivity.py", "of_run"): "class folders have no cut-offs",
+    ("reporting/agreement.py", "agreement_of.make"): "a part of the report that these data do not have",
+    ("reporting/attention.py", "_usable"): "likewise",
+    ("reporting/curation.py", "label_blocks"): "likewise",
+    ("reporting/empty_filter.py", "empty_filter_blocks"): "likewise",
+    ("reporting/performance.py", "fluorescence_blocks"): "likewise",
+    ("reporting/performance.py", "training_blocks"): "likewise",
+    ("squeezenet.py", "SqueezeNet.__init__"): "no setting leads here",
+    ("starting.py", "_in_a_sentence"): "the sentence is Hydra's",
+}
+"""Places where an error needs neither advice nor remedy."""
 
 
 def test_every_place_that_names_a_remedy_has_its_run():
-    assert places_with_remedies() == set(RUNS)
+    runs = [*of_settings.RUNS, *of_curation.RUNS, *of_runs.RUNS, *of_weights.RUNS, *ELSEWHERE]
+    assert not [place for place, n in Counter(runs).items() if n > 1]
+    named = Counter(one.place for one in told() if one.has("remedies"))
+    assert set(named) - set(runs) == set(), "these name something to type, which no case runs"
+    assert set(runs) - set(named) == set(), "these name nothing to type"
 
 
-CASES = [pytest.param(*case, id=f"{place[1]}-{case[0]}-{case[1].__name__}") for place in RUNS for case in RUNS[place]]
+def test_every_error_says_what_mends_it_or_why_nothing_does():
+    silent = {one.place for one in told() if not one.has("remedies") and not one.has("advice")}
+    assert silent == set(NEEDS_NONE)
 
 
-@pytest.fixture
-def file(tmp_path) -> str:
-    path = tmp_path / "weights.pth"
-    torch.save(create_backbone(SMALL, num_classes=2).state_dict(), path)
-    return str(path)
+def prose(one: Told) -> dict[str, str]:
+    """The cause and the advice of a call as they stand in the source; ``{}`` for what is filled in."""
+    parts = {"cause": one.call.args[0]} if one.call.args else {}
+    parts |= {keyword.arg: keyword.value for keyword in one.call.keywords if keyword.arg == "advice"}
+    return {name: "".join(_pieces(node)) for name, node in parts.items()}
 
 
-@pytest.mark.parametrize(("given", "lead_there"), CASES)
-def test_each_remedy_of_a_backbone_is_taken_by_training_and_mends_it(monkeypatch, file, given, lead_there):
-    lead_there(monkeypatch)
-    command = [f"backbone.name={SMALL}", f"backbone.weights={given}", "run_dir=run"]
-    with pytest.raises(InputError) as refused:
-        load_weights(create_backbone(SMALL, num_classes=2), SMALL, given)
-    assert str(refused.value).endswith(f"give {', or '.join(refused.value.remedies)}")
-    assert "backbone=efficientnet_lite0" in refused.value.remedies
-    monkeypatch.undo()  # the hub answers again, for the remedy that asks it
-    for remedy in refused.value.remedies:
-        if remedy == "backbone.weights=hub":
-            composed_train(*command, remedy)
-            continue
-        # a backbone is chosen in place of the name and the weights that were given
-        kept = command[2:] if remedy.startswith("backbone=") else command
-        config = composed_train(*kept, remedy.replace("FILE", file)).backbone
-        load_weights(create_backbone(config.name, num_classes=2), config.name, config.weights)
+def _pieces(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.JoinedStr):
+        return [piece for value in node.values for piece in _pieces(value)]
+    if isinstance(node, ast.Constant):
+        return [str(node.value)]
+    return ["{}"]
 
 
-@pytest.mark.parametrize(("given", "lead_there"), CASES)
-def test_each_remedy_of_the_empty_filter_is_taken_by_prepare_and_mends_it(monkeypatch, file, given, lead_there):
-    lead_there(monkeypatch)
-    options = {"device": "cpu", "batch_size": 1, "precision": "32-true"}
-    command = [f"curation.empty_filter.backbone={SMALL}", f"curation.empty_filter.weights={given}"]
-    with pytest.raises(InputError) as refused:
-        FeatureExtractor(SMALL, given, **options)
-    assert not any(part.startswith("backbone") for remedy in refused.value.remedies for part in remedy.split())
-    monkeypatch.undo()
-    for remedy in refused.value.remedies:
-        _, curation = composed_prepare(*command, *remedy.replace("FILE", file).split())
-        if curation.empty_filter.enabled and curation.empty_filter.weights != "hub":
-            FeatureExtractor(curation.empty_filter.backbone, curation.empty_filter.weights, **options)
+def test_what_is_to_be_typed_stands_in_no_prose():
+    imperative = ("set", "use", "give", "choose", "add", "try", "run", "with", "or", "instead of")
+    for one in told():
+        words = prose(one)
+        assert not TO_TYPE.search(words.get("advice", "")), words
+        cause = words.get("cause", "")
+        # a cause may quote what was given, and no more
+        assert not any(f" {word} {found[2]}" in cause for found in TO_TYPE.finditer(cause) for word in imperative), (
+            words
+        )
+        assert not {"python ", "pip install "} & {cause[n : n + 12] for n in range(len(cause))}, words
+
+
+def test_a_sentence_is_one_line_that_ends_with_its_ways_out():
+    error = InputError("it is full", advice="free some", remedies=("a.b=c d=E", "--out DIR", "python prepare.py"))
+    assert str(error) == "it is full: free some, or give a.b=c d=E, or --out DIR, or run python prepare.py"
+    assert (error.cause, error.advice) == ("it is full", "free some")
+
+
+@pytest.mark.parametrize("kind", [InputError])
+def test_an_error_that_comes_from_another_process_says_the_same(kind):
+    import pickle
+
+    error = kind("it is full", advice="free some", remedies=("a=B",), listed=("one", "two"))
+    copy = pickle.loads(pickle.dumps(error))
+    assert (str(copy), copy.remedies) == ("it is full: free some, or give a=B\n  one\n  two", ("a=B",))

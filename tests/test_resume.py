@@ -189,15 +189,18 @@ def test_a_run_that_had_run_out_of_patience_when_it_was_cut_off_trains_no_furthe
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("optim.lr=0.01", "is another training, with optim.lr=0.001 (not 0.01): give the same, or start a new run"),
-        ("seed=1", "is another training, with seed=0 (not 1): give the same, or start a new run without resume"),
+        (
+            "optim.lr=0.01",
+            "is another training, with optim.lr=0.001 (not 0.01): give the same, or give ",
+        ),
+        ("seed=1", "is another training, with seed=0 (not 1): give the same, or give resume=null retrain=true"),
         ("backbone.trainable=head", "is another training, with backbone.trainable=all (not head)"),
         ("curation.seed=5", "was trained on another curation or other splits of no_treatment"),
         (
             "dataset.name=doxo",
-            "was trained on no_treatment, not on doxo: resume it with dataset=no_treatment, or start",
+            "was trained on no_treatment, not on doxo: give dataset=no_treatment, or resume=null",
         ),
-        ("trainer.max_epochs=1", "holds 2 finished epochs: resume it with trainer.max_epochs of 2 or more, or start"),
+        ("trainer.max_epochs=1", "holds 2 finished epochs: give trainer.max_epochs=2, or resume=null"),
         ("optim.schedule=cosine", "is another training, with optim.schedule=constant (not cosine)"),
     ],
 )
@@ -230,14 +233,16 @@ def test_a_folder_that_holds_no_training_is_not_resumed(uneven, tmp_path, there)
     folder = tmp_path / "run"
     if there is not None:
         (folder / there).mkdir(parents=True)  # as Hydra does with whatever is given
-    with pytest.raises(InputError, match="resume=.*run holds no training: give the folder of a run that was cut off"):
+    with pytest.raises(InputError, match="resume=.*run holds no training: give resume=RUN, or resume=null"):
         train(composed_train(*uneven, *TINY, f"run_dir={folder}", f"resume={folder}"))
     assert not (folder / "checkpoints").exists()
 
 
 def test_resuming_and_training_anew_exclude_each_other(uneven, unfinished):
     config = composed_train(*uneven, *DROP, f"run_dir={unfinished}", f"resume={unfinished}", "retrain=true")
-    with pytest.raises(InputError, match="resume goes on with a run and retrain=true trains anew: give one of them"):
+    with pytest.raises(
+        InputError, match="resume goes on with a run and retrain=true trains anew: give resume=null, or retrain=false"
+    ):
         train(config)
 
 

@@ -93,6 +93,6 @@ def test_scoring_leaves_the_network_as_it_was(classifier, curated):
 def test_a_card_that_is_not_there_is_said_in_a_sentence(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    with pytest.raises(InputError, match="trainer=cpu"):
+    with pytest.raises(InputError, match="give --accelerator cpu"):
         evaluation_device("gpu", index=0, precision="32-true")
     assert evaluation_device("cpu", index=0, precision="32-true").type == "cpu"

@@ -103,7 +103,7 @@ def test_every_setting_has_a_name_and_none_is_unknown():
     names = setting_names(TrainConfig)
     assert {"seed", "optim.lr", "dataset.simulation.n_wells", "curation.executor.backend"} <= set(names)
     assert len(names) == len(set(names))
-    assert unknown_setting("curation.label.n_sigmas", TrainConfig).endswith("did you mean curation.label.n_sigma?")
+    assert str(unknown_setting("curation.label.n_sigmas", TrainConfig)).endswith("did you mean curation.label.n_sigma?")
 
 
 def test_what_a_plus_may_add_is_added(command, training):
@@ -116,9 +116,9 @@ def test_what_a_plus_may_add_is_added(command, training):
     ("override", "said"),
     [
         ("optim.lr=fast", "optim.lr: Value 'fast' of type 'str' could not be converted to Float"),
-        ("seed=0,1", "seed=0,1 has several values: add -m to try them one after another"),
+        ("seed=0,1", "seed=0,1 has several values, which -m tries one after another: give -m"),
         ("optim.lr={", "optim.lr={ cannot be read: write KEY=VALUE"),
-        ("+experiment=fast", "experiment has a value already: write experiment=NAME without +"),
+        ("+experiment=fast", "experiment has a value already, so + cannot add one: give experiment=NAME"),
         ("optim.lr=0", "optim.lr=0.0 is not allowed: it takes more than 0"),
     ],
 )
@@ -146,7 +146,7 @@ def test_what_hydra_cannot_take_is_one_sentence(command, tmp_path, capfd, overri
 def test_results_never_go_among_the_raw_images(command, training, tmp_path, words, key):
     (tmp_path / "raw").mkdir()
     said = command(*words, "dataset=mcf7", "dataset.root=raw")
-    assert said == f"error: {key} lies in the raw data's folder raw: set it elsewhere"
+    assert said == f"error: {key} lies in the raw data's folder raw: give {key.partition('=')[0]}=FOLDER"
     assert list((tmp_path / "raw").iterdir()) == []
     assert command("train.py", "dataset=mcf7", "dataset.root=raw", "hydra.run.dir=run") is None
 
@@ -247,7 +247,7 @@ def holder(tmp_path):
 def test_a_second_process_in_a_runs_folder_is_refused_until_the_first_has_ended(holder, command, training, tmp_path):
     for words in (["train.py"], ["-m", "jimt.crossval"]):
         told = command(*words, "hydra.run.dir=run")
-        assert "another process is at work in run: let it end, or give a" in told
+        assert "another process is at work in run: let it end, or give hydra.run.dir" in told
     assert "another process is at work" in command("train.py", "-m", "seed=0,1", "hydra.sweep.dir=run")
     with pytest.raises(InputError, match="another process is at work"), owner(tmp_path / "run", who="a training"):
         pass

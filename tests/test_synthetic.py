@@ -313,7 +313,7 @@ def test_a_finished_data_set_is_not_made_again(tmp_path):
 def test_another_simulation_is_never_overwritten(tmp_path):
     simulate_dataset(tmp_path / "raw", **SMALL)
     before = files(tmp_path / "raw")
-    with pytest.raises(InputError, match="holds another simulation; delete it or choose another folder"):
+    with pytest.raises(InputError, match="holds another simulation: delete it or choose another folder"):
         simulate_dataset(tmp_path / "raw", **(SMALL | {"seed": 1}))
     assert files(tmp_path / "raw") == before
 
@@ -322,10 +322,10 @@ def test_a_damaged_data_set_is_reported(tmp_path):
     simulate_dataset(tmp_path / "raw", **SMALL)
     lost = tmp_path / "raw" / "W00001--P00002--Z00000--T00000--PI.tif"
     lost.unlink()
-    with pytest.raises(InputError, match=rf"has lost {lost.name} \(1 of 6 files\); delete it or choose another"):
+    with pytest.raises(InputError, match=rf"has lost {lost.name} \(1 of 6 files\): delete it or choose another"):
         simulate_dataset(tmp_path / "raw", **SMALL)
     (tmp_path / "raw" / "simulation.json").write_text("{")
-    with pytest.raises(InputError, match="is not JSON; delete it or choose another folder"):
+    with pytest.raises(InputError, match="is not JSON: delete it or choose another folder"):
         simulate_dataset(tmp_path / "raw", **SMALL)
 
 

@@ -710,7 +710,7 @@ def test_without_further_loggers_there_is_the_csv_alone(tmp_path):
 
 def test_a_missing_tensorboard_is_said_before_anything_is_trained(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match="needs the package tensorboard: pip install tensorboard"):
+    with pytest.raises(InputError, match="needs the package tensorboard: give .*, or run pip install tensorboard"):
         make_loggers(logger_config(wandb=False, tensorboard=True), run_folder=tmp_path, name="a", settings=SETTINGS)
 
 

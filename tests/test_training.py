@@ -134,7 +134,7 @@ def test_the_same_command_again_evaluates_without_training(trained, monkeypatch,
 def test_another_training_is_not_written_over_a_finished_one(trained, uneven, change):
     _, run, _ = trained
     config = composed_train(*uneven, *TINY, f"run_dir={run}", change)
-    with pytest.raises(InputError, match="holds another training: choose another hydra.run.dir, or .* retrain=true"):
+    with pytest.raises(InputError, match="holds another training: give .*hydra.run.dir=FOLDER, or .*retrain=true"):
         train(config)
     assert (run / "checkpoints/best.ckpt").is_file()
 
@@ -176,8 +176,7 @@ def test_a_training_that_was_cut_off_starts_again(uneven, train_config, tmp_path
         patch.setattr(fitting.EpochLine, "on_train_epoch_start", _interrupts_the_second_epoch)
         with pytest.raises(
             Interrupted,
-            match=r"told to stop \(Ctrl-C\) and is not finished: the same command with resume=.*run goes on after the "
-            "last finished epoch",
+            match=r"told to stop \(Ctrl-C\) and can go on after the last finished epoch: give resume=.*run",
         ):
             train(config)
     assert not (tmp_path / "run/test_metrics.json").exists()
@@ -226,7 +225,7 @@ def test_maps_of_whole_fields_are_taken_in_32_bit_and_recorded_so(uneven, train_
     train(train_config(*uneven, *TINY, *cells))
     assert load_classifier(tmp_path / "run" / BEST)[1]["provenance"]["precision"] == "32-true"
     with pytest.raises(
-        InputError, match=r"trainer\.precision=bf16-mixed is without effect .*: set trainer\.precision=32"
+        InputError, match=r"trainer\.precision=bf16-mixed is without effect .*: give trainer\.precision=32"
     ):
         train_config(*uneven, *TINY, *cells[:-1], "trainer.precision=bf16-mixed")
 

@@ -32,7 +32,7 @@ def _check_name(name: str) -> None:
     else:
         return
     hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() lists those there are"
-    raise InputError(f"backbone.name={name} is not a network timm knows: {hint}")
+    raise InputError(f"timm knows no network called {name}", advice=hint)
 
 
 def create_backbone(name: str, *, num_classes: int) -> nn.Module:
@@ -66,7 +66,7 @@ def normalisation(name: str) -> tuple[Triple, Triple]:
     _check_name(name)
     published = timm.get_pretrained_cfg(name)
     if published is None:
-        raise InputError(f"timm says nothing about the input of {name}: choose another backbone.name")
+        raise InputError(f"timm says nothing about the input of {name}", advice="choose another network")
     return cast(Triple, tuple(published.mean)), cast(Triple, tuple(published.std))
 
 

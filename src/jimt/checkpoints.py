@@ -52,12 +52,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
         raise InputError(
-            f"{path} is damaged, or holds more than tensors and plain values, so it was not loaded: take another one"
+            f"{path} is damaged, or holds more than tensors and plain values, so it was not loaded",
+            advice="take another one",
         ) from error
     recorded = content.get("hyper_parameters") if isinstance(content, dict) else None
     provenance = recorded.get("provenance") if isinstance(recorded, dict) else None
     if not (isinstance(provenance, dict) and "settings" in provenance and "state_dict" in content):
-        raise InputError(f"{path} is not a checkpoint of jimt: give one that train.py wrote")
+        raise InputError(f"{path} is not a checkpoint of jimt", advice="give one that train.py wrote")
     return cast(dict[str, Any], content)
 
 
@@ -73,7 +74,7 @@ def load_classifier(path: Path) -> tuple[LiveDeadClassifier, dict[str, Any]]:
         classifier = LiveDeadClassifier(**hyperparameters)
         classifier.load_state_dict(content["state_dict"])
     except (TypeError, KeyError, ValueError, RuntimeError) as error:  # no such keys, others, or of other shapes
-        raise InputError(f"{path} is not a checkpoint of jimt: give one that train.py wrote") from error
+        raise InputError(f"{path} is not a checkpoint of jimt", advice="give one that train.py wrote") from error
     return classifier.eval(), hyperparameters
 
 
@@ -88,10 +89,12 @@ def find_checkpoint(run_or_checkpoint: Path) -> tuple[Path, Path]:
     if run_or_checkpoint.is_dir():
         checkpoint = run_or_checkpoint / BEST
         if not checkpoint.is_file():
-            raise InputError(f"{checkpoint} is missing: {run_or_checkpoint} holds no finished training, so train first")
+            raise InputError(
+                f"{checkpoint} is missing", advice=f"{run_or_checkpoint} holds no finished training, so train first"
+            )
         return checkpoint, run_or_checkpoint
     if not run_or_checkpoint.is_file():
-        raise InputError(f"{run_or_checkpoint} is missing: give a run's folder or a checkpoint")
+        raise InputError(f"{run_or_checkpoint} is missing", advice="give a run's folder or a checkpoint")
     parent = run_or_checkpoint.parent
     if parent.name != BEST.parent.name:
         return run_or_checkpoint, parent

@@ -28,19 +28,25 @@ def read_scores(folder: Path) -> pd.DataFrame:
     Raises:
         InputError: If the folder holds neither, or what it holds names no patch.
     """
-    for name, remedy in ((CROSSVAL_SCORES, "run the cross-validation again"), (SCORES_FILE, _evaluate_again(folder))):
+    ways_out: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+        (CROSSVAL_SCORES, "run the cross-validation again", ()),
+        (SCORES_FILE, "", (_evaluate_again(folder),)),
+    )
+    for name, advice, remedies in ways_out:
         path = folder / name
         if path.is_file():
             table = read_scores_file(path)
             missing = [column for column in SCORE_COLUMNS if column not in table]
             if missing:
-                raise InputError(f"{path} lacks the column {', '.join(missing)}: {remedy}")
+                raise InputError(f"{path} lacks the column {', '.join(missing)}", advice=advice, remedies=remedies)
             return table if "fold" in table else table.assign(fold=0)
-    raise InputError(f"{folder} holds neither test_scores.csv nor scores.csv: give a finished run or cross-validation")
+    raise InputError(
+        f"{folder} holds neither test_scores.csv nor scores.csv", advice="give a finished run or cross-validation"
+    )
 
 
 def _evaluate_again(folder: Path) -> str:
-    return f"python -m jimt.evaluate {folder} writes it anew"
+    return f"python -m jimt.evaluate {folder}"
 
 
 def _keys(table: pd.DataFrame) -> list[str]:
@@ -58,29 +64,30 @@ def pair_scores(first: Path, second: Path) -> pd.DataFrame:
     for folder, table in ((first, one), (second, two)):
         twice = int(table.duplicated(_keys(table)).sum())
         if twice:
-            raise InputError(f"{folder} holds the score of {twice} patches twice: {_evaluate_again(folder)}")
+            raise InputError(f"{folder} holds the score of {twice} patches twice", remedies=(_evaluate_again(folder),))
     keys = _keys(one)
     both = one.merge(two, on=keys, suffixes=("_1", "_2")) if keys == _keys(two) else one.iloc[:0]
     if len(both) != len(one) or len(both) != len(two):
         raise InputError(
-            f"{first} and {second} were not tested on the same patches ({len(one)} and {len(two)} patches, {len(both)} "
-            "in common): give runs of the same curated data set and split, or cross-validations of it"
+            f"{first} and {second} were not tested on the same patches ({len(one)} and {len(two)} "
+            f"patches, {len(both)} in common)",
+            advice="give runs of the same curated data set and split, or cross-validations of it",
         )
     differing = int((both["label_1"] != both["label_2"]).sum())
     if differing:
         raise InputError(
-            f"{first} and {second} were not tested on the same labels ({differing} of {len(both)} patches differ): "
-            "give runs of data sets curated with the same curation.label"
+            f"{first} and {second} were not tested on the same labels ({differing} of {len(both)} patches differ)",
+            advice="give runs of data sets curated with the same curation.label",
         )
     if both[["group_1", "group_2"]].isna().any(axis=None):
         raise InputError(
-            "nothing tells which raw image a patch was cut from, so there are no groups to give an interval over: set "
-            "dataset.pattern, curate and train both again"
+            "nothing tells which raw image a patch was cut from, so there are no groups to give an interval over",
+            advice="set dataset.pattern, curate and train both again",
         )
     if not _same_parts(both["group_1"], both["group_2"]):
         raise InputError(
-            f"{first} and {second} have patches in different groups, so no interval over groups is of both: "
-            "curate both with the same dataset.pattern"
+            f"{first} and {second} have patches in different groups, so no interval over groups is of both",
+            advice="curate both with the same dataset.pattern",
         )
     return both
 

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from jimt.errors import InputError
 from jimt.patterns import check_pattern, composed, parse_pattern
@@ -33,9 +33,19 @@ SEARCH_METRICS: dict[str, Literal["maximize", "minimize"]] = {
 }
 
 
+_OFF: Final = {
+    "gradient_clip_val": "null",
+    "limit_train_batches": "null",
+    "limit_val_batches": "null",
+    "overfit_batches": "null",
+    "fast_dev_run": "false",
+}
+"""Settings of the trainer for epochs of batches, each with the value that leaves it out."""
+
+
 def _check(field: str, value: object, ok: bool, allowed: str) -> None:
     if not ok:
-        raise InputError(f"{field}={value} is not allowed: it takes {allowed}")
+        raise InputError(f"{field}={value} is not allowed", advice=f"it takes {allowed}")
 
 
 def _is_name(name: str) -> bool:
@@ -103,18 +113,22 @@ class DatasetConfig:
         _check("dataset.bit_shift", self.bit_shift, 0 <= self.bit_shift <= most, f"0 to {most}, with dataset.bit_depth")
         if self.layout != "patches" and self.pattern is None:
             raise InputError(
-                f"dataset.pattern is missing: layout {self.layout} needs one, such as {{well}}_{{channel}}.tif"
+                f"dataset.pattern is missing, and layout {self.layout} needs one, such as {{well}}_{{channel}}.tif",
+                remedies=("dataset.pattern=PATTERN",),
             )
         if self.pattern is not None:
             check_pattern(self.pattern, layout=self.layout, group=self.group)
         elif self.group is not None:
-            raise InputError("dataset.group is without effect where dataset.pattern reads no names")
+            raise InputError(
+                "dataset.group is without effect where dataset.pattern reads no names", remedies=("dataset.group=null",)
+            )
         if self.leave_out is not None:
             parse_pattern(self.leave_out, setting="dataset.leave_out")
         if self.layout == "pairs" and composed(self.brightfield) == composed(self.fluorescence):
             raise InputError(
-                f"dataset.brightfield and dataset.fluorescence are both {self.brightfield}: "
-                "give each channel the word the file names have for it"
+                f"dataset.brightfield and dataset.fluorescence are both {self.brightfield}, and each is "
+                "the word that the file names have for that channel",
+                remedies=("dataset.brightfield=WORD", "dataset.fluorescence=WORD"),
             )
         if self.layout == "stack":
             for field in ("brightfield_index", "fluorescence_index"):
@@ -122,8 +136,9 @@ class DatasetConfig:
                 _check(f"dataset.{field}", value, value >= 0, "0 or more")
             if self.brightfield_index == self.fluorescence_index:
                 raise InputError(
-                    f"dataset.brightfield_index and dataset.fluorescence_index are both {self.brightfield_index}: "
-                    "give each channel its own index"
+                    "dataset.brightfield_index and dataset.fluorescence_index are both "
+                    f"{self.brightfield_index}, and each channel has its own, from 0",
+                    remedies=("dataset.brightfield_index=NUMBER", "dataset.fluorescence_index=NUMBER"),
                 )
 
 
@@ -224,11 +239,18 @@ class LabelConfig:
         if self.fit_range is not None:
             self._check_range(self.fit_range)
         if (self.live_below is None) != (self.dead_above is None):
-            raise InputError("curation.label.live_below and curation.label.dead_above are given together or not at all")
+            raise InputError(
+                "curation.label.live_below and curation.label.dead_above are given together or not at all",
+                remedies=(
+                    "curation.label.live_below=NUMBER curation.label.dead_above=NUMBER",
+                    "curation.label.live_below=null curation.label.dead_above=null",
+                ),
+            )
         if self.live_below is not None and self.dead_above is not None and self.live_below > self.dead_above:
             raise InputError(
-                f"curation.label.live_below={self.live_below} lies above curation.label.dead_above={self.dead_above}: "
-                "a patch would be live and dead"
+                f"curation.label.live_below={self.live_below} lies above "
+                f"curation.label.dead_above={self.dead_above}, so a patch would be live and dead",
+                remedies=(f"curation.label.live_below={self.dead_above} curation.label.dead_above={self.live_below}",),
             )
 
     def _check_range(self, fit_range: tuple[float, ...]) -> None:
@@ -239,7 +261,11 @@ class LabelConfig:
         if self.live_below is not None:
             raise InputError(
                 "curation.label.fit_range is without effect where curation.label.live_below and "
-                "curation.label.dead_above are given: give the range or the cut-offs"
+                "curation.label.dead_above are given",
+                remedies=(
+                    "curation.label.fit_range=null",
+                    "curation.label.live_below=null curation.label.dead_above=null",
+                ),
             )
 
 
@@ -276,8 +302,11 @@ class ExecutorConfig:
         _one_of("curation.executor.backend", self.backend, EXECUTORS)
         if (self.backend == "dask") != (self.scheduler is not None):
             raise InputError(
-                "curation.executor.backend=dask and curation.executor.scheduler=tcp://HOST:8786 are given together, or "
-                "not at all"
+                "curation.executor.backend=dask and curation.executor.scheduler are given together, or not at all",
+                remedies=(
+                    "curation.executor.backend=dask curation.executor.scheduler=tcp://HOST:8786",
+                    "curation.executor.backend=local curation.executor.scheduler=null",
+                ),
             )
         _check("curation.executor.worker_timeout", self.worker_timeout, self.worker_timeout > 0, "more than 0 seconds")
 
@@ -318,7 +347,10 @@ class PrepareConfig:
 
     def __post_init__(self) -> None:
         if self.dry_run and self.hand_labels_only:
-            raise InputError("dry_run=true writes nothing and hand_labels_only=true writes a file: give one of them")
+            raise InputError(
+                "dry_run=true writes nothing and hand_labels_only=true writes a file",
+                remedies=("dry_run=false", "hand_labels_only=false"),
+            )
 
 
 @dataclass
@@ -390,7 +422,8 @@ class OptimConfig:
         _check("optim.warmup", self.warmup, 0 <= self.warmup < 1, "0 to below 1")
         if self.schedule == "constant" and self.warmup > 0:
             raise InputError(
-                f"optim.warmup={self.warmup} needs optim.schedule=cosine or one_cycle: a constant rate does not rise"
+                f"optim.warmup={self.warmup} is without effect under optim.schedule=constant, whose rate does not rise",
+                remedies=("optim.schedule=cosine", "optim.schedule=one_cycle", "optim.warmup=0"),
             )
         _check("optim.ema_decay", self.ema_decay, 0 <= self.ema_decay < 1, "0 to below 1")
         _check("optim.logistic_c", self.logistic_c, self.logistic_c > 0, "more than 0")
@@ -411,7 +444,10 @@ class ProbeConfig:
     def __post_init__(self) -> None:
         _check("probe.cell", self.cell, self.cell in (None, 8, 16, 32), "null, 8, 16 or 32 pixels")
         if self.cell is not None and self.layer is None:
-            raise InputError("probe.cell needs probe.layer: cells are told apart on a feature map, before it is pooled")
+            raise InputError(
+                "probe.cell needs probe.layer, since cells are told apart on a feature map, before it is pooled",
+                remedies=("probe.layer=NAME", "probe.cell=null"),
+            )
 
 
 @dataclass
@@ -454,8 +490,9 @@ class TrainerConfig:
         _check("trainer.num_nodes", self.num_nodes, self.num_nodes >= 1, "1 or more")
         if self.devices * self.num_nodes > 1 and self.strategy == "auto":
             raise InputError(
-                f"trainer.devices={self.devices} on trainer.num_nodes={self.num_nodes} needs trainer.strategy=ddp "
-                "(trainer=ddp)"
+                f"trainer.devices={self.devices} on trainer.num_nodes={self.num_nodes} are several "
+                "processes, and trainer.strategy=auto starts one",
+                remedies=("trainer.strategy=ddp", "trainer.devices=1 trainer.num_nodes=1"),
             )
         _check("trainer.max_epochs", self.max_epochs, self.max_epochs >= 1, "1 or more")
         patience = self.patience
@@ -467,8 +504,8 @@ class TrainerConfig:
             _check(f"trainer.{field}", value, value is None or value >= 1, "null, or 1 or more")
         if self.overfit_batches is not None and self.limit_train_batches is not None:
             raise InputError(
-                "trainer.overfit_batches and trainer.limit_train_batches both say how many batches an epoch has: give "
-                "one of them"
+                "trainer.overfit_batches and trainer.limit_train_batches both say how many batches an epoch has",
+                remedies=("trainer.overfit_batches=null", "trainer.limit_train_batches=null"),
             )
         _check("trainer.num_workers", self.num_workers, self.num_workers >= 0, "0 or more")
         _check("trainer.eval_batch_size", self.eval_batch_size, self.eval_batch_size >= 1, "1 or more")
@@ -537,25 +574,37 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _check("seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295")
         if self.backbone.trainable != "none" and self.probe.layer is not None:
-            raise InputError("probe.layer is without effect unless backbone.trainable=none")
+            raise InputError(
+                "probe.layer is without effect where the network is trained "
+                f"(backbone.trainable={self.backbone.trainable})",
+                remedies=("backbone.trainable=none", "probe.layer=null probe.cell=null"),
+            )
         if self.probe.cell is not None and self.trainer.precision not in ("auto", "32-true"):
             raise InputError(
-                f"trainer.precision={self.trainer.precision} is without effect with probe.cell, whose feature maps are "
-                "taken in 32 bit: set trainer.precision=32-true"
+                f"trainer.precision={self.trainer.precision} is without effect with probe.cell, whose "
+                "feature maps are taken in 32 bit",
+                remedies=("trainer.precision=32-true",),
             )
-        of_epochs = ("gradient_clip_val", "limit_train_batches", "limit_val_batches", "overfit_batches", "fast_dev_run")
-        given = [name for name in of_epochs if getattr(self.trainer, name) not in (None, False)]
+        given = [name for name in _OFF if getattr(self.trainer, name) not in (None, False)]
         if self.backbone.trainable == "none" and given:
             raise InputError(
-                f"trainer.{given[0]} is without effect under backbone.trainable=none, which trains in no batches"
+                f"trainer.{given[0]} is without effect under backbone.trainable=none, which trains in no batches",
+                remedies=(" ".join(f"trainer.{name}={_OFF[name]}" for name in given),),
             )
         if self.trainer.fast_dev_run and self.resume is not None:
-            raise InputError("trainer.fast_dev_run=true keeps nothing, so it cannot go on with a run: leave out resume")
+            raise InputError(
+                "trainer.fast_dev_run=true keeps nothing, so it cannot go on with a run",
+                remedies=("resume=null", "trainer.fast_dev_run=false"),
+            )
 
 
 def _refuse_fast_dev_run(trainer: TrainerConfig, so: str) -> None:
     if trainer.fast_dev_run:
-        raise InputError(f"trainer.fast_dev_run=true keeps nothing, so {so}: try it with train.py")
+        raise InputError(
+            f"trainer.fast_dev_run=true keeps nothing, so {so}",
+            advice="try it with train.py",
+            remedies=("trainer.fast_dev_run=false",),
+        )
 
 
 @dataclass
@@ -578,7 +627,11 @@ class FoldsConfig:
             f"null, or a list of folds from 0 to {self.n_folds - 1}",
         )
         if self.validation and self.n_folds < 3:
-            raise InputError("crossval.validation=true needs crossval.n_folds of 3 or more: one to test, one to choose")
+            raise InputError(
+                "crossval.validation=true needs three folds or more, one to test and one to choose by, "
+                f"and crossval.n_folds={self.n_folds}",
+                remedies=("crossval.n_folds=3", "crossval.validation=false"),
+            )
 
 
 @dataclass
@@ -631,7 +684,10 @@ class TuneConfig(TrainConfig):
         super().__post_init__()
         _refuse_fast_dev_run(self.trainer, "a search has no trials to compare")
         if self.report:
-            raise InputError("report=true is not allowed: a search scores no test split, so there is nothing to report")
+            raise InputError(
+                "report=true is not allowed, since a search scores no test split and there is nothing to report",
+                remedies=("report=false",),
+            )
 
 
 def dataset_config(values: dict[str, Any]) -> DatasetConfig:

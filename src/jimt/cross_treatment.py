@@ -100,14 +100,14 @@ def _check_scaling(model: _Model, data: list[Curated]) -> None:
     """Raise unless the data sets are cut as the model expects: another patch size or 8-bit scaling is another input."""
     prediction = model.hyperparameters["prediction"]
     for curated in data:
-        for key in ("patch_size", "scaling"):
+        for key, setting in (("patch_size", "curation.patches.size"), ("scaling", "curation.scaling.method")):
             here, there = prediction[key], curated.summary[key]
             if key == "scaling":  # percentiles of a whole data set are that data set's own
                 here, there = here["method"], there["method"]
             if here != there:
                 raise InputError(
-                    f"{model.name} expects {key} {here} and {curated.summary['dataset']} has {there}: curate both with "
-                    "the same curation.patches and curation.scaling"
+                    f"{model.name} expects {setting}={here} and {curated.summary['dataset']} has {there}",
+                    advice="curate both data sets in one way and train again",
                 )
 
 

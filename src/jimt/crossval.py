@@ -43,7 +43,10 @@ def cross_validate(config: CrossvalConfig, *, begins: Callable[[], None] = lambd
         InputError: If something cannot be done as asked.
     """
     if config.trainer.devices * config.trainer.num_nodes > 1:
-        raise InputError("a cross-validation trains on one device: use trainer=gpu, or trainer=cpu")
+        raise InputError(
+            "a cross-validation trains on one device",
+            remedies=("trainer.devices=1 trainer.num_nodes=1 trainer.strategy=auto",),
+        )
     folder = Path(config.resume if config.resume is not None else config.run_dir)
     with owner(folder, who="a cross-validation"):
         return _cross_validate(config, folder, begins)

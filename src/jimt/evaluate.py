@@ -86,7 +86,7 @@ def evaluate(
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
-        raise InputError(f"no space left for {folder} ({error.strerror}): free some") from error
+        raise InputError(f"no space left for {folder} ({error.strerror})", advice="free some") from error
     return metrics
 
 
@@ -98,7 +98,7 @@ def training_data(provenance: dict[str, Any], curated_folder: Path | None, check
     """
     where = curated_folder or Path(provenance["curated_folder"])
     if not where.is_dir():
-        raise InputError(f"{where} is missing: give the curated data set with --curated, or curate it again")
+        raise InputError(f"{where} is missing", advice="curate it again", remedies=("--curated FOLDER",))
     curated = open_curated(where)
     if provenance["fold"] is not None:
         manifest = split_by_fold(curated.manifest, Fold(**provenance["fold"]))
@@ -108,9 +108,9 @@ def training_data(provenance: dict[str, Any], curated_folder: Path | None, check
         or splits_digest(curated.manifest) != provenance["splits_digest"]
     ):
         raise InputError(
-            f"{curated.folder} is not the curation {checkpoint} was trained on, so test patches may "
-            "have been trained on: "
-            f"curate {provenance['dataset']} with the run's own settings again, or train again"
+            f"{curated.folder} is not the curation {checkpoint} was trained on, so test patches may have "
+            "been trained on",
+            advice=f"curate {provenance['dataset']} with the run's own settings again, or train again",
         )
     return curated
 

@@ -74,7 +74,9 @@ def fit(
         InputError: If the training is told to stop; finished epochs are kept.
     """
     if settings.patience is not None and not validates:
-        raise InputError("trainer.patience needs validation patches: set it to null, or crossval.validation=true")
+        raise InputError(
+            "trainer.patience needs validation patches", remedies=("trainer.patience=null", "crossval.validation=true")
+        )
     at_each_epoch_end: dict[str, Any] = {
         "dirpath": run_folder / BEST.parent,
         "save_on_train_epoch_end": True,  # a resumed run starts with the next epoch, not in the middle of one
@@ -124,8 +126,8 @@ def fit(
         except SystemExit as error:  # Lightning's answer to Ctrl-C and, as SIGTERMException, to SIGTERM
             signal = "SIGTERM" if isinstance(error, SIGTERMException) else "Ctrl-C"
             raise Interrupted(
-                f"the training was told to stop ({signal}) and is not finished: the same command with "
-                f"resume={run_folder} goes on after the last finished epoch"
+                f"the training was told to stop ({signal}) and can go on after the last finished epoch",
+                remedies=(f"resume={run_folder}",),
             ) from error
 
 
@@ -173,11 +175,11 @@ def _lightning_callbacks(asked: dict[str, Any]) -> list[Callback]:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else "its documentation lists them"
-            raise InputError(f"trainer.callbacks: Lightning has no callback {name}: {hint}")
+            raise InputError(f"trainer.callbacks: Lightning has no callback {name}", advice=hint)
         try:
             made.append(known[name](**(arguments or {})))
         except (TypeError, ValueError, MisconfigurationException) as error:
-            raise InputError(f"trainer.callbacks.{name}: {str(error).strip().splitlines()[0]}") from error
+            raise InputError(f"trainer.callbacks.{name}", advice=f"{str(error).strip().splitlines()[0]}") from error
     return made
 
 

@@ -9,9 +9,6 @@ from jimt.errors import InputError
 
 Capability = tuple[int, int]
 
-_TITAN_XP_INSTALL = (
-    "`pip install -c constraints/titan-xp.txt -e .` (or `make venv CONSTRAINTS=constraints/titan-xp.txt`)"
-)
 _OLDEST_OF_DEFAULT_BUILDS = (7, 5)  # torch 2.14 from PyPI
 _OLDEST_OF_TITAN_XP_BUILDS = (5, 0)  # torch 2.7.1 from PyPI
 _OLDEST_WITH_BFLOAT16 = (7, 0)
@@ -53,7 +50,9 @@ def check_gpus(*, devices: int, precision: str, compile_network: bool) -> None:
         if not torch.cuda.is_available():
             reasons = [str(warning.message).partition("\n")[0].partition(". ")[0] for warning in said]
             reason = f" ({reasons[0]})" if reasons else ""
-            raise InputError(f"torch {torch.__version__} finds no GPU on this machine{reason}: use trainer=cpu")
+            raise InputError(
+                f"torch {torch.__version__} finds no GPU on this machine{reason}", remedies=("trainer=cpu",)
+            )
         architectures = torch.cuda.get_arch_list()
         cards = [
             (torch.cuda.get_device_name(index), torch.cuda.get_device_capability(index))
@@ -61,8 +60,8 @@ def check_gpus(*, devices: int, precision: str, compile_network: bool) -> None:
         ]
     if devices > len(cards):
         raise InputError(
-            f"trainer.devices={devices} and torch sees {len(cards)} GPU{'s' * (len(cards) > 1)} on this machine: "
-            f"set trainer.devices={len(cards)}, or trainer=gpu"
+            f"trainer.devices={devices} and torch sees {len(cards)} GPU{'s' * (len(cards) > 1)} on this machine",
+            remedies=(f"trainer.devices={len(cards)}",),
         )
     for card, capability in cards[:devices]:
         check_capability(
@@ -102,13 +101,16 @@ def check_capability(
     if not any(_runs_on(architecture, capability) for architecture in architectures):
         supported = ", ".join(architectures) or "no GPU at all"
         raise InputError(
-            f"torch {torch_version} has no kernels for {known}, only for {supported}: {_remedy(capability)}"
+            f"torch {torch_version} has no kernels for {known}, only for {supported}{_who_has(capability)}",
+            remedies=_remedies(capability),
         )
     if precision.startswith("bf16") and capability < _OLDEST_WITH_BFLOAT16:
-        raise InputError(f"{known} cannot compute in bfloat16, which starts at 7.0: use trainer.precision=32-true")
+        raise InputError(
+            f"{known} cannot compute in bfloat16, which starts at 7.0", remedies=("trainer.precision=32-true",)
+        )
     if compile_network and capability < _OLDEST_WITH_COMPILE:
         raise InputError(
-            f"{known} cannot run what torch.compile writes, which starts at 7.0: use trainer.compile=false"
+            f"{known} cannot run what torch.compile writes, which starts at 7.0", remedies=("trainer.compile=false",)
         )
 
 
@@ -130,9 +132,21 @@ def _runs_on(architecture: str, capability: Capability) -> bool:
     return capability[0] == built_for[0] and capability >= built_for
 
 
-def _remedy(capability: Capability) -> str:
+def _who_has(capability: Capability) -> str:
     if capability < _OLDEST_OF_TITAN_XP_BUILDS:
-        return "no release that jimt supports has, so use trainer=cpu"
+        return ", and no release that jimt supports has"
     if capability < _OLDEST_OF_DEFAULT_BUILDS:
-        return f"{_TITAN_XP_INSTALL} installs one that has"
-    return "`pip install -c constraints/current.txt -e .` (or `make venv`) installs the newest that jimt is tested with"
+        return ", and the one of constraints/titan-xp.txt has"
+    return ", and the newest that jimt is tested with may have"
+
+
+def _remedies(capability: Capability) -> tuple[str, ...]:
+    if capability < _OLDEST_OF_TITAN_XP_BUILDS:
+        return ("trainer=cpu",)
+    if capability < _OLDEST_OF_DEFAULT_BUILDS:
+        return (
+            "trainer=cpu",
+            "pip install -c constraints/titan-xp.txt -e .",
+            "make venv CONSTRAINTS=constraints/titan-xp.txt",
+        )
+    return ("trainer=cpu", "pip install -c constraints/current.txt -e .", "make venv")

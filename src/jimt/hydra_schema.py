@@ -28,7 +28,9 @@ def to_dataclasses(config: DictConfig) -> PrepareConfig | TrainConfig:
         return cast(PrepareConfig | TrainConfig, OmegaConf.to_object(config))
     except MissingMandatoryValue as error:
         raise InputError(
-            f"{error.full_key} has no value: set it in the data set's YAML or on the command line"
+            f"{error.full_key} has no value",
+            advice="set it in the data set's YAML",
+            remedies=(f"{error.full_key}=VALUE",),
         ) from error
     except OmegaConfBaseException as error:
         raise InputError(str(error).splitlines()[0]) from error

@@ -29,10 +29,12 @@ def of_run(folder: Path, *, confidence: float) -> LabelSensitivity:
             break
     else:
         raise InputError(
-            f"{folder} holds no {_SOURCES[1][0]}: run python -m jimt.evaluate {folder} first, or give a finished run"
+            f"{folder} holds no {_SOURCES[1][0]}",
+            advice="give a finished run",
+            remedies=(f"python -m jimt.evaluate {folder}",),
         )
     if thresholds.get("live_below") is None:
-        raise InputError(f"the labels of {folder} come from class folders: there are no cut-offs to move")
+        raise InputError(f"the labels of {folder} come from class folders, so there are no cut-offs to move")
     return label_sensitivity(
         table["score"].to_numpy(np.float64),
         table["label_value"].to_numpy(np.float64),

@@ -17,8 +17,9 @@ def refuse_relaunch(n_processes: int, environment: Mapping[str, str]) -> None:
     """
     if n_processes > 1 and started_together(environment) == 1:
         raise InputError(
-            f"a job of a sweep cannot start its {n_processes} processes (trainer=ddp) itself, each would start the "
-            "sweep again: train one job a card, trainer=gpu hydra/launcher=cards, or one run after another without -m"
+            f"a job of a sweep cannot start its {n_processes} processes itself, since each would start the sweep again",
+            advice="train one run after another, in no sweep",
+            remedies=("trainer.devices=1 trainer.num_nodes=1 trainer.strategy=auto hydra/launcher=cards",),
         )
 
 

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from filelock import FileLock, Timeout
 
@@ -10,6 +11,12 @@ from jimt.errors import InputError
 
 RUN_LOCK = ".run.lock"
 """In the folder of a run, a cross-validation or a sweep, for as long as a process works there."""
+
+_WAY_OUT: Final = {
+    "a sweep": "hydra.sweep.dir=FOLDER",
+    "each job": "'hydra.sweep.subdir=${hydra:job.num}'",
+}
+"""The setting that gives whoever works there a folder of its own, where that is not a single command."""
 
 
 @contextlib.contextmanager
@@ -31,8 +38,9 @@ def owner(folder: Path, *, lock_name: str = RUN_LOCK, who: str) -> Iterator[None
         lock.acquire(timeout=0)
     except Timeout:
         raise InputError(
-            f"another process is at work in {folder}: let it end, or give {who} a folder of its own (hydra.run.dir, "
-            "or, with -m, hydra.sweep.dir and hydra.sweep.subdir)"
+            f"another process is at work in {folder}",
+            advice="let it end",
+            remedies=(_WAY_OUT.get(who, "hydra.run.dir=FOLDER"),),
         ) from None
     try:
         yield

@@ -46,7 +46,9 @@ def refuse_names_of_ours(folder: Path) -> None:
     for path in sorted(folder.rglob("*.yaml")):
         name = path.relative_to(folder)
         if (CONF / name).is_file():
-            raise InputError(f"{path} has the name of a file of jimt, which would be read in its place: rename it")
+            raise InputError(
+                f"{path} has the name of a file of jimt, which would be read in its place", advice="rename it"
+            )
 
 
 def completed(arguments: Sequence[str]) -> list[str]:
@@ -67,7 +69,8 @@ def completed(arguments: Sequence[str]) -> list[str]:
     if parsed.config_dir is not None:
         if not Path(parsed.config_dir).is_dir():
             raise InputError(
-                f"--config-dir {parsed.config_dir} is no folder: give the one that holds dataset/NAME.yaml"
+                f"--config-dir {parsed.config_dir} is no folder, and one that holds dataset/NAME.yaml is wanted",
+                remedies=("--config-dir FOLDER",),
             )
         refuse_names_of_ours(Path(parsed.config_dir))
     runs = [override.partition("=")[2] for override in given if _key(override) == "resume"]
@@ -92,8 +95,9 @@ def _folders_of(recorded: Path, run: str) -> list[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise InputError(
-                f"{run} was started with configs in {folder}, which is missing: say with --config-dir FOLDER where "
-                "they are now"
+                f"{run} was started with configs in {folder}, which is missing",
+                advice="put them back",
+                remedies=("--config-dir FOLDER",),
             )
     return folders
 

@@ -116,7 +116,7 @@ class Pattern:
     def _refuse(self, path: str, one: dict[str, str], other: dict[str, str]) -> None:
         name = next((name for name in one if one[name] != other[name]), None)
         how = "its * as different texts" if name is None else f"{{{name}}} as {one[name]} or as {other[name]}"
-        raise InputError(f"dataset.pattern={self.text} can read {path} in two ways, {how}: say more; {_HOW}")
+        raise InputError(f"dataset.pattern={self.text} can read {path} in two ways, {how}", advice=f"say more; {_HOW}")
 
     def _filled_in(self, match: re.Match[str]) -> str:
         """The pattern with the texts it read, without channel and suffix: the raw image's name."""
@@ -164,7 +164,7 @@ def parse_pattern(text: str, *, setting: str) -> Pattern:
         try:
             expression = re.compile(text)
         except re.error as error:
-            raise InputError(f"{setting} is not a regular expression: {error}") from error
+            raise InputError(f"{setting} is not a regular expression", advice=f"{error}") from error
         return Pattern(text, tuple(expression.groupindex), expression, None, ())
     parts: list[_Part] = []
     position = 0
@@ -174,7 +174,7 @@ def parse_pattern(text: str, *, setting: str) -> Pattern:
         position = element.end()
         parts.append(_part(element, {part.name for part in parts}, setting=setting, text=text))
     if position != len(text):
-        raise InputError(f"{setting}={text} holds a brace that belongs to no placeholder: {_HOW}")
+        raise InputError(f"{setting}={text} holds a brace that belongs to no placeholder", advice=_HOW)
     shortest, longest = ("".join(getattr(part, form) for part in parts) for form in ("shortest", "longest"))
     names = tuple(dict.fromkeys(part.name for part in parts if part.name is not None))
     return Pattern(text, names, re.compile(shortest), re.compile(longest), tuple(parts))
@@ -190,7 +190,7 @@ def _part(element: re.Match[str], before: set[str | None], *, setting: str, text
         return _Part(written, None, "((?:[^/]+/)*?)", "((?:[^/]+/)*)", True)
     placeholder = _PLACEHOLDER.fullmatch(element["inside"])
     if placeholder is None:
-        raise InputError(f"{setting}={text} holds {written}, which is no placeholder: {_HOW}")
+        raise InputError(f"{setting}={text} holds {written}, which is no placeholder", advice=_HOW)
     name, one = placeholder["name"], _KINDS[placeholder["kind"]]
     if name in before:  # the same text again
         return _Part(written, name, f"(?P={name})", f"(?P={name})", True)
@@ -229,15 +229,19 @@ def check_pattern(text: str, *, layout: str, group: list[str] | None) -> None:
         unknown = [name for name in group if name not in pattern.names or name == CHANNEL]
         if unknown or not group:
             there = ", ".join(name for name in pattern.names if name != CHANNEL)
-            raise InputError(f"dataset.group={group} is not allowed: it takes names of dataset.pattern ({there})")
+            raise InputError(
+                f"dataset.group={group} is not allowed", advice=f"it takes names of dataset.pattern ({there})"
+            )
         if GROUP in pattern.names:
-            raise InputError("dataset.pattern reads a group, so dataset.group is without effect: leave one of them out")
+            raise InputError(
+                "dataset.pattern reads a group, so dataset.group is without effect", remedies=("dataset.group=null",)
+            )
     elif not group_names(pattern, None) and layout != "patches":
         if not is_regular and not missing:
-            there = ", ".join(name for name in pattern.names if name != CHANNEL)
+            names = [name for name in pattern.names if name != CHANNEL]
             raise InputError(
-                f"dataset.pattern={text} does not tell what a split may not divide: set dataset.group to the "
-                f"placeholders that do, of {there}, for example dataset.group=[{there.partition(', ')[0]}]"
+                f"dataset.pattern={text} does not tell which of {', '.join(names)} a split may not divide",
+                remedies=tuple(f"dataset.group=[{name}]" for name in names),
             )
         missing.insert(0, GROUP)
     # the name of a published patch tells more than its raw image
@@ -246,6 +250,6 @@ def check_pattern(text: str, *, layout: str, group: list[str] | None) -> None:
     if missing:
         what = "named group" if is_regular else "placeholder"
         raise InputError(
-            f"dataset.pattern lacks the {what} {', '.join(missing)}: write {shown(missing[0])} the part of the path "
-            "that tells it"
+            f"dataset.pattern lacks the {what} {', '.join(missing)}",
+            advice=f"write {shown(missing[0])} the part of the path that tells it",
         )

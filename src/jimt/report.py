@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jimt.errors import DISK_FULL, InputError
+from jimt.errors import DISK_FULL, InputError, ways_out
 
 if TYPE_CHECKING:
     from jimt.reporting.blocks import Block, Section
@@ -81,7 +81,7 @@ def write_report(
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
-        raise InputError(f"no space left for the report in {folder} ({error.strerror}): free some") from error
+        raise InputError(f"no space left for the report in {folder} ({error.strerror})", advice="free some") from error
     blocks = [block for section in sections for block in section.blocks]
     missing = {block.what: block.reason for block in blocks if isinstance(block, Missing)}
     return Written(folder / REPORT, n_figures, missing)
@@ -217,7 +217,10 @@ def report_on(folder: Path, *, device_index: int = 0) -> None:
     except Exception as error:  # a training of days does not fail for a figure
         traceback.print_exc()
         told = f"{type(error).__name__}: {error}"
-        print(f"no report of {folder} ({told}): python -m jimt.report {folder} tries again", file=sys.stderr)
+        print(
+            f"no report of {folder} ({told}): {ways_out(remedies=(f'python -m jimt.report {folder}',))}",
+            file=sys.stderr,
+        )
 
 
 def print_written(written: Written) -> None:

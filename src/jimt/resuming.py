@@ -55,7 +55,8 @@ def is_finished(folder: Path, settings: dict[str, Any], *, resumed: bool) -> boo
         if resumed and _only_longer(folder, settings):
             return False
         raise InputError(
-            f"{folder} holds another training: choose another hydra.run.dir, or replace it with retrain=true"
+            f"{folder} holds another training",
+            remedies=("resume=null hydra.run.dir=FOLDER", "resume=null retrain=true"),
         )
     return (folder / BEST).is_file()
 
@@ -77,9 +78,11 @@ def last_checkpoint(config: TrainConfig, folder: Path) -> Path | None:
         return None
     # a folder that this start has made and locked, or that Hydra has made for a job of a sweep
     if not folder.is_dir() or all(path.name.startswith(".") for path in folder.iterdir()):
-        raise InputError(f"resume={config.resume} holds no training: give the folder of a run that was cut off")
+        raise InputError(f"resume={config.resume} holds no training", remedies=("resume=RUN", "resume=null"))
     if config.retrain:
-        raise InputError("resume goes on with a run and retrain=true trains anew: give one of them")
+        raise InputError(
+            "resume goes on with a run and retrain=true trains anew", remedies=("resume=null", "retrain=false")
+        )
     last = folder / LAST
     if last.is_file():
         return last
@@ -96,25 +99,25 @@ def check_same_training(checkpoint: Path, settings: dict[str, Any], folder: Path
         other = [key for key in other if key != _MAY_GROW]
         if settings[_MAY_GROW] < done:
             raise InputError(
-                f"{folder} holds {done} finished epochs: resume it with {_MAY_GROW} of {done} or more, or start a new "
-                "run without resume"
+                f"{folder} holds {done} finished epochs", remedies=(f"{_MAY_GROW}={done}", "resume=null retrain=true")
             )
     if not other:
         return
     if "dataset" in other:
         raise InputError(
-            f"{folder} was trained on {before['dataset']}, not on {settings['dataset']}: resume it with "
-            f"dataset={before['dataset']}, or start a new run without resume"
+            f"{folder} was trained on {before['dataset']}, not on {settings['dataset']}",
+            remedies=(f"dataset={before['dataset']}", "resume=null retrain=true"),
         )
     if "curation" in other or "splits" in other:
         raise InputError(
-            f"{folder} was trained on another curation or other splits of {settings['dataset']}, so its test patches "
-            "may be trained on: give the run's own curation settings, or start a new run without resume"
+            f"{folder} was trained on another curation or other splits of {settings['dataset']}, so its "
+            "test patches may be trained on",
+            advice="give the run's own curation settings",
+            remedies=("resume=null retrain=true",),
         )
     told = ", ".join(f"{key}={before.get(key)} (not {settings[key]})" for key in other)
     raise InputError(
-        f"{folder} is another training, with {told}: give the same, or start a new run without resume, or with "
-        "retrain=true"
+        f"{folder} is another training, with {told}", advice="give the same", remedies=("resume=null retrain=true",)
     )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from jimt.data.dataset import PatchDataset, evaluation_loader
 from jimt.data.transforms import orient, to_network_input
+from jimt.errors import InputError
 from jimt.field_maps import patch_features_of_fields, patch_logits_of_fields
 from jimt.hardware import check_gpus
 from jimt.memory import keep_freed_memory
@@ -28,7 +29,10 @@ def evaluation_device(accelerator: str, *, index: int, precision: str) -> torch.
     if accelerator == "cpu":
         keep_freed_memory()
         return torch.device("cpu")
-    check_gpus(devices=index + 1, precision=precision, compile_network=False)
+    try:
+        check_gpus(devices=index + 1, precision=precision, compile_network=False)
+    except InputError as error:  # what scores a finished training takes flags, and no overrides
+        raise InputError(error.cause, remedies=("--accelerator cpu",)) from error
     return torch.device("cuda", index)
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import difflib
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -21,7 +21,7 @@ def refuse_unknown(config: DictConfig, kind: type) -> None:
     """
     unknown = _unknown_keys(config, "")
     if unknown:
-        raise InputError(unknown_setting(unknown[0], kind))
+        raise unknown_setting(unknown[0], kind)
 
 
 def _unknown_keys(node: DictConfig, prefix: str) -> list[str]:
@@ -42,8 +42,8 @@ def _unknown_keys(node: DictConfig, prefix: str) -> list[str]:
     return found
 
 
-def unknown_setting(key: str, kind: type) -> str:
-    """The sentence for a key that no setting has.
+def unknown_setting(key: str, kind: type) -> InputError:
+    """The error of a key that no setting has.
 
     Args:
         key: As it was given, with its sections: ``optim.learning_rate``.
@@ -62,11 +62,11 @@ def unknown_setting(key: str, kind: type) -> str:
     if not near and not beside:
         near = difflib.get_close_matches(key, names, n=3)
     if near:
-        return f"there is no setting {key}: did you mean {' or '.join(near[:3])}?"
+        return InputError(f"there is no setting {key}", advice=f"did you mean {' or '.join(near[:3])}?")
     if section and beside:
-        return f"there is no setting {key}: {section} has {', '.join(beside)}"
+        return InputError(f"there is no setting {key}", advice=f"{section} has {', '.join(beside)}")
     sections = dict.fromkeys(name.partition(".")[0] for name in names)
-    return f"there is no setting {key}: this command has {', '.join(sections)}"
+    return InputError(f"there is no setting {key}", advice=f"this command has {', '.join(sections)}")
 
 
 def setting_names(kind: type) -> list[str]:
@@ -82,6 +82,22 @@ def setting_names(kind: type) -> list[str]:
         inner = [part for part in (hints[field.name], *_parts(hints[field.name])) if dataclasses.is_dataclass(part)]
         names += [f"{field.name}.{name}" for name in setting_names(inner[0])] if inner else [field.name]  # type: ignore[arg-type]
     return names
+
+
+def takes_a_list(key: str, kind: type) -> bool:
+    """Whether a setting holds several values.
+
+    >>> from jimt.config import PrepareConfig
+    >>> takes_a_list("dataset.group", PrepareConfig), takes_a_list("dataset.root", PrepareConfig)
+    (True, False)
+    """
+    hint: Any = kind
+    for name in key.split("."):
+        section = next((part for part in (hint, *_parts(hint)) if dataclasses.is_dataclass(part)), None)
+        if section is None or name not in (hints := get_type_hints(section)):
+            return False
+        hint = hints[name]
+    return any(get_origin(part) in (list, tuple) for part in (hint, *_parts(hint)))
 
 
 def _parts(hint: Any) -> tuple[Any, ...]:

@@ -28,7 +28,7 @@ from jimt.errors import InputError
 from jimt.launching import is_first, started_together
 from jimt.locks import make_folder, make_new_folder, owner, unmake_folders
 from jimt.own_configs import OWN_FOLDER, completed
-from jimt.setting_names import refuse_unknown, unknown_setting
+from jimt.setting_names import refuse_unknown, takes_a_list, unknown_setting
 
 _AT_END = contextlib.ExitStack()
 """What this process holds until its command ends: the lock of its folder."""
@@ -87,8 +87,8 @@ def _own_folder(config: DictConfig) -> None:
     if config.resume is None and _is_named_by_clock(config, "hydra.run.dir"):
         if started_together(os.environ) > 1:
             raise InputError(
-                "the processes of a training that were started together would each name its folder by its own clock: "
-                "give hydra.run.dir=runs/NAME"
+                "the processes of a training that were started together would each name its folder by its own clock",
+                remedies=("hydra.run.dir=runs/NAME",),
             )
         made = make_folder(folder.parent)
         folder = make_new_folder(folder)
@@ -160,7 +160,7 @@ def _refuse_raw_data(config: DictConfig, key: str) -> None:
     root = OmegaConf.select(config, "dataset.root", throw_on_missing=False)
     folder = _selected(config, key)
     if root is not None and folder.resolve().is_relative_to(Path(str(root)).resolve()):
-        raise InputError(f"{key}={folder} lies in the raw data's folder {root}: set it elsewhere")
+        raise InputError(f"{key}={folder} lies in the raw data's folder {root}", remedies=(f"{key}=FOLDER",))
 
 
 def _is_named_by_clock(config: DictConfig, key: str) -> bool:
@@ -192,30 +192,35 @@ def _refuse_unknown(config: DictConfig, kind: type) -> None:
         if not dataclasses.is_dataclass(parent):
             continue
         if last not in {field.name for field in dataclasses.fields(parent)}:
-            raise InputError(unknown_setting(key, kind))
+            raise unknown_setting(key, kind)
 
 
-def _in_a_sentence(error: HydraException, kind: type) -> str:
+def _in_a_sentence(error: HydraException, kind: type) -> InputError:
     """What Hydra says, in one line, with a remedy that works here."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
         group, _, name = error.missing_cfg_file.rpartition("/")
         takes = f"it takes {', '.join(error.options)}; " if error.options else ""
-        return (
-            f"there is no {group}={name}: {takes}a file of your own is {OWN_FOLDER}/{group}/{name}.yaml in the working "
-            f"directory, or lies in another folder that --config-dir FOLDER names"
+        return InputError(
+            f"there is no {group}={name}",
+            advice=f"{takes}write {OWN_FOLDER}/{group}/{name}.yaml in the working directory",
+            remedies=("--config-dir FOLDER",),
         )
     text = str(error)
     if isinstance(error, OverrideParseException):
-        return f"{error.override} cannot be read: write KEY=VALUE, in quotes where the value holds one of {{}}[],:="
+        return InputError(
+            f"{error.override} cannot be read",
+            advice="write KEY=VALUE, in quotes where the value holds one of {}[],:=",
+        )
     several = re.match(r"Ambiguous value for argument '(.*)'", text)
     if several:
         key, _, values = several[1].partition("=")
-        return (
-            f"{several[1]} has several values: add -m to try them one after another, or write a list, {key}=[{values}]"
-        )
-    twice = re.match(r"Multiple values for (\S+)\.", text)
+        if takes_a_list(key, kind):
+            return InputError(f"{several[1]} is no list", remedies=(f"{key}=[{values}]",))
+        return InputError(f"{several[1]} has several values, which -m tries one after another", remedies=("-m",))
+    twice = re.match(r"Multiple values for (\S+)\.|(\S+) appears more than once in the final defaults list", text)
     if twice:
-        return f"{twice[1]} has a value already: write {twice[1]}=NAME without +"
+        name = twice[1] or twice[2]
+        return InputError(f"{name} has a value already, so + cannot add one", remedies=(f"{name}=NAME",))
     unknown = re.match(r"Could not (?:override|append) '([^']+)'", text)
     if unknown and isinstance(error, ConfigCompositionException):
         return unknown_setting(unknown[1], kind)
@@ -225,5 +230,5 @@ def _in_a_sentence(error: HydraException, kind: type) -> str:
         key = str(cause.full_key or "")
         if "not in" in told and key and key.rpartition(".")[2] in told:
             return unknown_setting(key, kind)
-        return f"{key}: {told}" if key and key not in told else told
-    return " ".join(text.split())
+        return InputError(f"{key}: {told}" if key and key not in told else told)
+    return InputError(" ".join(text.split()))

@@ -45,7 +45,7 @@ def read_state_dict(path: Path) -> State:
     Raises:
         InputError: If the file is damaged or holds anything but tensors by name.
     """
-    remedy = "save it again with safetensors.torch.save_file(network.state_dict(), 'NAME.safetensors')"
+    advice = "save it again with safetensors.torch.save_file(network.state_dict(), 'NAME.safetensors')"
     content: object
     try:
         if path.suffix == ".safetensors":
@@ -56,7 +56,8 @@ def read_state_dict(path: Path) -> State:
     except UNREADABLE as error:
         raise InputError(
             f"{path} is damaged or holds more than tensors, and code in a weights file is never executed "
-            f"({type(error).__name__}): {remedy}"
+            f"({type(error).__name__})",
+            advice=advice,
         ) from error
     for wrapper in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
@@ -66,7 +67,7 @@ def read_state_dict(path: Path) -> State:
         and content
         and all(isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items())
     ):
-        raise InputError(f"{path} is not a state dict, that is tensors by name: {remedy}")
+        raise InputError(f"{path} is not a state dict, that is tensors by name", advice=advice)
     state = {key.removeprefix("module."): value for key, value in content.items()}  # "module.": saved under DDP
     if all(key.startswith(_OF_CLASSIFIER) for key in state) and any(key.startswith(_OF_CLASSIFIER[0]) for key in state):
         network, linear = _OF_CLASSIFIER
@@ -109,8 +110,8 @@ def put_state_dict(network: nn.Module, state: State, source: str) -> None:
             if keys
         )
         raise InputError(
-            f"{source} does not hold the weights of {published['architecture']}: of its {len(wanted)} keys {said}: "
-            f"give the file of that network, or choose its backbone.name"
+            f"{source} does not hold the weights of {published['architecture']} (of its {len(wanted)} keys {said})",
+            advice="give the file of that network, or choose the network of that file",
         )
     network.load_state_dict(state, strict=False)
 

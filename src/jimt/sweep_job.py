@@ -50,7 +50,8 @@ def run_job(config: DictConfig) -> None:
         cause = error.__cause__
         if isinstance(cause, SystemExit) and cause.code not in (None, 0, 1):
             raise cause from None  # submitit's: it has queued this job again, and the job will go on
-        reason = str(error).partition(": ")[0] or "told to stop (Ctrl-C)"  # without the remedy of a single run
+        # without the remedy, which is of a single run
+        reason = error.cause if isinstance(error, Interrupted) else "told to stop (Ctrl-C)"
         sys.exit(f"error: {name}: {reason}; {how_to_go_on(sweep)}")
     except Exception as error:  # whatever it is, it concerns this job alone
         known = isinstance(error, InputError)
@@ -70,7 +71,9 @@ def _train(config: TrainConfig, hydra: HydraConf) -> None:
     refuse_relaunch(n_processes, os.environ)
     if config.trainer.fast_dev_run:
         raise InputError(
-            "trainer.fast_dev_run=true keeps nothing, so a sweep has nothing for its table: try one job without -m"
+            "trainer.fast_dev_run=true keeps nothing, so a sweep has nothing for its table",
+            advice="try one training, in no sweep",
+            remedies=("trainer.fast_dev_run=false",),
         )
     from jimt.checkpoints import LAST
     from jimt.training import train

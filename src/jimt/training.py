@@ -176,8 +176,9 @@ def _train(
         if error.errno not in DISK_FULL:
             raise
         raise InputError(
-            f"no space left for {folder} ({error.strerror}): free some, and go on with resume={folder}; "
-            "the checkpoints written before are whole"
+            f"no space left for {folder} ({error.strerror}); the checkpoints written before are whole, to "
+            "go on with when some is free",
+            remedies=(f"resume={folder}",),
         ) from error
     finally:
         finish(loggers, failed=failed)
@@ -285,14 +286,17 @@ def _check_processes(config: TrainConfig, curated: Curated) -> None:
     for split in (Split.TRAIN, Split.VAL):
         n = int((curated.manifest["split"] == split.value).sum())
         if n < n_processes:
+            most = max(part for part in range(1, n + 1) if config.optim.batch_size % part == 0)
             raise InputError(
-                f"{n_processes} processes (trainer.devices x trainer.num_nodes) are more than the {n} patches of "
-                f"{split.value}: set trainer.devices to at most {n}"
+                f"{n_processes} processes (trainer.devices x trainer.num_nodes) are more than the {n} "
+                f"patches of {split.value}",
+                remedies=(f"trainer.devices={most} trainer.num_nodes=1",),
             )
     if config.optim.batch_size % n_processes:
         raise InputError(
-            f"optim.batch_size={config.optim.batch_size} cannot be shared evenly by {n_processes} processes "
-            f"(trainer.devices x trainer.num_nodes): make it a multiple of {n_processes}"
+            f"optim.batch_size={config.optim.batch_size} cannot be shared evenly by {n_processes} "
+            "processes (trainer.devices x trainer.num_nodes)",
+            remedies=(f"optim.batch_size={max(config.optim.batch_size // n_processes, 1) * n_processes}",),
         )
 
 

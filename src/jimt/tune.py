@@ -69,14 +69,23 @@ def tune(
     from jimt.data.preparation import prepare
 
     if importlib.util.find_spec("optuna") is None:
-        raise InputError("a search needs the package optuna: pip install optuna")
+        raise InputError("a search needs the package optuna", remedies=("pip install optuna",))
     if config.trainer.devices * config.trainer.num_nodes > 1:
-        raise InputError("a trial trains on one device: use trainer=gpu, and start the search once for each card")
+        raise InputError(
+            "a trial trains on one device, and a search is started once for each card",
+            remedies=("trainer.devices=1 trainer.num_nodes=1 trainer.strategy=auto",),
+        )
     if config.retrain:
-        raise InputError("a search keeps its trials: instead of retrain=true choose another hydra.run.dir")
+        raise InputError(
+            "a search keeps its trials, so retrain=true is not allowed",
+            remedies=("retrain=false hydra.run.dir=FOLDER",),
+        )
     folder = Path(config.run_dir if config.resume is None else config.resume)
     if config.resume is not None and not (folder / JOURNAL).is_file():
-        raise InputError(f"{folder / JOURNAL} is missing: resume takes the folder of a search")
+        raise InputError(
+            f"{folder / JOURNAL} is missing, and resume takes the folder of a search",
+            remedies=("resume=FOLDER", "resume=null"),
+        )
     space = read_space(config)
     begin = time.monotonic()
     curated = open_curated(prepare(config.dataset, config.curation))
@@ -99,7 +108,10 @@ def tune(
     print_results(result, folder)
     failed = [row for row in result["trials"] if row["state"] == "failed"]
     if failed and result["best"] is None:
-        raise InputError(f"no trial came to its end; trial {failed[-1]['trial']} failed: {failed[-1]['reason']}")
+        raise InputError(
+            f"no trial came to its end; trial {failed[-1]['trial']} failed ({failed[-1]['reason']})",
+            advice="mend what failed and start the search again",
+        )
     return result
 
 
@@ -143,7 +155,9 @@ def _open_study(config: TuneConfig, space: list[Setting], folder: Path, curated:
             )
             before = study.user_attrs.get("settings")
         except (ValueError, KeyError, AttributeError, TypeError) as error:  # no journal of Optuna
-            raise InputError(f"{folder / JOURNAL} is damaged: choose another hydra.run.dir ({error})") from error
+            raise InputError(
+                f"{folder / JOURNAL} is damaged ({error})", remedies=("resume=null hydra.run.dir=FOLDER",)
+            ) from error
         if before is None:
             study.set_user_attr("settings", settings)
             own = {
@@ -158,7 +172,11 @@ def _open_study(config: TuneConfig, space: list[Setting], folder: Path, curated:
     other = sorted(key for key in before | settings if before.get(key) != settings.get(key))
     if other:
         told = ", ".join(f"{key}={before.get(key)} (not {settings.get(key)})" for key in other)
-        raise InputError(f"{folder} is another search, with {told}: give the same, or choose another hydra.run.dir")
+        raise InputError(
+            f"{folder} is another search, with {told}",
+            advice="give the same",
+            remedies=("resume=null hydra.run.dir=FOLDER",),
+        )
     return study
 
 
@@ -252,16 +270,17 @@ def _run(
         train(run_config, device_index=device_index, callbacks=[_reporter(trial, metric)], evaluates=False)
         value, epoch = _validate(run_folder, metric, device_index)
         if not math.isfinite(value):
-            raise InputError(f"{metric} is {value}")
+            raise InputError(f"{metric} is {value}", advice="see the losses of its epochs in metrics.csv")
     except (Interrupted, KeyboardInterrupt) as error:
-        raise Interrupted(f"the search was told to stop: resume={folder} goes on with it") from error
+        raise Interrupted("the search was told to stop and can go on", remedies=(f"resume={folder}",)) from error
     except optuna.TrialPruned as error:
         state, reason = optuna.trial.TrialState.PRUNED, str(error)
     except Exception as error:  # whatever else it is, it concerns this trial alone
         for cause in (error, error.__cause__):
             if isinstance(cause, OSError) and cause.errno in DISK_FULL:
                 raise InputError(
-                    f"no space left for {run_folder}: free some, and go on with resume={folder}"
+                    f"no space left for {run_folder}; the search can go on when some is free",
+                    remedies=(f"resume={folder}",),
                 ) from error
         state, value = optuna.trial.TrialState.FAIL, None
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"

@@ -145,7 +145,7 @@ def test_a_network_whose_features_have_no_positions_is_refused_with_the_remedy(n
         last_spatial_layer(network, size=224, name=name)
     assert str(refused.value) == (
         f"{name} has no last layer whose output has positions (its features are {features}), so there is nothing for "
-        "Grad-CAM to map: choose a convolutional backbone.name"
+        "Grad-CAM to map: choose a convolutional network"
     )
     assert hooks_of(network) == []
 

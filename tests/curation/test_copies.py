@@ -79,7 +79,9 @@ def twice(small_pairs):
 
 def test_an_image_under_two_ids_in_two_groups_is_refused_by_name(twice, small, prepare_config):
     told = said(lambda: run(prepare_config(*small)))
-    assert told.startswith("1 of 13 raw images cannot be used; or go on without: curation.on_bad_image=skip\n")
+    assert told.startswith(
+        "1 of 13 raw images cannot be used: mend or remove them, or give curation.on_bad_image=skip\n"
+    )
     assert f"{FIELD.format(7, 2)}--Trans.tif: has the bright-field pixels and fluorescence pixels of" in told
     assert f"{FIELD.format(1, 2)}--Trans.tif, which is of group W00001--P00002 and not W00007--P00002" in told
 

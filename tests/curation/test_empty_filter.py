@@ -134,7 +134,7 @@ def test_hand_labels_of_one_class_are_refused(value, word):
     with pytest.raises(InputError) as caught:
         fit(features, np.full_like(empty, value), images)
     assert str(caught.value) == (
-        f"all 120 hand labels are of patches {word} cells: label both kinds, or pass every patch with "
+        f"all 120 hand labels are of patches {word} cells: label both kinds, or give "
         "curation.empty_filter.enabled=false"
     )
 

@@ -93,7 +93,7 @@ def test_exchanged_words_are_told_loudly_with_a_remedy_that_works(simulated, tmp
     )
     text = screen(tmp_path, *wrong)
     assert first in text
-    assert "exchange the words dataset.brightfield and dataset.fluorescence" in text
+    assert "give dataset.brightfield=" in text
     assert "look exchanged" not in screen(tmp_path, *simulated)
 
 
@@ -112,6 +112,7 @@ def test_a_single_exchanged_pair_is_told_by_name(simulated, tmp_path):
 
 
 def test_the_remedy_is_of_the_layout():
-    assert "indices dataset.brightfield_index and dataset.fluorescence_index" in describe_exchanged(
-        ["a"], 1, layout="stack"
-    )
+    settings = {"brightfield": "Trans", "fluorescence": "PI", "brightfield_index": 0, "fluorescence_index": 1}
+    told = [describe_exchanged(["a"], 1, settings | {"layout": layout}) for layout in ("pairs", "stack")]
+    assert told[0].endswith(": give dataset.brightfield=PI dataset.fluorescence=Trans")
+    assert told[1].endswith(": give dataset.brightfield_index=1 dataset.fluorescence_index=0")

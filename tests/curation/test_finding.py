@@ -18,7 +18,7 @@ def touch(root: Path, *names: str) -> list[Path]:
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
-    return list_files(root, how_to_get="copy them there").images
+    return list_files(root, advice="copy them there", remedies=("dataset.root=FOLDER",)).images
 
 
 @functools.cache
@@ -150,7 +150,7 @@ def test_a_pattern_that_matches_nothing_shows_a_file_it_did_not_match(tmp_path, 
         pairs("no_treatment", "plate/img_001_bf.tif", "plate/img_001_pi.tif")
     assert str(caught.value) == (
         f"dataset.pattern matches none of the 2 images in {tmp_path}, for example plate/img_001_bf.tif: "
-        "mend the pattern"
+        "mend the pattern, or give dataset.pattern=PATTERN"
     )
 
 
@@ -159,10 +159,10 @@ def test_a_channel_word_that_no_file_has_lists_the_channels_there_are(tmp_path, 
     with pytest.raises(InputError) as caught:
         pairs("no_treatment", *scanr(stem, "Trans", "Propidium", "DAPI"))
     assert str(caught.value) == (
-        f"no image in {tmp_path} has the channel PI: dataset.pattern reads the channels DAPI, Propidium, Trans; "
-        "set dataset.fluorescence to the right one"
+        f"no image in {tmp_path} has the channel PI, and dataset.pattern reads the channels DAPI, Propidium, Trans: "
+        "give dataset.fluorescence=WORD"
     )
-    with pytest.raises(InputError, match=r"set dataset\.brightfield to the right one"):
+    with pytest.raises(InputError, match=r"give dataset\.brightfield=WORD"):
         pairs("no_treatment", brightfield="BF", fluorescence="DAPI")
 
 
@@ -240,7 +240,7 @@ def test_files_that_are_passed_over_are_counted_with_three_examples_louder_the_m
     examples = "x00.tif, x01.tif, x02.tif" if n_others > 2 else "x00.tif, x01.tif"
     start = f"{loudness}{n_others} of {n_matched + n_others} image files ({share}) are passed over by their names or "
     assert line.startswith(f"{start}folders, for example {examples}")
-    assert line.endswith("dataset.leave_out what is left out on purpose") == bool(loudness)
+    assert line.endswith("dataset.leave_out=PATTERN") == bool(loudness)
 
 
 def test_channels_of_no_use_are_counted_calmly(pairs):
@@ -253,15 +253,17 @@ def test_channels_of_no_use_are_counted_calmly(pairs):
 
 def test_a_missing_folder_says_how_to_get_the_data(tmp_path):
     with pytest.raises(InputError) as caught:
-        list_files(tmp_path / "gone", how_to_get="download it from X")
-    assert str(caught.value) == f"{tmp_path / 'gone'} is missing: download it from X"
+        list_files(tmp_path / "gone", advice="download it from X", remedies=("dataset.root=FOLDER",))
+    assert str(caught.value) == f"{tmp_path / 'gone'} is missing: download it from X, or give dataset.root=FOLDER"
 
 
 def test_a_folder_without_images_says_how_to_get_the_data(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(InputError) as caught:
-        list_files(tmp_path, how_to_get="download it from X")
-    assert str(caught.value) == f"{tmp_path} holds no TIFF or PNG image: download it from X"
+        list_files(tmp_path, advice="download it from X", remedies=("dataset.root=FOLDER",))
+    assert (
+        str(caught.value) == f"{tmp_path} holds no TIFF or PNG image: download it from X, or give dataset.root=FOLDER"
+    )
 
 
 def test_images_are_listed_sorted_and_hidden_ones_left_out(tmp_path):
@@ -333,7 +335,7 @@ def test_patches_partly_outside_the_split_folders_are_refused(tmp_path):
         patches(tmp_path, "train/live/a.png", "train/dead/a.png", "val/live/a.png", "dead/b.png")
     assert str(caught.value) == (
         f"1 of 4 patches in {tmp_path} lie outside the folders train, val and test: move them there, "
-        "or split anew with curation.split.keep_folders=false"
+        "or give curation.split.keep_folders=false"
     )
 
 
@@ -356,5 +358,6 @@ def test_patches_outside_class_folders_name_the_keys_to_set(tmp_path):
     with pytest.raises(InputError) as caught:
         patches(tmp_path, "train/alive/a.png")
     assert str(caught.value) == (
-        f"{tmp_path} has no image in a folder named live or dead: set dataset.live_folder and dataset.dead_folder"
+        f"{tmp_path} has no image in a folder named live or dead: give "
+        "dataset.live_folder=WORD dataset.dead_folder=WORD"
     )

@@ -166,7 +166,7 @@ def test_raw_data_are_the_same_before_and_after_a_curation(plates, tmp_path):
     before = listing_of(plates)
     curated([*PLATES, f"dataset.root={plates}", *SMALL], tmp_path / "a")
     assert listing_of(plates) == before
-    with pytest.raises(InputError, match="lies in the raw data's folder .*plates: set it elsewhere"):
+    with pytest.raises(InputError, match="lies in the raw data's folder .*plates: give curation.output_root=FOLDER"):
         curated([*PLATES, f"dataset.root={plates}", *SMALL], plates / "results")
     assert listing_of(plates) == before
 
@@ -181,7 +181,7 @@ def test_files_that_are_passed_over_are_told_on_the_screen_before_the_work_and_w
         assert first.startswith(
             "WARNING: 1 of 25 image files (4.0%) is passed over by their names or folders, for example"
         )
-        assert "overview.png; mend dataset.pattern, or name in dataset.leave_out what is left out on purpose" in first
+        assert "overview.png: mend dataset.pattern, or give dataset.leave_out=PATTERN" in first
     quiet = composed_prepare(*PLATES, f"dataset.root={plates}", "dataset.leave_out='overview.*'", *SMALL)  # the remedy
     with (tmp_path / "screen").open("w") as screen:
         curate(*quiet, embed=None, console=Console(file=screen, width=80))

@@ -176,7 +176,7 @@ def test_missing_hand_labels_of_another_data_set_name_the_command_that_helps(two
     with pytest.raises(InputError) as told:
         run(two_sets, "no_treatment")
     path = Path("data/curated/doxo.hand_labels.npz")
-    assert str(told.value) == f"{path} is missing: run python prepare.py dataset=doxo hand_labels_only=true first"
+    assert str(told.value) == f"{path} is missing: run python prepare.py dataset=doxo hand_labels_only=true"
     assert not list(tmp_path.rglob("*.npz"))
     assert keep(two_sets, "doxo") == path  # the remedy
     assert open_curated(run(two_sets, "no_treatment")).summary["empty_filter"]["status"] == "trained"
@@ -195,7 +195,7 @@ def test_a_data_set_without_hand_labels_among_others_with_some_is_refused(two_se
     remedy = "curation.empty_filter.fit_on=[doxo]"
     assert str(told.value) == (
         "the empty filter of no_treatment is trained on the hand labels of no_treatment, doxo, and "
-        f"dataset.empty_labels names none of no_treatment: set it, or train on those of others alone with {remedy}"
+        f"dataset.empty_labels names none of no_treatment: give dataset.empty_labels=FILE, or {remedy}"
     )
     summary = open_curated(run(two_sets, "no_treatment", root, remedy, labelled=False)).summary
     assert summary["empty_filter"]["n_labelled_of"] == {"doxo": 57}
@@ -217,7 +217,7 @@ def test_hand_labels_of_others_alone_are_asked_for_even_without_own_ones(two_set
 )
 def test_features_that_were_made_otherwise_are_refused(two_sets, prepared, tmp_path, change, sentence):
     shutil.copy(prepared / "doxo.hand_labels.npz", tmp_path)
-    with pytest.raises(InputError, match=f"{sentence}: prepare both data sets with the same one"):
+    with pytest.raises(InputError, match=f"{sentence}: give .*, or run python prepare.py dataset=doxo"):
         run(two_sets, "no_treatment", f"curation.output_root={tmp_path}", change)
 
 
@@ -226,7 +226,7 @@ def test_another_file_of_weights_under_the_same_name_is_refused(two_sets, tmp_pa
     weights.write_bytes(b"one")
     keep(two_sets, "doxo", f"curation.empty_filter.weights={weights}")
     weights.write_bytes(b"two")
-    with pytest.raises(InputError, match=r"weights \(SHA-256\)=\w+, not \w+: prepare both"):
+    with pytest.raises(InputError, match=r"weights \(SHA-256\)=\w+, not \w+: run python prepare.py dataset=doxo"):
         run(two_sets, "no_treatment", f"curation.empty_filter.weights={weights}")
 
 
@@ -239,7 +239,7 @@ def test_a_damaged_file_says_how_to_make_it_anew(prepared, tmp_path, damage):
     path.write_bytes({"nothing": b"", "half": whole[: len(whole) // 2], "other": b"PNG?", "flipped": flipped}[damage])
     with pytest.raises(InputError) as told:
         load_hand_labelled(path, "doxo", made_with={})
-    assert str(told.value) == f"{path} is damaged: run python prepare.py dataset=doxo hand_labels_only=true again"
+    assert str(told.value) == f"{path} is damaged: run python prepare.py dataset=doxo hand_labels_only=true"
 
 
 def test_a_file_of_another_data_set_under_this_name_is_refused(prepared, tmp_path):
@@ -251,7 +251,7 @@ def test_a_file_of_another_data_set_under_this_name_is_refused(prepared, tmp_pat
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ("dataset.empty_labels=null", "doxo has no hand labels to keep: name their file with dataset.empty_labels"),
+        ("dataset.empty_labels=null", "doxo has no hand labels to keep: give dataset.empty_labels=FILE"),
         ("curation.empty_filter.enabled=false", "hand_labels_only=true is without effect for doxo"),
     ],
 )

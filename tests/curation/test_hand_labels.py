@@ -38,14 +38,14 @@ def sentence(path: Path) -> str:
 def test_missing_hand_labels_name_the_file_and_the_way_without(tmp_path):
     assert sentence(tmp_path / "gone.csv") == (
         f"{tmp_path / 'gone.csv'} is missing: put the hand labels there (raw_image_id,y,x,label), "
-        "or pass every patch with dataset.empty_labels=null"
+        "or give dataset.empty_labels=null"
     )
 
 
 def test_a_missing_column_is_named(tmp_path):
     path = hand_labels(tmp_path, "raw_image_id,y,label\na,0,bare\n")
     assert sentence(path) == (
-        f"{path} lacks the column x: read with commas, its first line holds raw_image_id, y, label; it needs "
+        f"{path} lacks the column x (read with commas, its first line holds raw_image_id, y, label): it needs "
         "raw_image_id,y,x,label"
     )
 
@@ -55,7 +55,7 @@ def test_an_unknown_word_is_named_with_the_keys_to_set(tmp_path, word):
     path = hand_labels(tmp_path, f"raw_image_id,y,x,label\na,0,0,bare\na,0,112,{word}\n")
     assert sentence(path) == (
         f"{path} holds the label {word}, which is neither dataset.empty_word=bare nor dataset.not_empty_word=cells: "
-        "set those to the words of the file"
+        "give dataset.empty_word=WORD dataset.not_empty_word=WORD"
     )
 
 
@@ -121,7 +121,7 @@ def test_a_name_in_either_unicode_form_is_the_same_raw_image(tmp_path):
 def test_a_missing_column_says_which_delimiter_was_seen(tmp_path, delimiter, seen):
     path = hand_labels(tmp_path, saved(delimiter, rows=[("id", "y", "x", "label"), ("a", "0", "0", "bare")]))
     assert sentence(path) == (
-        f"{path} lacks the column raw_image_id: read with {seen}, its first line holds id, y, x, label; it needs "
+        f"{path} lacks the column raw_image_id (read with {seen}, its first line holds id, y, x, label): it needs "
         "raw_image_id,y,x,label"
     )
 
@@ -145,7 +145,7 @@ def test_a_missing_column_says_which_delimiter_was_seen(tmp_path, delimiter, see
         ("raw_image_id;y;x;label\na;0,5;0;bare\n", "holds y=0,5 in line 2, which is no whole number of pixels"),
         ('raw_image_id,y,x,label\n"a,0,0,bare\n', "cannot be read as a table with commas"),
         ("raw_image_id,y,x,label\nS\u00fcd,0,0,bare\n".encode("cp1252"), "is no text in UTF-8: save it as CSV UTF-8"),
-        ("raw_image_id,y,x,x,label\na,0,0,1,bare\n", "holds more than once the column x: read with commas"),
+        ("raw_image_id,y,x,x,label\na,0,0,1,bare\n", "holds more than once the column x .read with commas"),
         ("sep=;\n\nraw_image_id;y;x;label\n\na;0;q;bare\n", "holds x=q in line 5, which"),
         (b"PK\x03\x04\x00\x00", "is no text but a file of another kind: save it as CSV UTF-8"),
     ],

@@ -130,7 +130,7 @@ def test_pixels_that_no_camera_counts_are_refused(tmp_path, dtype):
 
 def test_several_pages_where_one_is_expected_are_refused(tmp_path):
     stack = np.stack([grey(seed=seed) for seed in range(3)])
-    sentence = "has 3 pages where one is expected: export one page, or read it as layout stack"
+    sentence = "has 3 pages where one is expected: export one page, or give dataset.layout=stack"
     assert reason(write(tmp_path / "a.tif", stack, photometric="minisblack")) == sentence
 
 
@@ -336,10 +336,10 @@ def test_times_and_planes_are_not_taken_for_channels(tmp_path, axes, shape):
 @pytest.mark.parametrize("name", ["a.tif", "a.png"])
 def test_a_channel_that_a_file_lacks_names_the_keys_to_set(tmp_path, name):
     one = write(tmp_path / name, grey())
-    remedy = "set dataset.brightfield_index and dataset.fluorescence_index (from 0)"
-    assert reason(one, indices=(0, 1)) == f"has 1 channel, so no channel 1: {remedy}"
+    remedy = "give dataset.brightfield_index=NUMBER dataset.fluorescence_index=NUMBER"
+    assert reason(one, indices=(0, 1)) == f"has 1 channel, so no channel 1 (counted from 0): {remedy}"
     two = write(tmp_path / "two.tif", channels(), photometric="minisblack")
-    assert reason(two, indices=(0, 2)) == f"has 2 channels, so no channel 2: {remedy}"
+    assert reason(two, indices=(0, 2)) == f"has 2 channels, so no channel 2 (counted from 0): {remedy}"
     with tifffile.TiffWriter(tmp_path / "series.tif") as tif:
         tif.write(grey())
         tif.write(grey(height=30))
@@ -376,7 +376,7 @@ def test_an_image_smaller_than_a_patch_is_refused(height, width):
     with pytest.raises(BadImageError) as caught:
         check_pair(image, image, patch_size=224)
     assert str(caught.value) == (
-        f"is {width} x {height} px, smaller than a patch of 224: remove it, or set curation.patches.size"
+        f"is {width} x {height} px, smaller than a patch of 224: remove it, or give curation.patches.size=NUMBER"
     )
 
 

@@ -102,13 +102,13 @@ def test_too_few_patches_are_refused_with_the_number_needed():
         fit(two_classes(n=20), min_patches=50)
     assert str(caught.value) == (
         "only 40 patches hold cells, and a mixture needs 50 (curation.label.min_patches): add raw images, "
-        "or give curation.label.live_below and curation.label.dead_above"
+        "or give curation.label.live_below=NUMBER curation.label.dead_above=NUMBER"
     )
     assert fit(two_classes(n=25), min_patches=50).n_patches == 50
 
 
 def test_patches_that_are_all_equal_point_at_the_channel():
-    with pytest.raises(InputError, match=r"check that dataset\.fluorescence names the PI channel"):
+    with pytest.raises(InputError, match=r"whether that is the PI channel"):
         fit(np.full(100, 123.0))
 
 
@@ -118,9 +118,9 @@ def test_crossing_cut_offs_name_n_sigma_and_the_background():
     with pytest.raises(InputError) as caught:
         fit(values, n_sigma=2.0)
     sentence = str(caught.value)
-    assert sentence.startswith("the cut-offs cross: live below ")
-    assert "lower curation.label.n_sigma, or" in sentence
-    assert sentence.endswith("set curation.label.scale=log_background_ratio")
+    assert sentence.startswith("the cut-offs cross (live below ")
+    # they meet at (420 - 300) / (60 + 60) standard deviations, less what the overlap hides
+    assert sentence.endswith("give curation.label.scale=log_background_ratio, or curation.label.n_sigma=0.94")
     assert fit(values, n_sigma=0.0).live_below < fit(values, n_sigma=0.0).dead_above
 
 
@@ -130,7 +130,7 @@ def test_a_component_on_a_handful_of_patches_has_collapsed():
         fit(values, min_weight=0.02)
     assert str(caught.value).startswith("the mixture collapsed (live ")
     assert "dead 5000 +- " in str(caught.value)
-    assert "fit it on a data set that holds both live and dead (curation.label.fit_on)" in str(caught.value)
+    assert "give curation.label.fit_on=NAME" in str(caught.value)
 
 
 @pytest.mark.parametrize("repeated", [0.0, 100.0, 65535.0])
@@ -186,7 +186,7 @@ def test_more_debris_is_refused_with_a_range_for_either_reading(share, at, sd):
     clean = paper_mixture(1)
     debris = np.random.default_rng(0).normal(at, sd, round(share * len(clean)))
     values = np.concatenate([clean, debris])
-    with pytest.raises(InputError, match="the cut-offs cannot be trusted: they hang on ") as caught:
+    with pytest.raises(InputError, match="the cut-offs cannot be trusted, since they hang on ") as caught:
         fit(values)
     without, of_all = (
         tuple(float(end) for end in found.split(","))
@@ -204,7 +204,7 @@ def test_more_debris_is_refused_with_a_range_for_either_reading(share, at, sd):
 
 def test_debris_among_patches_of_one_kind_is_no_second_kind():
     values = np.concatenate([np.random.default_rng(0).normal(300, 30, 2000), np.full(20, 60_000.0)])
-    with pytest.raises(InputError, match=r"collapsed .*leave debris out of the fit \(curation\.label\.fit_range\)"):
+    with pytest.raises(InputError, match=r"collapsed .*debris takes part in the fit: .*curation\.label\.fit_range="):
         fit(values)
 
 
@@ -254,5 +254,5 @@ def test_the_log_scale_does_not_change_with_gain_and_the_difference_not_with_off
 def test_no_logarithm_is_taken_of_nothing(mean, background):
     with pytest.raises(InputError) as caught:
         label_values(np.array([mean]), np.array([background]), scale="log_background_ratio")
-    assert "no logarithm can be taken: set curation.label.scale=background_subtracted" in str(caught.value)
+    assert "no logarithm can be taken: give curation.label.scale=background_subtracted" in str(caught.value)
     label_values(np.array([mean]), np.array([background]), scale="background_subtracted")

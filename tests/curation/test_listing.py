@@ -18,7 +18,7 @@ def touch(root: Path, *names: str) -> None:
 
 
 def listed(root: Path) -> tuple[list[str], Listing]:
-    listing = list_files(root, how_to_get="copy them there")
+    listing = list_files(root, advice="copy them there", remedies=("dataset.root=FOLDER",))
     return [path.relative_to(root).as_posix() for path in listing.images], listing
 
 

@@ -221,5 +221,5 @@ def test_floating_point_images_have_no_range_of_their_own(method):
         to_8_bit(image, everywhere(image), scaling(method, low=0.0, high=1.0))
     assert str(caught.value) == (
         f"holds floating-point numbers, which curation.scaling.method={method} cannot convert: "
-        "set curation.scaling.method=percentile_image"
+        "give curation.scaling.method=percentile_image"
     )

@@ -95,7 +95,7 @@ def rewrite(root: Path, change: Callable[[np.ndarray], np.ndarray], pattern: str
 
 def remedy(sentence: str) -> str:
     """The setting that a sentence names."""
-    (found,) = re.findall(r"set (dataset\.bit_\w+=\d+)", sentence)
+    (found,) = re.findall(r"give (dataset\.bit_\w+=\d+)", sentence)
     return found
 
 
@@ -203,7 +203,7 @@ def test_a_bright_field_in_the_lower_half_of_its_range_is_no_few_grey_levels(con
 def test_more_bits_than_the_setting_are_refused_with_those_that_fit(pairs, config):
     rewrite(pairs, lambda v: v * np.uint16(3), "*Trans.tif")  # counts up to 12285: 14 bits
     sentence = told(config())
-    assert f"dataset.bit_depth=12 does not fit 6 of 12 images, for example {FIRST}--Trans.tif: " in sentence
+    assert f"dataset.bit_depth=12 does not fit 6 of 12 images, for example {FIRST}--Trans.tif (" in sentence
     assert remedy(sentence) == "dataset.bit_depth=14"
     field = open_curated(run(config(remedy(sentence)))).store.field(0)
     np.testing.assert_array_equal(field, np.rint(tifffile.imread(pairs / f"{FIRST}--Trans.tif") / 16383 * 255))
@@ -324,7 +324,7 @@ def test_any_camera_is_read_or_told_its_bits(n_bits):
         for bit_depth in range(8, n_bits):
             with pytest.raises(
                 InputError,
-                match=f"dataset.bit_depth={bit_depth} does not fit 2 of 2 .* set dataset.bit_depth={n_bits},",
+                match=f"dataset.bit_depth={bit_depth} does not fit 2 of 2 .* give dataset.bit_depth={n_bits}$",
             ):
                 check_bits(bits, bit_depth=bit_depth, bit_shift=0)
         for bit_depth in range(n_bits, 16):

@@ -113,7 +113,7 @@ def test_one_class_alone_is_refused(absent, word):
     kept = labels != absent
     with pytest.raises(InputError) as caught:
         split_groups(groups[kept], labels[kept], ratio=RATIO, seed=0)
-    assert str(caught.value).startswith(f"no patch is {word}: one class alone cannot be learned or tested; check ")
+    assert str(caught.value).startswith(f"no patch is {word}, and one class alone cannot be learned or tested: ")
 
 
 @pytest.mark.parametrize(("n_groups", "words"), [(1, "1 group cannot"), (2, "2 groups cannot")])
@@ -132,8 +132,8 @@ def test_groups_that_cannot_give_each_split_both_classes_are_refused():
     with pytest.raises(InputError) as caught:
         split_groups(groups, labels, ratio=RATIO, seed=0)
     assert str(caught.value) == (
-        "no split by group leaves live and dead patches in train, val and test: 5 groups, of which 1 hold both "
-        "classes; add groups, let dataset.pattern group more finely, or use curation.split.n_folds"
+        "no split by group leaves live and dead patches in train, val and test (5 groups, of which 1 hold both "
+        "classes): add groups, or let dataset.pattern group more finely"
     )
 
 
@@ -161,7 +161,7 @@ def test_more_folds_than_groups_are_refused():
     groups, _ = mixed(4)
     with pytest.raises(InputError) as caught:
         group_folds(groups, n_folds=5)
-    assert str(caught.value) == "4 groups cannot fill 5 folds: set curation.split.n_folds to at most 4"
+    assert str(caught.value) == "4 groups cannot fill 5 folds: add groups, or give curation.split.n_folds=4"
 
 
 # ---- leaks
@@ -212,7 +212,7 @@ def test_a_leak_is_refused_whoever_wrote_the_manifest(changes, sentence, as_cate
         table = table.astype({"raw_image_id": "category", "group": "category", "split": "category"})
     with pytest.raises(InputError) as caught:
         check_no_leak(table)
-    assert str(caught.value).startswith(sentence + ": test scores would be of patches that were trained on")
+    assert str(caught.value).startswith(sentence + ", so test scores would be of patches that were trained on")
 
 
 def test_patches_of_unknown_group_pass_and_unused_ones_do_not_count():

@@ -189,7 +189,7 @@ def test_planes_behind_one_page_are_counted(tmp_path, options):
     tifffile.imwrite(path, STACK, photometric="minisblack", truncate=True, metadata={"axes": "CYX"}, **options)
     with Image.open(path) as image:
         assert image.n_frames == 1
-    assert reason(path) == "has 2 pages where one is expected: export one page, or read it as layout stack"
+    assert reason(path) == "has 2 pages where one is expected: export one page, or give dataset.layout=stack"
     np.testing.assert_array_equal(read_channels(path, indices=(0, 1)), STACK)  # the remedy
     path.write_bytes(path.read_bytes()[:-5000])
     for stack in (False, True):
@@ -275,7 +275,7 @@ def test_whatever_a_decoder_raises_is_one_line_with_the_name_of_the_file(tmp_pat
     with pytest.raises(InputError) as told:
         curate(dataset, curation, embed=None, console=Console(quiet=True))
     first, line = str(told.value).splitlines()
-    assert first == "1 of 1 raw images cannot be used"
+    assert first == "1 of 1 raw images cannot be used: mend or remove them"
     words = "odd" if str(error) else "OddError"
     assert line.split(": ", 1) == [
         f"  --W00001--P00001--Z00000--T00000--Trans{suffix}",

@@ -276,7 +276,7 @@ def test_patches_of_unknown_raw_images_are_warned_of(prepare_config, tmp_path, p
     if pattern is None:
         assert len(messages) == 1
         assert "which raw image a patch of published was cut from" in messages[0]
-        assert "set dataset.pattern" in messages[0]
+        assert "give dataset.pattern=PATTERN" in messages[0]
     else:
         assert messages == []
     assert len(served(data.train_dataloader()).row) == 8  # four, rounded up to a batch

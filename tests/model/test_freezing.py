@@ -66,7 +66,9 @@ def test_what_is_trained_of_each_network(name):
 def test_a_network_of_one_resolution_has_no_stages(name):
     network, head = network_of(name)
     before = network.training
-    with pytest.raises(InputError, match=r"backbone\.trainable=last_stage: this network .* no stages: use head or all"):
+    with pytest.raises(
+        InputError, match=r"backbone\.trainable=last_stage is not for this network, .* no stages: give "
+    ):
         freeze(network, head, "last_stage")
     assert network.training is before
     freeze(network, head, "head")

@@ -32,7 +32,7 @@ def test_a_run_without_test_scores_says_how_to_get_them_and_shows_the_data(own, 
         (own / name).unlink()
     main([str(own)])
     told = capsys.readouterr().err
-    reason = f"{own / 'test_scores.csv'} is missing: python -m jimt.evaluate {own} writes it"
+    reason = f"{own / 'test_scores.csv'} is missing: run python -m jimt.evaluate {own}"
     assert f"not in the report: What needs the scores of test_resnet.r160_in1k ({reason})" in told
     page = (own / "report.html").read_text()
     assert reason in page
@@ -49,7 +49,7 @@ def test_a_deleted_curation_leaves_what_the_scores_alone_tell(uneven, tmp_path, 
         parts = Parts(own)
     finally:
         aside.rename(config.output_root)
-    assert all("is missing: give the curated data set" in reason for reason in parts.missing.values())
+    assert all("is missing: curate it again, or give --curated FOLDER" in reason for reason in parts.missing.values())
     assert len(parts.missing) >= 4
     drawn = {"roc", "precision_recall", "confusion", "reliability", "score_against_fluorescence", "training"}
     assert parts.figures == drawn | {"by_raw_image", "embedding"}
@@ -63,7 +63,7 @@ def test_a_deleted_manifest_is_named(uneven, own):
         told = Parts(own).missing.values()
     finally:
         aside.rename(manifest)
-    assert any(f"{manifest} is missing: run python prepare.py dataset=no_treatment first" in reason for reason in told)
+    assert any(f"{manifest} is missing: run python prepare.py dataset=no_treatment" in reason for reason in told)
 
 
 def test_raw_images_that_are_gone_leave_maps_without_pi(uneven, own):
@@ -144,7 +144,7 @@ def test_no_patches_at_all_cannot_be_asked_for(run, capsys, option):
 
 
 def test_a_search_takes_no_report():
-    with pytest.raises(InputError, match="report=true is not allowed: a search scores no test split"):
+    with pytest.raises(InputError, match="report=true is not allowed, since a search scores no test split"):
         composed_train("report=true", "run_dir=x", name="tune")
 
 
@@ -186,7 +186,7 @@ def test_a_run_of_a_graphics_card_is_reported_on_a_machine_without_one_when_aske
     torch.save(content, checkpoint)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     told = Parts(own).missing
-    assert "of a report, --accelerator cpu" in told["Grad-CAM"]
+    assert "give --accelerator cpu" in told["Grad-CAM"]
     on_cpu = build_sections(open_study(own), device=Device("cpu"))
     names = {block.name for section in on_cpu for block in section.blocks if isinstance(block, Drawing)}
     assert {"grad_cam_dead", "embedding"} <= names
@@ -199,7 +199,7 @@ def test_a_moved_data_set_is_given_by_hand(uneven, own):
     try:
         study = open_study(own, curated_folder=aside / "no_treatment")
         assert len(study.models[0].tested[1]) == len(study.models[0].scores)
-        with pytest.raises(InputError, match="give the curated data set with --curated"):
+        with pytest.raises(InputError, match="curate it again, or give --curated FOLDER"):
             open_study(own).models[0].curated  # noqa: B018
     finally:
         aside.rename(curated)
@@ -215,9 +215,7 @@ def test_whatever_goes_wrong_in_a_report_does_not_end_the_training(uneven, tmp_p
     run = trained(uneven, tmp_path / "run", "report=true", "trainer.max_epochs=1")
     assert (run / "test_metrics.json").is_file()
     told = capsys.readouterr().err.splitlines()[-1]
-    assert (
-        told == f"no report of {run} (RuntimeError: a figure cannot be drawn): python -m jimt.report {run} tries again"
-    )
+    assert told == f"no report of {run} (RuntimeError: a figure cannot be drawn): run python -m jimt.report {run}"
 
 
 def test_names_that_look_like_numbers_formulas_or_nothing_stay_names(own):

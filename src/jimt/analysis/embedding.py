@@ -30,12 +30,16 @@ def tsne(features: NDArray[np.floating], *, seed: int) -> NDArray[np.float32]:
     """
     n = len(features)
     if n < MIN_POINTS:
-        raise InputError(f"{n} patch{'es' * (n != 1)} cannot be laid out by t-SNE: it needs {MIN_POINTS}")
+        raise InputError(f"{n} patch{'es' * (n != 1)} cannot be laid out by t-SNE", advice=f"it needs {MIN_POINTS}")
     centred = np.asarray(features, np.float64) - np.mean(features, axis=0, dtype=np.float64)
     if not np.isfinite(centred).all():
-        raise InputError("some patches have features that are no numbers: the network has diverged, so train it anew")
+        raise InputError(
+            "some patches have features that are no numbers", advice="the network has diverged, so train it anew"
+        )
     if np.abs(centred).max() <= _SAME * np.abs(features).max():
-        raise InputError("every patch has the same features, so there is nothing to lay out: train the network first")
+        raise InputError(
+            "every patch has the same features, so there is nothing to lay out", advice="train the network first"
+        )
     k = min(_COMPONENTS, n - 1, features.shape[1])
     if k == 1:  # t-SNE lays out in two dimensions
         centred, k = np.hstack([centred, np.zeros_like(centred)]), 2

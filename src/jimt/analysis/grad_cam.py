@@ -76,8 +76,9 @@ def last_spatial_layer(network: Any, *, size: int, name: str) -> SpatialLayer:
             return SpatialLayer(path, module, _from_channels_last if channels_last else Tensor.float)
     shape = tuple(last.shape[1:]) if isinstance(last, Tensor) else type(last).__name__
     raise InputError(
-        f"{name} has no last layer whose output has positions (its features are {shape}), so there is nothing for "
-        "Grad-CAM to map: choose a convolutional backbone.name"
+        f"{name} has no last layer whose output has positions (its features are {shape}), so there is "
+        "nothing for Grad-CAM to map",
+        advice="choose a convolutional network",
     )
 
 
@@ -90,7 +91,9 @@ def _gives(last: Tensor, seen: list[tuple[str, nn.Module, Any]]) -> tuple[str, n
     if not same:  # computed outside any module: the nearest is the last of the same shape
         same = [(path, m) for path, m, output in seen if isinstance(output, Tensor) and output.shape == last.shape][-1:]
     if not same:
-        raise InputError("no layer of the network gives an output of the shape of its features")
+        raise InputError(
+            "no layer of the network gives an output of the shape of its features", advice="choose another network"
+        )
     leaves = [number for number, (_, module) in enumerate(same) if next(module.children(), None) is None]
     for path, module in same[leaves[-1] if leaves else 0 :]:
         if next(module.parameters(), None) is not None:

@@ -97,8 +97,8 @@ def label_sensitivity(
     known = np.isfinite(label_value)
     if not known.any():
         raise InputError(
-            "no patch has a mean fluorescence to label it by, as patches published without one: curate raw image pairs "
-            "to see what other cut-offs give"
+            "no patch has a mean fluorescence to label it by, as patches published without one",
+            advice="curate raw image pairs to see what other cut-offs give",
         )
     scores, label_value = (np.asarray(values, np.float64)[known] for values in (scores, label_value))
     groups = None if groups is None else groups[known]

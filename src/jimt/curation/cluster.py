@@ -51,8 +51,8 @@ def open_cluster(config: ExecutorConfig, folder: Path, sample: Sequence[RawImage
             client: Any = distributed.Client(config.scheduler, timeout=_CONNECT_SECONDS)
         except _NO_SCHEDULER as error:
             raise ExecutorError(
-                f"no Dask scheduler answers at {config.scheduler} ({str(error) or 'it says nothing'}): start one there "
-                "with `dask scheduler`, or correct curation.executor.scheduler"
+                f"no Dask scheduler answers at {config.scheduler} ({str(error) or 'it says nothing'})",
+                remedies=("curation.executor.scheduler=tcp://HOST:8786", "dask scheduler"),
             ) from error
         client.loop.asyncio_loop.set_exception_handler(lambda loop, context: None)  # Dask drops tasks without a look
         with client:
@@ -107,8 +107,11 @@ class Cluster:
                     path.unlink()
                 except OSError as error:
                     raise ExecutorError(
-                        f"what a worker on {node} writes in {folder} cannot be used here ({error.strerror}): run the "
-                        "workers as the same user, with curation.output_root on a file system all machines share"
+                        f"what a worker on {node} writes in {folder} cannot be used here ({error.strerror})",
+                        advice=(
+                            "run the workers as the same user, with curation.output_root on a file "
+                            "system all machines share"
+                        ),
                     ) from error
 
     def __call__(
@@ -148,13 +151,13 @@ class Cluster:
                     self._await_worker()
                 except distributed.KilledWorker as error:
                     raise ExecutorError(
-                        f"{error.allowed_failures + 1} workers died while they read {raw.brightfield}: see their logs, "
-                        f"and give them more memory if they had too little; {_GOES_ON}"
+                        f"{error.allowed_failures + 1} workers died while they read {raw.brightfield}",
+                        advice=(f"see their logs, and give them more memory if they had too little; {_GOES_ON}"),
                     ) from error
                 except ImportError as error:
                     raise ExecutorError(
-                        f"a worker lacks what is installed here ({error}): run all workers in an environment like this "
-                        f"one, with jimt {jimt.__version__}"
+                        f"a worker lacks what is installed here ({error})",
+                        advice=(f"run all workers in an environment like this one, with jimt {jimt.__version__}"),
                     ) from error
 
     def _await_worker(self) -> None:
@@ -162,8 +165,9 @@ class Cluster:
             self._client.wait_for_workers(1, timeout=self._worker_timeout)
         except TimeoutError as error:
             raise ExecutorError(
-                f"the scheduler {self._scheduler} has had no worker for {self._worker_timeout:g} s: start some with "
-                f"`dask worker {self._scheduler}`; {_GOES_ON}"
+                f"the scheduler {self._scheduler} has had no worker for {self._worker_timeout:g} s, and "
+                f"{_GOES_ON} when it has",
+                remedies=(f"dask worker {self._scheduler}",),
             ) from error
 
     @contextmanager
@@ -174,5 +178,5 @@ class Cluster:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # of a file
             raise ExecutorError(
-                f"the scheduler {self._scheduler} was lost: start it and its workers again; {_GOES_ON}"
+                f"the scheduler {self._scheduler} was lost", advice=f"start it and its workers again; {_GOES_ON}"
             ) from error

@@ -49,7 +49,8 @@ def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, co
     folder = Path(curation.output_root) / dataset.name
     if folder.resolve().is_relative_to(root.resolve()):
         raise InputError(
-            f"curation.output_root={curation.output_root} lies in the raw data's folder {root}: set it elsewhere"
+            f"curation.output_root={curation.output_root} lies in the raw data's folder {root}",
+            remedies=("curation.output_root=FOLDER",),
         )
     finding = find_raw_images(dataset, curation, root)
     print_lines(describe_finding(finding), console)
@@ -67,8 +68,9 @@ def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, co
     _print_results(folder, console)
     if not _is_up_to_date(folder, fingerprint):
         raise InputError(
-            f"another process has meanwhile curated {dataset.name} with other settings in {folder}: let it end, or set "
-            "curation.output_root to a folder of its own for each"
+            f"another process has meanwhile curated {dataset.name} with other settings in {folder}",
+            advice="let it end",
+            remedies=("curation.output_root=FOLDER",),
         )
     return folder
 
@@ -106,7 +108,9 @@ def _replace(
             raise
         shutil.rmtree(partial, ignore_errors=True)
         raise InputError(
-            f"no space left for {folder} ({error.strerror}): free some, or set curation.output_root to another disk"
+            f"no space left for {folder} ({error.strerror})",
+            advice="free some",
+            remedies=("curation.output_root=FOLDER",),
         ) from error
     old = folder.with_name(f".{dataset.name}.old")
     shutil.rmtree(old, ignore_errors=True)
@@ -118,7 +122,12 @@ def _replace(
 
 def find_raw_images(dataset: DatasetConfig, curation: CurationConfig, root: Path) -> Finding:
     """The raw images of a data set, by the names of their files."""
-    listing = list_files(root, how_to_get=dataset.how_to_get)
+    simulated = f"python prepare.py dataset={dataset.name}"
+    listing = list_files(
+        root,
+        advice=dataset.how_to_get,
+        remedies=("dataset.root=FOLDER",) if dataset.simulation is None else (simulated,),
+    )
     if dataset.leave_out is not None:
         listing = leave_out(listing, root, pattern=dataset.leave_out)
     finding = _find(dataset, curation, root, listing.images)
@@ -168,15 +177,21 @@ def _reference_thresholds(dataset: DatasetConfig, curation: CurationConfig) -> d
     if label.fit_range is not None:
         raise InputError(
             f"curation.label.fit_range is without effect for {dataset.name}, which takes the cut-offs of "
-            f"{label.fit_on} (curation.label.fit_on): give it to python prepare.py dataset={label.fit_on}"
+            f"{label.fit_on} (curation.label.fit_on)",
+            advice=f"give it where {label.fit_on} is curated",
+            remedies=("curation.label.fit_range=null", f"curation.label.fit_on={dataset.name}"),
         )
     path = Path(curation.output_root) / label.fit_on / THRESHOLDS
     thresholds = read_json(path)
     for key in ("scale", "background_percentile"):
-        if thresholds.get(key) != getattr(label, key):
+        wanted = getattr(label, key)
+        if thresholds.get(key) != wanted:
             raise InputError(
-                f"the cut-offs in {path} are for curation.label.{key}={thresholds.get(key)}, not "
-                f"{getattr(label, key)}: prepare both data sets with the same one"
+                f"the cut-offs in {path} are for curation.label.{key}={thresholds.get(key)}, not {wanted}",
+                remedies=(
+                    f"curation.label.{key}={thresholds.get(key)}",
+                    f"python prepare.py dataset={label.fit_on} curation.label.{key}={wanted}",
+                ),
             )
     return thresholds | {"source": f"fitted on {label.fit_on}"}
 

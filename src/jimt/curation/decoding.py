@@ -27,16 +27,16 @@ def decoding(form: str) -> Iterator[None]:
         raise
     except MemoryError as error:
         raise BadImageError(
-            f"is damaged, or needs more memory than there is ({_first_line(error)}): export it again"
+            f"is damaged, or needs more memory than there is ({_first_line(error)})", advice="export it again"
         ) from error
     except OSError as error:
         raise BadImageError(
-            f"cannot be read ({error.strerror or _first_line(error)}): check the file and its permissions"
+            f"cannot be read ({error.strerror or _first_line(error)})", advice="check the file and its permissions"
         ) from error
     # Exception: what tifffile, imagecodecs and OpenCV raise at a damaged file is documented nowhere (cv2.error,
     # zlib.error and xml's ParseError have no base in common), and one file must not end the reading of all others
     except Exception as error:
-        raise BadImageError(f"is not a {form}, or damaged ({_first_line(error)}): export it again") from error
+        raise BadImageError(f"is not a {form}, or damaged ({_first_line(error)})", advice="export it again") from error
 
 
 def _first_line(error: BaseException) -> str:

@@ -76,8 +76,9 @@ def fit_empty_filter(
     if empty.all() or not empty.any():
         word = "with" if not empty.any() else "without"
         raise InputError(
-            f"all {len(empty)} hand labels are of patches {word} cells: label both kinds, or pass every patch with "
-            "curation.empty_filter.enabled=false"
+            f"all {len(empty)} hand labels are of patches {word} cells",
+            advice="label both kinds",
+            remedies=("curation.empty_filter.enabled=false",),
         )
     # class-weighted: the hand labels of a data set can be 15 to 1
     pipeline = make_pipeline(StandardScaler(), SVC(C=regularisation, kernel=kernel, class_weight="balanced"))
@@ -157,4 +158,4 @@ def load_empty_filter(path: Path) -> Pipeline:
     try:
         return skops.io.load(path, trusted=[])
     except (zipfile.BadZipFile, UntrustedTypesFoundException, KeyError, ValueError, TypeError) as error:
-        raise InputError(f"{path} is no empty filter that jimt saved: curate again") from error
+        raise InputError(f"{path} is no empty filter that jimt saved", advice="curate again") from error

@@ -1,12 +1,14 @@
 """Tells whether the two channels of a raw image look exchanged: fluorescence declared bright-field, and the reverse."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jimt.curation.images import Image
 from jimt.curation.patches import valid_percentiles
+from jimt.errors import ways_out
 
 _STEP: Final = 4  # every so many pixels along each side: percentiles need no more
 _TIMES: Final = 2.0
@@ -38,16 +40,23 @@ def look_exchanged(brightfield: Image, fluorescence: Image, valid: NDArray[np.bo
     return of_bf < of_pi and above_bf * below_pi > _TIMES * above_pi * below_bf
 
 
-def describe_exchanged(raw_image_ids: list[str], n_raw_images: int, *, layout: str) -> str:
-    """The warning, louder where it is of most raw images: then the settings are exchanged and not single files."""
+def describe_exchanged(raw_image_ids: list[str], n_raw_images: int, settings: Mapping[str, Any]) -> str:
+    """The warning, louder where it is of most raw images: then the settings are exchanged and not single files.
+
+    Args:
+        raw_image_ids: Of those that look exchanged.
+        n_raw_images: In all.
+        settings: The data set's, by their names.
+    """
     n, most = len(raw_image_ids), 2 * len(raw_image_ids) > n_raw_images
-    settings = "indices dataset.brightfield_index and dataset.fluorescence_index"
-    if layout == "pairs":
-        settings = "words dataset.brightfield and dataset.fluorescence"
-    remedy = f"exchange the {settings}" if most else "look at them, and exchange the names of their files"
+    of = "_index" if settings["layout"] == "stack" else ""
+    brightfield, fluorescence = settings[f"brightfield{of}"], settings[f"fluorescence{of}"]
+    exchange = f"dataset.brightfield{of}={fluorescence} dataset.fluorescence{of}={brightfield}"
+    advice = "" if most else "look at them, and exchange the names of their files"
+    told = ways_out(advice=advice, remedies=(exchange,) if most else ())
     loudness = "WARNING, READ THIS FIRST" if most else "WARNING"
     return (
         f"{loudness}: the channels look exchanged in {n:,} of {n_raw_images:,} raw images, "
         f"for example {raw_image_ids[0]}: what is declared bright-field is darker than what is declared fluorescence, "
-        f"and has the few far brighter pixels that dead nuclei have in PI; {remedy}"
+        f"and has the few far brighter pixels that dead nuclei have in PI: {told}"
     )

@@ -50,7 +50,10 @@ def open_executor(
     try:
         import distributed  # noqa: F401  late: not everybody has it
     except ImportError as error:
-        raise ExecutorError(f"curation.executor.backend=dask needs Dask ({error}): pip install distributed") from error
+        raise ExecutorError(
+            f"curation.executor.backend=dask needs Dask ({error})",
+            remedies=("curation.executor.backend=local curation.executor.scheduler=null", "pip install distributed"),
+        ) from error
     from jimt.curation.cluster import open_cluster
 
     with open_cluster(config, folder, [located(raw) for raw in images[:1]]) as cluster:

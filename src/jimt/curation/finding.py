@@ -75,7 +75,11 @@ def leave_out(listing: Listing, root: Path, *, pattern: str) -> Listing:
     of_others = parse_pattern(pattern, setting="dataset.leave_out")
     images = [path for path in listing.images if of_others.read(path.relative_to(root).as_posix()) is None]
     if not images:
-        raise InputError(f"dataset.leave_out={pattern} leaves out every image in {root}: mend it")
+        raise InputError(
+            f"dataset.leave_out={pattern} leaves out every image in {root}",
+            advice="mend it",
+            remedies=("dataset.leave_out=null",),
+        )
     foreign = {
         name: [file for file in files if of_others.read(file) is None] for name, files in listing.foreign.items()
     }
@@ -98,12 +102,13 @@ def _read_names(
         for part in (*needs, *of_group):
             if part not in reading.values:  # an optional group that took no part
                 raise InputError(
-                    f"dataset.pattern reads no {part} in {name}: let the named group {part} take part in every match"
+                    f"dataset.pattern reads no {part} in {name}",
+                    advice=f"let the named group {part} take part in every match",
                 )
         if reading.raw_image_id is None:
             raise InputError(
-                f"dataset.pattern reads no raw_image_id in {name}: let the named group raw_image_id take part in every "
-                "match"
+                f"dataset.pattern reads no raw_image_id in {name}",
+                advice="let the named group raw_image_id take part in every match",
             )
         for part, value in reading.values.items():
             finding.read.setdefault(part, Counter())[value] += 1
@@ -112,8 +117,10 @@ def _read_names(
     if not named:
         example = files[0].relative_to(root).as_posix()
         raise InputError(
-            f"dataset.pattern matches none of the {len(files)} images in {root}, for example {example}"
-            f"{reader.explain(example)}: mend the pattern"
+            f"dataset.pattern matches none of the {len(files)} images in {root}, for example "
+            f"{example}{reader.explain(example)}",
+            advice="mend the pattern",
+            remedies=("dataset.pattern=PATTERN",),
         )
     return _merge_groups(named, finding)
 
@@ -180,8 +187,8 @@ def find_pairs(
         if not channels[word]:
             seen = ", ".join(sorted(finding.channels))
             raise InputError(
-                f"no image in {root} has the channel {word}: dataset.pattern reads the channels {seen}; "
-                f"set dataset.{name} to the right one"
+                f"no image in {root} has the channel {word}, and dataset.pattern reads the channels {seen}",
+                remedies=(f"dataset.{name}=WORD",),
             )
     alike: dict[tuple[str, ...], list[str]] = {}
     for raw_image_id in sorted(groups):
@@ -268,8 +275,8 @@ def find_patches(
     ]
     if not in_folders:
         raise InputError(
-            f"{root} has no image in a folder named {live_folder} or {dead_folder}: "
-            "set dataset.live_folder and dataset.dead_folder"
+            f"{root} has no image in a folder named {live_folder} or {dead_folder}",
+            remedies=("dataset.live_folder=WORD dataset.dead_folder=WORD",),
         )
     if pattern is not None:
         named = _read_names(in_folders, root, finding, pattern=pattern, group=group, needs=())
@@ -285,7 +292,9 @@ def find_patches(
     n_split = sum(image.split is not None for image in finding.images)
     if 0 < n_split < len(finding.images):
         raise InputError(
-            f"{len(finding.images) - n_split} of {len(finding.images)} patches in {root} lie outside "
-            "the folders train, val and test: move them there, or split anew with curation.split.keep_folders=false"
+            f"{len(finding.images) - n_split} of {len(finding.images)} patches in {root} lie outside the "
+            "folders train, val and test",
+            advice="move them there",
+            remedies=("curation.split.keep_folders=false",),
         )
     return finding

@@ -27,7 +27,8 @@ def label_values(
         return mean_fluorescence - background
     if (background <= 0).any() or (mean_fluorescence <= 0).any():
         raise InputError(
-            "a field's fluorescence background is 0, so no logarithm can be taken: set "
-            "curation.label.scale=background_subtracted or a higher curation.label.background_percentile"
+            "a field's fluorescence background is 0 at curation.label.background_percentile, so no "
+            "logarithm can be taken",
+            remedies=("curation.label.scale=background_subtracted", "curation.label.background_percentile=NUMBER"),
         )
     return np.asarray(np.log(mean_fluorescence / background))

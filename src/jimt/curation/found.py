@@ -10,6 +10,7 @@ from rich.console import Console
 
 from jimt.curation.finding import Finding, RawImage
 from jimt.curation.listing import describe_foreign
+from jimt.errors import ways_out
 
 # Shares of the image files that are passed over: stray files, then what deserves a look, then most likely a mistake.
 _FEW: Final = 0.02
@@ -36,8 +37,8 @@ def describe_finding(finding: Finding) -> list[str]:
         n, n_all = len(finding.unmatched), finding.n_files
         loudness = _loudness(n, n_all)
         line = f"{loudness}{_of(n, n_all)} passed over by their names or folders, for example "
-        remedy = "; mend dataset.pattern, or name in dataset.leave_out what is left out on purpose" if loudness else ""
-        lines.append(line + ", ".join(finding.unmatched[:3]) + remedy)
+        told = ways_out(advice="mend dataset.pattern", remedies=("dataset.leave_out=PATTERN",))
+        lines.append(line + ", ".join(finding.unmatched[:3]) + (f": {told}" if loudness else ""))
     others = {word: n for word, n in sorted(finding.channels.items()) if word not in finding.used_channels}
     if others:
         words = ", ".join(f"{word} ({n})" for word, n in others.items())

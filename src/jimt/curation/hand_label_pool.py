@@ -109,7 +109,7 @@ def load_hand_labelled(path: Path, dataset: str, *, made_with: dict[str, str | i
         InputError: If it is absent, damaged, of another data set, or made with other settings.
     """
     if not path.is_file():
-        raise InputError(f"{path} is missing: run {how_to_make(dataset)} first")
+        raise InputError(f"{path} is missing", remedies=(how_to_make(dataset),))
     try:
         with path.open("rb") as file, np.load(file) as kept:
             labelled = HandLabelled(
@@ -123,17 +123,24 @@ def load_hand_labelled(path: Path, dataset: str, *, made_with: dict[str, str | i
                 kept["x"],
             )
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, ValueError, TypeError) as error:
-        raise InputError(f"{path} is damaged: run {how_to_make(dataset)} again") from error
+        raise InputError(f"{path} is damaged", remedies=(how_to_make(dataset),)) from error
     if labelled.dataset != dataset:
-        raise InputError(f"{path} holds hand labels of {labelled.dataset}: run {how_to_make(dataset)} again")
+        raise InputError(f"{path} holds hand labels of {labelled.dataset}", remedies=(how_to_make(dataset),))
     for setting in sorted(made_with.keys() | labelled.made_with.keys()):
         kept_with, wanted = labelled.made_with.get(setting), made_with.get(setting)
         if kept_with != wanted:
             raise InputError(
-                f"the features in {path} are for {setting}={kept_with}, not {wanted}: prepare both data sets with the "
-                "same one"
+                f"the features in {path} are for {setting}={kept_with}, not {wanted}",
+                remedies=_to_agree(dataset, setting, kept_with, made_with),
             )
     return labelled, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _to_agree(dataset: str, setting: str, kept_with: str | int | None, wanted: dict[str, str | int]) -> tuple[str, ...]:
+    """What makes the features of two data sets alike in a setting."""
+    setting, _, of_file = setting.partition(" ")
+    there = f"{how_to_make(dataset)} {setting}={wanted[setting]}"  # of a file, its own name again
+    return (there,) if of_file else (f"{setting}={kept_with}", there)
 
 
 def pool(parts: Sequence[HandLabelled]) -> Pool:
@@ -176,9 +183,9 @@ def hand_labels_of_others(
         there = [name for name, path in paths.items() if path.is_file()]
         if there:
             raise InputError(
-                f"the empty filter of {dataset.name} is trained on the hand labels of {', '.join(settings.fit_on)}, "
-                f"and dataset.empty_labels names none of {dataset.name}: set it, or train on those of others alone "
-                f"with curation.empty_filter.fit_on=[{','.join(there)}]"
+                f"the empty filter of {dataset.name} is trained on the hand labels of "
+                f"{', '.join(settings.fit_on)}, and dataset.empty_labels names none of {dataset.name}",
+                remedies=("dataset.empty_labels=FILE", f"curation.empty_filter.fit_on=[{','.join(there)}]"),
             )
         return None, {}
     made_with = features_made_with(curation)

@@ -27,8 +27,9 @@ def read_hand_labels(path: Path, *, empty_word: str, not_empty_word: str) -> pd.
     """
     if not path.is_file():
         raise InputError(
-            f"{path} is missing: put the hand labels there (raw_image_id,y,x,label), or pass every patch with "
-            "dataset.empty_labels=null"
+            f"{path} is missing",
+            advice="put the hand labels there (raw_image_id,y,x,label)",
+            remedies=("dataset.empty_labels=null",),
         )
     lines = _text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")
     first = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
@@ -36,7 +37,7 @@ def read_hand_labels(path: Path, *, empty_word: str, not_empty_word: str) -> pd.
     if first < len(lines) and (named := re.fullmatch(r"sep=(.) *", lines[first])):  # Excel's own first line
         delimiter, first = named[1], first + 1
     if not any(line.strip() for line in lines[first:]):
-        raise InputError(f"{path} holds nothing: {_NEEDS}")
+        raise InputError(f"{path} holds nothing", advice=_NEEDS)
     if delimiter is None:
         delimiter = max(_DELIMITERS, key=lines[first].count)
     seen = _DELIMITERS.get(delimiter, repr(delimiter)) if delimiter in lines[first] else "no delimiter"
@@ -44,20 +45,22 @@ def read_hand_labels(path: Path, *, empty_word: str, not_empty_word: str) -> pd.
     try:
         (_, header), *rows = [(first + reader.line_num, row) for row in reader if any(field.strip() for field in row)]
     except csv.Error as error:
-        raise InputError(f"{path} cannot be read as a table with {seen} ({error}): {_NEEDS}") from error
+        raise InputError(f"{path} cannot be read as a table with {seen} ({error})", advice=_NEEDS) from error
     names = [composed(name).strip().lower() for name in header]
     missing = [column for column in COLUMNS if names.count(column) != 1]
     if missing:
         which = "lacks" if missing[0] not in names else "holds more than once"
         raise InputError(
-            f"{path} {which} the column {', '.join(missing)}: read with {seen}, its first line holds "
-            f"{', '.join(names)[:200]}; {_NEEDS}"
+            f"{path} {which} the column {', '.join(missing)} (read with {seen}, its first line holds "
+            f"{', '.join(names)[:200]})",
+            advice=_NEEDS,
         )
     for number, row in rows:
         if any(field.strip() for field in row[len(names) :]) or len(row) < len(names):
             raise InputError(
-                f"{path} holds {len(row)} fields in line {number} where the first line names {len(names)}, read with "
-                f"{seen}: correct it, or put fields that hold the delimiter in quotes"
+                f"{path} holds {len(row)} fields in line {number} where the first line names "
+                f"{len(names)}, read with {seen}",
+                advice="correct it, or put fields that hold the delimiter in quotes",
             )
     columns = {name: [composed(row[names.index(name)]).strip() for _, row in rows] for name in COLUMNS}
     table = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
@@ -71,14 +74,16 @@ def _text(path: Path) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions") from error
+        raise InputError(
+            f"{path} cannot be read ({error.strerror})", advice="check the file and its permissions"
+        ) from error
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text in UTF-8: save it as CSV UTF-8; {_NEEDS}") from error
+        raise InputError(f"{path} is no text in UTF-8", advice=f"save it as CSV UTF-8; {_NEEDS}") from error
     if "\0" in text:
-        raise InputError(f"{path} is no text but a file of another kind: save it as CSV UTF-8; {_NEEDS}")
+        raise InputError(f"{path} is no text but a file of another kind", advice=f"save it as CSV UTF-8; {_NEEDS}")
     return text
 
 
@@ -86,11 +91,13 @@ def _pixels(text: str, axis: str, number: int, path: Path) -> int:
     """A whole number of pixels; one that may as well be a thousand times larger is refused."""
     whole = re.fullmatch(r"(\d+)(?:[.,](0+))?", text)
     if whole is None:
-        raise InputError(f"{path} holds {axis}={text} in line {number}, which is no whole number of pixels: correct it")
+        raise InputError(
+            f"{path} holds {axis}={text} in line {number}, which is no whole number of pixels", advice="correct it"
+        )
     if whole[2] == "000" and len(whole[1]) <= 3 and int(whole[1]):
         raise InputError(
-            f"{path} holds {axis}={text} in line {number}, which is {whole[1]} or {whole[1]}000: write whole numbers "
-            "of pixels without a decimal or a thousands mark"
+            f"{path} holds {axis}={text} in line {number}, which is {whole[1]} or {whole[1]}000",
+            advice="write whole numbers of pixels without a decimal or a thousands mark",
         )
     return int(whole[1])
 
@@ -102,11 +109,12 @@ def _with_words(table: pd.DataFrame, path: Path, *, empty_word: str, not_empty_w
     if unknown:
         raise InputError(
             f"{path} holds the label {unknown[0]}, which is neither dataset.empty_word={empty_word} nor "
-            f"dataset.not_empty_word={not_empty_word}: set those to the words of the file"
+            f"dataset.not_empty_word={not_empty_word}",
+            remedies=("dataset.empty_word=WORD dataset.not_empty_word=WORD",),
         )
     table["empty"] = table["label"].map(words).astype(bool)
     duplicated = table.duplicated(["raw_image_id", "y", "x"])
     if duplicated.any():
         row = table[duplicated].iloc[0]
-        raise InputError(f"{path} labels the patch {row.raw_image_id} y={row.y} x={row.x} twice: keep one row")
+        raise InputError(f"{path} labels the patch {row.raw_image_id} y={row.y} x={row.x} twice", advice="keep one row")
     return table[["raw_image_id", "y", "x", "empty"]]

@@ -29,12 +29,13 @@ def keep_hand_labels_of(dataset: DatasetConfig, curation: CurationConfig, *, emb
     """
     if not curation.empty_filter.enabled or dataset.layout == "patches":
         raise InputError(
-            f"hand_labels_only=true is without effect for {dataset.name}, whose empty filter is off: leave it out"
+            f"hand_labels_only=true is without effect for {dataset.name}, whose empty filter is off",
+            remedies=("hand_labels_only=false",),
         )
     if dataset.empty_labels is None:
         raise InputError(
-            f"{dataset.name} has no hand labels to keep: name their file with dataset.empty_labels, or train the "
-            "filter of other data sets without it (curation.empty_filter.fit_on)"
+            f"{dataset.name} has no hand labels to keep",
+            remedies=("dataset.empty_labels=FILE", "hand_labels_only=false"),
         )
     finding = find_raw_images(dataset, curation, Path(dataset.root))
     print_lines(describe_finding(finding), console)
@@ -49,7 +50,9 @@ def keep_hand_labels_of(dataset: DatasetConfig, curation: CurationConfig, *, emb
             if error.errno not in DISK_FULL:
                 raise
             raise InputError(
-                f"no space left for {path} ({error.strerror}): free some, or set curation.output_root to another disk"
+                f"no space left for {path} ({error.strerror})",
+                advice="free some",
+                remedies=("curation.output_root=FOLDER",),
             ) from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)

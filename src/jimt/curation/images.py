@@ -20,11 +20,13 @@ def _check_file(path: Path) -> None:
         is_file = path.is_file()
         size = path.stat().st_size if is_file else 0
     except OSError as error:
-        raise BadImageError(f"cannot be read ({error.strerror}): check the file and its permissions") from error
+        raise BadImageError(
+            f"cannot be read ({error.strerror})", advice="check the file and its permissions"
+        ) from error
     if not is_file:
-        raise BadImageError("is missing: copy it there")
+        raise BadImageError("is missing", advice="copy it there")
     if size == 0:
-        raise BadImageError("is empty (zero bytes): copy or export it again")
+        raise BadImageError("is empty (zero bytes)", advice="copy or export it again")
 
 
 def _check_type(image: Image) -> Image:
@@ -34,9 +36,9 @@ def _check_type(image: Image) -> Image:
         with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is refused
             image = image.astype(np.float32)
         if not np.isfinite(image).all():
-            raise BadImageError("holds NaN or infinite pixels: export it again as 8- or 16-bit integers")
+            raise BadImageError("holds NaN or infinite pixels", advice="export it again as 8- or 16-bit integers")
         return image
-    raise BadImageError(f"has {image.dtype} pixels: export it as 8- or 16-bit unsigned integers")
+    raise BadImageError(f"has {image.dtype} pixels", advice="export it as 8- or 16-bit unsigned integers")
 
 
 def read_page(path: Path) -> Image:
@@ -52,7 +54,9 @@ def read_page(path: Path) -> Image:
     if image.ndim == 3 and image.shape[2] >= 3 and all((image[..., 0] == image[..., i]).all() for i in (1, 2)):
         image = np.ascontiguousarray(image[..., 0])
     if image.ndim != 2:
-        raise BadImageError(f"has shape {image.shape} where one grey page is expected: export it as a grey image")
+        raise BadImageError(
+            f"has shape {image.shape} where one grey page is expected", advice="export it as a grey image"
+        )
     return _check_type(image)
 
 
@@ -74,8 +78,8 @@ def read_channels(path: Path, *, indices: tuple[int, int]) -> list[Image]:
     for index in indices:
         if index >= n_channels:
             raise BadImageError(
-                f"has {n_channels} channel{'s' * (n_channels > 1)}{of_series}, so no channel {index}: "
-                "set dataset.brightfield_index and dataset.fluorescence_index (from 0)"
+                f"has {n_channels} channel{'s' * (n_channels > 1)}{of_series}, so no channel {index} (counted from 0)",
+                remedies=("dataset.brightfield_index=NUMBER dataset.fluorescence_index=NUMBER",),
             )
     stack = np.moveaxis(stack, channels[0][0], 0).reshape(n_channels, *(stack.shape[axes.index(a)] for a in "YX"))
     return [_check_type(np.ascontiguousarray(stack[index])) for index in indices]
@@ -90,16 +94,20 @@ def check_pair(brightfield: Image, fluorescence: Image | None, *, patch_size: in
     height, width = brightfield.shape
     if fluorescence is not None and fluorescence.shape != brightfield.shape:
         raise BadImageError(
-            f"bright-field is {width} x {height} px and fluorescence {fluorescence.shape[1]} x "
-            f"{fluorescence.shape[0]}: export both at one size"
+            f"bright-field is {width} x {height} px and fluorescence {fluorescence.shape[1]} x {fluorescence.shape[0]}",
+            advice="export both at one size",
         )
     if height < patch_size or width < patch_size:
         raise BadImageError(
-            f"is {width} x {height} px, smaller than a patch of {patch_size}: remove it, or set curation.patches.size"
+            f"is {width} x {height} px, smaller than a patch of {patch_size}",
+            advice="remove it",
+            remedies=("curation.patches.size=NUMBER",),
         )
     for name, image in (("bright-field", brightfield), ("fluorescence", fluorescence)):
         if image is None:
             continue
         low, high, *_ = cv2.minMaxLoc(image)
         if low == high:
-            raise BadImageError(f"{name} is constant (every pixel {image.flat[0]}): acquire or export it again")
+            raise BadImageError(
+                f"{name} is constant (every pixel {image.flat[0]})", advice="acquire or export it again"
+            )

@@ -10,6 +10,9 @@ from jimt.curation.mixture import Mixture, Pair, find_outliers, fit_mixture
 from jimt.errors import InputError
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 
+_CUT_OFFS = "curation.label.live_below=NUMBER curation.label.dead_above=NUMBER"
+_NO_RANGE = "curation.label.fit_range=null"
+
 
 @dataclass(frozen=True)
 class LabelThresholds:
@@ -74,13 +77,15 @@ def fit_label_thresholds(
         where = "" if fit_range is None else f" with values in curation.label.fit_range={list(fit_range)}"
         raise InputError(
             f"only {len(values)} patches hold cells{where}, and a mixture needs {min_patches} "
-            "(curation.label.min_patches): add raw images, or give curation.label.live_below and "
-            "curation.label.dead_above"
+            "(curation.label.min_patches)",
+            advice="add raw images",
+            remedies=(_CUT_OFFS,) if fit_range is None else (_NO_RANGE, f"{_NO_RANGE} {_CUT_OFFS}"),
         )
     if np.ptp(values) == 0:
         raise InputError(
-            "every patch has the same mean fluorescence, so there is nothing to tell live from dead by: check that "
-            "dataset.fluorescence names the PI channel"
+            "every patch has the same mean fluorescence, so there is nothing to tell live from dead by",
+            advice="see whether that is the PI channel",
+            remedies=("dataset.fluorescence=WORD",),
         )
     mixture = fit_mixture(values, tolerance=tolerance, n_init=n_init, seed=seed)
     if fit_range is None:
@@ -90,9 +95,9 @@ def fit_label_thresholds(
             # else the patches far off are one of the two populations
             if others.is_of_two and not others.is_collapsed(min_weight):
                 if outliers.mean() >= min_weight:
-                    raise InputError(_hang_on(values, outliers, mixture, others, n_sigma, min_weight))
+                    raise _hang_on(values, outliers, mixture, others, n_sigma, min_weight)
                 mixture, values = others, values[~outliers]
-    _check(mixture, n_sigma=n_sigma, min_weight=min_weight)
+    _check(mixture, n_sigma=n_sigma, min_weight=min_weight, fit_range=fit_range)
     live_below, dead_above = mixture.cut_offs(n_sigma)
     (live_mean, dead_mean), (live_sd, dead_sd), (live_weight, dead_weight) = mixture.mean, mixture.sd, mixture.weight
     return LabelThresholds(
@@ -111,21 +116,25 @@ def fit_label_thresholds(
     )
 
 
-def _check(mixture: Mixture, *, n_sigma: float, min_weight: float) -> None:
+def _check(mixture: Mixture, *, n_sigma: float, min_weight: float, fit_range: tuple[float, float] | None) -> None:
     live, dead = (f"{mean:.4g} +- {sd:.4g}" for mean, sd in zip(mixture.mean, mixture.sd, strict=True))
     if mixture.is_collapsed(min_weight):
         raise InputError(
-            f"the mixture collapsed (live {live} on {mixture.weight[0]:.1%} of the patches, dead {dead} on "
-            f"{mixture.weight[1]:.1%}): fit it on a data set that holds both live and dead (curation.label.fit_on), "
-            "leave debris out of the fit (curation.label.fit_range), or give curation.label.live_below and "
-            "curation.label.dead_above"
+            f"the mixture collapsed (live {live} on {mixture.weight[0]:.1%} of the patches, dead {dead} "
+            f"on {mixture.weight[1]:.1%}), as it does where one of the two is rare, or where debris takes "
+            "part in the fit",
+            remedies=(
+                "curation.label.fit_on=NAME",
+                "curation.label.fit_range=[LOW,HIGH]",
+                _CUT_OFFS if fit_range is None else f"{_NO_RANGE} {_CUT_OFFS}",
+            ),
         )
     live_below, dead_above = mixture.cut_offs(n_sigma)
     if live_below > dead_above:
         raise InputError(
-            f"the cut-offs cross: live below {live_below:.4g}, dead above {dead_above:.4g} (live {live}, dead {dead}); "
-            "lower curation.label.n_sigma, or, where background differs between raw images, set "
-            "curation.label.scale=log_background_ratio"
+            f"the cut-offs cross (live below {live_below:.4g}, dead above {dead_above:.4g}, for live "
+            f"{live}, dead {dead}), as where background differs between raw images",
+            remedies=_to_uncross(mixture),
         )
 
 
@@ -136,26 +145,35 @@ def _hang_on(
     others: Mixture,
     n_sigma: float,
     min_weight: float,
-) -> str:
-    """What to say where a few patches decide the cut-offs; either remedy is a range to fit on."""
+) -> InputError:
+    """What to say where a few patches decide the cut-offs; the first remedies are ranges to fit on."""
     kept, far = values[~outliers], values[outliers]
     without, of_all = _range_around(kept, far), _range_around(values, far[:0])
-    keep = ""
+    keep, remedies = "", [f"curation.label.fit_range={without}"]
     below, above = mixture.cut_offs(n_sigma)
     if not mixture.is_collapsed(min_weight) and below <= above:
         keep = (
-            f"; if they are cells, and the others are of one kind, keep them: curation.label.fit_range={of_all} (live "
-            f"below {below:.4g}, dead above {above:.4g})"
+            f", the second keeps them, as cells, where the others are of one kind (live below {below:.4g}, dead above "
+            f"{above:.4g})"
         )
+        remedies.append(f"curation.label.fit_range={of_all}")
     live_below, dead_above = others.cut_offs(n_sigma)
-    return (
-        f"the cut-offs cannot be trusted: they hang on {len(far)} of {len(values)} patches "
+    return InputError(
+        f"the cut-offs cannot be trusted, since they hang on {len(far)} of {len(values)} patches "
         f"({len(far) / len(values):.1%}) with values of {far.min():.4g} to {far.max():.4g}, far from the others "
-        f"({kept.min():.4g} to {kept.max():.4g}), which are of two kinds without them. If they are debris or "
-        f"saturated, leave them out of the fit: curation.label.fit_range={without} (live below {live_below:.4g}, dead "
-        f"above {dead_above:.4g}){keep}; where background differs between raw images, set "
-        "curation.label.scale=log_background_ratio instead"
+        f"({kept.min():.4g} to {kept.max():.4g}), which are of two kinds without them; the first remedy leaves them "
+        f"out of the fit, as debris or saturated (live below {live_below:.4g}, dead above {dead_above:.4g}){keep}, and "
+        "the last is for a background that differs between raw images",
+        remedies=(*remedies, "curation.label.scale=log_background_ratio"),
     )
+
+
+def _to_uncross(mixture: Mixture) -> tuple[str, ...]:
+    """Remedies for cut-offs that cross: on another scale the populations may be further apart."""
+    (live, dead), (live_sd, dead_sd) = mixture.mean, mixture.sd
+    n_sigma = math.floor(100 * (dead - live) / (live_sd + dead_sd)) / 100  # where they meet, in two digits
+    nearer = (f"curation.label.n_sigma={n_sigma}",) if n_sigma > 0 else ()
+    return ("curation.label.scale=log_background_ratio", *nearer)
 
 
 def _range_around(kept: NDArray[np.float64], far: NDArray[np.float64]) -> str:

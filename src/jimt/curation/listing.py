@@ -62,14 +62,19 @@ class Listing:
     """Links that were not followed, each with the reason."""
 
 
-def list_files(root: Path, *, how_to_get: str) -> Listing:
+def list_files(root: Path, *, advice: str, remedies: tuple[str, ...]) -> Listing:
     """All files below ``root``, in folders that are links too; a folder with several names is read once.
+
+    Args:
+        root: The data set's folder.
+        advice: How to get the images, in words.
+        remedies: Likewise, what to type.
 
     Raises:
         InputError: If the folder is absent, cannot be listed or holds no image; then it says what it holds instead.
     """
     if not root.is_dir():
-        raise InputError(f"{root} is missing: {how_to_get}")
+        raise InputError(f"{root} is missing", advice=advice, remedies=remedies)
     listing = Listing()
     for path in _walk(root, listing):
         suffix = path.suffix.lower()
@@ -85,10 +90,11 @@ def list_files(root: Path, *, how_to_get: str) -> Listing:
         names.sort()
     if not listing.images:
         if listing.foreign:
-            found = " and ".join(describe_foreign(name, names) for name, names in sorted(listing.foreign.items()))
-            raise InputError(f"{root} holds no TIFF or PNG image, but {found}")
+            found = " and ".join(_count(name, names) for name, names in sorted(listing.foreign.items()))
+            how = [_how_to_export(name, names) for name, names in sorted(listing.foreign.items())]
+            raise InputError(f"{root} holds no TIFF or PNG image, but {found}", advice=" and ".join(dict.fromkeys(how)))
         of_links = "".join(f"; {reason}" for reason in listing.links[:3])
-        raise InputError(f"{root} holds no TIFF or PNG image{of_links}: {how_to_get}")
+        raise InputError(f"{root} holds no TIFF or PNG image{of_links}", advice=advice, remedies=remedies)
     return listing
 
 
@@ -98,12 +104,19 @@ def describe_foreign(name: str, files: list[str]) -> str:
     >>> describe_foreign("ZIP", ["a.zip"])
     '1 ZIP file, for example a.zip: unpack it'
     """
+    return f"{_count(name, files)}: {_how_to_export(name, files)}"
+
+
+def _count(name: str, files: list[str]) -> str:
+    return f"{len(files)} {name} file{'s' * (len(files) != 1)}, for example {files[0]}"
+
+
+def _how_to_export(name: str, files: list[str]) -> str:
     them = "it" if len(files) == 1 else "them"
-    text = f"{len(files)} {name} file{'s' * (len(files) != 1)}, for example {files[0]}: "
     if name in _ARCHIVES:
-        return text + f"unpack {them}"
+        return f"unpack {them}"
     lost = ", from the microscope's own files, since JPEG has changed the grey values" if name == _JPEG else ""
-    return text + (
+    return (
         f"export {them} as grey TIFF of 16 bits, unscaled{lost}: each field in two files (layout/pairs) or "
         "both channels in one (layout/stack), for example by Bio-Formats in Fiji"
     )
@@ -149,8 +162,10 @@ def _check_name(path: Path) -> None:
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
-        raise InputError(f"the name {path.as_posix()!a} is no text in UTF-8: rename the file or folder") from error
+        raise InputError(
+            f"the name {path.as_posix()!a} is no text in UTF-8", advice="rename the file or folder"
+        ) from error
 
 
 def _refuse(error: OSError) -> None:
-    raise InputError(f"{error.filename} cannot be listed ({error.strerror}): check its permissions") from error
+    raise InputError(f"{error.filename} cannot be listed ({error.strerror})", advice="check its permissions") from error

@@ -33,14 +33,16 @@ def read_manifest(path: Path) -> pd.DataFrame:
         InputError: If it is absent or damaged, lacks a column, or a group is in two splits.
     """
     if not path.is_file():
-        raise InputError(f"{path} is missing: run python prepare.py dataset={path.parent.name} first")
+        raise InputError(f"{path} is missing", remedies=(f"python prepare.py dataset={path.parent.name}",))
     try:
         manifest = pd.read_parquet(path)
     except (OSError, ValueError) as error:  # pyarrow's errors derive from these
-        raise InputError(f"{path} is damaged: delete {path.parent} and curate again") from error
+        raise InputError(f"{path} is damaged", advice=f"delete {path.parent} and curate again") from error
     missing = [column for column in MANIFEST_COLUMNS if column not in manifest.columns]
     if missing:
-        raise InputError(f"{path} lacks the column {', '.join(missing)}: delete {path.parent} and curate again")
+        raise InputError(
+            f"{path} lacks the column {', '.join(missing)}", advice=f"delete {path.parent} and curate again"
+        )
     check_no_leak(manifest)
     return manifest
 
@@ -63,13 +65,13 @@ def read_json(path: Path) -> dict[str, Any]:
         InputError: If it is absent or damaged.
     """
     if not path.is_file():
-        raise InputError(f"{path} is missing: run python prepare.py dataset={path.parent.name} first")
+        raise InputError(f"{path} is missing", remedies=(f"python prepare.py dataset={path.parent.name}",))
     try:
         content = json.loads(path.read_text())
     except ValueError as error:
-        raise InputError(f"{path} is damaged: delete {path.parent} and curate again") from error
+        raise InputError(f"{path} is damaged", advice=f"delete {path.parent} and curate again") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} is damaged: delete {path.parent} and curate again")
+        raise InputError(f"{path} is damaged", advice=f"delete {path.parent} and curate again")
     return content
 
 

@@ -42,7 +42,8 @@ def no_data_mask(brightfield: Image, fluorescence: Image) -> NDArray[np.bool_]:
             mask |= _padding(of_channel)
     if mask.all():
         raise BadImageError(
-            "holds no pixel that is data in both channels (zero-filled edges cover them): align it again, or remove it"
+            "holds no pixel that is data in both channels (zero-filled edges cover them)",
+            advice="align it again, or remove it",
         )
     return mask
 

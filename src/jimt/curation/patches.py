@@ -110,8 +110,8 @@ def to_8_bit(image: Image, valid: NDArray[np.bool_], scaling: Scaling) -> NDArra
         low, high = valid_percentiles(image, valid, (scaling.low_percentile, scaling.high_percentile))
     elif image.dtype.kind == "f":
         raise BadImageError(
-            f"holds floating-point numbers, which curation.scaling.method={scaling.method} cannot convert: "
-            "set curation.scaling.method=percentile_image"
+            f"holds floating-point numbers, which curation.scaling.method={scaling.method} cannot convert",
+            remedies=("curation.scaling.method=percentile_image",),
         )
     elif scaling.method == "percentile_dataset":
         if scaling.low is None or scaling.high is None:

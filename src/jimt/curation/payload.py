@@ -101,21 +101,22 @@ def check_bits(images: Sequence[UsedBits], *, bit_depth: int, bit_shift: int) ->
     _check_same_offset(images, high)
     if in_any & ~in_all & high:
         wide = [image for image in images if (image.set_in_any & ~in_all).bit_length() > bit_depth]
-        many = f"dataset.bit_depth={bit_depth} does not fit {_some(wide, images)}: "
+        many = f"dataset.bit_depth={bit_depth} does not fit {_some(wide, images)}"
         if bit_shift == 0 and not in_any & ((1 << (16 - bit_depth)) - 1):
             raise InputError(
-                f"{many}every pixel is a multiple of {1 << (16 - bit_depth)}, so the counts stand in the upper bits: "
-                f"set dataset.bit_shift={16 - bit_depth}"
+                f"{many} (every pixel is a multiple of {1 << (16 - bit_depth)}, so the counts stand in the upper bits)",
+                remedies=(f"dataset.bit_shift={16 - bit_depth}",),
             )
         raise InputError(
-            f"{many}pixels have counts of {fitting} bits: set dataset.bit_depth={fitting}, or what the camera has if "
-            "that is more"
+            f"{many} (pixels have counts of {fitting} bits; the camera may have more)",
+            remedies=(f"dataset.bit_depth={fitting}",),
         )
     if bit_depth == 16 and in_all & _TOP:
         raise InputError(
             f"every pixel has {_TOP} added (signed counts stored as unsigned ones), for example in "
-            f"{images[0].file}: set dataset.bit_depth={fitting}, or what the camera has if that is more, and the bits "
-            "above are masked"
+            f"{images[0].file}, and the counts are of {fitting} bits or more, above which bits can be "
+            "masked",
+            remedies=(f"dataset.bit_depth={fitting}",),
         )
     return in_all & high
 
@@ -150,7 +151,7 @@ def _check_kinds(images: Sequence[UsedBits]) -> None:
             first.setdefault(image.kind.removeprefix("signed "), image)
     if len(first) > 1:
         found = " and ".join(f"{kind} in {image.file}" for kind, image in first.items())
-        raise InputError(f"the fluorescence is {found}: export all in one type")
+        raise InputError(f"the fluorescence is {found}", advice="export all in one type")
 
 
 def _check_signs(images: Sequence[UsedBits]) -> None:
@@ -159,8 +160,8 @@ def _check_signs(images: Sequence[UsedBits]) -> None:
     ]
     if negative:
         raise InputError(
-            f"signed pixels are negative in {_some(negative, images)}: export the camera's own counts, unsigned, "
-            "with no background taken off"
+            f"signed pixels are negative in {_some(negative, images)}",
+            advice="export the camera's own counts, unsigned, with no background taken off",
         )
 
 
@@ -168,8 +169,9 @@ def _shifted(images: Sequence[UsedBits], bit_shift: int) -> list[UsedBits]:
     odd = [image for image in images if image.set_in_any & ((1 << bit_shift) - 1)]
     if odd:
         raise InputError(
-            f"dataset.bit_shift={bit_shift} does not fit {_some(odd, images)}: pixels are no multiples of "
-            f"{1 << bit_shift}: set dataset.bit_shift=0"
+            f"dataset.bit_shift={bit_shift} does not fit {_some(odd, images)} (pixels are no multiples of "
+            f"{1 << bit_shift})",
+            remedies=("dataset.bit_shift=0",),
         )
     return [
         UsedBits(image.file, image.channel, image.kind, image.set_in_any >> bit_shift, image.set_in_all >> bit_shift)
@@ -193,8 +195,8 @@ def _check_same_offset(images: Sequence[UsedBits], high: int) -> None:
     by_depth = [image for image in plain if not image.set_in_any & high]
     if offset and (by_depth if high else plain):
         raise InputError(
-            f"{_TOP} is added to every pixel of {_some(offset, images)}, and not of {plain[0].file}: export all in one "
-            "way, or remove these"
+            f"{_TOP} is added to every pixel of {_some(offset, images)}, and not of {plain[0].file}",
+            advice="export all in one way, or remove these",
         )
 
 

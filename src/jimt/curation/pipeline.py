@@ -147,12 +147,15 @@ def _read_usable(
     n_found = len(finding.images) + len(finding.bad)
     unusable = bad | left_out
     if unusable and (curation.on_bad_image == "raise" or not len(rows)):
-        remedy = "" if not len(rows) else "; or go on without: curation.on_bad_image=skip"
-        listed = "\n  ".join(f"{name}: {reason}" for name, reason in sorted(unusable.items()))
-        raise InputError(f"{len(unusable)} of {n_found} raw images cannot be used{remedy}\n  {listed}")
+        raise InputError(
+            f"{len(unusable)} of {n_found} raw images cannot be used",
+            advice="mend or remove them",
+            remedies=("curation.on_bad_image=skip",) if len(rows) else (),
+            listed=tuple(f"{name}: {reason}" for name, reason in sorted(unusable.items())),
+        )
     exchanged = fields.loc[fields["exchanged"].to_numpy(bool), "raw_image_id"].tolist()
     if exchanged:  # now, since the labels may fail because of it
-        print_lines([describe_exchanged(exchanged, len(fields), layout=dataset.layout)], console)
+        print_lines([describe_exchanged(exchanged, len(fields), dataclasses.asdict(dataset))], console)
 
     manifest = rows
     of_field = manifest["field"].to_numpy()
@@ -248,8 +251,8 @@ def _own_hand_labels(
     rows = kept.drop(columns="empty", errors="ignore").merge(hand, on=["raw_image_id", "y", "x"], how="inner")
     if not len(rows):
         raise InputError(
-            f"none of the {len(hand)} hand labels in {dataset.empty_labels} is of a patch of this data set: check its "
-            "raw_image_id, and that y and x are multiples of curation.patches.stride"
+            f"none of the {len(hand)} hand labels in {dataset.empty_labels} is of a patch of this data set",
+            advice="check its raw_image_id, and that y and x are multiples of curation.patches.stride",
         )
     labelled = HandLabelled(
         dataset=dataset.name,
@@ -330,8 +333,9 @@ def _drop_empty(
     filtering.save_empty_filter(pipeline, partial / FILTER)
     if manifest["excluded"].notna().all():
         raise InputError(
-            "every patch is empty by the empty filter, or has too much no-data: check the words of the hand labels "
-            "(dataset.empty_word, dataset.not_empty_word), or set curation.empty_filter.enabled=false"
+            "every patch is empty by the empty filter, or has too much no-data",
+            advice="check the words of the hand labels (dataset.empty_word, dataset.not_empty_word)",
+            remedies=("curation.empty_filter.enabled=false",),
         )
     return {
         "status": "trained",
@@ -358,7 +362,9 @@ def _label(
     kept = manifest["excluded"].isna().to_numpy()
     if not kept.any():
         limit = curation.patches.max_no_data
-        raise InputError(f"every patch has more than {limit:.0%} no-data pixels: raise curation.patches.max_no_data")
+        raise InputError(
+            f"every patch has more than {limit:.0%} no-data pixels", remedies=("curation.patches.max_no_data=NUMBER",)
+        )
     background = fields["background"].to_numpy(float)[manifest["field"].to_numpy()]
     values = label_values(
         manifest.loc[kept, "mean_fluorescence"].to_numpy(float), background[kept], scale=settings.scale

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jimt.curation.decoding import BadImageError, decoding
-from jimt.curation.tiff import NOT_GREY_PALETTE
+from jimt.curation.tiff import EXPORT_GREY, NOT_GREY_PALETTE
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PALETTE = 3  # colour type
@@ -29,20 +29,20 @@ def read_png(path: Path) -> NDArray[Any]:
     chunks = dict(_chunks(data))
     header = chunks.get(b"IHDR", b"")
     if len(header) != 13:
-        raise BadImageError("is damaged (it has no header): export it again")
+        raise BadImageError("is damaged (it has no header)", advice="export it again")
     bits, colour_type = header[8], header[9]
     if bits < 8:
-        raise BadImageError(f"has {bits} bits a pixel: export it with 8 or 16")
+        raise BadImageError(f"has {bits} bits a pixel", advice="export it with 8 or 16")
     if b"acTL" in chunks:
-        raise BadImageError("is an animation of several images: export one")
+        raise BadImageError("is an animation of several images", advice="export one")
     if _orientation(chunks.get(b"eXIf", b"")) != 1:
-        raise BadImageError("is stored turned or mirrored (its EXIF orientation): export it upright")
+        raise BadImageError("is stored turned or mirrored (its EXIF orientation)", advice="export it upright")
     if colour_type == _PALETTE and not _is_grey(chunks.get(b"PLTE", b"")):
-        raise BadImageError(NOT_GREY_PALETTE)
+        raise BadImageError(NOT_GREY_PALETTE, advice=EXPORT_GREY)
     with decoding("PNG"):
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
-        raise BadImageError("is not a PNG, or damaged: export it again")
+        raise BadImageError("is not a PNG, or damaged", advice="export it again")
     return image if image.ndim == 2 else np.ascontiguousarray(image[..., 2::-1])  # OpenCV gives blue first
 
 
@@ -53,16 +53,16 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         BadImageError: If signature, length or a checksum is wrong.
     """
     if not data.startswith(_SIGNATURE):
-        raise BadImageError("is not a PNG, whatever its name says: export it again")
+        raise BadImageError("is not a PNG, whatever its name says", advice="export it again")
     position, kind = len(_SIGNATURE), b""
     while kind != b"IEND":
         length = int.from_bytes(data[position : position + 4], "big")
         end = position + 12 + length  # length, kind, content, checksum
         if end > len(data):
-            raise BadImageError(f"is cut off after {len(data)} bytes: copy or export it again")
+            raise BadImageError(f"is cut off after {len(data)} bytes", advice="copy or export it again")
         kind = data[position + 4 : position + 8]
         if zlib.crc32(memoryview(data)[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise BadImageError("is damaged (a checksum is wrong): copy or export it again")
+            raise BadImageError("is damaged (a checksum is wrong)", advice="copy or export it again")
         yield kind, data[position + 8 : end - 4]
         position = end
 

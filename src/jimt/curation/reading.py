@@ -87,7 +87,7 @@ def _read(raw: RawImage, settings: ReadSettings) -> tuple[Image, Image | None, t
             try:
                 stored.append(read_page(raw.fluorescence))
             except BadImageError as error:
-                raise BadImageError(f"its fluorescence image {raw.fluorescence.name} {error}") from error
+                raise error.about(f"its fluorescence image {raw.fluorescence.name} {error.cause}") from error
             files.append(raw.fluorescence)
     bits = tuple(
         used_bits(image, file=str(file), channel=channel)
@@ -97,8 +97,10 @@ def _read(raw: RawImage, settings: ReadSettings) -> tuple[Image, Image | None, t
     if settings.layout == "patches":
         if images[0].shape != (settings.patch_size, settings.patch_size):
             raise BadImageError(
-                f"is {images[0].shape[1]} x {images[0].shape[0]} px where a patch of {settings.patch_size} x "
-                f"{settings.patch_size} is expected: remove it, or set curation.patches.size"
+                f"is {images[0].shape[1]} x {images[0].shape[0]} px where a patch of "
+                f"{settings.patch_size} x {settings.patch_size} is expected",
+                advice="remove it",
+                remedies=("curation.patches.size=NUMBER",),
             )
         return images[0], None, bits
     check_pair(images[0], images[1], patch_size=settings.patch_size)

@@ -65,8 +65,8 @@ def read_fluorescence(
     ]
     if missing := wanted - {raw.raw_image_id for raw in images}:
         raise InputError(
-            f"{len(missing)} raw images of {dataset.name}, for example {min(missing)}, are no longer in "
-            f"{dataset.root}: {needed_by} reads their fluorescence again"
+            f"{len(missing)} raw images of {dataset.name}, for example {min(missing)}, are no longer in {dataset.root}",
+            advice=f"{needed_by} reads their fluorescence again",
         )
     for raw in images:
         try:
@@ -81,7 +81,7 @@ def read_fluorescence(
             )
             valid = ~no_data_mask(brightfield, fluorescence)
         except BadImageError as error:
-            raise InputError(f"{raw.brightfield.name} or its fluorescence {error}") from error
+            raise error.about(f"{raw.brightfield.name} or its fluorescence {error.cause}") from error
         (background,) = valid_percentiles(fluorescence, valid, (curation.label.background_percentile,))
         yield Fluorescence(raw.raw_image_id, fluorescence, valid, background)
 

@@ -36,14 +36,14 @@ def split_groups(
     for label in (LIVE, DEAD):
         if not (labels == label).any():
             raise InputError(
-                f"no patch is {LABEL_NAMES[label]}: one class alone cannot be learned or tested; check "
-                "curation.label (cut-offs, scale, fit_on) or add raw images of the other class"
+                f"no patch is {LABEL_NAMES[label]}, and one class alone cannot be learned or tested",
+                advice=("add raw images of the other class, or check the cut-offs and the scale of curation.label"),
             )
     codes, names = pd.factorize(groups, sort=True)
     if len(names) < len(_SPLITS):
         raise InputError(
-            f"{len(names)} group{'s' * (len(names) != 1)} cannot fill train, val and test: add raw images of other "
-            "wells or experiments, or let dataset.pattern group more finely"
+            f"{len(names)} group{'s' * (len(names) != 1)} cannot fill train, val and test",
+            advice=("add raw images of other wells or experiments, or let dataset.pattern group more finely"),
         )
     counts = np.zeros((len(names), 2))
     np.add.at(counts, (codes, labels.astype(int)), 1)
@@ -60,9 +60,9 @@ def split_groups(
     if (totals[1:] == 0).any() or (totals[0] == 0).any():
         both = int(((counts > 0).sum(1) == 2).sum())
         raise InputError(
-            f"no split by group leaves live and dead patches in train, val and test: {len(names)} "
-            f"groups, of which {both} "
-            "hold both classes; add groups, let dataset.pattern group more finely, or use curation.split.n_folds"
+            f"no split by group leaves live and dead patches in train, val and test ({len(names)} groups, of which "
+            f"{both} hold both classes)",
+            advice="add groups, or let dataset.pattern group more finely",
         )
     return {str(name): _SPLITS[i] for name, i in zip(names, best, strict=True)}
 
@@ -120,12 +120,18 @@ def group_folds(groups: NDArray[np.object_], *, n_folds: int) -> NDArray[np.int1
     n_groups = len(names)
     if n_groups < n_folds:
         raise InputError(
-            f"{n_groups} groups cannot fill {n_folds} folds: set curation.split.n_folds to at most {n_groups}"
+            f"{n_groups} groups cannot fill {n_folds} folds",
+            advice="add groups",
+            remedies=_fewer_folds("curation.split.n_folds", n_groups),
         )
     folds = np.zeros(len(groups), np.int16)
     for fold, (_, test) in enumerate(GroupKFold(n_folds).split(codes, groups=codes)):
         folds[test] = fold
     return folds
+
+
+def _fewer_folds(setting: str, n_groups: int) -> tuple[str, ...]:
+    return (f"{setting}={n_groups}",) if n_groups > 1 else ()
 
 
 @dataclass(frozen=True)
@@ -149,11 +155,16 @@ def folds_of(manifest: pd.DataFrame, *, n_folds: int) -> NDArray[np.int16]:
     groups = manifest.loc[used, "group"]
     if groups.isna().any():
         raise InputError(
-            "nothing tells which raw image a patch was cut from, so no fold can be kept apart: set dataset.pattern"
+            "nothing tells which raw image a patch was cut from, so no fold can be kept apart",
+            remedies=("dataset.pattern=PATTERN",),
         )
     n_groups = groups.nunique()
     if n_groups < n_folds:
-        raise InputError(f"{n_groups} groups cannot fill {n_folds} folds: set crossval.n_folds to at most {n_groups}")
+        raise InputError(
+            f"{n_groups} groups cannot fill {n_folds} folds",
+            advice="add groups",
+            remedies=_fewer_folds("crossval.n_folds", n_groups),
+        )
     folds = np.full(len(manifest), -1, np.int16)
     folds[used] = group_folds(groups.to_numpy(object), n_folds=n_folds)
     return folds
@@ -176,8 +187,11 @@ def split_by_fold(manifest: pd.DataFrame, fold: Fold) -> pd.DataFrame:
         for label in (LIVE, DEAD):
             if not ((split == part.value) & (labels == label)).any():
                 raise InputError(
-                    f"fold {fold.test} leaves no {LABEL_NAMES[label]} patch in {part.value}: use another "
-                    "crossval.n_folds, or crossval.validation=false"
+                    f"fold {fold.test} leaves no {LABEL_NAMES[label]} patch in {part.value}",
+                    remedies=(
+                        "crossval.n_folds=NUMBER",
+                        *("crossval.validation=false",) * (fold.val is not None),
+                    ),
                 )
     dtype = pd.CategoricalDtype([part.value for part in Split])
     return manifest.assign(split=pd.Categorical(split, dtype=dtype))
@@ -194,8 +208,9 @@ def check_both_classes(manifest: pd.DataFrame) -> None:
             if not ((manifest["split"] == split.value) & (manifest["label"] == label)).any():
                 raise InputError(
                     f"the folder {split.value} holds no {LABEL_NAMES[label]} patch, so nothing can be "
-                    "learned from it or "
-                    "tested on it: add some, or split anew with curation.split.keep_folders=false"
+                    "learned from it or tested on it",
+                    advice="add some",
+                    remedies=("curation.split.keep_folders=false",),
                 )
 
 
@@ -213,9 +228,8 @@ def check_no_leak(manifest: pd.DataFrame) -> None:
                 name = leaks.index[0]
                 found = sorted({str(value) for value in manifest.loc[manifest[what] == name, part].dropna()})
                 raise InputError(
-                    f"{len(leaks)} {what}{'s' * (len(leaks) > 1)} in two {part}s, for example {name} "
-                    f"in {' and '.join(found)}: "
-                    "test scores would be of patches that were trained on; curate again, or, for "
-                    "published folders, set "
-                    "curation.split.keep_folders=false"
+                    f"{len(leaks)} {what}{'s' * (len(leaks) > 1)} in two {part}s, for example {name} in "
+                    f"{' and '.join(found)}, so test scores would be of patches that were trained on",
+                    advice="curate again",
+                    remedies=("curation.split.keep_folders=false",),
                 )

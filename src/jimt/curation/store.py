@@ -165,8 +165,8 @@ class FieldStore:
         expected = int(self._offset[-1] + self._height[-1] * self._width[-1])
         if len(self._pixels) != expected:
             raise InputError(
-                f"{folder / PIXELS} holds {len(self._pixels)} bytes in place of {expected}: delete "
-                f"{folder} and curate again"
+                f"{folder / PIXELS} holds {len(self._pixels)} bytes in place of {expected}",
+                advice=f"delete {folder} and curate again",
             )
 
     def __len__(self) -> int:
@@ -196,5 +196,7 @@ def read_field_names(folder: Path) -> pd.DataFrame:
     path = folder / FIELDS
     missing = set(_NAMES) - set(pyarrow.parquet.read_schema(path).names)
     if missing:
-        raise InputError(f"{path} lacks the column {', '.join(sorted(missing))}: delete {folder} and curate again")
+        raise InputError(
+            f"{path} lacks the column {', '.join(sorted(missing))}", advice=f"delete {folder} and curate again"
+        )
     return pd.read_parquet(path, columns=list(_NAMES))

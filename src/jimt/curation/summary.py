@@ -8,6 +8,7 @@ from rich.table import Table
 
 from jimt.curation.exchanged import describe_exchanged
 from jimt.curation.patches import Scaling
+from jimt.errors import ways_out
 from jimt.vocabulary import DEAD, LIVE, Excluded, Split
 
 _MANY_UNUSED_BITS: Final = 3
@@ -77,8 +78,9 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
     if summary["unused_bits"] >= _MANY_UNUSED_BITS:
         lines.append(_describe_unused_bits(summary["unused_bits"], summary["scaling"]))
     if summary["look_exchanged"]:
-        layout = summary["config"]["dataset"]["layout"]
-        lines.append(describe_exchanged(summary["look_exchanged"], summary["n_raw_images"], layout=layout))
+        lines.append(
+            describe_exchanged(summary["look_exchanged"], summary["n_raw_images"], summary["config"]["dataset"])
+        )
     lines.append(_describe_filter(summary["empty_filter"]))
     if thresholds["source"] != "class folders":
         lines.append(
@@ -90,8 +92,8 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
         lines.append(_describe_outliers(summary, thresholds))
     if not summary["group_known"]:
         lines.append(
-            "WARNING: nothing tells which raw image a patch was cut from, so no split can be checked for leaks "
-            "(set dataset.pattern)"
+            "WARNING: nothing tells which raw image a patch was cut from, so no split can be checked for "
+            f"leaks: {ways_out(remedies=('dataset.pattern=PATTERN',))}"
         )
     return lines
 
@@ -99,10 +101,11 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
 def _describe_unused_bits(n: int, scaling: dict[str, Any]) -> str:
     n_bits = Scaling(**scaling).range_bits
     levels = max(256 >> n, 1)
+    of_camera = f"dataset.bit_depth={n_bits - n} curation.scaling.method=bit_depth"
+    ways = ways_out(remedies=(of_camera, "curation.scaling.method=percentile_dataset"))
     return (
-        f"WARNING: no bright-field pixel uses the upper {n} of {n_bits} bits, so {levels} of 256 grey levels are left; "
-        f"set dataset.bit_depth={n_bits - n} and curation.scaling.method=bit_depth if the camera has no more bits, "
-        "or curation.scaling.method=percentile_dataset"
+        f"WARNING: no bright-field pixel uses the upper {n} of {n_bits} bits, so {levels} of 256 grey levels are left "
+        f"(the first remedy is for a camera that has no more bits): {ways}"
     )
 
 
@@ -135,10 +138,8 @@ def _describe_outliers(summary: dict[str, Any], thresholds: dict[str, Any]) -> s
     told = f"{n_left_out:,} of {n_left_out + thresholds['n_patches']:,} patches took no part in the fit of the mixture"
     if summary["config"]["curation"]["label"]["fit_range"] is not None:
         return f"{told}, as curation.label.fit_range says; the others have values of {within}"
-    return (
-        f"WARNING: {told}: they lie far from all others ({within}), as debris does; look at them, or give the range to "
-        "fit on (curation.label.fit_range)"
-    )
+    ways = ways_out(advice="look at them", remedies=("curation.label.fit_range=[LOW,HIGH]",))
+    return f"WARNING: {told}, since they lie far from all others ({within}), as debris does: {ways}"
 
 
 def hand_labels_in_words(report: dict[str, Any]) -> str:
@@ -161,8 +162,6 @@ def _describe_filter(report: dict[str, Any]) -> str:
         absent = f", {report['n_absent']} labels of absent images passed over" if report["n_absent"] else ""
         return f"empty filter: {hand_labels_in_words(report)}, {report['n_empty']} of them empty{absent}: {measured}"
     if report["status"] == "no labels":
-        return (
-            "WARNING: no hand labels (dataset.empty_labels), so the empty filter passed EVERY patch, "
-            "with cells or without"
-        )
+        ways = ways_out(remedies=("dataset.empty_labels=FILE", "curation.empty_filter.enabled=false"))
+        return f"WARNING: no hand labels, so the empty filter passed EVERY patch, with cells or without: {ways}"
     return f"empty filter: {report['status']}, every patch passed"

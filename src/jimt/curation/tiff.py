@@ -31,10 +31,8 @@ _TURNS: dict[int, _Turn] = {
     8: lambda image: np.rot90(image, 1),
 }
 
-NOT_GREY_PALETTE = (
-    "has a palette that is not the grey of its numbers (a look-up table of colours, or a reversed one): export it with "
-    "plain grey (ImageJ: Image > Lookup Tables > Grays)"
-)
+NOT_GREY_PALETTE = "has a palette that is not the grey of its numbers (a look-up table of colours, or a reversed one)"
+EXPORT_GREY = "export it with plain grey (ImageJ: Image > Lookup Tables > Grays)"
 
 
 @contextmanager
@@ -46,7 +44,7 @@ def _open(path: Path) -> Iterator[tifffile.TiffFile]:
     try:
         with decoding("TIFF"), tifffile.TiffFile(path) as tif:
             if not len(tif.pages):
-                raise BadImageError("is damaged (it holds no page that can be read): export it again")
+                raise BadImageError("is damaged (it holds no page that can be read)", advice="export it again")
             yield tif
     finally:
         logger.setLevel(level)
@@ -65,7 +63,9 @@ def read_tiff_page(path: Path) -> NDArray[Any]:
         n_pages = max(len(pages), _n_planes(tif)) + _names_another_page(tif)
         if n_pages != 1:
             raise BadImageError(
-                f"has {n_pages} pages where one is expected: export one page, or read it as layout stack"
+                f"has {n_pages} pages where one is expected",
+                advice="export one page",
+                remedies=("dataset.layout=stack",),
             )
         page = pages[0]
         _check_pixels_are_there([page])
@@ -89,24 +89,24 @@ def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str, int]:
     with _open(path) as tif:
         all_series = [series for series in tif.series if not series.keyframe.is_reduced]
         if not all_series:
-            raise BadImageError("holds copies of lower resolution alone: export the full image")
+            raise BadImageError("holds copies of lower resolution alone", advice="export the full image")
         series = all_series[0]
         _check_axes(series.axes, series.shape)
         n_planes = math.prod(series.shape) // math.prod(series.keyframe.shaped)
         if n_planes < _n_planes(tif):
             raise BadImageError(
-                f"is cut off (it names {_n_planes(tif)} planes and holds {n_planes}): copy or export it again"
+                f"is cut off (it names {_n_planes(tif)} planes and holds {n_planes})", advice="copy or export it again"
             )
         pages = _as_they_stand(series.pages)
         _check_pixels_are_there(pages)
         if _names_another_page(tif):
-            raise BadImageError("is cut off (its last pages are missing): copy or export it again")
+            raise BadImageError("is cut off (its last pages are missing)", advice="copy or export it again")
         same_kind = len({page.hash for page in pages}) == 1
         stack: NDArray[Any] = series.asarray()
         axes, n_series = series.axes, len(all_series)
         meanings = [_meaning(page) for page in pages]
     if not same_kind or len({meaning.orientation for meaning in meanings}) > 1:
-        raise BadImageError("has pages of different kinds: export all channels in one way")
+        raise BadImageError("has pages of different kinds", advice="export all channels in one way")
     for meaning in meanings:
         _check_colours(meaning, stack)
     stack = np.moveaxis(stack, [axes.index(axis) for axis in "YX"], [0, 1])
@@ -117,9 +117,11 @@ def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str, int]:
 def _full_resolution(pages: Sequence[Any]) -> list[Any]:
     full = [page for page in pages if not page.is_reduced]
     if not full:
-        raise BadImageError("holds copies of lower resolution alone: export the full image")
+        raise BadImageError("holds copies of lower resolution alone", advice="export the full image")
     if any(page.size > full[0].size for page in pages if page.is_reduced):
-        raise BadImageError("holds a copy of lower resolution that is larger than the image: export the full image")
+        raise BadImageError(
+            "holds a copy of lower resolution that is larger than the image", advice="export the full image"
+        )
     return full
 
 
@@ -143,7 +145,7 @@ def _as_they_stand(pages: Iterable[Any]) -> list[Any]:
     """Pages with their own tags: tifffile lends those of a stack's first page to the others, whatever they say."""
     pages = list(pages)
     if None in pages:
-        raise BadImageError("lacks a plane that its metadata names: export it again as one file")
+        raise BadImageError("lacks a plane that its metadata names", advice="export it again as one file")
     with warnings.catch_warnings():  # a plane in another file, which is opened for a moment
         warnings.filterwarnings("ignore", "reading array from closed file|reading TiffPage from closed file")
         return [page if isinstance(page, tifffile.TiffPage) else page.aspage() for page in pages]
@@ -154,21 +156,22 @@ def _check_pixels_are_there(pages: Iterable[Any]) -> None:
     for page in pages:
         if page.samplesperpixel < 1 or page.bitspersample < 8:
             raise BadImageError(
-                f"has {page.samplesperpixel} samples of {page.bitspersample} bits a pixel: export one of 8 or 16"
+                f"has {page.samplesperpixel} samples of {page.bitspersample} bits a pixel",
+                advice="export one of 8 or 16",
             )
         if page.compression in _OF_BLACK_AND_WHITE:
-            raise BadImageError("is compressed as a fax, in black and white: export it again")
+            raise BadImageError("is compressed as a fax, in black and white", advice="export it again")
         n_segments = math.prod(page.chunked)
         offsets, counts = page.dataoffsets[:n_segments], page.databytecounts[:n_segments]
         if len(offsets) < n_segments or len(counts) < n_segments or 0 in offsets or 0 in counts:
-            raise BadImageError("is damaged (it lacks some of its strips or tiles): copy or export it again")
+            raise BadImageError("is damaged (it lacks some of its strips or tiles)", advice="copy or export it again")
         end = max(offset + count for offset, count in zip(offsets, counts, strict=True))
         size = page.parent.filehandle.size
         if end > size:
-            raise BadImageError(f"is cut off ({size} bytes of {end}): copy or export it again")
+            raise BadImageError(f"is cut off ({size} bytes of {end})", advice="copy or export it again")
         if page.is_contiguous and sum(counts) < page.nbytes:  # tifffile would read on behind them
             raise BadImageError(
-                f"is damaged (its strips hold {sum(counts)} bytes of {page.nbytes}): copy or export it again"
+                f"is damaged (its strips hold {sum(counts)} bytes of {page.nbytes})", advice="copy or export it again"
             )
 
 
@@ -209,29 +212,31 @@ def _check_colours(meaning: _Meaning, image: NDArray[Any]) -> None:
     """
     kinds = tifffile.PHOTOMETRIC
     if meaning.photometric is None:
-        raise BadImageError("does not say whether zero is black (PhotometricInterpretation): export it again")
+        raise BadImageError("does not say whether zero is black (PhotometricInterpretation)", advice="export it again")
     if meaning.photometric == kinds.MINISWHITE:
         raise BadImageError(
-            "has white at zero (MinIsWhite), which some programs invert and others do not: export it with black at "
-            "zero (ImageJ: Image > Lookup Tables > Grays)"
+            "has white at zero (MinIsWhite), which some programs invert and others do not",
+            advice="export it with black at zero (ImageJ: Image > Lookup Tables > Grays)",
         )
     if meaning.photometric == kinds.PALETTE:
         if meaning.palette is None or image.dtype != np.uint8:
-            raise BadImageError(NOT_GREY_PALETTE)
+            raise BadImageError(NOT_GREY_PALETTE, advice=EXPORT_GREY)
         used = np.unique(image)
         if (meaning.palette[:, used] >> 8 != used).any():
-            raise BadImageError(NOT_GREY_PALETTE)
+            raise BadImageError(NOT_GREY_PALETTE, advice=EXPORT_GREY)
     elif meaning.photometric not in (kinds.MINISBLACK, kinds.RGB, kinds.YCBCR):
         raise BadImageError(
-            f"has pixels of another kind than grey (PhotometricInterpretation {meaning.photometric}): export it as a "
-            "grey image"
+            f"has pixels of another kind than grey (PhotometricInterpretation {meaning.photometric})",
+            advice="export it as a grey image",
         )
 
 
 def _upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Turn an image as its Orientation says; rows and columns are the first two axes."""
     if orientation not in _TURNS:
-        raise BadImageError(f"has the orientation {orientation}, which does not exist (1 to 8 do): export it again")
+        raise BadImageError(
+            f"has the orientation {orientation}, which does not exist (1 to 8 do)", advice="export it again"
+        )
     return np.ascontiguousarray(_TURNS[orientation](image))
 
 
@@ -239,4 +244,4 @@ def _check_axes(axes: str, shape: tuple[int, ...]) -> None:
     # slices (Z) pass: ImageJ's "Images to Stack" calls channels so; frames (T) do not, since nothing writes channels so
     several = [axis for axis, length in zip(axes, shape, strict=True) if axis not in "YX" and length > 1]
     if len(several) > 1 or "T" in several or not {"Y", "X"} <= set(axes):
-        raise BadImageError(f"holds {axes} of shape {shape}: export one time and one plane, channels only")
+        raise BadImageError(f"holds {axes} of shape {shape}", advice="export one time and one plane, channels only")

@@ -27,12 +27,14 @@ def _on_worker(version: str, function: Callable[..., Result], raw: RawImage, *ar
     """Do the work, or say why this worker cannot: else a good image would count as bad."""
     node = platform.node()
     if jimt.__version__ != version:
-        raise ExecutorError(f"a worker on {node} has jimt {jimt.__version__}: install {version} there, as it is here")
+        raise ExecutorError(
+            f"a worker on {node} has jimt {jimt.__version__}", advice=f"install {version} there, as it is here"
+        )
     for path in (raw.brightfield, raw.fluorescence):
         if path is not None and not os.access(path, os.R_OK):
             raise ExecutorError(
-                f"a worker on {node} cannot read {path}: dataset.root must lie on a file system all machines share, at "
-                "the same path"
+                f"a worker on {node} cannot read {path}",
+                advice="dataset.root must lie on a file system all machines share, at the same path",
             )
     try:
         return function(raw, *arguments)
@@ -40,7 +42,7 @@ def _on_worker(version: str, function: Callable[..., Result], raw: RawImage, *ar
         if error.errno in DISK_FULL:
             raise
         raise ExecutorError(
-            f"a worker on {node} failed at {raw.brightfield} ({error}); the same command goes on from here"
+            f"a worker on {node} failed at {raw.brightfield} ({error})", advice="the same command goes on from here"
         ) from error
 
 
@@ -50,8 +52,8 @@ def write_probe(raw: RawImage, folder: Path) -> tuple[Path, str]:
         descriptor, name = tempfile.mkstemp(dir=folder)
     except OSError as error:
         raise ExecutorError(
-            f"a worker on {platform.node()} cannot write in {folder.parent} ({error.strerror}): curation.output_root "
-            "must lie on a file system all machines share, at the same path"
+            f"a worker on {platform.node()} cannot write in {folder.parent} ({error.strerror})",
+            advice="curation.output_root must lie on a file system all machines share, at the same path",
         ) from error
     os.close(descriptor)
     return Path(name), platform.node()

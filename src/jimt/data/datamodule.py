@@ -15,6 +15,7 @@ from jimt.data.dataset import PatchBatch, PatchDataset, as_is, evaluation_loader
 from jimt.data.preparation import prepare
 from jimt.data.sampler import BalancedSampler, process_share
 from jimt.data.transforms import Triple, change_intensity, orient, to_network_input
+from jimt.errors import ways_out
 from jimt.vocabulary import Split
 
 
@@ -84,9 +85,10 @@ class LiveDeadDataModule(pl.LightningDataModule):
                 curated = replace(curated, manifest=split_by_fold(curated.manifest, self._fold))
             self.curated = curated
             if not curated.summary["group_known"]:
+                told = ways_out(remedies=("dataset.pattern=PATTERN",))
                 warnings.warn(
-                    f"nothing tells which raw image a patch of {self._dataset.name} was cut from: scores may be of raw "
-                    "images that were trained on, and no interval over groups is given (set dataset.pattern)",
+                    f"nothing tells which raw image a patch of {self._dataset.name} was cut from, so scores may be of "
+                    f"raw images that were trained on, and no interval over groups is given: {told}",
                     stacklevel=2,
                 )
 

@@ -90,11 +90,13 @@ class LiveDeadClassifier(pl.LightningModule):
         if self._layer not in names:
             near = difflib.get_close_matches(self._layer, names, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(names[:5])} and more"
-            raise InputError(f"probe.layer={self._layer} is not a part of {backbone}: {hint}")
+            raise InputError(f"probe.layer={self._layer} is not a part of {backbone}", advice=hint)
         with torch.inference_mode():
             maps = self.eval().feature_map(torch.zeros(1, 3, 64, 64))
         if maps.ndim != 4:
-            raise InputError(f"probe.layer={self._layer} of {backbone} has no feature map: choose a convolutional part")
+            raise InputError(
+                f"probe.layer={self._layer} of {backbone} has no feature map", advice="choose a convolutional part"
+            )
         return int(maps.shape[1])
 
     def feature_map(self, images: Tensor) -> Tensor:

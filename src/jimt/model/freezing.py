@@ -50,8 +50,9 @@ def _last_stage(network: nn.Module) -> list[nn.Module]:
     sizes = [size for _, size in seen if size > 1]
     if not sizes or min(sizes) == max(sizes):
         raise InputError(
-            "backbone.trainable=last_stage: this network computes at one resolution throughout and has no stages: "
-            "use head or all"
+            "backbone.trainable=last_stage is not for this network, which computes at one resolution "
+            "throughout and has no stages",
+            remedies=("backbone.trainable=head", "backbone.trainable=all"),
         )
     after = max(i for i, (_, size) in enumerate(seen) if size > min(sizes))
     return [layer for layer, _ in seen[after + 1 :]]

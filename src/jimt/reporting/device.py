@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 
-from jimt.errors import InputError
 from jimt.scoring import evaluation_device
 
 
@@ -28,11 +27,7 @@ class Device:
             InputError: If there is no such card, or torch cannot use it.
         """
         accelerator = self.accelerator or str(provenance["accelerator"])
-        try:
-            return evaluation_device(accelerator, index=self.index, precision=provenance["precision"])
-        except InputError as error:
-            remedy = "" if self.accelerator is not None else " (or, of a report, --accelerator cpu)"
-            raise InputError(f"{error}{remedy}") from error
+        return evaluation_device(accelerator, index=self.index, precision=provenance["precision"])
 
 
 AS_TRAINED = Device()

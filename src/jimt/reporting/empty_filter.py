@@ -26,7 +26,7 @@ def empty_filter_blocks(curated: Curated) -> Iterator[Block]:
         raise InputError({"off": "the filter was off", "no labels": "there were no hand labels"}.get(status, status))
     path = curated.folder / FILTER_LABELS
     if not path.is_file():
-        raise InputError(f"{path} is missing: delete {curated.folder} and curate again")
+        raise InputError(f"{path} is missing", advice=f"delete {curated.folder} and curate again")
     with np.load(path) as labelled:
         features, empty, decision = labelled["features"], labelled["empty"], labelled["held_out_score"]
         rows = pd.DataFrame({name: labelled[name] for name in ("field", "y", "x")})

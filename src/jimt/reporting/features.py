@@ -65,9 +65,11 @@ def embedding_of(model: Model, *, device: Device = AS_TRAINED) -> NDArray[np.flo
         InputError: If there are no scores or no curated data set, or the models of folds have features of their own.
     """
     if model.is_crossval and model.hyperparameters["trainable"] != "none":
+        fold = model.checkpoints[0].parent.parent
         raise InputError(
-            "each fold has trained a network of its own, whose features are not those of another: give the folder of "
-            f"one fold, such as {model.checkpoints[0].parent.parent}, after python -m jimt.evaluate of it, for its own"
+            "each fold has trained a network of its own, whose features are not those of another",
+            advice="give the folder of one fold, evaluated on its own",
+            remedies=(f"python -m jimt.evaluate {fold} && python -m jimt.report {fold}",),
         )
 
     def make() -> pd.DataFrame:

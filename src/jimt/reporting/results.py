@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import pandas as pd
 
@@ -28,6 +28,7 @@ from jimt.sweep_reading import read_jobs
 from jimt.sweep_table import Job
 
 Kind = Literal["run", "cross-validation", "sweep"]
+_CROSSVAL_AGAIN: Final = "run the cross-validation again"
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Model:
             InputError: If the file is absent or damaged.
         """
         path = self.folder / (CROSSVAL_RESULT if self.is_crossval else METRICS_FILE)
-        content = _read_json(path, self._remedy)
+        content = _read_json(path, *self._ways_out)
         return content | {"metrics": content["pooled"]} if self.is_crossval else content
 
     @cached_property
@@ -80,16 +81,17 @@ class Model:
             InputError: If the file is absent or damaged.
         """
         path = self.folder / (CROSSVAL_SCORES if self.is_crossval else SCORES_FILE)
+        advice, remedies = self._ways_out
         if not path.is_file():
-            raise InputError(f"{path} is missing: {self._remedy}")
+            raise InputError(f"{path} is missing", advice=advice, remedies=remedies)
         try:
             table = read_scores(path)
             table["label"] = table["label"].astype("int64")
             table["score"] = table["score"].astype("float64")
         except (ValueError, KeyError) as error:
-            raise InputError(f"{path} is damaged: {self._remedy}") from error
+            raise InputError(f"{path} is damaged", advice=advice, remedies=remedies) from error
         if not len(table):
-            raise InputError(f"{path} holds no patch: {self._remedy}")
+            raise InputError(f"{path} holds no patch", advice=advice, remedies=remedies)
         return table
 
     @cached_property
@@ -115,7 +117,12 @@ class Model:
         rows = pd.concat(parts, ignore_index=True)
         names = self.scores["raw_image_id"].astype(str).tolist()
         if rows["raw_image_id"].astype(str).tolist() != names:
-            raise InputError(f"the scores in {self.folder} are not of the patches of {curated.folder}: {self._remedy}")
+            advice, remedies = self._ways_out
+            raise InputError(
+                f"the scores in {self.folder} are not of the patches of {curated.folder}",
+                advice=advice,
+                remedies=remedies,
+            )
         return curated, rows
 
     def kept_table(self, name: str, make: Callable[[], pd.DataFrame], *, depends_on: dict[str, Any]) -> pd.DataFrame:
@@ -145,10 +152,11 @@ class Model:
         return table
 
     @property
-    def _remedy(self) -> str:
+    def _ways_out(self) -> tuple[str, tuple[str, ...]]:
+        """Advice and remedies where what was measured cannot be read."""
         if self.is_crossval:
-            return "run the cross-validation again"
-        return f"python -m jimt.evaluate {self.folder} writes it"
+            return _CROSSVAL_AGAIN, ()
+        return "", (f"python -m jimt.evaluate {self.folder}",)
 
 
 def why_not(model: Model, part: Literal["metrics", "scores", "curated"]) -> str | None:
@@ -198,7 +206,7 @@ def open_study(folder: Path, *, curated_folder: Path | None = None) -> Study:
         InputError: If it holds nothing that is finished.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} is missing: give the folder of a run, a sweep or a cross-validation")
+        raise InputError(f"{folder} is missing", advice="give the folder of a run, a sweep or a cross-validation")
     if (folder / BEST).is_file():
         return Study(folder, "run", [_alone(folder, (folder / BEST,), curated_folder)])
     if folds := _folds(folder):
@@ -215,7 +223,7 @@ def open_study(folder: Path, *, curated_folder: Path | None = None) -> Study:
             unfinished[job.name] = f"its checkpoint cannot be read ({error})"
     if not readable:
         left = f", only {len(jobs)} jobs of a sweep that are not finished" if jobs else ""
-        raise InputError(f"{folder} holds no finished training{left}: train first, or give another folder")
+        raise InputError(f"{folder} holds no finished training{left}", advice="train first, or give another folder")
     models = [
         Model(name, folder / job.name, (folder / job.name / BEST,), curated_folder)
         for job, name in zip(readable, _names(readable), strict=True)
@@ -232,7 +240,7 @@ def _folds(folder: Path) -> tuple[Path, ...]:
     }
     held = list(numbered)
     if (folder / CROSSVAL_RESULT).is_file():
-        held = _read_json(folder / CROSSVAL_RESULT, "run the cross-validation again")["folds_held"]
+        held = _read_json(folder / CROSSVAL_RESULT, _CROSSVAL_AGAIN, ())["folds_held"]
     return tuple(path for number, path in sorted(numbered.items()) if number in held)
 
 
@@ -268,10 +276,10 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_json(path: Path, remedy: str) -> dict[str, Any]:
+def _read_json(path: Path, advice: str, remedies: tuple[str, ...]) -> dict[str, Any]:
     if not path.is_file():
-        raise InputError(f"{path} is missing: {remedy}")
+        raise InputError(f"{path} is missing", advice=advice, remedies=remedies)
     try:
         return dict(json.loads(path.read_text()))
     except ValueError as error:
-        raise InputError(f"{path} is damaged: {remedy}") from error
+        raise InputError(f"{path} is damaged", advice=advice, remedies=remedies) from error

@@ -53,9 +53,11 @@ def _check_parameters(parameters: dict[str, int | float], n_jobs: int) -> None:
     }
     for name, (low, high) in ranges.items():
         if not low <= parameters[name] <= high:
-            raise InputError(f"{name} is {parameters[name]}: choose a value from {low} to {high}")
+            raise InputError(f"{name} is {parameters[name]}", advice=f"choose a value from {low} to {high}")
     if n_jobs != -1 and n_jobs < 1:
-        raise InputError(f"n_jobs is {n_jobs}: choose the number of processes, at least 1, or -1 for all cores")
+        raise InputError(
+            f"n_jobs is {n_jobs}", advice="choose the number of processes, at least 1, or -1 for all cores"
+        )
 
 
 def _is_done(root: Path, parameters: dict[str, int | float], names: list[str]) -> bool:
@@ -66,18 +68,20 @@ def _is_done(root: Path, parameters: dict[str, int | float], names: list[str]) -
     """
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
-    remedy = "delete it or choose another folder"
     if not (root / PARAMETERS_FILE).is_file():
-        raise InputError(f"{root} holds files that are not a simulation; {remedy}")
+        raise InputError(f"{root} holds files that are not a simulation", advice="delete it or choose another folder")
     try:
         found = json.loads((root / PARAMETERS_FILE).read_text(encoding="utf-8"))
     except ValueError:
-        raise InputError(f"{root / PARAMETERS_FILE} is not JSON; {remedy}") from None
+        raise InputError(f"{root / PARAMETERS_FILE} is not JSON", advice="delete it or choose another folder") from None
     if found != parameters:
-        raise InputError(f"{root} holds another simulation; {remedy}")
+        raise InputError(f"{root} holds another simulation", advice="delete it or choose another folder")
     missing = [name for name in names if not (root / name).is_file()]
     if missing:
-        raise InputError(f"{root} has lost {missing[0]} ({len(missing)} of {len(names)} files); {remedy}")
+        raise InputError(
+            f"{root} has lost {missing[0]} ({len(missing)} of {len(names)} files)",
+            advice="delete it or choose another folder",
+        )
     return True
 
 
@@ -86,7 +90,7 @@ def _make_aside(root: Path) -> Path:
     aside = root.with_name(root.name + ".partial")
     if aside.exists():
         if not aside.is_dir() or any(not OWN_FILES.fullmatch(path.name) for path in aside.iterdir()):
-            raise InputError(f"{aside} holds files that are not a simulation; move or delete it")
+            raise InputError(f"{aside} holds files that are not a simulation", advice="move or delete it")
         shutil.rmtree(aside)
     aside.mkdir(parents=True)
     return aside

@@ -41,7 +41,10 @@ def make_loggers(
     loggers: list[Logger] = [CSVLogger(run_folder, name="", version="")]
     if config.tensorboard:
         if importlib.util.find_spec("tensorboard") is None:
-            raise InputError("logger.tensorboard=true needs the package tensorboard: pip install tensorboard")
+            raise InputError(
+                "logger.tensorboard=true needs the package tensorboard",
+                remedies=("logger.tensorboard=false", "pip install tensorboard"),
+            )
         board = TensorBoardLogger(run_folder, name="", version="tensorboard", default_hp_metric=False)
         board.hparams = settings
         loggers.append(board)
@@ -50,7 +53,7 @@ def make_loggers(
 
         mode = os.environ.get("WANDB_MODE")
         if mode is not None and mode not in _MODES + _OTHER_MODES:
-            raise InputError(f"WANDB_MODE={mode} is not allowed: it takes one of {', '.join(_MODES)}")
+            raise InputError(f"WANDB_MODE={mode} is not allowed", advice=f"it takes one of {', '.join(_MODES)}")
         loggers.append(
             JimtWandbLogger(
                 run_folder=run_folder,

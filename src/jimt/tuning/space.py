@@ -78,10 +78,13 @@ def read_space(config: TuneConfig) -> list[Setting]:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else f"it takes those of {', '.join(VARIED)}"
-            raise InputError(f"tune.space: {key} is not a setting that a search can vary: {hint}")
+            raise InputError(f"tune.space: {key} is not a setting that a search can vary", advice=hint)
         space.append(_read_setting(config, key, asked))
     if not space:
-        raise InputError("tune.space is empty: name a setting, such as optim: {lr: {low: 1e-6, high: 1e-2, log: true}}")
+        raise InputError(
+            "tune.space is empty",
+            advice="name a setting, such as optim: {lr: {low: 1e-6, high: 1e-2, log: true}}",
+        )
     probe = {"none"} if config.backbone.trainable == "none" else set()
     for setting in space:
         _check_ends(config, setting, space)
@@ -89,9 +92,11 @@ def read_space(config: TuneConfig) -> list[Setting]:
             probe = set(setting.ends())
     idle = [one.key for one in space if not re.match("backbone|probe|optim.logistic_c", one.key)]
     if probe == {"none"} and idle:
-        raise InputError(f"{', '.join(idle)}: without effect under backbone.trainable=none; search=probe fits it")
+        raise InputError(f"{', '.join(idle)}: without effect under backbone.trainable=none", remedies=("search=probe",))
     if "none" not in probe and any(setting.key == "optim.logistic_c" for setting in space):
-        raise InputError("optim.logistic_c: without effect unless backbone.trainable=none")
+        raise InputError(
+            "optim.logistic_c: without effect where a network is trained", remedies=("backbone.trainable=none",)
+        )
     return space
 
 
@@ -104,7 +109,8 @@ def _flat(space: dict[str, Any], above: str = "") -> dict[str, dict[str, Any]]:
             continue
         if not isinstance(value, dict):
             raise InputError(
-                f"tune.space.{key}={value}: a setting such as optim.lr has {{low, high, log}} or {{choices}}"
+                f"tune.space.{key}={value} says nothing to search",
+                advice="a setting such as optim.lr has {low, high, log} or {choices}",
             )
         for inner, asked in ({key: value} if "." in key else _flat(value, f"{key}.")).items():
             flat[inner] = flat.get(inner, {}) | asked
@@ -124,21 +130,24 @@ def _read_setting(config: TuneConfig, key: str, asked: dict[str, Any]) -> Settin
         ends = list(asked["choices"])
     elif not {"low", "high"} <= set(asked) <= {"low", "high", "log"} or not isinstance(log, bool):
         raise InputError(
-            f"{where} has {', '.join(asked)}: it takes low, high and log (true or false), or a list choices"
+            f"{where} has {', '.join(asked)}", advice="it takes low, high and log (true or false), or a list choices"
         )
     elif not {int, float} & set(kinds):
-        raise InputError(f"{where} takes {words}: give it choices in place of low and high")
+        raise InputError(f"{where} takes {words}", advice="give it choices in place of low and high")
     for i, end in enumerate(ends):
         kind = tuple if isinstance(end, list) else type(end)
         if kind is int and float in kinds:
             ends[i] = float(end)
         elif kind not in kinds or (kind is float and not math.isfinite(end)):
-            raise InputError(f"{where} has {as_override(end)}: it takes {words}")
+            raise InputError(f"{where} has {as_override(end)}", advice=f"it takes {words}")
     if "choices" in asked:
         return Setting(key, {label(choice): choice for choice in ends})
     low, high = ends
     if low is None or high is None or low >= high or (log and low <= 0):
-        raise InputError(f"{where}: low={low} must be below high={high}{', and above 0 with log=true' * log}")
+        raise InputError(
+            f"{where} has low={low} and high={high}",
+            advice=f"low must be below high{', and above 0 where log is true' * log}",
+        )
     return Setting(key, None, low, high, log, whole=isinstance(low, int))
 
 
@@ -154,7 +163,10 @@ def _check_ends(config: TuneConfig, setting: Setting, space: list[Setting]) -> N
             except InputError as error:
                 refused = refused or error
         else:
-            raise InputError(f"tune.space: {refused}") from refused
+            assert refused is not None
+            # the value of a setting that is searched over is no way out
+            remedies = tuple(one for one in refused.remedies if one.partition("=")[0] != setting.key)
+            raise InputError(f"tune.space: {refused.cause}", advice=refused.advice, remedies=remedies) from refused
 
 
 def with_values(config: TuneConfig, values: dict[str, Any]) -> TuneConfig:
