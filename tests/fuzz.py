@@ -88,7 +88,7 @@ def outcome(case: Case, partial: Path) -> str:
     dataset = replace(dataset, root=str(case.root), layout=case.layout, pattern=PATTERNS[case.layout])
     try:
         finding = find_raw_images(dataset, curation, case.root)
-        _, rows, fields, bad, offset = _read_all(dataset, curation, finding, partial, Console(quiet=True))
+        _, rows, fields, bad, bits = _read_all(dataset, curation, finding, partial, Console(quiet=True))
     except InputError as refusal:
         check_sentence(str(refusal))
         return "refused"
@@ -102,7 +102,9 @@ def outcome(case: Case, partial: Path) -> str:
     for number, file in enumerate(fields["file"]):
         raw, field, patches = by_file[file], store.field(number), rows[rows["field"] == number]
         pairs = _truths(case, raw.brightfield, raw.fluorescence)
-        assert any(_is_read_as(pair, field, patches, offset) for pair in pairs), f"{file} was read as something else"
+        assert any(_is_read_as(pair, field, patches, bits["masked_offset"]) for pair in pairs), (
+            f"{file} was read as something else"
+        )
     return "refused" if bad or finding.bad else "read"
 
 

@@ -89,8 +89,7 @@ def run_pipeline(
         "merged_groups": finding.merged,
         "bad_images": raw.bad,
         "copies": {"left_out": raw.left_out, "within_group": copies.within_group},
-        "masked_offset": raw.offset,
-        "unused_bits": raw.unused_bits,
+        **raw.bits,
         "look_exchanged": raw.exchanged,
         "empty_filter": filter_report,
         "scaling": dataclasses.asdict(raw.scaling),
@@ -128,8 +127,7 @@ class _Raw:
     bad: dict[str, str]
     copies: Copies
     left_out: dict[str, str]
-    offset: int
-    unused_bits: int
+    bits: dict[str, int]
     exchanged: list[str]
 
 
@@ -139,8 +137,6 @@ def _read_usable(
     """A row for each patch, those with too much no-data and copies marked; bad raw images are refused or skipped."""
     root = Path(dataset.root)
     scaling, rows, fields, bad, bits = _read_all(dataset, curation, finding, partial, console)
-    offset = check_bits(bits, bit_depth=dataset.bit_depth, bit_shift=dataset.bit_shift)
-    unused = unused_bits(bits, range_bits=scaling.range_bits, bit_shift=dataset.bit_shift)
     bad = finding.bad | {Path(path).relative_to(root.absolute()).as_posix(): reason for path, reason in bad.items()}
     copies = find_copies(fields)
     left_out = {str(fields["file"].iloc[number]): reason for number, reason in copies.leaking.items()}
@@ -167,7 +163,7 @@ def _read_usable(
     no_data = (manifest["no_data"] > curation.patches.max_no_data) | (manifest["no_data"] == 1)
     manifest.loc[no_data, "excluded"] = Excluded.NO_DATA.value
     manifest.loc[manifest["field"].isin(copies.leaking), "excluded"] = Excluded.COPY.value
-    return _Raw(manifest, fields, scaling, bad, copies, left_out, offset, unused, exchanged)
+    return _Raw(manifest, fields, scaling, bad, copies, left_out, bits, exchanged)
 
 
 def _no_words(n_rows: int, words: type[StrEnum]) -> "pd.Categorical[str]":
@@ -178,12 +174,12 @@ def _no_words(n_rows: int, words: type[StrEnum]) -> "pd.Categorical[str]":
 
 def _read_all(
     dataset: DatasetConfig, curation: CurationConfig, finding: Finding, partial: Path, console: Console
-) -> tuple[Scaling, pd.DataFrame, pd.DataFrame, dict[str, str], list[UsedBits]]:
+) -> tuple[Scaling, pd.DataFrame, pd.DataFrame, dict[str, str], dict[str, int]]:
     """Read every raw image once, in parallel; what an interrupted run has read is not read again.
 
     Returns:
         How bright-field became 8 bits, the rows of all patches and of all fields, images that cannot be used with their
-        reasons, and which bits every image uses.
+        reasons, and what ``summary.json`` says of the bits that all use.
     """
     settings = ReadSettings(
         layout=dataset.layout,
@@ -220,11 +216,15 @@ def _read_all(
                     progress.advance(task)
             rows, fields = writer.finish()
     root = Path(dataset.root).absolute()
-    bits = [
+    used = [
         UsedBits(**bits | {"file": Path(bits["file"]).relative_to(root).as_posix()})
         for field in writer.fields
         for bits in field["bits"]
     ]
+    bits = {
+        "masked_offset": check_bits(used, bit_depth=dataset.bit_depth, bit_shift=dataset.bit_shift),
+        "unused_bits": unused_bits(used, range_bits=scaling.range_bits, bit_shift=dataset.bit_shift),
+    }
     return scaling, rows, fields, writer.bad, bits
 
 
