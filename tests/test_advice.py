@@ -54,14 +54,17 @@ def test_where_no_fold_can_be_kept_apart_the_advice_is_to_add_groups(tmp_path):
     assert advice.command is None
 
 
-def test_the_command_is_the_training_s_own_without_what_names_its_run(tmp_path):
+@pytest.mark.parametrize("provider", ["command-line", "jimt_conf"])  # the latter in a run that was resumed
+def test_the_command_is_the_training_s_own_without_what_names_its_run(provider, tmp_path):
     run = tmp_path / "run"
     (run / ".hydra").mkdir(parents=True)
     (run / ".hydra/overrides.yaml").write_text(
         "- dataset=our_lab\n- trainer=ddp\n- trainer.devices=4\n- run_dir=x\n- hydra.run.dir=y\n"
         "- '+note=\"two words\"'\n- resume=runs/a\n"
     )
-    sources = [{"provider": "main", "path": "a"}, {"provider": "command-line", "path": "my configs"}]
+    mine = {"provider": provider, "path": "my configs", "schema": "file"}
+    here = {"provider": "jimt_conf", "path": str(tmp_path / "jimt_conf"), "schema": "file"}  # which is searched unasked
+    sources = [{"provider": "main", "path": "a", "schema": "file"}, here, mine]
     (run / ".hydra/hydra.yaml").write_text(json.dumps({"hydra": {"runtime": {"config_sources": sources}}}))
     advice = cross_validation_advice(manifest_of("bbbb"), run, trainable="all")
     assert shlex.split(advice.command) == [

@@ -130,6 +130,46 @@ def test_what_hydra_cannot_take_is_one_sentence(command, tmp_path, capfd, overri
     assert list(tmp_path.iterdir()) == []
 
 
+# ---- files of one's own
+
+OWN = """# @package _global_
+defaults:
+  - layout/pairs
+  - _self_
+dataset:
+  name: own
+  root: raw
+  pattern: "{plate}/{well}_{channel}.tif"
+  brightfield: BF
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("brightfield: BF", "brightfeld: BF", "dataset/own.yaml holds dataset.brightfeld, which is no setting: did you "
+         "mean dataset.brightfield or"),
+        ("# @package _global_\n", "", "dataset/own.yaml holds dataset where dataset begins: let its first line be "
+         "# @package _global_"),
+        ("  brightfield", "\tbrightfield", "own.yaml, line 9 cannot be read as YAML (found character '\\t' that cannot "
+         "start any token): indent with spaces, not with tabs"),
+        ("  - layout/pairs\n  - _self_\n", "", "dataset/own.yaml has defaults that are no list: write below it"),
+        ("layout/pairs", "layout/pears", "there is no dataset/layout=pears: it takes pairs, patches, stack; write"),
+        ("brightfield: BF", "bit_depth: twelve", "dataset/own.yaml"),
+    ],
+)  # fmt: skip
+def test_a_slip_in_a_file_of_ones_own_is_one_sentence_that_names_it(command, tmp_path, before, after, said):
+    path = tmp_path / "jimt_conf/dataset/own.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(OWN.replace(before, after))
+    code = command("prepare.py", "dataset=own", "dry_run=true")
+    assert said in code
+    assert code.startswith("error: ")
+    assert "\n" not in code
+    path.write_text(OWN)  # mended: the images are what is missing now
+    assert command("prepare.py", "dataset=own", "dry_run=true").startswith("error: raw is missing")
+
+
 # ---- folders
 
 

@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import runpy
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -149,11 +150,13 @@ def test_a_search_finds_its_best_trial_without_the_test_split(tiny, tune_config,
     assert best["command"] in capsys.readouterr().out
 
     # best.yaml is an experiment
-    (tmp_path / "conf" / "experiment").mkdir(parents=True)
-    (tmp_path / "conf" / "experiment" / "found.yaml").write_text((search / "best.yaml").read_text())
+    (tmp_path / "jimt_conf" / "experiment").mkdir(parents=True)
+    text = (search / "best.yaml").read_text()
+    (tmp_path / "jimt_conf" / "experiment" / "found.yaml").write_text(text)
+    command = shlex.split(text.splitlines()[2].removeprefix("# "))
+    assert command == ["python", "train.py", overrides[0], "experiment=NAME"]
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-        path = f"hydra.searchpath=[file://{tmp_path / 'conf'}]"
-        found = to_dataclasses(compose("train", overrides=[path, "run_dir=run", "experiment=found"]))
+        found = to_dataclasses(compose("train", overrides=["run_dir=run", overrides[0], "experiment=found"]))
     assert {key: getattr(getattr(found, key.split(".")[0]), key.split(".")[1]) for key in first} == best["settings"]
 
 

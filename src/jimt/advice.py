@@ -12,6 +12,7 @@ import yaml
 
 from jimt.curation.splits import Fold, split_by_fold
 from jimt.errors import InputError
+from jimt.own_configs import config_flags
 from jimt.vocabulary import Split
 
 MAX_FOLDS = 5
@@ -84,11 +85,7 @@ def _command(run_folder: Path, settings: Sequence[str]) -> str | None:
     before = [str(override) for override in yaml.safe_load((folder / "overrides.yaml").read_text()) or []]
     kept = [override.replace("trainer=ddp", "trainer=gpu") for override in before if _is_kept(override)]
     hydra = yaml.safe_load((folder / "hydra.yaml").read_text())["hydra"] if (folder / "hydra.yaml").is_file() else {}
-    flags = [
-        f"--config-dir={source['path']}"
-        for source in hydra.get("runtime", {}).get("config_sources", [])
-        if source["provider"] == "command-line"
-    ]
+    flags = config_flags(folder)
     # an experiment may fix the folder of the run, or start a sweep
     where = [f"hydra.run.dir={_quoted(_folder_beside(run_folder).as_posix())}"]
     mode = ["hydra.mode=RUN"] * (hydra.get("mode") == "MULTIRUN")

@@ -86,12 +86,30 @@ def completed(arguments: Sequence[str]) -> list[str]:
     return [*flags, *(override for override in before if _key(override) not in keys), *given]
 
 
-def _folders_of(recorded: Path, run: str) -> list[Path]:
-    """Where a run's configs lay, apart from ``conf/``."""
+def config_flags(recorded: Path) -> list[str]:
+    """``--config-dir=FOLDER`` where a command needs it to find the configs that another was started with.
+
+    Args:
+        recorded: The folder ``.hydra`` of what was started.
+    """
+    folders = [folder for folder in _recorded_folders(recorded) if folder != Path(OWN_FOLDER).resolve()]
+    return [f"--config-dir={folder}" for folder in folders[:1]]  # Hydra takes one
+
+
+def _recorded_folders(recorded: Path) -> list[Path]:
     if not (recorded / "hydra.yaml").is_file():
         return []
-    sources = OmegaConf.load(recorded / "hydra.yaml").hydra.runtime.config_sources
-    folders = [Path(one.path) for one in sources if one.schema == "file" and one.provider != "main"]
+    sources = OmegaConf.select(OmegaConf.load(recorded / "hydra.yaml"), "hydra.runtime.config_sources") or []
+    return [Path(one.path) for one in sources if one.schema == "file" and one.provider != "main"]
+
+
+def _folders_of(recorded: Path, run: str) -> list[Path]:
+    """Where a run's configs lay, apart from ``conf/``.
+
+    Raises:
+        InputError: If one of the folders is missing.
+    """
+    folders = _recorded_folders(recorded)
     for folder in folders:
         if not folder.is_dir():
             raise InputError(

@@ -22,13 +22,14 @@ from hydra.errors import (
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from jimt.config import CrossvalConfig, TrainConfig, TuneConfig
 from jimt.errors import InputError
 from jimt.launching import is_first, started_together
 from jimt.locks import make_folder, make_new_folder, owner, unmake_folders
-from jimt.own_configs import OWN_FOLDER, completed
-from jimt.setting_names import refuse_unknown, takes_a_list, unknown_setting
+from jimt.own_configs import CONF, OWN_FOLDER, completed
+from jimt.setting_names import refuse_unknown, setting_names, takes_a_list, unknown_setting
 
 _AT_END = contextlib.ExitStack()
 """What this process holds until its command ends: the lock of its folder."""
@@ -48,6 +49,12 @@ def start(main: Callable[[], Any], kind: type) -> None:
             main()
     except HydraException as error:
         sys.exit(f"error: {_in_a_sentence(error, kind)}")
+    except YAMLError as error:  # in a file of one's own
+        sys.exit(f"error: {_of_yaml(error)}")
+    except ValueError as error:
+        if "Invalid defaults list" not in str(error):  # a fault of ours
+            raise
+        sys.exit(f"error: {_of_defaults(str(error))}")
     except KeyboardInterrupt:
         sys.exit("error: told to stop (Ctrl-C)")
 
@@ -199,13 +206,17 @@ def _in_a_sentence(error: HydraException, kind: type) -> InputError:
     """What Hydra says, in one line, with a remedy that works here."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
         group, _, name = error.missing_cfg_file.rpartition("/")
-        takes = f"it takes {', '.join(error.options)}; " if error.options else ""
+        options = error.options or sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+        takes = f"it takes {', '.join(options)}; " if options else ""
         return InputError(
             f"there is no {group}={name}",
             advice=f"{takes}write {OWN_FOLDER}/{group}/{name}.yaml in the working directory",
             remedies=("--config-dir FOLDER",),
         )
     text = str(error)
+    in_file = re.match(r"In '([^']+)': \w+ raised while composing config:\s*(.*)", text, re.DOTALL)
+    if in_file:
+        return _of_file(in_file[1], in_file[2], kind)
     if isinstance(error, OverrideParseException):
         return InputError(
             f"{error.override} cannot be read",
@@ -232,3 +243,36 @@ def _in_a_sentence(error: HydraException, kind: type) -> InputError:
             return unknown_setting(key, kind)
         return InputError(f"{key}: {told}" if key and key not in told else told)
     return InputError(" ".join(text.split()))
+
+
+def _of_file(name: str, told: str, kind: type) -> InputError:
+    """What is wrong with a YAML of one's own, by its name among the configs."""
+    key = re.search(r"full_key: (\S+)", told)
+    if key is None or "not in" not in told:
+        return InputError(f"{name}.yaml cannot be used: {' '.join(told.split())}")
+    section, *rest = key[1].split(".")
+    if rest and rest[0] in {name.partition(".")[0] for name in setting_names(kind)}:
+        return InputError(
+            f"{name}.yaml holds {rest[0]} where {section} begins",
+            advice="let its first line be # @package _global_, since it holds settings of several sections",
+        )
+    return unknown_setting(key[1], kind).about(f"{name}.yaml holds {key[1]}, which is no setting")
+
+
+def _of_yaml(error: YAMLError) -> InputError:
+    """What is wrong with a file that is no YAML, and where."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+    tab = "\\t" in problem
+    where = f"{mark.name}, line {mark.line + 1}" if mark is not None else "a file of settings"
+    return InputError(
+        f"{where} cannot be read as YAML ({problem})",
+        advice="indent with spaces, not with tabs" if tab else "mend that line, or the one above it",
+    )
+
+
+def _of_defaults(told: str) -> InputError:
+    """What is wrong with the list of other files that a file begins with."""
+    found = re.search(r"in '([^']+)'", told)
+    name = f"{found[1]}.yaml" if found else "a file of settings"
+    return InputError(f"{name} has defaults that are no list", advice="write below it - layout/pairs and - _self_")

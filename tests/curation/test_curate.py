@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from rich.console import Console
 
 from conftest import MIXTURE, small_field, write_pair
@@ -232,6 +233,26 @@ def test_hand_labels_train_a_filter_that_drops_bare_patches_of_other_images(smal
     assert ((manifest["empty_score"] > 0) == manifest["empty"]).all()
     assert manifest.loc[bare, "label"].isna().all()
     assert (manifest.loc[bare, "excluded"] == "empty").all()
+
+
+def test_hand_labels_that_train_nothing_are_told_apart(small, bare_corners, prepare_config, tmp_path, capsys):
+    path = tmp_path / "hand.csv"
+    labels = pd.read_csv(path)
+    name = "--W00001--P00002--Z00000--T00000"
+    more = [(name, 5, 0, "cells"), (name, 32, 7, "cells"), (name, 160, 0, "cells"), ("elsewhere", 5, 5, "cells")]
+    labels = pd.concat([labels, pd.DataFrame(more, columns=labels.columns)])
+    labels.to_csv(path, index=False)
+    image = tifffile.imread(next((tmp_path / "raw").glob(f"{name}--PI.tif")))
+    image[:64] = 0  # no data in eight hand-labelled patches
+    tifffile.imwrite(tmp_path / "raw" / f"{name}--PI.tif", image)
+    config = prepare_config(*small, *bare_corners, "curation.empty_filter.regularisation=1")
+    folder = curate(*config, embed=contrast, console=Console(width=400))
+    report = open_curated(folder).summary["empty_filter"]
+    assert (report["n_off_grid"], report["n_absent"], report["n_left_out"]) == (3, 2, 8)
+    assert report["n_labelled"] == len(labels) - 3 - 2 - 8
+    told = capsys.readouterr().out
+    assert f"WARNING: 3 hand labels are passed over, since no patch begins there, for example {name} y=5 x=0: " in told
+    assert "2 hand labels of raw images that are not here were passed over" in told
 
 
 def test_a_filter_that_calls_every_patch_empty_is_an_error(small, bare_corners, prepare_config, monkeypatch):

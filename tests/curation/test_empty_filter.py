@@ -32,7 +32,7 @@ def labelled(
 
 
 def fit(features, empty, images, groups=None, **changes):
-    settings = {"n_absent": 0, "kernel": "linear", "regularisation": 1.0, "n_folds": 5, "seed": 0}
+    settings = {"kernel": "linear", "regularisation": 1.0, "n_folds": 5, "seed": 0}
     return fit_empty_filter(features, empty, images, groups, **(settings | changes))
 
 
@@ -85,10 +85,6 @@ def test_features_that_tell_only_the_group_measure_as_nothing():
     assert fit(features, empty, images, groups)[1].f1 < 0.7
 
 
-def test_labels_that_were_passed_over_are_reported():
-    assert fit(*labelled(), n_absent=7)[1].n_absent == 7
-
-
 def test_features_that_tell_only_the_raw_image_measure_as_nothing():
     # each image has its own feature: folds by patch would call this filter perfect
     images = np.array([f"i{i // 10}" for i in range(100)], object)
@@ -112,7 +108,7 @@ def test_hand_labels_of_one_raw_image_train_a_filter_that_is_not_measured():
     features, empty, images = labelled(distance=6.0)
     images[:] = "only"
     pipeline, report, held_out = fit(features, empty, images)
-    assert report == EmptyFilterReport(120, int(empty.sum()), 0, 0, "raw image", None, None, None)
+    assert report == EmptyFilterReport(120, int(empty.sum()), 0, "raw image", None, None, None)
     assert np.isnan(held_out).all()
     assert ((empty_scores(pipeline, features) > 0) == empty).mean() > 0.95
 

@@ -90,6 +90,7 @@ def test_a_dry_run_tells_whether_hand_labels_name_the_raw_images_that_are_there(
     words = ["dataset.empty_labels=hand.csv", "dataset.empty_word=bare", "dataset.not_empty_word=cells"]
     told = dry_run(capsys, *PLATES, f"dataset.root={plates}", *words)
     assert "hand labels: 2 of 3 are of these raw images; the others name 1 that are not here, for example A1\n" in told
+    assert "WARNING: 1 hand label is passed over, since no patch begins there, for example P1/A1_s1 y=0 x=32: " in told
     assert "hand labels" not in dry_run(capsys, *PLATES, f"dataset.root={plates}")
 
 

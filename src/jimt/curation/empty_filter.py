@@ -28,8 +28,6 @@ class EmptyFilterReport:
 
     n_labelled: int
     n_empty: int
-    n_absent: int
-    """Hand labels of raw images or patches that are not in this data set."""
     n_folds: int
     """0 where the rarer class comes from fewer than two of them, so that nothing could be measured."""
     folds_by: str
@@ -45,7 +43,6 @@ def fit_empty_filter(
     raw_image_ids: NDArray[np.object_],
     groups: NDArray[np.object_] | None,
     *,
-    n_absent: int,
     kernel: str,
     regularisation: float,
     n_folds: int,
@@ -60,7 +57,6 @@ def fit_empty_filter(
         empty: Hand labels, shape ``(n_labelled,)``.
         raw_image_ids: Raw image of each, shape ``(n_labelled,)``; its patches stay in one fold.
         groups: Group of each, likewise; None where groups are not known.
-        n_absent: Hand labels that were passed over, for the report.
         kernel: Kernel of the support vector machine, ``linear`` or ``rbf``.
         regularisation: C of the support vector machine.
         n_folds: Folds; fewer where the rarer class comes from fewer groups.
@@ -93,7 +89,7 @@ def fit_empty_filter(
         scores = precision_recall_fscore_support(empty, held_out > 0, average="binary", zero_division=0.0)
         precision, recall, f1 = (float(score) for score in scores[:3])
     by = "raw image" if groups is None else "group"
-    report = EmptyFilterReport(len(empty), int(empty.sum()), n_absent, len(folds), by, precision, recall, f1)
+    report = EmptyFilterReport(len(empty), int(empty.sum()), len(folds), by, precision, recall, f1)
     return pipeline.fit(features, empty), report, held_out
 
 

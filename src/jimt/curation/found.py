@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+import pandas as pd
 from rich.console import Console
 
 from jimt.curation.finding import Finding, RawImage
+from jimt.curation.hand_labels import describe_off_grid, off_grid
 from jimt.curation.listing import describe_foreign
 from jimt.errors import ways_out
 
@@ -61,14 +63,17 @@ def _loudness(n: int, n_all: int) -> str:
     return "" if share <= _FEW else _WARNING if share <= _MANY else _LOUD_WARNING
 
 
-def describe_dry_run(name: str, root: Path, finding: Finding, labelled: list[str] | None) -> Iterator[str]:
+def describe_dry_run(
+    name: str, root: Path, finding: Finding, hand: pd.DataFrame | None, *, stride: int
+) -> Iterator[str]:
     """Every raw image with its group and its files, what each placeholder read, then what is missing.
 
     Args:
         name: The data set's.
         root: Its folder, which paths are shown below.
         finding: What it holds.
-        labelled: The raw image of each hand label for the empty filter; None where there are none.
+        hand: Hand labels for the empty filter, as ``read_hand_labels`` gives them; None where there are none.
+        stride: Of patches, pixels.
     """
     for image in finding.images:
         files = " + ".join(
@@ -84,12 +89,15 @@ def describe_dry_run(name: str, root: Path, finding: Finding, labelled: list[str
     if finding.used_channels:
         brightfield, fluorescence = finding.used_channels
         yield f"channels: {brightfield} is bright-field, {fluorescence} is fluorescence"
-    if labelled is not None:
+    if hand is not None:
+        labelled = hand["raw_image_id"].tolist()
         here = {image.raw_image_id for image in finding.images}
         absent = sorted({raw for raw in labelled if raw not in here})
         others = f"; the others name {len(absent)} that are not here, for example {absent[0]}" if absent else ""
         n_here = sum(raw in here for raw in labelled)
         yield f"hand labels: {n_here:,} of {len(labelled):,} are of these raw images{others}"
+        if misplaced := off_grid(hand, stride=stride):
+            yield describe_off_grid(len(misplaced), misplaced[0])
     yield from (f"not matched by dataset.pattern: {path}" for path in finding.unmatched)
     yield from (f"WARNING: cannot be used: {raw}: {reason}" for raw, reason in sorted(finding.bad.items()))
     yield ""

@@ -2,8 +2,9 @@
 
 import csv
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -14,6 +15,61 @@ COLUMNS: Final = ("raw_image_id", "y", "x", "label")
 _DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _BYTE_ORDER_MARKS: Final = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _NEEDS: Final = "it needs " + ",".join(COLUMNS)
+
+
+@dataclass(frozen=True)
+class UnusedLabels:
+    """Hand labels that train nothing."""
+
+    n_absent: int
+    """Of raw images that are not in this data set."""
+    n_off_grid: int
+    """Of raw images that are here, where no patch begins."""
+    n_left_out: int
+    """Of patches with too much no-data, or of copies."""
+    off_grid_example: str | None
+
+
+def unused_labels(hand: pd.DataFrame, manifest: pd.DataFrame) -> UnusedLabels:
+    """Which hand labels are of no patch that could be used, and why.
+
+    Args:
+        hand: As ``read_hand_labels`` gives them.
+        manifest: Every patch of the data set, with ``excluded``.
+    """
+    is_here = hand["raw_image_id"].isin(set(manifest["raw_image_id"]))
+    found = hand.merge(
+        manifest[["raw_image_id", "y", "x", "excluded"]], "left", ["raw_image_id", "y", "x"], indicator=True
+    )
+    is_patch = (found["_merge"] == "both").to_numpy()
+    off_grid = hand[is_here.to_numpy() & ~is_patch]
+    return UnusedLabels(
+        n_absent=int((~is_here).sum()),
+        n_off_grid=len(off_grid),
+        n_left_out=int(found["excluded"].notna().sum()),
+        off_grid_example=None if not len(off_grid) else _place(off_grid.iloc[0]),
+    )
+
+
+def off_grid(hand: pd.DataFrame, *, stride: int) -> list[str]:
+    """Hand labels whose y or x is no multiple of the stride, where no patch can begin.
+
+    >>> off_grid(pd.DataFrame({"raw_image_id": ["a", "a"], "y": [112, 5], "x": [0, 0]}), stride=112)
+    ['a y=5 x=0']
+    """
+    return [_place(row) for _, row in hand[(hand["y"] % stride != 0) | (hand["x"] % stride != 0)].iterrows()]
+
+
+def describe_off_grid(n: int, example: str) -> str:
+    """The warning of hand labels where no patch begins, which is a mistake, other than those of absent raw images."""
+    return (
+        f"WARNING: {n:,} hand label{'s are' if n > 1 else ' is'} passed over, since no patch begins there, for example "
+        f"{example}: y and x are the top left corner of a patch, multiples of curation.patches.stride"
+    )
+
+
+def _place(row: "pd.Series[Any]") -> str:
+    return f"{row['raw_image_id']} y={row['y']} x={row['x']}"
 
 
 def read_hand_labels(path: Path, *, empty_word: str, not_empty_word: str) -> pd.DataFrame:

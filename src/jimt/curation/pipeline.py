@@ -26,7 +26,7 @@ from jimt.curation.finding import Finding
 from jimt.curation.fluorescence import label_values
 from jimt.curation.found import print_lines
 from jimt.curation.hand_label_pool import HandLabelled, features_made_with, hand_labels_path, pool, save_hand_labelled
-from jimt.curation.hand_labels import read_hand_labels
+from jimt.curation.hand_labels import UnusedLabels, read_hand_labels, unused_labels
 from jimt.curation.labels import fit_label_thresholds, label_patches
 from jimt.curation.manifest import FILTER, FILTER_LABELS, MANIFEST, SUMMARY, THRESHOLDS, write_manifest
 from jimt.curation.patches import Scaling
@@ -237,11 +237,11 @@ def _features_of(
 
 def _own_hand_labels(
     dataset: DatasetConfig, curation: CurationConfig, manifest: pd.DataFrame, store: FieldStore, embed: filtering.Embed
-) -> tuple[pd.DataFrame, HandLabelled, int]:
+) -> tuple[pd.DataFrame, HandLabelled, UnusedLabels]:
     """Features of this data set's hand-labelled patches, kept in a file for other data sets.
 
     Returns:
-        Rows of the manifest, what was kept, and how many hand labels are of no patch of this data set.
+        Rows of the manifest, what was kept, and which hand labels are of no patch that is used.
     """
     assert dataset.empty_labels is not None  # curate checks it
     hand = read_hand_labels(
@@ -265,7 +265,7 @@ def _own_hand_labels(
         x=rows["x"].to_numpy(np.int32),
     )
     save_hand_labelled(hand_labels_path(Path(curation.output_root), dataset.name), labelled)
-    return rows, labelled, len(hand) - len(rows)
+    return rows, labelled, unused_labels(hand, manifest)
 
 
 def _drop_empty(
@@ -287,10 +287,10 @@ def _drop_empty(
     if others is None:
         return {"status": "no labels"}
     store, size = FieldStore(partial), curation.patches.size
-    parts, n_absent = dict(others), 0
+    parts, unused = dict(others), UnusedLabels(0, 0, 0, None)
     field = {name: np.full(len(part.empty), -1, np.int32) for name, part in others.items()}  # of those none is here
     if dataset.name in settings.fit_on:
-        rows, parts[dataset.name], n_absent = _own_hand_labels(dataset, curation, manifest, store, embed)
+        rows, parts[dataset.name], unused = _own_hand_labels(dataset, curation, manifest, store, embed)
         field[dataset.name] = rows["field"].to_numpy(np.int32)
     pooled = pool([parts[name] for name in settings.fit_on])
     pipeline, report, held_out = filtering.fit_empty_filter(
@@ -298,7 +298,6 @@ def _drop_empty(
         pooled.empty,
         pooled.raw_image_ids,
         pooled.groups,
-        n_absent=n_absent,
         kernel=settings.kernel,
         regularisation=settings.regularisation,
         n_folds=settings.n_folds,
@@ -343,6 +342,7 @@ def _drop_empty(
         "precision_of_features": settings.precision,
         "n_labelled_of": {name: len(parts[name].empty) for name in settings.fit_on},
         **dataclasses.asdict(report),
+        **dataclasses.asdict(unused),
     }
 
 

@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from jimt.curation.exchanged import describe_exchanged
+from jimt.curation.hand_labels import describe_off_grid
 from jimt.curation.patches import Scaling
 from jimt.errors import ways_out
 from jimt.vocabulary import DEAD, LIVE, Excluded, Split
@@ -82,6 +83,7 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
             describe_exchanged(summary["look_exchanged"], summary["n_raw_images"], summary["config"]["dataset"])
         )
     lines.append(_describe_filter(summary["empty_filter"]))
+    lines += _describe_unused_labels(summary["empty_filter"])
     if thresholds["source"] != "class folders":
         lines.append(
             f"labels: live below {thresholds['live_below']:.4f}, dead above "
@@ -150,6 +152,22 @@ def hand_labels_in_words(report: dict[str, Any]) -> str:
     return f"{report['n_labelled']:,} hand labels ({', '.join(of_each)})"
 
 
+def _describe_unused_labels(report: dict[str, Any]) -> list[str]:
+    """What became of hand labels that trained nothing; those off the grid are a mistake, the others need not be one."""
+    if report["status"] != "trained":
+        return []
+    lines = []
+    if report["n_off_grid"]:
+        lines.append(describe_off_grid(report["n_off_grid"], report["off_grid_example"]))
+    if report["n_absent"]:
+        lines.append(f"{report['n_absent']:,} hand labels of raw images that are not here were passed over")
+    if report["n_left_out"]:
+        lines.append(
+            f"{report['n_left_out']:,} hand labels of patches with too much no-data, or of copies, passed over"
+        )
+    return lines
+
+
 def _describe_filter(report: dict[str, Any]) -> str:
     if report["status"] == "trained":
         measured = (
@@ -159,8 +177,7 @@ def _describe_filter(report: dict[str, Any]) -> str:
             if report["n_folds"]
             else f"not cross-validated (one of the classes comes from one {report['folds_by']})"
         )
-        absent = f", {report['n_absent']} labels of absent images passed over" if report["n_absent"] else ""
-        return f"empty filter: {hand_labels_in_words(report)}, {report['n_empty']} of them empty{absent}: {measured}"
+        return f"empty filter: {hand_labels_in_words(report)}, {report['n_empty']} of them empty: {measured}"
     if report["status"] == "no labels":
         ways = ways_out(remedies=("dataset.empty_labels=FILE", "curation.empty_filter.enabled=false"))
         return f"WARNING: no hand labels, so the empty filter passed EVERY patch, with cells or without: {ways}"

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from rich.console import Console
 
@@ -108,14 +109,14 @@ def list_raw_images(dataset: DatasetConfig, curation: CurationConfig) -> None:
         )
         return
     finding = find_raw_images(dataset, curation, root)
-    print_lines(describe_dry_run(dataset.name, root, finding, _labelled(dataset, curation)), Console())
+    hand, stride = _labelled(dataset, curation), curation.patches.stride
+    print_lines(describe_dry_run(dataset.name, root, finding, hand, stride=stride), Console())
 
 
-def _labelled(dataset: DatasetConfig, curation: CurationConfig) -> list[str] | None:
-    """The raw image of each hand label; None where the curation asks for none."""
+def _labelled(dataset: DatasetConfig, curation: CurationConfig) -> pd.DataFrame | None:
+    """The hand labels; None where the curation asks for none."""
     if dataset.empty_labels is None or dataset.layout == "patches" or not curation.empty_filter.enabled:
         return None
-    table = read_hand_labels(
+    return read_hand_labels(
         Path(dataset.empty_labels), empty_word=dataset.empty_word, not_empty_word=dataset.not_empty_word
     )
-    return [str(raw_image_id) for raw_image_id in table["raw_image_id"]]

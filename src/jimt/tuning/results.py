@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from jimt.config import SEARCH_METRICS, TuneConfig
+from jimt.own_configs import config_flags
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -46,7 +47,7 @@ def write_results(
             "direction": direction,
             "seed": config.seed,
             "space": list(map(str, space)),
-            "best": finished[0] | {"command": _command(overrides, finished[0]["settings"])} if finished else None,
+            "best": finished[0] | {"command": _command(folder, overrides, finished[0])} if finished else None,
             "trials": rows,
         }
         write_aside(folder / RESULT_FILE, json.dumps(result, indent=2) + "\n")
@@ -58,8 +59,8 @@ def write_results(
         write_aside(folder / TABLE_FILE, table.getvalue())
         if finished:
             best = finished[0]
-            head = f"# @package _global_\n# Trial {best['trial']} of {len(rows)}, {metric} {best['value']:.4f}\n"
-            write_aside(folder / BEST_FILE, head + yaml.safe_dump(nested(best["settings"]), sort_keys=False))
+            told = f"of {len(rows)}, {metric} {best['value']:.4f}"
+            write_aside(folder / BEST_FILE, _as_experiment(folder, overrides, best, told))
         if not config.tune.keep_all_checkpoints:
             for row in finished[1:]:
                 shutil.rmtree(run_folder_of(folder, row["trial"]) / BEST.parent, ignore_errors=True)
@@ -84,15 +85,31 @@ def _row(trial: "FrozenTrial", space: list[Setting]) -> dict[str, Any]:
     }
 
 
-def _command(overrides: Sequence[str], settings: dict[str, Any]) -> str:
-    """The command that trains as a trial did."""
-    kept = []
-    for override in overrides:
-        key = override.partition("=")[0].lstrip("+~")
-        if key not in {"search", "resume", "run_dir", *settings} and not key.startswith("tune."):
-            kept.append(override)
-    kept += [f"{key}={as_override(value)}" for key, value in settings.items()]
-    return shlex.join(["python", "train.py", *kept])
+def _command(folder: Path, overrides: Sequence[str], best: dict[str, Any]) -> str:
+    """The command that trains as a trial of the search in a folder did."""
+    settings = [f"{key}={as_override(value)}" for key, value in best["settings"].items()]
+    return shlex.join(
+        ["python", "train.py", *config_flags(folder / ".hydra"), *_not_varied(overrides, best), *settings]
+    )
+
+
+def _not_varied(overrides: Sequence[str], best: dict[str, Any]) -> list[str]:
+    """What the search was started with, apart from what it varied and what is the search's own."""
+    keys = {override: override.partition("=")[0].lstrip("+~") for override in overrides}
+    left_out = {"search", "resume", "run_dir", *best["settings"]}
+    return [override for override, key in keys.items() if key not in left_out and not key.startswith("tune.")]
+
+
+def _as_experiment(folder: Path, overrides: Sequence[str], best: dict[str, Any], told: str) -> str:
+    """What was varied, as YAML; above it the command that takes it, with what was not."""
+    others = _not_varied(overrides, best)
+    experiment = next((one.partition("=")[2] for one in others if one.startswith("experiment=")), None)
+    others = [one for one in others if not one.startswith("experiment=")]
+    command = shlex.join(["python", "train.py", *config_flags(folder / ".hydra"), *others, "experiment=NAME"])
+    defaults = {} if experiment is None else {"defaults": [experiment, "_self_"]}
+    values: str = yaml.safe_dump(defaults | nested(best["settings"]), sort_keys=False)
+    head = f"# @package _global_\n# Trial {best['trial']} {told}. As jimt_conf/experiment/NAME.yaml:\n# {command}\n"
+    return head + values
 
 
 def run_folder_of(folder: Path, number: int) -> Path:
@@ -122,7 +139,10 @@ def print_results(result: dict[str, Any], folder: Path) -> None:
     say(f"all trials are in {folder / TABLE_FILE} and {folder / RESULT_FILE}")
     if best is not None:
         run_folder = run_folder_of(folder, best["trial"])
-        say(f"best: {run_folder}; as an experiment, to be copied to conf/experiment/NAME.yaml: {folder / BEST_FILE}")
+        say(
+            f"best: {run_folder}; what was varied, as an experiment to be copied to jimt_conf/experiment/NAME.yaml and "
+            f"given beside the search's other settings: {folder / BEST_FILE}"
+        )
         say(f"train it anew: {best['command']}")
         say(f"score the test split with it, once the choice is made: python -m jimt.evaluate {run_folder}")
 
