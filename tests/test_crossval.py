@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -19,12 +20,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 
 from conftest import TINY, composed_prepare, composed_train
-from jimt import training
+from jimt import fitting, training
 from jimt.backbones import create_backbone, normalisation
 from jimt.checkpoints import load_classifier
 from jimt.crossval import cross_validate
 from jimt.curation.manifest import Curated, open_curated
-from jimt.errors import InputError
+from jimt.errors import InputError, Interrupted
 
 FROZEN = [*TINY, "backbone.trainable=none", "crossval.n_folds=4"]
 
@@ -161,6 +162,26 @@ def test_a_cross_validation_that_was_cut_off_goes_on_with_the_fold_it_was_at(une
     cross_validate(config)
     assert fitted == [2]
     assert (tmp_path / "crossval.json").is_file()
+
+
+def test_a_cross_validation_that_is_told_to_stop_is_resumed_by_its_own_folder(uneven, tmp_path, monkeypatch):
+    overrides = [*uneven, *TINY, "trainer.max_epochs=1", "crossval.n_folds=3"]
+    folder = tmp_path / "my folds"
+    config = composed_train(*overrides, f"run_dir='{folder}'", name="crossval")
+
+    def stop(callback, trainer, module) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting.EpochLine, "on_train_epoch_start", stop)
+        with pytest.raises(Interrupted) as told:
+            cross_validate(config)
+    (remedy,) = told.value.remedies
+    assert remedy == f"\"resume='{folder}'\""
+    again = [*overrides, "run_dir=elsewhere", *shlex.split(remedy)]
+    result = cross_validate(composed_train(*again, name="crossval"))
+    assert result["folds_held"] == [0, 1, 2]
+    assert (folder / "crossval.json").is_file()
 
 
 def test_a_network_trained_in_folds_sees_no_group_of_the_fold_it_is_tested_on(uneven, curated, tmp_path, monkeypatch):

@@ -42,7 +42,9 @@ ALLOWED: dict[str, set[str]] = {
     | BACKBONES,
     "model/": {"numpy", "torch", "timm", *LIGHTNING} | WORDS | BACKBONES,
     "analysis/grad_cam.py": {"numpy", "torch", "pytorch_grad_cam"} | WORDS,
-    "tuning/": {"numpy", "pandas", "optuna", "yaml", "rich", "filelock", "jimt.checkpoints", "jimt.evaluate"} | WORDS,
+    "tuning/": {"numpy", "pandas", "optuna", "yaml", "rich", "filelock", "jimt.checkpoints", "jimt.evaluate"}
+    | {"jimt.own_configs"}
+    | WORDS,
     "tracking/": {"numpy", "pandas", "sklearn", "matplotlib", "torch", "wandb", "pytorch_lightning", "lightning_fabric"}
     | {"lightning_utilities", "jimt.analysis"}
     | WORDS,

@@ -1,7 +1,6 @@
 """What to do where a test split is too small to tell much: the command that holds every group out in turn."""
 
 import os
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import yaml
 from jimt.curation.splits import Fold, split_by_fold
 from jimt.errors import InputError
 from jimt.own_configs import config_flags
+from jimt.setting_names import quoted
 from jimt.vocabulary import Split
 
 MAX_FOLDS = 5
@@ -87,7 +87,7 @@ def _command(run_folder: Path, settings: Sequence[str]) -> str | None:
     hydra = yaml.safe_load((folder / "hydra.yaml").read_text())["hydra"] if (folder / "hydra.yaml").is_file() else {}
     flags = config_flags(folder)
     # an experiment may fix the folder of the run, or start a sweep
-    where = [f"hydra.run.dir={_quoted(_folder_beside(run_folder).as_posix())}"]
+    where = [f"hydra.run.dir={quoted(_folder_beside(run_folder).as_posix())}"]
     mode = ["hydra.mode=RUN"] * (hydra.get("mode") == "MULTIRUN")
     return shlex.join(["python", "-m", "jimt.crossval", *flags, *kept, *settings, *mode, *where])
 
@@ -103,11 +103,3 @@ def _folder_beside(run_folder: Path) -> Path:
     if below.parts[0] == "runs":
         return Path("runs", "crossval", *below.parts[1:])
     return below.with_name(f"{below.name}_crossval")
-
-
-def _quoted(value: str) -> str:
-    """A value in Hydra's quotes, where its grammar would read more into it than text."""
-    if re.fullmatch(r"[\w./-]+", value):
-        return value
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

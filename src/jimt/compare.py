@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def read_scores(folder: Path) -> pd.DataFrame:
 
 
 def _evaluate_again(folder: Path) -> str:
-    return f"python -m jimt.evaluate {folder}"
+    return f"python -m jimt.evaluate {shlex.quote(str(folder))}"
 
 
 def _keys(table: pd.DataFrame) -> list[str]:

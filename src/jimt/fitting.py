@@ -30,6 +30,7 @@ from jimt.config import TrainerConfig
 from jimt.data.datamodule import LiveDeadDataModule
 from jimt.errors import InputError, Interrupted
 from jimt.model.classifier import LiveDeadClassifier
+from jimt.setting_names import as_typed
 
 MONITOR = "val/balanced_accuracy"
 _PROFILERS: dict[str, type[Profiler]] = {
@@ -45,6 +46,7 @@ def fit(
     settings: TrainerConfig,
     *,
     run_folder: Path,
+    resumed_by: Path,
     precision: str,
     accumulate: int,
     ema_decay: float,
@@ -61,6 +63,7 @@ def fit(
         datamodule: Its data set is open.
         settings: The device and how it is driven.
         run_folder: Where checkpoints go.
+        resumed_by: The folder that ``resume`` takes: the run's, or of a fold that of its cross-validation.
         precision: Lightning's word for it.
         accumulate: Batches a step.
         ema_decay: Decay of the average of the weights that is evaluated and kept; 0 for none.
@@ -127,7 +130,7 @@ def fit(
             signal = "SIGTERM" if isinstance(error, SIGTERMException) else "Ctrl-C"
             raise Interrupted(
                 f"the training was told to stop ({signal}) and can go on after the last finished epoch",
-                remedies=(f"resume={run_folder}",),
+                remedies=(as_typed("resume", resumed_by),),
             ) from error
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def of_run(folder: Path, *, confidence: float) -> LabelSensitivity:
         raise InputError(
             f"{folder} holds no {_SOURCES[1][0]}",
             advice="give a finished run",
-            remedies=(f"python -m jimt.evaluate {folder}",),
+            remedies=(f"python -m jimt.evaluate {shlex.quote(str(folder))}",),
         )
     if thresholds.get("live_below") is None:
         raise InputError(f"the labels of {folder} come from class folders, so there are no cut-offs to move")

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import functools
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -217,8 +218,9 @@ def report_on(folder: Path, *, device_index: int = 0) -> None:
     except Exception as error:  # a training of days does not fail for a figure
         traceback.print_exc()
         told = f"{type(error).__name__}: {error}"
+        words = ("python", "-m", "jimt.report", str(folder))
         print(
-            f"no report of {folder} ({told}): {ways_out(remedies=(f'python -m jimt.report {folder}',))}",
+            f"no report of {folder} ({told}): {ways_out(remedies=(shlex.join(words),))}",
             file=sys.stderr,
         )
 

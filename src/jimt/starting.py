@@ -249,7 +249,7 @@ def _of_file(name: str, told: str, kind: type) -> InputError:
     """What is wrong with a YAML of one's own, by its name among the configs."""
     key = re.search(r"full_key: (\S+)", told)
     if key is None or "not in" not in told:
-        return InputError(f"{name}.yaml cannot be used: {' '.join(told.split())}")
+        return InputError(f"{name}.yaml cannot be used ({' '.join(told.split())})", advice="mend it")
     section, *rest = key[1].split(".")
     if rest and rest[0] in {name.partition(".")[0] for name in setting_names(kind)}:
         return InputError(

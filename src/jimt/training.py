@@ -45,6 +45,7 @@ from jimt.resuming import (
     settings_of,
 )
 from jimt.scoring import evaluation_device, patch_outputs
+from jimt.setting_names import as_typed
 from jimt.sweep_reading import VALIDATION_FILE
 from jimt.tracking import continue_metrics_csv, finish, log_evaluation, make_loggers
 from jimt.vocabulary import Split
@@ -62,6 +63,11 @@ class _Run:
     weights: str
     settings: dict[str, Any]
     """What the result depends on, flat, by the names of the config."""
+
+    @property
+    def resumed_by(self) -> Path:
+        """The folder that ``resume`` takes: the run's, or of a fold that of its cross-validation."""
+        return self.folder if self.fold is None else self.folder.parent
 
 
 def train(
@@ -178,7 +184,7 @@ def _train(
         raise InputError(
             f"no space left for {folder} ({error.strerror}); the checkpoints written before are whole, to "
             "go on with when some is free",
-            remedies=(f"resume={folder}",),
+            remedies=(as_typed("resume", run.resumed_by),),
         ) from error
     finally:
         finish(loggers, failed=failed)
@@ -199,6 +205,7 @@ def _fit(
         datamodule,
         config.trainer,
         run_folder=run.folder,
+        resumed_by=run.resumed_by,
         precision=run.precision,
         accumulate=config.optim.accumulate,
         ema_decay=config.optim.ema_decay,

@@ -26,6 +26,7 @@ from jimt.config import SEARCH_METRICS, TuneConfig
 from jimt.errors import DISK_FULL, InputError, Interrupted
 from jimt.hydra_schema import to_dataclasses
 from jimt.own_configs import CONF
+from jimt.setting_names import as_typed
 from jimt.starting import in_one_sentence, start, write_start
 
 if TYPE_CHECKING:
@@ -272,7 +273,9 @@ def _run(
         if not math.isfinite(value):
             raise InputError(f"{metric} is {value}", advice="see the losses of its epochs in metrics.csv")
     except (Interrupted, KeyboardInterrupt) as error:
-        raise Interrupted("the search was told to stop and can go on", remedies=(f"resume={folder}",)) from error
+        raise Interrupted(
+            "the search was told to stop and can go on", remedies=(as_typed("resume", folder),)
+        ) from error
     except optuna.TrialPruned as error:
         state, reason = optuna.trial.TrialState.PRUNED, str(error)
     except Exception as error:  # whatever else it is, it concerns this trial alone
@@ -280,7 +283,7 @@ def _run(
             if isinstance(cause, OSError) and cause.errno in DISK_FULL:
                 raise InputError(
                     f"no space left for {run_folder}; the search can go on when some is free",
-                    remedies=(f"resume={folder}",),
+                    remedies=(as_typed("resume", folder),),
                 ) from error
         state, value = optuna.trial.TrialState.FAIL, None
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"

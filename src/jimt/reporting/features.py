@@ -1,5 +1,6 @@
 """What the networks have learned: features of the test split in two dimensions (paper: Fig. 5)."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -65,11 +66,11 @@ def embedding_of(model: Model, *, device: Device = AS_TRAINED) -> NDArray[np.flo
         InputError: If there are no scores or no curated data set, or the models of folds have features of their own.
     """
     if model.is_crossval and model.hyperparameters["trainable"] != "none":
-        fold = model.checkpoints[0].parent.parent
+        at = shlex.quote(str(model.checkpoints[0].parent.parent))
         raise InputError(
             "each fold has trained a network of its own, whose features are not those of another",
             advice="give the folder of one fold, evaluated on its own",
-            remedies=(f"python -m jimt.evaluate {fold} && python -m jimt.report {fold}",),
+            remedies=(f"python -m jimt.evaluate {at} && python -m jimt.report {at}",),
         )
 
     def make() -> pd.DataFrame:

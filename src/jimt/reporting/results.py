@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -156,7 +157,7 @@ class Model:
         """Advice and remedies where what was measured cannot be read."""
         if self.is_crossval:
             return _CROSSVAL_AGAIN, ()
-        return "", (f"python -m jimt.evaluate {self.folder}",)
+        return "", (f"python -m jimt.evaluate {shlex.quote(str(self.folder))}",)
 
 
 def why_not(model: Model, part: Literal["metrics", "scores", "curated"]) -> str | None:

@@ -144,7 +144,10 @@ def print_results(result: dict[str, Any], folder: Path) -> None:
             f"given beside the search's other settings: {folder / BEST_FILE}"
         )
         say(f"train it anew: {best['command']}")
-        say(f"score the test split with it, once the choice is made: python -m jimt.evaluate {run_folder}")
+        say(
+            "score the test split with it, once the choice is made: "
+            + shlex.join(["python", "-m", "jimt.evaluate", str(run_folder)])
+        )
 
 
 def short(value: Any) -> str:
