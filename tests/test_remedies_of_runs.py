@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from conftest import TINY
-from jimt import checkpoints, evaluate, fitting, report, training, tune
+from jimt import checkpoints, compare, evaluate, fitting, label_sensitivity, report, training, tune
 from jimt.compare import pair_scores, read_scores
 from jimt.config import CrossvalConfig, TuneConfig
 from jimt.crossval import cross_validate
@@ -46,11 +46,13 @@ def types_in(words: list[str]) -> None:
     for command in " ".join(words).split(" && "):
         python, module, name, *arguments = command.split(" ")
         assert (python, module) == ("python", "-m")
-        if name == "jimt.evaluate":
-            evaluate.main(arguments)
-        else:
-            assert name == "jimt.report"
-            report.main(arguments)
+        commands = {
+            "jimt.evaluate": evaluate.main,
+            "jimt.report": report.main,
+            "jimt.compare": compare.main,
+            "jimt.label_sensitivity": label_sensitivity.main,
+        }
+        commands[name](arguments)
 
 
 def trains(*overrides: str) -> None:
@@ -131,6 +133,26 @@ def of_a_report(lab: Lab) -> None:
     lab.monkeypatch.setattr(report, "print_written", lambda _: None)
     lab.monkeypatch.setattr(report, "write_report", fails)
     lab.mends(lambda: report.report_on(run), types=types_in)
+
+
+def of_several_runs(lab: Lab) -> None:
+    words = [*lab.uneven, *TINY, "backbone.trainable=none", "crossval.n_folds=2", "report=false"]
+    config = composed_train(*words, "run_dir=folds", name="crossval")
+    assert isinstance(config, CrossvalConfig)
+    cross_validate(config)
+    shutil.copytree("folds", "other")
+    lab.monkeypatch.setattr(report, "print_written", lambda _: None)
+    lab.monkeypatch.setattr(report, "write_report", lambda folder, **_: open_study(folder))
+
+    def evaluates(folder: str) -> None:
+        evaluate.main([folder])
+
+    told = lab.mends(evaluates, "folds", fill={"OTHER": "other"}, types=types_in, after=lambda: None)
+    assert told.text.startswith(
+        "folds is a cross-validation, and one run is asked for: give the folder of one of its folds, such as "
+        "folds/fold_0, or run python -m jimt.report folds"
+    )
+    evaluates("folds/fold_0")  # what the advice says
 
 
 # ---- where the data or the card of a training are gone
@@ -268,6 +290,7 @@ RUNS: dict[Place, object] = {
     ("reporting/features.py", "embedding_of"): of_folds_of_networks,
     ("label_sensitivity.py", "of_run"): of_a_run_without_metrics,
     ("report.py", "report_on"): of_a_report,
+    ("checkpoints.py", "refuse_several"): of_several_runs,
     ("evaluate.py", "training_data"): of_a_curation_that_has_moved,
     ("scoring.py", "evaluation_device"): of_a_card_that_is_gone,
     ("resuming.py", "is_finished"): of_a_finished_run,

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from jimt.analysis.calibration import fit_temperature
 from jimt.checkpoints import BEST, find_checkpoint, load_classifier
 from jimt.curation.manifest import open_curated
 from jimt.errors import InputError, Interrupted
-from jimt.evaluate import evaluate
+from jimt.evaluate import evaluate, read_test_patches
 from jimt.evaluate import main as evaluate_command
 from jimt.model.schedules import step_schedule
+from jimt.resuming import last_checkpoint
 from jimt.training import train
 from processes import Note
 
@@ -150,11 +152,36 @@ def test_evaluation_refuses_a_curation_the_model_was_not_trained_on(trained, sma
         evaluate(run, curated_folder=other)
 
 
+def resumes(folder: Path) -> None:
+    last_checkpoint(composed_train(f"resume={folder}", "run_dir=new"), folder)
+
+
 def test_a_run_without_a_finished_training_is_refused(tmp_path):
     with pytest.raises(InputError, match="best.ckpt is missing: .* holds no finished training"):
         find_checkpoint(tmp_path)
     with pytest.raises(InputError, match="nothing is missing: give a run's folder or a checkpoint"):
         find_checkpoint(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("runs", "marks", "told"),
+    [
+        (["fold_1", "fold_0"], ["crossval.json"], "cross-validation, .* of its folds, such as {}/fold_0, or run"),
+        (["fold_1"], [], "is an unfinished cross-validation, .* such as {}/fold_1$"),
+        (["mcf7/a", "mcf7/b"], ["mcf7/a/.hydra/overrides.yaml"], "is a sweep, .* jobs, such as {}/mcf7/a, or run"),
+        (["trial_000"], ["study.journal"], "is a search, .* one of its trials, such as {}/trial_000$"),
+        (["a", "b"], [], "holds 2 runs, and one run is asked for: give the folder of one of them, such as {}/a$"),
+    ],
+)
+@pytest.mark.parametrize("asks", [find_checkpoint, evaluate, read_test_patches, resumes])
+def test_a_folder_of_several_runs_says_what_it_is_and_which_can_be_given(tmp_path, runs, marks, told, asks):
+    files = [*(f"{run}/checkpoints/best.ckpt" for run in runs), *marks]
+    for name in files:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with pytest.raises(InputError, match=told.format(re.escape(str(tmp_path)))):
+        asks(tmp_path)
 
 
 @pytest.mark.stack

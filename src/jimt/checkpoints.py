@@ -78,6 +78,35 @@ def load_classifier(path: Path) -> tuple[LiveDeadClassifier, dict[str, Any]]:
     return classifier.eval(), hyperparameters
 
 
+def refuse_several(folder: Path) -> None:
+    """Refuse the folder of a cross-validation, a sweep or a search where one run is asked for.
+
+    Raises:
+        InputError: If a finished training lies below the folder; it says what the folder is and what can be given.
+    """
+    from jimt.evaluate import CROSSVAL_RESULT
+    from jimt.tune import JOURNAL
+
+    runs = sorted(path.parent.parent for path in folder.rglob(str(BEST)))
+    if (folder / BEST).is_file() or not runs:
+        return
+    what, one = f"holds {len(runs)} run{'s' * (len(runs) > 1)}", "one of them"
+    takes: tuple[str, ...] = ()
+    if (folder / JOURNAL).is_file():
+        what, one = "is a search", "one of its trials"
+    elif runs[0].parent == folder and runs[0].name.startswith("fold_"):
+        is_whole = (folder / CROSSVAL_RESULT).is_file()
+        what, one = f"is a{'' if is_whole else 'n unfinished'} cross-validation", "one of its folds"
+        takes = () if not is_whole else ("jimt.report {}", "jimt.label_sensitivity {}", "jimt.compare {} OTHER")
+    elif any(folder.rglob(".hydra/overrides.yaml")):
+        what, one, takes = "is a sweep", "one of its jobs", ("jimt.report {}",)
+    raise InputError(
+        f"{folder} {what}, and one run is asked for",
+        advice=f"give the folder of {one}, such as {runs[0]}",
+        remedies=tuple(f"python -m {command.format(folder)}" for command in takes),
+    )
+
+
 def find_checkpoint(run_or_checkpoint: Path) -> tuple[Path, Path]:
     """The checkpoint and the folder its results go to; of a run, the best checkpoint.
 
@@ -89,6 +118,7 @@ def find_checkpoint(run_or_checkpoint: Path) -> tuple[Path, Path]:
     if run_or_checkpoint.is_dir():
         checkpoint = run_or_checkpoint / BEST
         if not checkpoint.is_file():
+            refuse_several(run_or_checkpoint)
             raise InputError(
                 f"{checkpoint} is missing", advice=f"{run_or_checkpoint} holds no finished training, so train first"
             )

@@ -41,6 +41,9 @@ def read_scores(folder: Path) -> pd.DataFrame:
             if missing:
                 raise InputError(f"{path} lacks the column {', '.join(missing)}", advice=advice, remedies=remedies)
             return table if "fold" in table else table.assign(fold=0)
+    from jimt.checkpoints import refuse_several  # late: torch
+
+    refuse_several(folder)
     raise InputError(
         f"{folder} holds neither test_scores.csv nor scores.csv", advice="give a finished run or cross-validation"
     )

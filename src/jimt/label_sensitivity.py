@@ -29,6 +29,9 @@ def of_run(folder: Path, *, confidence: float) -> LabelSensitivity:
             thresholds: dict[str, Any] = json.loads((folder / metrics_file).read_text())["thresholds"]
             break
     else:
+        from jimt.checkpoints import refuse_several  # late: torch
+
+        refuse_several(folder)
         raise InputError(
             f"{folder} holds no {_SOURCES[1][0]}",
             advice="give a finished run",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jimt
-from jimt.checkpoints import BEST, LAST, read_checkpoint, save_checkpoint
+from jimt.checkpoints import BEST, LAST, read_checkpoint, refuse_several, save_checkpoint
 from jimt.config import TrainConfig
 from jimt.curation.manifest import Curated
 from jimt.curation.splits import Fold
@@ -86,6 +86,7 @@ def last_checkpoint(config: TrainConfig, folder: Path) -> Path | None:
     last = folder / LAST
     if last.is_file():
         return last
+    refuse_several(folder)
     print(f"{folder} holds no finished epoch: starting anew")
     return None
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 import pandas as pd
 
 import jimt
-from jimt.checkpoints import BEST, read_checkpoint
+from jimt.checkpoints import BEST, read_checkpoint, refuse_several
 from jimt.curation.manifest import Curated
 from jimt.errors import InputError
 from jimt.evaluate import (
@@ -223,6 +223,7 @@ def open_study(folder: Path, *, curated_folder: Path | None = None) -> Study:
         except (InputError, OSError) as error:
             unfinished[job.name] = f"its checkpoint cannot be read ({error})"
     if not readable:
+        refuse_several(folder)
         left = f", only {len(jobs)} jobs of a sweep that are not finished" if jobs else ""
         raise InputError(f"{folder} holds no finished training{left}", advice="train first, or give another folder")
     models = [
