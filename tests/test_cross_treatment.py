@@ -1,5 +1,6 @@
 """Each model on each test split, never on a raw image or a group of its own training."""
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -8,13 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
 from conftest import TINY, UNEVEN, composed_train, uneven_field, write_pair
-from jimt.cross_treatment import as_frame, as_markdown, cross_treatment, main
+from jimt.cross_treatment import _table, as_frame, as_markdown, cross_treatment, main
 from jimt.curation.manifest import open_curated
 from jimt.curation.store import read_field_names
 from jimt.errors import InputError
+from jimt.screen import print_whole
 from jimt.training import train
 
 # the linear layer alone is fitted: a model in a second
@@ -246,3 +249,22 @@ def test_the_command_writes_the_matrix_three_times_and_prints_it(plain, treated,
 def test_a_run_that_is_missing_is_said_in_a_sentence(tmp_path, capsys):
     with pytest.raises(SystemExit, match="error: .*nothing is missing: give a run's folder or a checkpoint"):
         main([str(tmp_path / "nothing")])
+
+
+@pytest.mark.parametrize("columns", [30, 80, 120])
+def test_the_table_of_long_names_fits_a_terminal_whole(columns):
+    value = {"value": 0.897, "interval_groups": [0.811, 0.946]}
+    measured = {
+        "metrics": {"auroc": value, "balanced_accuracy": value},
+        "counts": {"live": 10893, "dead": 979, "groups": 12},
+    }
+    names = {"backbone": "tf_efficientnet_lite0.in1k", "trained_on": "no_treatment"}
+    entries = [names | {"tested_on": "no_treatment"} | measured, names | {"tested_on": "doxo", "metrics": None}]
+    screen = io.StringIO()
+    print_whole(_table(entries), Console(file=screen, width=columns))
+    lines = screen.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    rows = [line.split() for line in lines]
+    assert ["tf_efficientnet_lite0", "no_treatment", "10893/979", "0.897", "0.897"] in rows
+    assert ["no_treatment", "12", *["[0.811,", "0.946]"] * 2] in rows
+    assert ["tf_efficientnet_lite0", "doxo", "none", "left", "-", "-"] in rows

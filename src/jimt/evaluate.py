@@ -19,6 +19,7 @@ from jimt.curation.manifest import Curated, open_curated
 from jimt.curation.splits import Fold, split_by_fold
 from jimt.curation.store import read_field_names
 from jimt.errors import DISK_FULL, InputError
+from jimt.screen import print_whole
 from jimt.vocabulary import AMBIGUOUS, DEAD, LABEL_NAMES, LIVE, Excluded, Split
 
 if TYPE_CHECKING:
@@ -352,7 +353,7 @@ def print_metrics(metrics: dict[str, Any], run_folder: Path) -> None:
     groups = f" from {n_groups} group{'s' * (n_groups > 1)}" if n_groups is not None else ""
     title = f"Test split of {metrics['dataset']}: {counts['live']} live and {counts['dead']} dead patches{groups}"
     console = Console()
-    console.print(metrics_table(metrics["metrics"], confidence=metrics["confidence"], title=title))
+    print_whole(metrics_table(metrics["metrics"], confidence=metrics["confidence"], title=title), console)
     console.print(
         f"backbone {metrics['backbone']}, weights {metrics['weights']}", highlight=False, markup=False, soft_wrap=True
     )

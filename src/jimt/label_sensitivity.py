@@ -13,6 +13,7 @@ import pandas as pd
 from jimt.analysis.sensitivity import N_SIGMAS, QUANTILES, LabelSensitivity, label_sensitivity
 from jimt.errors import InputError
 from jimt.evaluate import read_scores
+from jimt.screen import print_whole
 
 _SOURCES = (("scores_with_ambiguous.csv", "crossval.json"), ("test_scores_with_ambiguous.csv", "test_metrics.json"))
 
@@ -100,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
     for row in rows:
         table.add_row(*row)
     console = Console()
-    console.print(table)
+    print_whole(table, console)
     console.print("out: left out, between the cut-offs; midway: one cut-off between the two", highlight=False)
     areas = result.by_threshold["auroc"].dropna()
     if result.spearman_rho is not None and result.concordance is not None and len(areas):

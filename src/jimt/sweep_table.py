@@ -243,42 +243,73 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def print_table(table: Sequence[dict[str, Any]], console: "Console") -> None:
-    """The table for a terminal: several lines a job, so that it fits."""
+    """The table for a terminal of 80 columns: several lines a job, and what all jobs share in a line above it."""
     from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Table
 
-    out = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_lines=False)
-    out.add_column("job\ndata set\nbackbone", min_width=21, overflow="fold")
-    out.add_column("weights", overflow="fold")
-    out.add_column("patches\nlive/dead", justify="right", no_wrap=True)
+    from jimt.screen import print_whole
+
+    shared = _shared(table)
+    for what, text in shared.items():
+        of_all = " of all jobs" if len(table) > 1 else ""
+        console.print(f"{what}{of_all}: {text}", highlight=False, markup=False, soft_wrap=True)
+    out = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+    told = ["job", *(name for name in _TOLD if name not in shared)]
+    out.add_column("\n".join(told))
+    if _PATCHES not in shared:
+        out.add_column("patches\nlive/dead", justify="right")
     for name in ("bal. accuracy", "AUROC"):
-        out.add_column(f"{name}\nover groups\nover patches\nvalidation", justify="right", no_wrap=True)
-    out.add_column("r with PI\nas labelled\nraw counts", justify="right", no_wrap=True)
+        out.add_column(f"{name}\nover groups\nover patches\nvalidation", justify="right")
+    out.add_column("r of PI\nlabelled\nraw", justify="right")
     for row in table:
-        job, (dataset, backbone, weights) = row["job"], _names(row)
-        lines = [*([] if job.startswith(f"{dataset}/") else [job]), dataset, backbone, *row["settings"]]
+        of_job = [text for name, text in _told(row).items() if name not in shared]
+        # a folder that is named by its data set and backbone says nothing more
+        named = [] if of_job and row["job"].startswith(f"{row['dataset']}/") else [row["job"]]
+        lines = [*named, *of_job, *row["settings"]]
         lines += [] if row["status"] == FINISHED else [row["status"]]
         style = {FAILED: "bold red", UNFINISHED: "yellow"}.get(row["status"])
-        _add(out, escape("\n".join(lines)), escape(weights), row, style=style, last=row["paper"] is None)
+        cells = _cells(row, with_patches=_PATCHES not in shared)
+        out.add_row(escape("\n".join(lines)), *cells, style=style, end_section=row["paper"] is None)
         if (paper := row["paper"]) is not None:
-            _add(out, f"paper\n{paper['backbone']}", paper["weights"], paper, style="dim", last=True)
-    console.print(out)
+            name = f"paper\n{paper['backbone']}\n{paper['weights']} weights"
+            out.add_row(name, *_cells(paper, with_patches=_PATCHES not in shared), style="dim", end_section=True)
+    print_whole(out, console)
     for note in notes(table):
         console.print(note, highlight=False, markup=False, soft_wrap=True)
 
 
-def _add(table: Any, name: str, weights: str, row: dict[str, Any], *, style: str | None, last: bool) -> None:
+_PATCHES = "patches"
+_TOLD = ("data set", "backbone", "weights")
+
+
+def _told(row: dict[str, Any]) -> dict[str, str]:
+    """What a job was made of; of its weights their source alone, since the backbone's name tells the rest."""
+    dataset, backbone, weights = _names(row)
+    source = weights.partition(":")[0]
+    source = {"packaged": "package"}.get(source, source)
+    known = source in ("hub", "package", "random", "file", _NOTHING)
+    return dict(zip(_TOLD, (dataset, backbone, f"weights {source if known else 'file'}"), strict=True))
+
+
+def _shared(table: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """What is the same of all jobs, and need not stand in each row."""
+    shared = {}
+    for name in _TOLD:
+        texts = {_told(row)[name] for row in table}
+        if len(texts) == 1:
+            whole = {row[name.replace(" ", "")] for row in table}
+            shared[name] = str(whole.pop()) if len(whole) == 1 else texts.pop().removeprefix("weights ")
+    counts = {", ".join(f"{split} {_count(row, split)}" for split in _SPLITS) for row in table if row["counts"]}
+    if len(counts) == 1 and all(row["paper"] is None for row in table):
+        shared[_PATCHES] = f"{counts.pop()} (live/dead)"
+    return shared
+
+
+def _cells(row: dict[str, Any], *, with_patches: bool) -> list[str]:
+    """The numbers of a row, several lines a cell."""
     counts = "\n".join(f"{split} {_count(row, split)}" for split in _SPLITS) if row["counts"] else _NOTHING
-    numbers = numbers_of(row)[len(_SPLITS) :]
+    numbers = [text.replace(" to ", "-") for text in numbers_of(row)[len(_SPLITS) :]]
     accuracy, auroc = validation_of(row)
-    table.add_row(
-        name,
-        weights,
-        counts,
-        "\n".join([*numbers[:3], accuracy]),
-        "\n".join([*numbers[3:6], auroc]),
-        "\n".join(numbers[6:]),
-        style=style,
-        end_section=last,
-    )
+    columns = ([*numbers[:3], accuracy], [*numbers[3:6], auroc], numbers[6:])
+    return [*([counts] if with_patches else []), *("\n".join(lines) for lines in columns)]

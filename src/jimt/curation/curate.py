@@ -23,6 +23,7 @@ from jimt.curation.pipeline import run_pipeline
 from jimt.curation.summary import describe, table_row
 from jimt.errors import DISK_FULL, InputError
 from jimt.locks import in_turn
+from jimt.screen import print_whole
 
 _FORMAT = 4  # of the files that a curation leaves; another one curates anew
 # 2: fields.parquet names each field's file and its pixels
@@ -236,4 +237,4 @@ def _print_config(dataset: DatasetConfig, curation: CurationConfig, console: Con
 def _print_results(folder: Path, console: Console) -> None:
     summary, thresholds = read_json(folder / SUMMARY), read_json(folder / THRESHOLDS)
     print_lines(describe(summary, thresholds), console)
-    console.print(table_row(summary["dataset"], summary))
+    print_whole(table_row(summary["dataset"], summary), console)
