@@ -19,6 +19,7 @@ ELSEWHERE: dict[Place, str] = {
 """Places whose remedies are run where there is what they need."""
 
 NEEDS_NONE: dict[Place, str] = {
+    ("command_words.py", "no_value"): "what the value must be is all there is to say",
     ("curation/rereading.py", "read_fluorescence"): "published patches have no fluorescence, whatever one does",
     ("hydra_schema.py", "to_dataclasses"): "the sentence is OmegaConf's",
     ("label_sensitivity.py", "of_run"): "class folders have no cut-offs",

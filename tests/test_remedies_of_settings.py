@@ -13,7 +13,8 @@ from hydra.core.plugins import Plugins
 from conftest import REPOSITORY
 from jimt import crossval, hardware, tune
 from jimt.backbones import create_backbone
-from jimt.config import TuneConfig
+from jimt.command_words import refuse_flags
+from jimt.config import TrainConfig, TuneConfig
 from jimt.curation.pipeline import open_executor
 from jimt.launching import refuse_relaunch
 from jimt.locks import RUN_LOCK
@@ -274,6 +275,22 @@ def of_results_among_raw_data(lab: Lab) -> None:
     lab.mends(trains_on, "hydra.run.dir=raw/run", fill={"FOLDER": "elsewhere"})
 
 
+def of_flags(lab: Lab) -> None:
+    """A person types the remedy in place of the words that it mends."""
+    for wrong in (["-config-dir", "jimt_conf"], ["--seed", "3"], ["--optim.lr=1e-4"]):
+
+        def trains(*words: str, wrong: list[str] = wrong) -> None:
+            mended = [word for word in words if word not in ("-config-dir", "--seed", "3", "--optim.lr=1e-4")]
+            refuse_flags(list(words) if list(words) == wrong else mended, TrainConfig)
+
+        lab.mends(trains, *wrong)
+
+
+def of_lost_quotes(lab: Lab) -> None:
+    commands(lab)
+    lab.mends(partial(types_in, "train.py", lab), "dataset=mcf7", "dataset.leave_out={b}_{c}.tif")
+
+
 def of_hydra(lab: Lab) -> None:
     commands(lab)
     write_dataset(lab.tmp_path / "mine", lab.small_pairs)
@@ -333,6 +350,8 @@ RUNS: dict[Place, object] = {
     ("config.py", "FoldsConfig.__post_init__"): of_folds,
     ("config.py", "_refuse_fast_dev_run"): of_one_batch,
     ("config.py", "TuneConfig.__post_init__"): of_a_search,
+    ("command_words.py", "_unknown_flag"): of_flags,
+    ("command_words.py", "unreadable"): of_lost_quotes,
     ("crossval.py", "cross_validate"): of_a_cross_validation,
     ("curation/executors.py", "open_executor"): of_dask,
     ("hardware.py", "check_gpus"): of_cards,

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from commands import start_command
 from conftest import REPOSITORY, TINY
+from jimt.command_words import unreadable
 from jimt.config import TrainConfig
 from jimt.errors import InputError
 from jimt.locks import RUN_LOCK, in_turn, make_new_folder, owner
@@ -82,6 +84,12 @@ def training(monkeypatch):
         (["train.py", "+optim.typo=5"], "optim.typo: optim has lr, betas, weight_decay, "),
         (["train.py", "+optim={typo:5}"], "optim.typo: optim has lr, betas, weight_decay, "),
         (["train.py", "++lr=1e-3"], "lr: did you mean optim.lr?"),
+        (["train.py", "optim.lrate=1e-3"], "optim.lrate: did you mean optim.lr?"),
+        (["train.py", "learning_rate=1e-3"], "learning_rate: did you mean optim.lr?"),
+        (["train.py", "optim.learning_rate=1e-3"], "optim.learning_rate: did you mean optim.lr?"),
+        (["train.py", "epochs=3"], "epochs: did you mean trainer.max_epochs?"),
+        (["train.py", "optim.n_epochs=3"], "optim.n_epochs: did you mean trainer.max_epochs?"),
+        (["train.py", "batch=8"], "batch: did you mean optim.batch_size or "),
         (["train.py", "optm.lr=1e-3"], "optm.lr: did you mean optim.lr?"),
         (["train.py", "+backbonee=resnet18"], "backbonee: did you mean backbone?"),
         (["train.py", "+hydra.typo=1"], "hydra.typo: this command has seed, "),
@@ -115,7 +123,10 @@ def test_what_a_plus_may_add_is_added(command, training):
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("optim.lr=fast", "optim.lr: Value 'fast' of type 'str' could not be converted to Float"),
+        ("optim.lr=fast", "optim.lr=fast is no number"),
+        ("seed=1.5", "seed=1.5 is no whole number"),
+        ("trainer.compile=maybe", "trainer.compile=maybe is neither true nor false"),
+        ("optim.lr=null", "optim.lr takes a value, and null is none"),
         ("seed=0,1", "seed=0,1 has several values, which -m tries one after another: give -m"),
         ("optim.lr={", "optim.lr={ cannot be read: write KEY=VALUE"),
         ("+experiment=fast", "experiment has a value already, so + cannot add one: give experiment=NAME"),
@@ -168,6 +179,53 @@ def test_a_slip_in_a_file_of_ones_own_is_one_sentence_that_names_it(command, tmp
     assert "\n" not in code
     path.write_text(OWN)  # mended: the images are what is missing now
     assert command("prepare.py", "dataset=own", "dry_run=true").startswith("error: raw is missing")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-config-dir", "mine"], "there is no flag -config-dir: give --config-dir mine"),
+        (["--dataset", "our_lab"], "there is no flag --dataset, and settings have none: give dataset=our_lab"),
+        (["--optim.lr=1e-4", "seed=3"], "there is no flag --optim.lr, and settings have none: give optim.lr=1e-4"),
+        (["--lrate", "1e-4"], "there is no flag --lrate, and settings have none: give optim.lr=1e-4"),
+        (["--seed"], "there is no flag --seed, and settings have none: give seed=VALUE"),
+        (["--nonsense"], "there is no flag --nonsense: write settings as KEY=VALUE"),
+        (["--cfg", "all+"], "the flags cannot be read (argument --cfg/-c: invalid choice: "),
+    ],
+)
+def test_a_flag_that_no_command_has_is_one_sentence_with_the_right_form(command, tmp_path, capfd, words, said):
+    code = command("train.py", *words)
+    assert code.startswith(f"error: {said}")
+    assert "\n" not in code
+    assert capfd.readouterr() == ("", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+VALUES = [
+    "{plate}/{well}_{field}_{channel}.tif",
+    "it's {well}_{channel}.tif",
+    'say "{well}"_{channel}.tif',
+    r"^(?P<raw_image_id>(?P<group>[^_]+)_\d+)_(?P<channel>\w+)\.tif$",
+    r"{well}\\",
+    "a b, {c}=$HOME `d` !",
+]
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("key", ["dataset.pattern", "+dataset.pattern", "hydra.run.dir"])
+def test_a_value_that_lost_its_quotes_is_printed_as_it_must_be_typed(key, value):
+    """What a shell makes of the remedy, Hydra reads as the value."""
+    error = unreadable(f"{key}={value}", TrainConfig)
+    (remedy,) = error.remedies
+    assert str(error).endswith(f"give {remedy}")
+    argument = subprocess.run(["sh", "-c", f"printf %s {remedy}"], capture_output=True, text=True, check=True).stdout
+    (override,) = OverridesParser.create().parse_overrides([argument])
+    assert (override.key_or_group, override.value()) == (key.lstrip("+"), value)
+
+
+def test_only_text_needs_quotes():
+    for override in ("dataset.group=[plate", "optim.lr={", "trainer", "tune.space={optim:"):
+        assert unreadable(override, TrainConfig).remedies == ()
 
 
 # ---- folders

@@ -46,7 +46,7 @@ def ways_out(*, advice: str = "", remedies: tuple[str, ...] = ()) -> str:
     >>> ways_out(advice="mend the file", remedies=("trainer=cpu", "--config-dir FOLDER", "pip install optuna"))
     'mend the file, or give trainer=cpu, or --config-dir FOLDER, or run pip install optuna'
     """
-    given = [remedy for remedy in remedies if re.match(r"-|'?[\w./]+=", remedy)]  # overrides and flags
+    given = [remedy for remedy in remedies if re.match(r"-|'?[+~]*[\w./@]+=", remedy)]  # overrides and flags
     run = [remedy for remedy in remedies if remedy not in given]
     ways = [advice] if advice else []
     ways += [f"{verb} {', or '.join(those)}" for verb, those in (("give", given), ("run", run)) if those]

@@ -51,24 +51,67 @@ def unknown_setting(key: str, kind: type) -> InputError:
         key: As it was given, with its sections: ``optim.learning_rate``.
         kind: Dataclass of the whole config.
     """
-    section, dot, last = key.rpartition(".")
+    section = key.rpartition(".")[0]
     names = setting_names(kind)
-    # settings and sections that the key's own section holds
-    beside = list(
-        dict.fromkeys(
-            name.removeprefix(section + dot).partition(".")[0] for name in names if name.startswith(section + dot)
-        )
-    )
-    near = [name for name in names if name.rpartition(".")[2] == last]
-    near = near or [section + dot + name for name in difflib.get_close_matches(last, beside, n=3)]
-    if not near and not beside:
-        near = difflib.get_close_matches(key, names, n=3)
+    beside = _beside(f"{section}." if section else "", names)
+    near = nearest(key, kind)
     if near:
-        return InputError(f"there is no setting {key}", advice=f"did you mean {' or '.join(near[:3])}?")
+        return InputError(f"there is no setting {key}", advice=f"did you mean {' or '.join(near)}?")
     if section and beside:
         return InputError(f"there is no setting {key}", advice=f"{section} has {', '.join(beside)}")
     sections = dict.fromkeys(name.partition(".")[0] for name in names)
     return InputError(f"there is no setting {key}", advice=f"this command has {', '.join(sections)}")
+
+
+def nearest(key: str, kind: type) -> list[str]:
+    """At most three settings that somebody may have meant by a name that none has, the likeliest first.
+
+    >>> from jimt.config import TrainConfig
+    >>> nearest("optim.lrate", TrainConfig), nearest("optim.epochs", TrainConfig)
+    (['optim.lr'], ['trainer.max_epochs'])
+    """
+    section, dot, last = key.rpartition(".")
+    names = setting_names(kind)
+    beside = _beside(section + dot, names)
+    near = [name for name in names if name.rpartition(".")[2] == last]
+    near = near or [section + dot + name for name in difflib.get_close_matches(last, beside, n=3)]
+    near = near or [section + dot + name for name in beside if _resembles(last, name)]
+    near = near or sorted(
+        (name for name in names if _resembles(last, name.rpartition(".")[2])),
+        # what begins alike, and settings of a short name
+        key=lambda name: (not name.rpartition(".")[2].startswith(last), name.count(".")),
+    )
+    if not near and not beside:
+        near = difflib.get_close_matches(key, names, n=3)
+    return near[:3]
+
+
+def _beside(section: str, names: list[str]) -> list[str]:
+    """Settings and sections that a section holds."""
+    return list(
+        dict.fromkeys(name.removeprefix(section).partition(".")[0] for name in names if name.startswith(section))
+    )
+
+
+_WORD = 2  # letters below which a beginning says nothing: ``c`` of a probe begins many names
+
+
+def _resembles(given: str, name: str) -> bool:
+    """Whether one begins with the other, they share a word, or the setting is the other's initials.
+
+    >>> _resembles("lrate", "lr"), _resembles("n_epochs", "max_epochs"), _resembles("learning_rate", "lr")
+    (True, True, True)
+    """
+    if min(len(given), len(name)) < _WORD:
+        return False
+    words, of_name = given.split("_"), name.split("_")
+    shared = {word for word in words if len(word) > _WORD} & set(of_name)
+    return bool(
+        given.startswith(name)
+        or name.startswith(given)
+        or shared
+        or (len(words) > 1 and name == "".join(word[:1] for word in words))
+    )
 
 
 def setting_names(kind: type) -> list[str]:
@@ -112,6 +155,16 @@ def _in_shell_quotes(text: str) -> str:
     return f'"{text}"' if not re.search(r'["\\$`!]', text) else shlex.quote(text)
 
 
+def takes_text(key: str, kind: type) -> bool:
+    """Whether a setting holds text, as all folders of Hydra's do.
+
+    >>> from jimt.config import PrepareConfig
+    >>> takes_text("dataset.pattern", PrepareConfig), takes_text("dataset.group", PrepareConfig)
+    (True, False)
+    """
+    return key.startswith(("hydra.run.", "hydra.sweep.")) or str in _kinds_of(key, kind)
+
+
 def takes_a_list(key: str, kind: type) -> bool:
     """Whether a setting holds several values.
 
@@ -119,13 +172,19 @@ def takes_a_list(key: str, kind: type) -> bool:
     >>> takes_a_list("dataset.group", PrepareConfig), takes_a_list("dataset.root", PrepareConfig)
     (True, False)
     """
+    return any(get_origin(part) in (list, tuple) for part in _kinds_of(key, kind))
+
+
+def _kinds_of(key: str, kind: type) -> tuple[Any, ...]:
+    """What a setting's annotation allows; nothing of a setting that does not exist."""
     hint: Any = kind
     for name in key.split("."):
         section = next((part for part in (hint, *_parts(hint)) if dataclasses.is_dataclass(part)), None)
         if section is None or name not in (hints := get_type_hints(section)):
-            return False
+            return ()
         hint = hints[name]
-    return any(get_origin(part) in (list, tuple) for part in (hint, *_parts(hint)))
+    # the element of a list is not what the setting holds
+    return (hint,) if get_origin(hint) in (list, tuple, dict) else (hint, *_parts(hint))
 
 
 def _parts(hint: Any) -> tuple[Any, ...]:

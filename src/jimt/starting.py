@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from jimt.command_words import no_value, refuse_flags, unreadable
 from jimt.config import CrossvalConfig, TrainConfig, TuneConfig
 from jimt.errors import InputError
 from jimt.launching import is_first, started_together
@@ -45,6 +46,7 @@ def start(main: Callable[[], Any], kind: type) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print with a traceback or in many lines
     try:
         with _AT_END, in_one_sentence():
+            refuse_flags(sys.argv[1:], kind)
             sys.argv[1:] = completed(sys.argv[1:])
             main()
     except HydraException as error:
@@ -218,10 +220,7 @@ def _in_a_sentence(error: HydraException, kind: type) -> InputError:
     if in_file:
         return _of_file(in_file[1], in_file[2], kind)
     if isinstance(error, OverrideParseException):
-        return InputError(
-            f"{error.override} cannot be read",
-            advice="write KEY=VALUE, in quotes where the value holds one of {}[],:=",
-        )
+        return unreadable(str(error.override), kind)
     several = re.match(r"Ambiguous value for argument '(.*)'", text)
     if several:
         key, _, values = several[1].partition("=")
@@ -241,6 +240,8 @@ def _in_a_sentence(error: HydraException, kind: type) -> InputError:
         key = str(cause.full_key or "")
         if "not in" in told and key and key.rpartition(".")[2] in told:
             return unknown_setting(key, kind)
+        if (wrong := no_value(told, key)) is not None:
+            return wrong
         return InputError(f"{key}: {told}" if key and key not in told else told)
     return InputError(" ".join(text.split()))
 

@@ -1,0 +1,108 @@
+"""Words of a command line that Hydra cannot take as they were typed, and how they are to be typed."""
+
+import re
+import shlex
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.types import Quote, QuotedString
+
+from jimt.errors import InputError
+from jimt.setting_names import nearest, setting_names, takes_text
+
+_KEY: Final = re.compile(r"[+~]*[\w./@]+(?==)")
+_NO_VALUE: Final = {
+    "Integer": "is no whole number",
+    "Float": "is no number",
+    "bool": "is neither true nor false",
+}
+
+
+def refuse_flags(words: Sequence[str], kind: type) -> None:
+    """Refuse flags that no command has, before Hydra prints its usage of thirty lines.
+
+    Args:
+        words: Of the command line, without the command.
+        kind: Dataclass of the command's config.
+
+    Raises:
+        InputError: Naming the first such word and the right form.
+    """
+    parser = get_args_parser()
+    known = set(parser._option_string_actions)
+    try:
+        _Raising.of(parser).parse_intermixed_args(list(words))
+    except _UsageError as error:
+        for word, after in zip(words, [*words[1:], ""], strict=True):
+            if word.startswith("-") and word.partition("=")[0] not in known:
+                raise _unknown_flag(word, after, known, kind) from error
+        raise InputError(f"the flags cannot be read ({error})", advice="mend what it names") from error
+
+
+class _UsageError(Exception):
+    """What argparse would print below its usage."""
+
+
+class _Raising(ArgumentParser):
+    """A parser that raises where others print their usage and end the process."""
+
+    @classmethod
+    def of(cls, parser: ArgumentParser) -> "_Raising":
+        """The same flags."""
+        return cls(parents=[parser], add_help=False)
+
+    def error(self, message: str) -> NoReturn:
+        raise _UsageError(message)
+
+
+def _unknown_flag(word: str, after: str, known: set[str], kind: type) -> InputError:
+    flag, has_value, value = word.partition("=")
+    value = value if has_value else after if not after.startswith("-") and not _KEY.match(after) else ""
+    name = flag.lstrip("-")
+    cause = f"there is no flag {flag}"
+    if f"--{name}" in known:
+        return InputError(cause, remedies=(f"--{name} {shlex.quote(value)}" if value else f"--{name}",))
+    name = name.replace("-", "_")
+    sections = {setting.partition(".")[0] for setting in setting_names(kind)}
+    near = [name] if name in {*sections, *setting_names(kind)} else nearest(name, kind)
+    if near:
+        return InputError(
+            f"{cause}, and settings have none", remedies=tuple(f"{one}={shlex.quote(value or 'VALUE')}" for one in near)
+        )
+    return InputError(cause, advice="write settings as KEY=VALUE")
+
+
+def unreadable(override: str, kind: type) -> InputError:
+    """The error of an override whose value Hydra cannot read: the shell has taken the quotes away.
+
+    Args:
+        override: As Hydra got it.
+        kind: Dataclass of the command's config.
+    """
+    key = _KEY.match(override)
+    if key is not None and takes_text(key[0].lstrip("+~"), kind):
+        value = QuotedString(override[key.end() + 1 :], Quote.double).with_quotes()
+        return InputError(
+            f"{override} cannot be read: the shell takes one pair of quotes away, and a value with one of {{}}[],:= "
+            "needs another",
+            remedies=(shlex.quote(f"{key[0]}={value}"),),
+        )
+    return InputError(
+        f"{override} cannot be read", advice="write KEY=VALUE, in quotes where the value holds one of {}[],:="
+    )
+
+
+def no_value(told: str, key: str) -> InputError | None:
+    """The error of a value of the wrong kind, from OmegaConf's words; None where they are of something else.
+
+    >>> print(no_value("Value 'fast' of type 'str' could not be converted to Float", "optim.lr"))
+    optim.lr=fast is no number
+    """
+    wrong = re.match(r"Value '(.*)' (?:of type '\w+' could not be converted to|is not a valid) (\w+)", told)
+    if wrong and wrong[2] in _NO_VALUE:
+        return InputError(f"{key}={wrong[1]} {_NO_VALUE[wrong[2]]}")
+    if re.match(r"field '.*' is not Optional", told):
+        return InputError(f"{key} takes a value, and null is none")
+    return None
