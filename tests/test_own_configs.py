@@ -1,15 +1,18 @@
 """Data sets of one's own, in jimt_conf/ or behind --config-dir, and what a resumed run remembers of them."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 
 from commands import run_command
 from conftest import SMALL, TINY, composed_prepare
 from jimt.errors import InputError
 from jimt.own_configs import OwnConfigs, completed
+from jimt.setting_names import as_typed
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +57,16 @@ def test_resuming_brings_the_overrides_the_run_was_started_with(tmp_path):
     write_overrides(tmp_path / "run", "dataset=mcf7", "optim.lr=1e-3", "+trainer.callbacks.Timer={}")
     arguments = completed([f"resume={tmp_path / 'run'}"])
     assert arguments == ["dataset=mcf7", "optim.lr=1e-3", "+trainer.callbacks.Timer={}", f"resume={tmp_path / 'run'}"]
+
+
+@pytest.mark.parametrize("name", ["my run", "lr=1,wd=2", "it's (1)", "plain"])
+def test_a_run_is_resumed_by_its_name_in_quotes_too(tmp_path, name):
+    """As an error prints it, and what a shell makes of that."""
+    write_overrides(tmp_path / name, "dataset=mcf7")
+    (given,) = shlex.split(as_typed("resume", tmp_path / name))
+    assert completed([given]) == ["dataset=mcf7", given]
+    (override,) = OverridesParser.create().parse_overrides([given])
+    assert Path(str(override.value())) == tmp_path / name
 
 
 def test_what_is_given_when_resuming_wins(tmp_path):

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
+from hydra.errors import OverrideParseException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
@@ -73,7 +75,7 @@ def completed(arguments: Sequence[str]) -> list[str]:
                 remedies=("--config-dir FOLDER",),
             )
         refuse_names_of_ours(Path(parsed.config_dir))
-    runs = [override.partition("=")[2] for override in given if _key(override) == "resume"]
+    runs = [_value(override) for override in given if _key(override) == "resume"]
     if not runs or runs[-1] in ("", "null"):
         return [*flags, *given]
     recorded = Path(runs[-1]) / ".hydra"
@@ -129,6 +131,16 @@ def _without(arguments: Sequence[str], overrides: Sequence[str]) -> list[str]:
         else:
             rest.append(argument)
     return rest
+
+
+def _value(override: str) -> str:
+    """What Hydra makes of an override's value, which may stand in quotes."""
+    try:
+        (parsed,) = OverridesParser.create().parse_overrides([override])
+    except OverrideParseException:  # Hydra says so in a moment
+        return override.partition("=")[2]
+    value = parsed.value()
+    return "" if value is None else str(value)
 
 
 def _key(override: str) -> str:

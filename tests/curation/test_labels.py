@@ -202,6 +202,28 @@ def test_more_debris_is_refused_with_a_range_for_either_reading(share, at, sd):
     assert cut_offs(fit(values, fit_range=of_all)) == pytest.approx(told[2:], rel=1e-3)
 
 
+@pytest.mark.parametrize("n", [300, 2000])
+@pytest.mark.parametrize("dead", [0.03, 0.06])
+@pytest.mark.parametrize(("share", "at", "sd"), [(0.03, 20_000, 3000), (0.05, 5, 2), (0.01, 20_000, 3000)])
+def test_a_rare_class_is_not_lost_to_debris_or_dark_patches(n, dead, share, at, sd):
+    """Two components are the debris and all others, unless somebody looks: then no dead patch would be dead."""
+    rng = np.random.default_rng(1)
+    n_dead = int(n * dead)
+    cells = np.concatenate([rng.normal(230, 20, n - n_dead), rng.normal(480, 60, n_dead)])
+    far = np.abs(rng.normal(at, sd, int(share * n)))
+    right = cut_offs(fit(cells))
+    try:
+        found = cut_offs(fit(np.concatenate([cells, far])))
+    except InputError as refused:  # with a range that leaves the far ones out
+        low, high = map(float, refused.remedies[0].partition("=")[2].strip("[]").split(","))
+        assert low < cells.min() < cells.max() < high
+        assert not ((far > low) & (far < high)).any()
+        return
+    labels, truth = (label_patches(cells, live_below=live, dead_above=dead) for live, dead in (found, right))
+    for label in (LIVE, DEAD):  # at most widened
+        assert (labels[truth == label] == label).mean() > 0.9
+
+
 def test_debris_among_patches_of_one_kind_is_no_second_kind():
     values = np.concatenate([np.random.default_rng(0).normal(300, 30, 2000), np.full(20, 60_000.0)])
     with pytest.raises(InputError, match=r"collapsed .*debris takes part in the fit: .*curation\.label\.fit_range="):

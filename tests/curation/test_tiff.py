@@ -5,6 +5,7 @@ The oracle is the plain image, and Pillow, which jimt does not read with.
 
 import lzma
 import struct
+import uuid
 import zlib
 from pathlib import Path
 
@@ -281,3 +282,50 @@ def test_whatever_a_decoder_raises_is_one_line_with_the_name_of_the_file(tmp_pat
         f"  --W00001--P00001--Z00000--T00000--Trans{suffix}",
         f"is not a {suffix[1:].upper().replace('TIF', 'TIFF')}, or damaged ({words}): export it again",
     ]
+
+
+# ---- OME metadata of several files
+
+
+def write_ome(path: Path, planes: np.ndarray, images: list[list[tuple[str, int]]]) -> None:
+    """A TIFF whose OME metadata name images of two channels; of each channel the file it lies in, and where there."""
+    height, width = planes.shape[1:]
+    size = f'SizeX="{width}" SizeY="{height}" SizeC="2" SizeZ="1" SizeT="1" DimensionOrder="XYCZT" Type="uint16"'
+    channels = '<Channel SamplesPerPixel="1"/>' * 2
+    body = ""
+    for number, places in enumerate(images):
+        data = "".join(
+            f'<TiffData IFD="{ifd}" FirstC="{c}" FirstZ="0" FirstT="0" PlaneCount="1">'
+            f'<UUID FileName="{file}">urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, file)}</UUID></TiffData>'
+            for c, (file, ifd) in enumerate(places)
+        )
+        body += f'<Image ID="Image:{number}"><Pixels ID="Pixels:{number}" {size}>{channels}{data}</Pixels></Image>'
+    of_file = f'UUID="urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, path.name)}"'
+    space = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
+    with tifffile.TiffWriter(path, ome=False) as tif:
+        for number, plane in enumerate(planes):
+            text = f'<?xml version="1.0" encoding="UTF-8"?><OME {space} {of_file}>{body}</OME>' if not number else None
+            tif.write(plane, description=text, metadata=None, photometric="minisblack")
+
+
+def test_a_file_of_an_acquisition_in_several_files_gives_its_own_planes(tmp_path):
+    """As Micro-Manager writes a file a position, each of which names all."""
+    names = [f"s{number}.ome.tif" for number in range(3)]
+    stacks = RNG.integers(0, 65536, (3, 2, 60, 80)).astype(np.uint16)
+    for name, stack in zip(names, stacks, strict=True):
+        write_ome(tmp_path / name, stack, [[(other, 0), (other, 1)] for other in names])
+    for name, stack in zip(names, stacks, strict=True):
+        for read, plane in zip(read_channels(tmp_path / name, indices=(0, 1)), stack, strict=True):
+            np.testing.assert_array_equal(read, plane)
+
+
+def test_an_image_whose_channels_lie_in_two_files_is_refused(tmp_path):
+    names = ["bf.ome.tif", "pi.ome.tif"]
+    for name, plane in zip(names, STACK, strict=True):
+        write_ome(tmp_path / name, plane[None], [[("bf.ome.tif", 0), ("pi.ome.tif", 0)]])
+    for name in names:
+        assert reason(tmp_path / name, stack=True).startswith(
+            "is one of several files that hold the planes of one image"
+        )
+        tifffile.imwrite(tmp_path / f"one {name}", STACK, photometric="minisblack")  # the remedy
+        assert len(read_channels(tmp_path / f"one {name}", indices=(0, 1))) == 2

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jimt.curation.mixture import Mixture, Pair, find_outliers, fit_mixture
+from jimt.curation.mixture import Mixture, Pair, find_outliers, find_third, fit_mixture
 from jimt.errors import InputError
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 
@@ -94,6 +94,13 @@ def fit_label_thresholds(
             others = fit_mixture(values[~outliers], tolerance=tolerance, n_init=n_init, seed=seed)
             # else the patches far off are one of the two populations
             if others.is_of_two and not others.is_collapsed(min_weight):
+                if outliers.mean() >= min_weight:
+                    raise _hang_on(values, outliers, mixture, others, n_sigma, min_weight)
+                mixture, values = others, values[~outliers]
+        if len(values) == len(label_value):
+            third = find_third(values, mixture, n_sigma=n_sigma, tolerance=tolerance, n_init=n_init, seed=seed)
+            if third is not None and not third[1].is_collapsed(min_weight):
+                outliers, others = third
                 if outliers.mean() >= min_weight:
                     raise _hang_on(values, outliers, mixture, others, n_sigma, min_weight)
                 mixture, values = others, values[~outliers]

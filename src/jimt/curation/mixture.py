@@ -1,5 +1,7 @@
 """A two-component Gaussian mixture of the values that labels come from, and the patches that would steer it."""
 
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +15,8 @@ COLLAPSED_SD = 2e-4  # of that spread: a component at the floor, on one repeated
 _TAILS = 0.1  # share of the patches at either end that the search for outliers begins without
 _CHANCE = 0.01  # of leaving a patch out where all are of one mixture
 _ROUGH = 1e-3  # tolerance while outliers are looked for: scikit-learn's default
+_APART = 2.0  # standard deviations of either of two populations between which there is next to nothing
+_FEWEST = 10  # patches that two populations can be told apart in
 _STRONG = 10.0  # gain in Bayes' information criterion that tells two components from one (Kass and Raftery, 1995)
 
 Values = NDArray[np.float64]
@@ -130,3 +134,70 @@ def find_outliers(values: Values, *, tolerance: float, n_init: int, seed: int) -
         else:
             inside &= values > values[(live > dead) & (values < whole.mean[1])].max(initial=-np.inf)
     return np.asarray(~inside)
+
+
+Third = tuple[NDArray[np.bool_], Mixture]
+
+
+def find_third(
+    values: Values, mixture: Mixture, *, n_sigma: float, tolerance: float, n_init: int, seed: int
+) -> Third | None:
+    """A population at one end that has a component for itself, while another class has lost its own to it.
+
+    Debris, or dark patches, more numerous than a rare class: two components are then them and all others. What the
+    forward search begins without hides such a class from it.
+
+    Args:
+        values: Shape ``(n_patches,)``.
+        mixture: Fitted on them.
+        n_sigma: Of the cut-offs.
+        tolerance: As in ``fit_mixture``.
+        n_init: Likewise.
+        seed: Likewise.
+
+    Returns:
+        Which patches are of it, likewise, and the mixture of the others; None where there is none.
+    """
+    fit = functools.partial(fit_mixture, n_init=n_init, seed=seed)
+    is_upper = _is_upper(values, mixture)
+    for lump in (is_upper, ~is_upper):
+        if lump.sum() < _FEWEST or np.ptp(values[lump]) == 0:
+            continue
+        parts = fit(values[lump], tolerance=_ROUGH)
+        below, above = parts.cut_offs(_APART)
+        if below >= above or parts.gain <= _STRONG:
+            continue
+        of_upper = np.zeros(len(values), np.bool_)
+        of_upper[lump] = _is_upper(values[lump], parts)
+        three = (lump & ~of_upper, of_upper, ~lump) if lump[values.argmin()] else (~lump, lump & ~of_upper, of_upper)
+        end = _furthest(values, three)
+        others = fit(values[~end], tolerance=tolerance)
+        if others.is_of_two and _loses_a_class(values[~end], mixture.cut_offs(n_sigma), others.cut_offs(n_sigma)):
+            return end, others
+    return None
+
+
+def _furthest(values: Values, three: Sequence[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    """The lowest or the highest of three populations, whichever lies further from the one in the middle."""
+    (low, low_sd), (middle, middle_sd), (high, high_sd) = ((values[one].mean(), values[one].std()) for one in three)
+    lower, upper = (middle - low) / (low_sd + middle_sd), (high - middle) / (middle_sd + high_sd)
+    return three[0] if lower > upper else three[2]
+
+
+def _is_upper(values: Values, mixture: Mixture) -> NDArray[np.bool_]:
+    """Which values are rather of the upper component, up from where it becomes the likelier one."""
+    lower, upper = (
+        np.log(weight) + norm.logpdf(values, mean, sd)
+        for mean, sd, weight in zip(mixture.mean, mixture.sd, mixture.weight, strict=True)
+    )
+    between = (values > mixture.mean[0]) & (values < mixture.mean[1])
+    border = values[between & (upper > lower)].min(initial=mixture.mean[1])
+    return np.asarray(values >= border)
+
+
+def _loses_a_class(values: Values, cut_offs: Pair, without: Pair) -> bool:
+    """Whether most of what is live, or dead, by the second cut-offs is not so by the first, or these cross."""
+    if cut_offs[0] > cut_offs[1]:
+        return True
+    kept = (values < cut_offs[0])[values < without[0]], (values > cut_offs[1])[values > without[1]]
+    return any(len(same) > 0 and same.mean() < 0.5 for same in kept)

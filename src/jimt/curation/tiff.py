@@ -87,9 +87,7 @@ def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str, int]:
         BadImageError: If the file cannot be read, or is no single stack of channels.
     """
     with _open(path) as tif:
-        all_series = [series for series in tif.series if not series.keyframe.is_reduced]
-        if not all_series:
-            raise BadImageError("holds copies of lower resolution alone", advice="export the full image")
+        all_series = _of_this_file(tif, [series for series in tif.series if not series.keyframe.is_reduced])
         series = all_series[0]
         _check_axes(series.axes, series.shape)
         n_planes = math.prod(series.shape) // math.prod(series.keyframe.shaped)
@@ -112,6 +110,22 @@ def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str, int]:
     stack = np.moveaxis(stack, [axes.index(axis) for axis in "YX"], [0, 1])
     stack = np.moveaxis(_upright(stack, meanings[0].orientation), [0, 1], [-2, -1])
     return stack, "".join(axis for axis in axes if axis not in "YX") + "YX", n_series
+
+
+def _of_this_file(tif: tifffile.TiffFile, all_series: list[Any]) -> list[Any]:
+    """The series whose planes lie in this file: OME metadata name those of a whole acquisition in each of its files.
+
+    Raises:
+        BadImageError: If there is none.
+    """
+    if not all_series:
+        raise BadImageError("holds copies of lower resolution alone", advice="export the full image")
+    own = [series for series in all_series if all(page is None or page.parent is tif for page in series.pages)]
+    if not own:
+        raise BadImageError(
+            "is one of several files that hold the planes of one image between them", advice="export each as one file"
+        )
+    return own
 
 
 def _full_resolution(pages: Sequence[Any]) -> list[Any]:
