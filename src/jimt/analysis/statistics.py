@@ -78,9 +78,11 @@ def estimates(
         assert found is not None  # a reason stands where there are too few groups
         for name in asked:
             if name == _CALIBRATION:
-                draws = draw_groups(groups, n_resamples=_DRAWS_OF_NOISE, seed=seed)
+                by_content = numbers_by_content(labels, scores, groups)
+                draws = draw_groups(by_content.astype(object), n_resamples=_DRAWS_OF_NOISE, seed=seed)
                 assert draws is not None  # likewise
-                noise = patches.metrics([CALIBRATION_NOISE], draws.scaled(draws.counts))[CALIBRATION_NOISE]
+                drawn = ScoredPatches(labels, scores, draws.of_patch)
+                noise = drawn.metrics([CALIBRATION_NOISE], draws.scaled(draws.counts))[CALIBRATION_NOISE]
                 over_groups[name] = calibration_interval(found[name], noise, confidence=confidence)
             else:
                 over_groups[name] = interval_over_groups(found[name], confidence=confidence, bounds=(0, 1))
@@ -95,6 +97,27 @@ def estimates(
         )
         for name in names
     }
+
+
+def numbers_by_content(
+    labels: NDArray[np.int64], scores: NDArray[np.float64], groups: NDArray[np.object_]
+) -> NDArray[np.intp]:
+    """Number of each patch's group in an order that comes from what the groups hold, not from what they are called.
+
+    What is drawn by number is then the same for any names. Groups that hold the same share a place in the order.
+
+    >>> numbers_by_content(np.array([1, 0, 0]), np.array([0.9, 0.2, 0.1]), np.array(["b", "a", "b"], object))
+    array([0, 1, 0])
+    """
+    numbers = group_numbers(groups)
+    held = []
+    for number in range(int(numbers.max(initial=-1)) + 1):
+        here = numbers == number
+        order = np.lexsort((labels[here], scores[here]))
+        held.append((scores[here][order].tolist(), labels[here][order].tolist()))
+    rank = np.empty(len(held), np.intp)
+    rank[sorted(range(len(held)), key=held.__getitem__)] = np.arange(len(held))
+    return np.asarray(rank[numbers])
 
 
 def _why_not(name: str, value: float, labels: NDArray[np.int64], groups: NDArray[np.object_] | None) -> str | None:
