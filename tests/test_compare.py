@@ -64,8 +64,15 @@ def test_single_runs_are_compared_on_their_test_split(tmp_path, capsys):
     for name, noise in (("one", 2.0), ("two", 0.5)):
         write_scores(tmp_path / name, noise=noise, name="test_scores.csv")
     main([str(tmp_path / "one"), str(tmp_path / "two"), "--json", str(tmp_path / "result.json")])
-    assert "300 patches, 30 groups" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "300 patches, 30 groups" in out
+    assert "mean_fold_auroc" not in out  # a run has no folds
     assert (tmp_path / "result.json").is_file()
+
+
+def test_one_folder_given_twice_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match="error: .*one is given twice, and differs in nothing from itself"):
+        main([str(tmp_path / "one"), str(tmp_path / "x/../one")])
 
 
 def test_other_patches_or_labels_are_refused(tmp_path, capsys):

@@ -86,7 +86,7 @@ def test_the_pooled_metrics_are_scikit_learns_over_all_folds(commanded):
     assert result["spread"]["auroc"]["mean"] == pytest.approx(np.mean(of_folds))
     assert result["spread"]["auroc"]["sd"] == pytest.approx(np.std(of_folds, ddof=1))
     assert f"{auroc:.3f}" in out
-    assert out.count("fold 1 of 4") == 1
+    assert out.count("fold 1 (2 of 4)") == 1
 
 
 def features_of(name: str, state: dict, curated: Curated, rows: pd.DataFrame) -> np.ndarray:
@@ -299,10 +299,20 @@ def test_unknown_groups_cannot_be_kept_apart(tmp_path):
         cross_validate(config)
 
 
+def test_too_few_groups_for_the_folds_are_told_by_names_before_any_image_is_read(small, tmp_path, monkeypatch):
+    monkeypatch.setattr("jimt.data.preparation.prepare", lambda *_: pytest.fail("curates"))
+    config = composed_train(*small, *TINY, "crossval.n_folds=13", f"run_dir={tmp_path / 'run'}", name="crossval")
+    with pytest.raises(InputError, match=r"12 groups cannot fill 13 folds: .* give crossval.n_folds=12$"):
+        cross_validate(config)
+
+
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["crossval.n_folds=40"], "12 groups cannot fill 40 folds: add groups, or give crossval.n_folds=12"),
+        (
+            ["crossval.n_folds=40"],
+            "12 groups cannot fill 40 folds: add raw images .*, or give crossval.n_folds=12",
+        ),
         (["crossval.n_folds=1"], "crossval.n_folds=1 is not allowed: it takes 2 or more"),
         (
             ["crossval.n_folds=2", "crossval.validation=true"],

@@ -126,6 +126,24 @@ def of_what_is_left_out(lab: Lab) -> None:
     lab.mends(finds, *pairs(lab), "dataset.leave_out='*'")
 
 
+def of_pairs_read_as_stacks(lab: Lab) -> None:
+    given = pairs(lab)
+    lab.mends(finds, *given, "dataset.layout=stack")
+
+
+def of_few_groups(lab: Lab) -> None:
+    """Two plates of three wells each."""
+    given = pairs(lab)
+    root = lab.tmp_path / "no_treatment"
+    for path in sorted(root.glob("*.tif")):
+        well, channel = int(path.name[3:8]), path.stem.rpartition("-")[2]
+        to = root / f"plate{well % 2}" / f"W{well}_{channel}.tif"
+        to.parent.mkdir(exist_ok=True)
+        path.rename(to)
+    pattern = "dataset.pattern='{plate}/{well}_{channel}.tif'"
+    lab.mends(curates, *given, pattern, "dataset.group=[plate]")
+
+
 def of_names(lab: Lab) -> None:
     lab.mends(finds, *pairs(lab), "dataset.pattern='{well}_{channel}.png'", fill={"PATTERN": NAMES})
 
@@ -454,6 +472,8 @@ def of_words(lab: Lab) -> None:
 def of_no_hand_labels(lab: Lab) -> None:
     given = labelled(lab)
     lab.mends(curates, *given, "dataset.empty_labels=null", fill={"FILE": str(lab.tmp_path / "no_treatment.csv")})
+    few = lab.mends(curates, *given)
+    assert few.text.startswith("label more patches by hand")
 
 
 def of_hand_labels_of_another(lab: Lab) -> None:
@@ -517,6 +537,8 @@ def of_a_filter_that_passes_none(lab: Lab) -> None:
 
 RUNS: dict[Place, object] = {
     ("curation/curate.py", "curate"): of_a_curation,
+    ("curation/curate.py", "refuse_few_groups"): of_few_groups,
+    ("curation/finding.py", "find_stacks"): of_pairs_read_as_stacks,
     ("curation/curate.py", "_replace"): of_a_full_disk,
     ("curation/curate.py", "_reference_thresholds"): of_cut_offs_of_another,
     ("curation/manifest.py", "read_manifest"): of_a_curation_that_is_missing,

@@ -132,11 +132,21 @@ def test_the_same_command_again_evaluates_without_training(trained, monkeypatch,
     assert "holds this training, finished" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("change", ["seed=7", "trainer.max_epochs=3", "optim.lr=1e-4", "evaluation.orientations=8"])
-def test_another_training_is_not_written_over_a_finished_one(trained, uneven, change):
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("seed=7", "seed=0, not 7"),
+        ("trainer.max_epochs=3", "2 epochs done, 3 asked for"),
+        ("trainer.max_epochs=1", "2 epochs done, 1 asked for"),
+        ("optim.lr=1e-4", "optim.lr=0.001, not 0.0001"),
+        ("evaluation.orientations=8", "evaluation.orientations=1, not 8"),
+    ],
+)
+def test_another_training_is_not_written_over_a_finished_one(trained, uneven, change, told):
     _, run, _ = trained
     config = composed_train(*uneven, *TINY, f"run_dir={run}", change)
-    with pytest.raises(InputError, match="holds another training: give .*hydra.run.dir=FOLDER, or .*retrain=true"):
+    ways = ": give .*hydra.run.dir=FOLDER, or .*retrain=true"
+    with pytest.raises(InputError, match=re.escape(f"holds another training ({told})") + ways):
         train(config)
     assert (run / "checkpoints/best.ckpt").is_file()
 

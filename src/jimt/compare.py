@@ -65,6 +65,8 @@ def pair_scores(first: Path, second: Path) -> pd.DataFrame:
     Raises:
         InputError: If the two are not of the same patches with the same labels and groups.
     """
+    if first.resolve() == second.resolve():
+        raise InputError(f"{first} is given twice, and differs in nothing from itself", advice="give two folders")
     one, two = read_scores(first), read_scores(second)
     for folder, table in ((first, one), (second, two)):
         twice = int(table.duplicated(_keys(table)).sum())
@@ -214,6 +216,8 @@ def main(arguments: list[str] | None = None) -> None:
     for column in ("metric", "first", "second", "second - first", percent):
         table.add_column(column, justify="left" if column == "metric" else "right")
     for name in _SHOWN:
+        if name == _FOLD_MEAN and result["folds"] == [1, 1]:  # of a run without folds it is its AUC again
+            continue
         row = result[name]
         interval = row["interval_groups"]
         told = "-" if interval is None else f"{interval[0]:+.3f} to {interval[1]:+.3f}"

@@ -53,6 +53,7 @@ def cross_validate(config: CrossvalConfig, *, begins: Callable[[], None] = lambd
 
 
 def _cross_validate(config: CrossvalConfig, folder: Path, begins: Callable[[], None]) -> dict[str, Any]:
+    from jimt.curation.curate import find_raw_images, refuse_few_groups
     from jimt.curation.splits import Fold
     from jimt.data.preparation import prepare
     from jimt.evaluate import CROSSVAL_RESULT, CROSSVAL_SCORES, SCORE_COLUMNS, write_aside
@@ -66,6 +67,11 @@ def _cross_validate(config: CrossvalConfig, folder: Path, begins: Callable[[], N
         validation = config.backbone.trainable != "none"
     n_folds = config.crossval.n_folds
     asked = set(range(n_folds) if config.crossval.folds is None else config.crossval.folds)
+    if Path(config.dataset.root).is_dir():  # simulated fields are not there yet
+        finding = find_raw_images(config.dataset, config.curation, Path(config.dataset.root))
+        n_groups = len({image.group for image in finding.images})
+        fewer = (f"crossval.n_folds={n_groups}",) if n_groups > 1 else ()
+        refuse_few_groups(config.dataset, finding, n=n_folds, what=f"{n_folds} folds", remedies=fewer)
     prepare(config.dataset, config.curation)
     tables = []
     for test in range(n_folds):
@@ -77,7 +83,7 @@ def _cross_validate(config: CrossvalConfig, folder: Path, begins: Callable[[], N
         fold_config.run_dir = str(run_folder)
         fold_config.resume = str(run_folder) if config.resume is not None and run_folder.is_dir() else None
         fold_config.retrain = config.retrain and test in asked
-        print(f"fold {test + 1} of {n_folds}")
+        print(f"fold {test} ({test + 1} of {n_folds})")
         train(fold_config, fold=fold, begins=begins)
         tables.append(_scored(run_folder, maps_cache(folder)).assign(fold=test))
     shutil.rmtree(maps_cache(folder), ignore_errors=True)

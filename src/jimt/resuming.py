@@ -15,6 +15,8 @@ from jimt.errors import InputError
 from jimt.evaluate import splits_digest
 
 FINISHED = "finished.json"
+_LONG = ("curation", "splits", "fold")
+"""Settings whose values say nothing to a reader."""
 # what may differ when a run is resumed, at a constant learning rate
 _MAY_GROW = "trainer.max_epochs"
 
@@ -55,10 +57,22 @@ def is_finished(folder: Path, settings: dict[str, Any], *, resumed: bool) -> boo
         if resumed and _only_longer(folder, settings):
             return False
         raise InputError(
-            f"{folder} holds another training",
+            f"{folder} holds another training{_differing(folder, settings)}",
             remedies=("resume=null hydra.run.dir=FOLDER", "resume=null retrain=true"),
         )
     return (folder / BEST).is_file()
+
+
+def _differing(folder: Path, settings: dict[str, Any]) -> str:
+    """In what a finished run differs from what is asked, to stand behind "holds another training"."""
+    if not (folder / BEST).is_file():
+        return ""
+    before = read_checkpoint(folder / BEST)["hyper_parameters"]["provenance"]["settings"]
+    other = [key for key in settings if before.get(key) != settings[key]]
+    if other == [_MAY_GROW]:
+        return f" ({before[_MAY_GROW]} epochs done, {settings[_MAY_GROW]} asked for)"
+    told = [key if key in _LONG else f"{key}={before.get(key)}, not {settings[key]}" for key in other]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def _only_longer(folder: Path, settings: dict[str, Any]) -> bool:

@@ -187,3 +187,11 @@ def test_files_that_are_passed_over_are_told_on_the_screen_before_the_work_and_w
     with (tmp_path / "screen").open("w") as screen:
         curate(*quiet, embed=None, console=Console(file=screen, width=80))
     assert "passed over" not in (tmp_path / "screen").read_text()
+
+
+def test_a_dry_run_without_any_usable_raw_image_is_an_error(small, small_pairs, prepare_config, capsys):
+    for n, path in enumerate(sorted({path.name.rpartition("--")[0] for path in small_pairs.iterdir()})):
+        (small_pairs / f"{path}--{('Trans', 'PI')[n % 2]}.tif").unlink()
+    with pytest.raises(InputError, match="no raw image in .* can be used: mend what is named above"):
+        list_raw_images(*prepare_config(*small))
+    assert capsys.readouterr().out.count("WARNING: cannot be used: ") == 12

@@ -168,6 +168,26 @@ def test_the_quality_of_the_empty_filter_is_told_or_that_it_was_not_measured(n_f
     assert ("not cross-validated" in text) == (n_folds == 0)
 
 
+@pytest.mark.parametrize(
+    ("n_labelled", "n_empty", "f1", "why"),
+    [
+        (607, 39, 0.744, None),  # mcf7
+        (452, 226, 0.833, None),  # the paper's two
+        (600, 40, 0.0, "it has learned no more than calling every patch empty"),
+        (100, 50, 2 / 3, "it has learned no more"),  # precision 0.5, recall 1
+        (100, 50, 0.67, None),
+        (607, 19, 0.9, "it has too few labels of one kind"),
+        (607, 590, 0.99, "it has too few labels of one kind"),
+    ],
+)
+def test_a_filter_that_cannot_be_trusted_is_a_warning(n_labelled, n_empty, f1, why):
+    report = {"status": "trained", "n_labelled": n_labelled, "n_empty": n_empty, "n_absent": 0, "n_folds": 5}
+    report |= {"folds_by": "group", "n_labelled_of": {"x": n_labelled}, "precision": f1, "recall": f1, "f1": f1}
+    (line,) = [line for line in lines(empty_filter=report).splitlines() if "empty filter:" in line]
+    assert line.startswith("WARNING: ") == (why is not None)
+    assert why is None or (why in line and line.endswith("or give curation.empty_filter.enabled=false"))
+
+
 def test_a_filter_trained_on_the_hand_labels_of_another_data_set_says_so():
     report = {"status": "trained", "n_labelled": 1200, "n_empty": 39, "n_folds": 0, "folds_by": "group"} | NO_UNUSED
     assert "1,200 hand labels of mcf7, 39 of them empty:" in lines(

@@ -14,7 +14,7 @@ import jimt
 from jimt.config import CurationConfig, DatasetConfig
 from jimt.curation.empty_filter import Embed
 from jimt.curation.executors import ExecutorError
-from jimt.curation.finding import Finding, find_pairs, find_patches, find_stacks, leave_out
+from jimt.curation.finding import Finding, find_pairs, find_patches, find_stacks, leave_out, name_key
 from jimt.curation.found import describe_finding, print_lines
 from jimt.curation.hand_label_pool import HandLabelled, hand_labels_of_others
 from jimt.curation.listing import list_files
@@ -23,7 +23,9 @@ from jimt.curation.pipeline import run_pipeline
 from jimt.curation.summary import describe, table_row
 from jimt.errors import DISK_FULL, InputError
 from jimt.locks import in_turn
+from jimt.patterns import ABOVE_A_FIELD, CHANNEL, GROUP, group_names, parse_pattern
 from jimt.screen import print_whole
+from jimt.vocabulary import Split
 
 _FORMAT = 4  # of the files that a curation leaves; another one curates anew
 # 2: fields.parquet names each field's file and its pixels
@@ -55,6 +57,8 @@ def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, co
         )
     finding = find_raw_images(dataset, curation, root)
     print_lines(describe_finding(finding), console)
+    if not (dataset.layout == "patches" and curation.split.keep_folders):
+        refuse_few_groups(dataset, finding, n=len(Split), what="train, val and test")
     reference = _reference_thresholds(dataset, curation)
     others, digests = hand_labels_of_others(dataset, curation)
     fingerprint = _fingerprint(dataset, curation, finding, reference, digests)
@@ -134,6 +138,51 @@ def find_raw_images(dataset: DatasetConfig, curation: CurationConfig, root: Path
     finding = _find(dataset, curation, root, listing.images)
     finding.listing = listing
     return finding
+
+
+def refuse_few_groups(
+    dataset: DatasetConfig, finding: Finding, *, n: int, what: str, remedies: tuple[str, ...] = ()
+) -> None:
+    """Refuse a data set whose names tell already that its groups are too few, before a pixel is read.
+
+    Args:
+        dataset: How its names are read.
+        finding: What its folder holds; where files cannot be used, what is wrong with them is said first.
+        n: Groups that are needed.
+        what: Parts that they fill, in words.
+        remedies: What else mends it.
+
+    Raises:
+        InputError: If there are fewer; it names a finer grouping where the pattern reads one.
+    """
+    groups = {image.group for image in finding.images}
+    if None in groups or finding.bad or len(groups) >= n:
+        return
+    raise InputError(
+        f"{len(groups)} group{'s' * (len(groups) != 1)} cannot fill {what}",
+        advice="add raw images of other wells or experiments",
+        remedies=(*(f"dataset.group=[{','.join(names)}]" for names in _finer(dataset, finding, n)), *remedies),
+    )
+
+
+def _finer(dataset: DatasetConfig, finding: Finding, n: int) -> list[tuple[str, ...]]:
+    """Placeholders that make at least ``n`` groups; fields, which look alike within a well, where nothing else does."""
+    if dataset.pattern is None:
+        return []
+    pattern = parse_pattern(dataset.pattern, setting="dataset.pattern")
+    if GROUP in pattern.names:  # which leaves dataset.group without effect
+        return []
+    read = [pattern.read(image.brightfield.relative_to(dataset.root).as_posix()) for image in finding.images]
+    values = [reading.values for reading in read if reading is not None]
+    now = group_names(pattern, dataset.group)
+    names = [name for name in pattern.names if name not in (CHANNEL, *now)]
+    found = {}
+    for name in names:
+        parts = tuple(part for part in pattern.names if part in (*now, name))
+        if len({name_key("/".join(each.get(part, "") for part in parts)) for each in values}) >= n:
+            found[name] = parts
+    above = [parts for name, parts in found.items() if name in ABOVE_A_FIELD]
+    return above or list(found.values())
 
 
 def _find(dataset: DatasetConfig, curation: CurationConfig, root: Path, files: list[Path]) -> Finding:

@@ -238,6 +238,13 @@ def find_stacks(files: list[Path], root: Path, *, pattern: str, group: list[str]
     by_id: dict[str, list[_Named]] = {}
     for one in _read_names(files, root, finding, pattern=pattern, group=group, needs=()):
         by_id.setdefault(one.raw_image_id, []).append(one)
+    channels = {one.channel for found in by_id.values() for one in found if one.channel is not None}
+    if all(len({one.channel for one in found}) == len(found) > 1 for found in by_id.values()):
+        raise InputError(
+            f"dataset.layout=stack takes one file for each raw image, and the files in {root} differ in their channel "
+            f"alone ({', '.join(sorted(channels))})",
+            remedies=("dataset.layout=pairs",),
+        )
     for raw_image_id, found in sorted(by_id.items()):
         if len(found) > 1:
             names = ", ".join(one.path.relative_to(root).as_posix() for one in found)

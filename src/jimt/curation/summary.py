@@ -177,7 +177,20 @@ def _describe_filter(report: dict[str, Any]) -> str:
             if report["n_folds"]
             else f"not cross-validated (one of the classes comes from one {report['folds_by']})"
         )
-        return f"empty filter: {hand_labels_in_words(report)}, {report['n_empty']} of them empty: {measured}"
+        told = f"empty filter: {hand_labels_in_words(report)}, {report['n_empty']} of them empty: {measured}"
+        n_rarer = min(report["n_empty"], report["n_labelled"] - report["n_empty"])
+        share = report["n_empty"] / report["n_labelled"]
+        # Calling every patch empty has a recall of 1 and a precision of p, the share of empty ones, so an F1 of
+        # 2 p / (1 + p): a filter that is not better has learned nothing. Below some 20 labels of a class a fold holds
+        # four of them, and what it measures is chance.
+        few, useless = n_rarer < 20, bool(report["n_folds"]) and report["f1"] <= 2 * share / (1 + share)
+        if not few and not useless:
+            return told
+        why = "has learned no more than calling every patch empty" if useless else "has too few labels of one kind"
+        ways = ways_out(
+            advice="label more patches by hand, empty ones first", remedies=("curation.empty_filter.enabled=false",)
+        )
+        return f"WARNING: {told}; it {why}, and what it left out may hold cells: {ways}"
     if report["status"] == "no labels":
         ways = ways_out(remedies=("dataset.empty_labels=FILE", "curation.empty_filter.enabled=false"))
         return f"WARNING: no hand labels, so the empty filter passed EVERY patch, with cells or without: {ways}"

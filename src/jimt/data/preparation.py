@@ -13,6 +13,7 @@ from jimt.curation.empty_filter import Embed
 from jimt.curation.found import describe_dry_run, print_lines
 from jimt.curation.hand_labels import read_hand_labels
 from jimt.curation.hand_labels_only import keep_hand_labels_of
+from jimt.errors import InputError
 from jimt.locks import in_turn
 
 
@@ -111,6 +112,8 @@ def list_raw_images(dataset: DatasetConfig, curation: CurationConfig) -> None:
     finding = find_raw_images(dataset, curation, root)
     hand, stride = _labelled(dataset, curation), curation.patches.stride
     print_lines(describe_dry_run(dataset.name, root, finding, hand, stride=stride), Console())
+    if not finding.images:
+        raise InputError(f"no raw image in {root} can be used", advice="mend what is named above")
 
 
 def _labelled(dataset: DatasetConfig, curation: CurationConfig) -> pd.DataFrame | None:

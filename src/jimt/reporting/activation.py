@@ -88,7 +88,9 @@ def maps_of(
         of = np.flatnonzero(chosen["checkpoint"].to_numpy() == checkpoint)
         loaded = _load(model, int(checkpoint), device, copy)
         layer = loaded.layer.name
-        fold = f", fold {int(checkpoint) + 1} of {len(model.checkpoints)}" if model.is_crossval else ""
+        number = model.checkpoints[int(checkpoint)].parent.parent.name.removeprefix("fold_")
+        of_all = f"({int(checkpoint) + 1} of {len(model.checkpoints)})"
+        fold = f", fold {number} {of_all}" if model.is_crossval else ""
         weights = "" if copy is None else f", random weights {copy + 1}"
         done = 0
         with part(f"maps of {len(of):,} patches by {model.name}{fold}{weights}"):
