@@ -215,7 +215,22 @@ def test_folds_that_are_only_numbered_otherwise_are_the_same_folds(tmp_path):
     scored(tmp_path / "two", scores, [5, 5, 2, 2, 5, 5, 2, 2])
     result = compare(tmp_path / "one", tmp_path / "two", **ASKED)
     assert result["mean_fold_auroc"]["difference"] == 0
-    assert result["notes"] == []
+    assert not any("folds" in note for note in result["notes"])
+
+
+def test_a_difference_over_few_groups_is_noted_and_over_two_of_a_class_has_no_interval(tmp_path):
+    """As the metrics of each one are."""
+    labels = [1, 1, 0, 0, 0, 0, 0, 0]
+    for name, seed in (("one", 0), ("two", 1)):
+        scored(tmp_path / name, np.random.default_rng(seed).uniform(size=8), [0] * 8, labels=labels)
+    result = compare(tmp_path / "one", tmp_path / "two", **ASKED)
+    assert result["auroc"]["difference"] != 0
+    assert result["auroc"]["interval_groups"] is None
+    assert result["notes"] == [
+        "the test split holds 8 groups: an interval over so few is too narrow",
+        "the test split holds 2 groups with live patches: too few for an interval",
+        "the test split holds 6 groups with dead patches: an interval over so few is too narrow",
+    ]
 
 
 def test_patches_in_other_groups_are_refused(tmp_path):

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jimt.analysis.intervals import interval_over_groups
-from jimt.analysis.resampling import group_numbers, jackknife
+from jimt.analysis.intervals import interval_notes, interval_over_groups
+from jimt.analysis.resampling import MIN_GROUPS, group_numbers, jackknife
 from jimt.analysis.weighted_metrics import METRICS, Floats, Weights
 from jimt.errors import InputError
 from jimt.evaluate import CROSSVAL_SCORES, SCORE_COLUMNS, SCORES_FILE
@@ -134,6 +134,8 @@ def compare(first: Path, second: Path, *, confidence: float) -> dict[str, Any]:
             "over folds are each of its own, and no difference of them is given"
         )
     groups = both["group_1"].to_numpy(object)
+    notes += interval_notes(labels, groups)
+    enough = min(len(set(groups[labels == label])) for label in (LIVE, DEAD)) >= MIN_GROUPS
     of_patch = group_numbers(groups)
 
     def of_both(weights: Weights) -> dict[str, Floats]:
@@ -154,7 +156,7 @@ def compare(first: Path, second: Path, *, confidence: float) -> dict[str, Any]:
         difference = interval = None
         if name in paired and first_value is not None and second_value is not None:
             difference = second_value - first_value
-            if over_groups is not None:
+            if over_groups is not None and enough:
                 interval = interval_over_groups(over_groups[name], confidence=confidence, bounds=(-1, 1))
         result[name] = {
             "first": first_value,

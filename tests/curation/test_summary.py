@@ -181,7 +181,7 @@ def test_the_quality_of_the_empty_filter_is_told_or_that_it_was_not_measured(n_f
     ],
 )
 def test_a_filter_that_cannot_be_trusted_is_a_warning(n_labelled, n_empty, f1, why):
-    report = {"status": "trained", "n_labelled": n_labelled, "n_empty": n_empty, "n_absent": 0, "n_folds": 5}
+    report = {"status": "trained", "n_labelled": n_labelled, "n_empty": n_empty, "n_folds": 5} | NO_UNUSED
     report |= {"folds_by": "group", "n_labelled_of": {"x": n_labelled}, "precision": f1, "recall": f1, "f1": f1}
     (line,) = [line for line in lines(empty_filter=report).splitlines() if "empty filter:" in line]
     assert line.startswith("WARNING: ") == (why is not None)
