@@ -255,7 +255,7 @@ def test_two_jobs_do_not_work_in_one_folder(sweep, training):
     folder.mkdir(parents=True)
     with FileLock(folder / ".job.lock"):
         code = sweep(*TWO)
-    assert re.search("another process is at work in .*resnet18: let it end, or give each job a folder of its own", code)
+    assert re.search("another process is at work in .*resnet18: let it end, or give .hydra.sweep.subdir=", code)
     assert training.done == ["curate synthetic", "synthetic_treated/resnet18"]
 
 
@@ -266,7 +266,8 @@ def test_two_jobs_do_not_work_in_one_folder(sweep, training):
 def test_a_sweep_whose_jobs_would_start_it_again_is_refused_with_the_remedy(sweep, training, monkeypatch, arguments):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     code = sweep(*ONE, *arguments)
-    assert "each would start the sweep again: train one job a card, trainer=gpu hydra/launcher=cards" in code
+    assert "since each would start the sweep again: train one run after another, in no sweep, or give" in code
+    assert "trainer.devices=1 trainer.num_nodes=1 trainer.strategy=auto hydra/launcher=cards" in code
     assert len(training.asked) == len(arguments) - 1
     if len(arguments) == 1:
         assert not Path("runs").exists()

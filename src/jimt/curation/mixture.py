@@ -171,6 +171,8 @@ def find_third(
         of_upper[lump] = _is_upper(values[lump], parts)
         three = (lump & ~of_upper, of_upper, ~lump) if lump[values.argmin()] else (~lump, lump & ~of_upper, of_upper)
         end = _furthest(values, three)
+        if end.mean() > _TAILS:  # no debris, but cells
+            continue
         others = fit(values[~end], tolerance=tolerance)
         if others.is_of_two and _loses_a_class(values[~end], mixture.cut_offs(n_sigma), others.cut_offs(n_sigma)):
             return end, others
