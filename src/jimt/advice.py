@@ -10,9 +10,8 @@ import pandas as pd
 import yaml
 
 from jimt.curation.splits import Fold, split_by_fold
-from jimt.errors import InputError
+from jimt.errors import InputError, quoted
 from jimt.own_configs import config_flags
-from jimt.setting_names import quoted
 from jimt.vocabulary import Split
 
 MAX_FOLDS = 5

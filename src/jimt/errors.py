@@ -1,7 +1,11 @@
-"""The one exception whose message is meant for the person at the keyboard."""
+"""The one exception whose message is meant for the person at the keyboard, and words that are to be typed."""
 
+import contextlib
 import errno
 import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final, Self
 
 DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -40,14 +44,76 @@ class Interrupted(InputError):
     """The person at the keyboard, or the system, told a run to stop; a sweep stops with it."""
 
 
+@contextlib.contextmanager
+def writing(where: Path, *, advice: str) -> Iterator[None]:
+    """Say in a sentence why a file or folder cannot be written, in the system's own words.
+
+    Args:
+        where: What is made or written, as the person at the keyboard has named it.
+        advice: What to do, where there is space on the disk.
+
+    Raises:
+        InputError: If the system refuses it.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise InputError(f"no space left for {where} ({error.strerror})", advice="free some") from error
+        raise InputError(f"{where} cannot be written ({error.strerror})", advice=advice) from error
+
+
 def ways_out(*, advice: str = "", remedies: tuple[str, ...] = ()) -> str:
     """Advice and remedies as the end of a sentence, for an error or a warning; empty without any.
 
     >>> ways_out(advice="mend the file", remedies=("trainer=cpu", "--config-dir FOLDER", "pip install optuna"))
     'mend the file, or give trainer=cpu, or --config-dir FOLDER, or run pip install optuna'
     """
-    given = [remedy for remedy in remedies if re.match(r"-|'?[+~]*[\w./@]+=", remedy)]  # overrides and flags
+    given = [remedy for remedy in remedies if re.match(r"-|['\"]?[+~]*[\w./@]+=", remedy)]  # overrides and flags
     run = [remedy for remedy in remedies if remedy not in given]
     ways = [advice] if advice else []
     ways += [f"{verb} {', or '.join(those)}" for verb, those in (("give", given), ("run", run)) if those]
     return ", or ".join(ways)
+
+
+_NOT_TEXT: Final = re.compile(r"(?i)null|true|false|[+-]?(inf|nan)|[+-]?[_.]*\d[\d_.]*(e[+-]?[\d_]+)?")
+"""What Hydra reads as another kind of value than text, to write it anew: 1e3 as 1000.0."""
+
+
+def quoted(value: str) -> str:
+    """A value in Hydra's quotes, where its grammar would read more into it than text.
+
+    >>> print(quoted("runs/a"), quoted("my runs"), quoted("S\u00fcd"), quoted("3"), quoted("1e3"))
+    runs/a 'my runs' 'S\u00fcd' 3 '1e3'
+    """
+    plain = re.fullmatch(r"[\w./-]+", value, re.ASCII) and not _NOT_TEXT.fullmatch(value)
+    if plain or re.fullmatch(r"-?(0|[1-9]\d*)", value, re.ASCII):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def as_typed(key: str, value: object) -> str:
+    """An override as it is typed in a shell, in its quotes and Hydra's where they are needed.
+
+    >>> print(as_typed("resume", "runs/a"), as_typed("resume", "my runs"))
+    resume=runs/a "resume='my runs'"
+    """
+    text = f"{key}={quoted(str(value))}"
+    if shlex.quote(text) == text or re.fullmatch(r"[\w./=-]+", text):
+        return text
+    return _in_shell_quotes(text)
+
+
+def _in_shell_quotes(text: str) -> str:
+    return f'"{text}"' if not re.search(r'["\\$`!]', text) else shlex.quote(text)
+
+
+def as_list_typed(key: str, values: list[str]) -> str:
+    """Likewise of a setting that holds several values.
+
+    >>> print(as_list_typed("dataset.group", ["plate", "well"]), as_list_typed("dataset.group", ["W\u00e4lle"]))
+    dataset.group=[plate,well] "dataset.group=['W\u00e4lle']"
+    """
+    text = f"{key}=[{','.join(map(quoted, values))}]"
+    return text if "'" not in text else _in_shell_quotes(text)

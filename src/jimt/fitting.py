@@ -28,9 +28,8 @@ from torch import Tensor
 from jimt.checkpoints import BEST, LAST, AtomicCheckpointIO, read_checkpoint
 from jimt.config import TrainerConfig
 from jimt.data.datamodule import LiveDeadDataModule
-from jimt.errors import InputError, Interrupted
+from jimt.errors import InputError, Interrupted, as_typed
 from jimt.model.classifier import LiveDeadClassifier
-from jimt.setting_names import as_typed
 
 MONITOR = "val/balanced_accuracy"
 _PROFILERS: dict[str, type[Profiler]] = {

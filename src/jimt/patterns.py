@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from jimt.errors import InputError
+from jimt.errors import InputError, as_list_typed
 
 CHANNEL: Final = "channel"
 GROUP: Final = "group"
@@ -241,7 +241,7 @@ def check_pattern(text: str, *, layout: str, group: list[str] | None) -> None:
             names = [name for name in pattern.names if name != CHANNEL]
             raise InputError(
                 f"dataset.pattern={text} does not tell which of {', '.join(names)} a split may not divide",
-                remedies=tuple(f"dataset.group=[{name}]" for name in names),
+                remedies=tuple(as_list_typed("dataset.group", [name]) for name in names),
             )
         missing.insert(0, GROUP)
     # the name of a published patch tells more than its raw image

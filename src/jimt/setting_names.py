@@ -2,8 +2,6 @@
 
 import dataclasses
 import difflib
-import re
-import shlex
 from typing import Any, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
@@ -127,32 +125,6 @@ def setting_names(kind: type) -> list[str]:
         inner = [part for part in (hints[field.name], *_parts(hints[field.name])) if dataclasses.is_dataclass(part)]
         names += [f"{field.name}.{name}" for name in setting_names(inner[0])] if inner else [field.name]  # type: ignore[arg-type]
     return names
-
-
-def quoted(value: str) -> str:
-    """A value in Hydra's quotes, where its grammar would read more into it than text.
-
-    >>> print(quoted("runs/a"), quoted("my runs"))
-    runs/a 'my runs'
-    """
-    if re.fullmatch(r"[\w./-]+", value):
-        return value
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-def as_typed(key: str, value: object) -> str:
-    """An override as it is typed in a shell, in its quotes and Hydra's where they are needed.
-
-    >>> print(as_typed("resume", "runs/a"), as_typed("resume", "my runs"))
-    resume=runs/a "resume='my runs'"
-    """
-    text = f"{key}={quoted(str(value))}"
-    return text if shlex.quote(text) == text or re.fullmatch(r"[\w./=-]+", text) else _in_shell_quotes(text)
-
-
-def _in_shell_quotes(text: str) -> str:
-    return f'"{text}"' if not re.search(r'["\\$`!]', text) else shlex.quote(text)
 
 
 def takes_text(key: str, kind: type) -> bool:

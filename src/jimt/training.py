@@ -26,7 +26,7 @@ from jimt.config import TrainConfig
 from jimt.curation.manifest import Curated
 from jimt.curation.splits import Fold
 from jimt.data.datamodule import LiveDeadDataModule
-from jimt.errors import DISK_FULL, InputError
+from jimt.errors import DISK_FULL, InputError, as_typed
 from jimt.evaluate import evaluate, print_metrics, read_test_patches, splits_digest, write_aside
 from jimt.fitting import fit
 from jimt.hardware import bfloat16_instructions, check_gpus
@@ -45,7 +45,6 @@ from jimt.resuming import (
     settings_of,
 )
 from jimt.scoring import evaluation_device, patch_outputs
-from jimt.setting_names import as_typed
 from jimt.sweep_reading import VALIDATION_FILE
 from jimt.tracking import continue_metrics_csv, finish, log_evaluation, make_loggers
 from jimt.vocabulary import Split

@@ -23,10 +23,9 @@ from omegaconf import DictConfig
 
 import jimt
 from jimt.config import SEARCH_METRICS, TuneConfig
-from jimt.errors import DISK_FULL, InputError, Interrupted
+from jimt.errors import DISK_FULL, InputError, Interrupted, as_typed
 from jimt.hydra_schema import to_dataclasses
 from jimt.own_configs import CONF
-from jimt.setting_names import as_typed
 from jimt.starting import in_one_sentence, start, write_start
 
 if TYPE_CHECKING:

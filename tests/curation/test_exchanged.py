@@ -1,10 +1,12 @@
 """Bright-field and fluorescence that were exchanged are told, and none that are in order."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from rich.console import Console
 
 from conftest import SMALL, composed_prepare
@@ -116,3 +118,15 @@ def test_the_remedy_is_of_the_layout():
     told = [describe_exchanged(["a"], 1, settings | {"layout": layout}) for layout in ("pairs", "stack")]
     assert told[0].endswith(": give dataset.brightfield=PI dataset.fluorescence=Trans")
     assert told[1].endswith(": give dataset.brightfield_index=1 dataset.fluorescence_index=0")
+
+
+@pytest.mark.parametrize("words", [("PI (red)", "BF, low"), ("W\u00e4lle", "it's"), ("1e3", "null")])
+def test_the_remedy_is_typed_in_the_quotes_that_its_words_need(words):
+    settings = {"layout": "pairs", "brightfield": words[0], "fluorescence": words[1]}
+    told = describe_exchanged(["a"], 1, settings)
+    typed = shlex.split(told.rpartition(": give ")[2])  # as a shell reads it
+    read = {each.key_or_group: each.value() for each in OverridesParser.create().parse_overrides(typed)}
+    assert {key: getattr(value, "text", value) for key, value in read.items()} == {
+        "dataset.brightfield": words[1],
+        "dataset.fluorescence": words[0],
+    }

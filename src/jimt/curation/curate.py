@@ -21,7 +21,7 @@ from jimt.curation.listing import list_files
 from jimt.curation.manifest import SUMMARY, THRESHOLDS, read_json
 from jimt.curation.pipeline import run_pipeline
 from jimt.curation.summary import describe, table_row
-from jimt.errors import DISK_FULL, InputError
+from jimt.errors import DISK_FULL, InputError, as_typed
 from jimt.locks import in_turn
 from jimt.patterns import ABOVE_A_FIELD, CHANNEL, GROUP, group_names, parse_pattern
 from jimt.screen import print_whole
@@ -127,7 +127,7 @@ def _replace(
 
 def find_raw_images(dataset: DatasetConfig, curation: CurationConfig, root: Path) -> Finding:
     """The raw images of a data set, by the names of their files."""
-    simulated = f"python prepare.py dataset={dataset.name}"
+    simulated = f"python prepare.py {as_typed('dataset', dataset.name)}"
     listing = list_files(
         root,
         advice=dataset.how_to_get,
@@ -229,7 +229,7 @@ def _reference_thresholds(dataset: DatasetConfig, curation: CurationConfig) -> d
             f"curation.label.fit_range is without effect for {dataset.name}, which takes the cut-offs of "
             f"{label.fit_on} (curation.label.fit_on)",
             advice=f"give it where {label.fit_on} is curated",
-            remedies=("curation.label.fit_range=null", f"curation.label.fit_on={dataset.name}"),
+            remedies=("curation.label.fit_range=null", as_typed("curation.label.fit_on", dataset.name)),
         )
     path = Path(curation.output_root) / label.fit_on / THRESHOLDS
     thresholds = read_json(path)
@@ -240,7 +240,7 @@ def _reference_thresholds(dataset: DatasetConfig, curation: CurationConfig) -> d
                 f"the cut-offs in {path} are for curation.label.{key}={thresholds.get(key)}, not {wanted}",
                 remedies=(
                     f"curation.label.{key}={thresholds.get(key)}",
-                    f"python prepare.py dataset={label.fit_on} curation.label.{key}={wanted}",
+                    f"python prepare.py {as_typed('dataset', label.fit_on)} curation.label.{key}={wanted}",
                 ),
             )
     return thresholds | {"source": f"fitted on {label.fit_on}"}

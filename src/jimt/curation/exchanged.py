@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from jimt.curation.images import Image
 from jimt.curation.patches import valid_percentiles
-from jimt.errors import ways_out
+from jimt.errors import as_typed, ways_out
 
 _STEP: Final = 4  # every so many pixels along each side: percentiles need no more
 _TIMES: Final = 2.0
@@ -51,7 +51,10 @@ def describe_exchanged(raw_image_ids: list[str], n_raw_images: int, settings: Ma
     n, most = len(raw_image_ids), 2 * len(raw_image_ids) > n_raw_images
     of = "_index" if settings["layout"] == "stack" else ""
     brightfield, fluorescence = settings[f"brightfield{of}"], settings[f"fluorescence{of}"]
-    exchange = f"dataset.brightfield{of}={fluorescence} dataset.fluorescence{of}={brightfield}"
+    exchange = " ".join(
+        as_typed(f"dataset.{channel}{of}", value)
+        for channel, value in (("brightfield", fluorescence), ("fluorescence", brightfield))
+    )
     advice = "" if most else "look at them, and exchange the names of their files"
     told = ways_out(advice=advice, remedies=(exchange,) if most else ())
     loudness = "WARNING, READ THIS FIRST" if most else "WARNING"

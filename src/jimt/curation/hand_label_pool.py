@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jimt.config import CurationConfig, DatasetConfig
-from jimt.errors import InputError
+from jimt.errors import InputError, as_list_typed, as_typed
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def hand_labels_path(output_root: Path, dataset: str) -> Path:
 
 def how_to_make(dataset: str) -> str:
     """The command that writes the file of a data set."""
-    return f"python prepare.py dataset={dataset} hand_labels_only=true"
+    return f"python prepare.py {as_typed('dataset', dataset)} hand_labels_only=true"
 
 
 def features_made_with(curation: CurationConfig) -> dict[str, str | int]:
@@ -185,7 +185,7 @@ def hand_labels_of_others(
             raise InputError(
                 f"the empty filter of {dataset.name} is trained on the hand labels of "
                 f"{', '.join(settings.fit_on)}, and dataset.empty_labels names none of {dataset.name}",
-                remedies=("dataset.empty_labels=FILE", f"curation.empty_filter.fit_on=[{','.join(there)}]"),
+                remedies=("dataset.empty_labels=FILE", as_list_typed("curation.empty_filter.fit_on", there)),
             )
         return None, {}
     made_with = features_made_with(curation)

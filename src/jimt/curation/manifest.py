@@ -9,7 +9,7 @@ import pandas as pd
 
 from jimt.curation.splits import check_no_leak
 from jimt.curation.store import FieldStore
-from jimt.errors import InputError
+from jimt.errors import InputError, as_typed
 from jimt.vocabulary import MANIFEST_COLUMNS
 
 MANIFEST, THRESHOLDS, SUMMARY, FILTER = "manifest.parquet", "thresholds.json", "summary.json", "empty_filter.skops"
@@ -33,7 +33,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
         InputError: If it is absent or damaged, lacks a column, or a group is in two splits.
     """
     if not path.is_file():
-        raise InputError(f"{path} is missing", remedies=(f"python prepare.py dataset={path.parent.name}",))
+        raise InputError(f"{path} is missing", remedies=(f"python prepare.py {as_typed('dataset', path.parent.name)}",))
     try:
         manifest = pd.read_parquet(path)
     except (OSError, ValueError) as error:  # pyarrow's errors derive from these
@@ -65,7 +65,7 @@ def read_json(path: Path) -> dict[str, Any]:
         InputError: If it is absent or damaged.
     """
     if not path.is_file():
-        raise InputError(f"{path} is missing", remedies=(f"python prepare.py dataset={path.parent.name}",))
+        raise InputError(f"{path} is missing", remedies=(f"python prepare.py {as_typed('dataset', path.parent.name)}",))
     try:
         content = json.loads(path.read_text())
     except ValueError as error:
