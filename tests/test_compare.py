@@ -88,6 +88,25 @@ def test_other_patches_or_labels_are_refused(tmp_path, capsys):
         compare(tmp_path / "one", tmp_path, **ASKED)
 
 
+@pytest.mark.parametrize("confidence", ["95", "1.5", "1", "nan", "-1", "0"])
+def test_a_coverage_that_no_interval_has_is_refused(tmp_path, confidence):
+    for name in ("one", "two"):
+        write_scores(tmp_path / name, noise=1.0)
+    with pytest.raises(SystemExit) as told:
+        main([str(tmp_path / "one"), str(tmp_path / "two"), "--confidence", confidence])
+    assert told.value.code == f"error: confidence={float(confidence)} is not allowed: it takes 0.5 to below 1"
+
+
+def test_a_result_that_cannot_be_written_is_one_sentence(tmp_path, capsys):
+    for name in ("one", "two"):
+        write_scores(tmp_path / name, noise=1.0)
+    (tmp_path / "afile").touch()
+    for place, reason in ((tmp_path / "afile/x.json", "File exists"), (tmp_path, "Is a directory")):
+        with pytest.raises(SystemExit) as told:
+            main([str(tmp_path / "one"), str(tmp_path / "two"), "--json", str(place)])
+        assert told.value.code == f"error: {place} cannot be written ({reason}): name another file"
+
+
 def test_without_groups_there_is_no_interval(tmp_path):
     for name in ("one", "two"):
         write_scores(tmp_path / name, noise=1.0).assign(group=None).to_csv(tmp_path / name / "scores.csv", index=False)

@@ -268,3 +268,13 @@ def test_the_table_of_long_names_fits_a_terminal_whole(columns):
     assert ["tf_efficientnet_lite0", "no_treatment", "10893/979", "0.897", "0.897"] in rows
     assert ["no_treatment", "12", *["[0.811,", "0.946]"] * 2] in rows
     assert ["tf_efficientnet_lite0", "doxo", "none", "left", "-", "-"] in rows
+
+
+def test_a_folder_for_the_tables_that_cannot_be_made_is_refused_before_anything_is_scored(tmp_path):
+    (tmp_path / "afile").touch()
+    with pytest.raises(SystemExit) as told:
+        main([str(tmp_path / "no_run"), "--out", str(tmp_path / "afile/x")])
+    assert str(told.value.code).startswith(f"error: {tmp_path / 'afile/x'} cannot be written (Not a directory): name a")
+    with pytest.raises(SystemExit, match="no_run"):
+        main([str(tmp_path / "no_run"), "--out", str(tmp_path / "tables")])
+    assert not (tmp_path / "tables").exists()

@@ -77,3 +77,10 @@ def test_a_folder_without_scores_and_labels_from_folders_are_refused(tmp_path, r
     (folder / "test_metrics.json").write_text(json.dumps({"thresholds": {"live_below": None}}))
     with pytest.raises(InputError, match="come from class folders, so there are no cut-offs to move"):
         of_run(folder, **ASKED)
+
+
+@pytest.mark.parametrize("confidence", ["95", "nan", "-1"])
+def test_a_coverage_that_no_interval_has_is_refused(run, confidence):
+    folder, _ = run
+    with pytest.raises(SystemExit, match=f"confidence={float(confidence)} is not allowed: it takes 0.5 to below 1"):
+        main([str(folder), "--confidence", confidence])

@@ -1,6 +1,8 @@
 """How commands start: unknown settings, folders of their own, and what is left of a start that was refused."""
 
+import errno
 import json
+import os
 import runpy
 import signal
 import subprocess
@@ -181,6 +183,27 @@ def test_a_slip_in_a_file_of_ones_own_is_one_sentence_that_names_it(command, tmp
     assert command("prepare.py", "dataset=own", "dry_run=true").startswith("error: raw is missing")
 
 
+DATA_SETS = "doxo, mcf7, mcf7_dated, mcf7_named, no_treatment, ours, synthetic, synthetic_treated"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["prepare.py", "dataset=null"], f"dataset=null names no file of settings: name one of {DATA_SETS}"),
+        (["-m", "jimt.crossval", "seed=1", "dataset=7"], "dataset=7 names no file of settings: name one of doxo, m"),
+        (["train.py", "curation=null"], "curation=null names no file of settings: name one of paper"),
+        (["train.py", "backbone=null"], "backbone=null names no file of settings: name one of efficientnet_lite0, i"),
+        (["train.py", "trainer=null"], "trainer=null names no file of settings: name one of cpu, ddp, gpu"),
+        (["train.py", "optim=null"], "optim=null names no file of settings: name one of paper"),
+        (["train.py", "experiment=null"], "experiment=null names no file of settings: leave it out, or name one of b"),
+    ],
+)
+def test_null_where_a_file_of_settings_is_named_lists_those_there_are(command, tmp_path, words, said):
+    (tmp_path / "jimt_conf/dataset").mkdir(parents=True)
+    (tmp_path / "jimt_conf/dataset/ours.yaml").touch()
+    assert command(*words).startswith(f"error: {said}")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -247,6 +270,50 @@ def test_results_never_go_among_the_raw_images(command, training, tmp_path, word
     assert said == f"error: {key} lies in the raw data's folder raw: give {key.partition('=')[0]}=FOLDER"
     assert list((tmp_path / "raw").iterdir()) == []
     assert command("train.py", "dataset=mcf7", "dataset.root=raw", "hydra.run.dir=run") is None
+
+
+ELSEWHERE = "name a folder that you may write, or mend what stands in its way"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train.py", "hydra.run.dir=PLACE"],
+        ["train.py", "-m", "seed=0,1", "hydra.sweep.dir=PLACE"],
+        ["-m", "jimt.crossval", "hydra.run.dir=PLACE"],
+        ["-m", "jimt.tune", "hydra.run.dir=PLACE"],
+    ],
+    ids=lambda words: " ".join(words[:3]),
+)
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [("afile", "File exists"), ("afile/x", "Not a directory"), ("n" * 300, "File name too long")],
+    ids=["a file", "below a file", "a long name"],
+)
+def test_a_folder_that_cannot_be_made_is_one_sentence(command, tmp_path, words, place, reason):
+    (tmp_path / "afile").touch()
+    said = command(*(word.replace("PLACE", place) for word in words))
+    assert said == f"error: {place} cannot be written ({reason}): {ELSEWHERE}"
+    assert [path.name for path in tmp_path.iterdir()] == ["afile"]
+
+
+@pytest.mark.parametrize(("place", "reason"), [("afile", "File exists"), ("afile/x", "Not a directory")])
+@pytest.mark.parametrize("asked", ["curation.output_root=PLACE", "dataset.root=PLACE/raw"])
+def test_a_curation_in_a_folder_that_cannot_be_made_is_one_sentence(command, tmp_path, place, reason, asked):
+    (tmp_path / "afile").touch()
+    small = [f"dataset.simulation.{key}=2" for key in ("n_wells", "fields_per_well")]
+    small += [f"dataset.simulation.{key}=224" for key in ("height", "width")]
+    said = command("prepare.py", asked.replace("PLACE", place), "curation.n_jobs=1", *small)
+    assert said == f"error: {place} cannot be written ({reason}): {ELSEWHERE}"
+
+
+def test_a_folder_that_nothing_can_be_written_in_is_one_sentence(command, training, monkeypatch):
+    def refuses(*_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(FileLock, "acquire", refuses)  # who tests as root may write anywhere
+    assert command("train.py", "hydra.run.dir=run") == f"error: run cannot be written (Permission denied): {ELSEWHERE}"
+    assert not Path("run").exists()
 
 
 def test_a_start_keeps_what_it_was_asked_and_a_refused_one_leaves_nothing(command, training, tmp_path):

@@ -4,12 +4,15 @@ import re
 import shlex
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, NoReturn
 
 from hydra._internal.utils import get_args_parser
-from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Quote, QuotedString
 
 from jimt.errors import InputError
+from jimt.own_configs import CONF, OWN_FOLDER
 from jimt.setting_names import nearest, setting_names, takes_text
 
 _KEY: Final = re.compile(r"[+~]*[\w./@]+(?==)")
@@ -92,6 +95,38 @@ def unreadable(override: str, kind: type) -> InputError:
     return InputError(
         f"{override} cannot be read", advice="write KEY=VALUE, in quotes where the value holds one of {}[],:="
     )
+
+
+def no_name_of_a_file(words: Sequence[str], told: str, kind: type) -> InputError | None:
+    """The error of ``dataset=null`` and its like, where a file of settings is to be named; None where it is another.
+
+    Args:
+        words: Of the command line, without the command.
+        told: Hydra's words, which do not say of which setting they are.
+        kind: Dataclass of the command's config.
+    """
+    if not told.startswith("Config group override must be a string or a list"):
+        return None
+    overrides = [word for word in words if _KEY.match(word)]
+    for override in OverridesParser.create().parse_overrides(overrides):
+        section = override.key_or_group
+        given = override.value()
+        values = given.list if isinstance(given, ChoiceSweep) else [given]
+        names = _files_of(section)
+        if not names or all(isinstance(value, str | QuotedString | list) for value in values):
+            continue
+        may_be_absent = section not in {name.partition(".")[0] for name in setting_names(kind)}
+        return InputError(
+            f"{override.input_line} names no file of settings",
+            advice=f"{'leave it out, or ' if may_be_absent else ''}name one of {', '.join(names)}",
+        )
+    return None
+
+
+def _files_of(section: str) -> list[str]:
+    """Names that a section of the config takes: jimt's own, and those in the working directory."""
+    folders = (CONF, Path(OWN_FOLDER))
+    return sorted({path.stem for folder in folders for path in (folder / section).glob("*.yaml")})
 
 
 def no_value(told: str, key: str) -> InputError | None:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from jimt.analysis.intervals import interval_notes, interval_over_groups
 from jimt.analysis.resampling import MIN_GROUPS, group_numbers, jackknife
 from jimt.analysis.weighted_metrics import METRICS, Floats, Weights
-from jimt.errors import InputError
+from jimt.config import check_confidence
+from jimt.errors import InputError, writing
 from jimt.evaluate import CROSSVAL_SCORES, SCORE_COLUMNS, SCORES_FILE
 from jimt.evaluate import read_scores as read_scores_file
 from jimt.screen import print_whole
@@ -119,8 +120,10 @@ def compare(first: Path, second: Path, *, confidence: float) -> dict[str, Any]:
         folds, and no difference is given where these are not the same.
 
     Raises:
-        InputError: If the two are not of the same patches with the same labels and groups.
+        InputError: If the two are not of the same patches with the same labels and groups, or no interval can have
+            that coverage.
     """
+    check_confidence("confidence", confidence)
     both = pair_scores(first, second)
     labels = both["label_1"].to_numpy(np.int64)
     scores = [both[f"score_{i}"].to_numpy(np.float64) for i in (1, 2)]
@@ -197,7 +200,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("first", type=Path, metavar="RUN")
     parser.add_argument("second", type=Path, metavar="RUN")
-    parser.add_argument("--confidence", type=float, default=0.95)
+    parser.add_argument("--confidence", type=float, default=0.95, help="coverage of the intervals, 0.5 to below 1")
     parser.add_argument("--json", type=Path, help="write the result here as well")
     options = parser.parse_args(arguments)
     from rich.console import Console
@@ -233,8 +236,12 @@ def main(arguments: list[str] | None = None) -> None:
     for note in result["notes"]:
         console.print(f"note: {note}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     if options.json is not None:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+        try:
+            with writing(options.json, advice="name another file"):
+                options.json.parent.mkdir(parents=True, exist_ok=True)
+                options.json.write_text(json.dumps(result, indent=2) + "\n")
+        except InputError as error:
+            sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -48,6 +48,11 @@ def _check(field: str, value: object, ok: bool, allowed: str) -> None:
         raise InputError(f"{field}={value} is not allowed", advice=f"it takes {allowed}")
 
 
+def check_confidence(setting: str, value: float) -> None:
+    """Raise an ``InputError`` if no interval can have this coverage, named by the setting or flag that gave it."""
+    _check(setting, value, 0.5 <= value < 1, "0.5 to below 1")
+
+
 def _is_name(name: str) -> bool:
     """Whether a data set may be called so: a folder and files bear its name."""
     return re.fullmatch(r"[\w-]+(\.[\w-]+)*", name) is not None
@@ -546,7 +551,7 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         _check("evaluation.orientations", self.orientations, self.orientations in (1, 4, 8), "1, 4 or 8")
-        _check("evaluation.confidence", self.confidence, 0.5 <= self.confidence < 1, "0.5 to below 1")
+        check_confidence("evaluation.confidence", self.confidence)
 
 
 @dataclass

@@ -15,7 +15,8 @@ import pandas as pd
 from jimt.curation.copies import DIGESTS
 from jimt.curation.manifest import Curated
 from jimt.curation.store import read_field_names
-from jimt.errors import InputError
+from jimt.errors import InputError, writing
+from jimt.locks import make_folder, unmake_folders
 from jimt.screen import print_whole
 from jimt.vocabulary import AMBIGUOUS, Split
 
@@ -234,14 +235,17 @@ def main(arguments: list[str] | None = None) -> None:
 
     from jimt.evaluate import write_aside
 
+    made: list[Path] = []
     try:
+        made = make_folder(options.out)  # before an hour of scoring
         entries = cross_treatment(options.runs, whole=options.whole, accelerator=options.accelerator)
+        with writing(options.out, advice="give another folder"):
+            write_aside(options.out / f"{_FILES}.csv", as_frame(entries).to_csv(index=False))
+            write_aside(options.out / f"{_FILES}.md", as_markdown(entries))
+            write_aside(options.out / f"{_FILES}.json", json.dumps(entries, indent=2) + "\n")
     except InputError as error:
+        unmake_folders(made)
         sys.exit(f"error: {error}")
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_aside(options.out / f"{_FILES}.csv", as_frame(entries).to_csv(index=False))
-    write_aside(options.out / f"{_FILES}.md", as_markdown(entries))
-    write_aside(options.out / f"{_FILES}.json", json.dumps(entries, indent=2) + "\n")
     console = Console()
     print_whole(_table(entries), console)
     left_out = sum(entry["n_left_out"] for entry in entries)

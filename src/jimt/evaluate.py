@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from jimt.config import check_confidence
 from jimt.curation.manifest import Curated, open_curated
 from jimt.curation.splits import Fold, split_by_fold
 from jimt.curation.store import read_field_names
-from jimt.errors import DISK_FULL, InputError
+from jimt.errors import InputError, writing
 from jimt.screen import print_whole
 from jimt.vocabulary import AMBIGUOUS, DEAD, LABEL_NAMES, LIVE, Excluded, Split
 
@@ -66,6 +67,7 @@ def evaluate(
     curated = training_data(provenance, curated_folder, checkpoint)
     table = score_test_split(classifier, hyperparameters, curated, accelerator=accelerator, device_index=device_index)
     if confidence is not None:
+        check_confidence("confidence", confidence)
         provenance = provenance | {"confidence": confidence}
     scored = table[table["label"] != AMBIGUOUS]
     metrics = test_metrics(scored, provenance, scale=curated.thresholds["scale"], checkpoint=checkpoint) | {
@@ -79,15 +81,11 @@ def evaluate(
     if metrics["group_known"] and provenance["fold"] is None and has_few_groups(scored):
         advice = cross_validation_advice(curated.manifest, folder, trainable=hyperparameters["trainable"])
         metrics["advice"] = dataclasses.asdict(advice)
-    try:
+    with writing(folder, advice="copy the run to where you may write"):
         folder.mkdir(exist_ok=True)
         write_aside(folder / SCORES_FILE, scored[SCORE_COLUMNS].to_csv(index=False))
         write_aside(folder / ALL_SCORES_FILE, table.to_csv(index=False))
         write_aside(folder / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        raise InputError(f"no space left for {folder} ({error.strerror})", advice="free some") from error
     return metrics
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from jimt.analysis.sensitivity import N_SIGMAS, QUANTILES, LabelSensitivity, label_sensitivity
-from jimt.errors import InputError
+from jimt.config import check_confidence
+from jimt.errors import InputError, writing
 from jimt.evaluate import read_scores
 from jimt.screen import print_whole
 
@@ -22,8 +23,10 @@ def of_run(folder: Path, *, confidence: float) -> LabelSensitivity:
     """Label sensitivity of a run's or a cross-validation's saved scores; arguments as in ``analysis.sensitivity``.
 
     Raises:
-        InputError: If the folder holds no saved scores, or its labels come from class folders.
+        InputError: If the folder holds no saved scores, its labels come from class folders, or no interval can have
+            that coverage.
     """
+    check_confidence("confidence", confidence)
     for scores_file, metrics_file in _SOURCES:
         if (folder / scores_file).is_file() and (folder / metrics_file).is_file():
             table = read_scores(folder / scores_file)
@@ -80,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
         description="Test saved scores again on other cut-offs, on the discarded band, and on fluorescence itself.",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's or a cross-validation's folder")
-    parser.add_argument("--confidence", type=float, default=0.95)
+    parser.add_argument("--confidence", type=float, default=0.95, help="coverage of the intervals, 0.5 to below 1")
     options = parser.parse_args(arguments)
     from rich.console import Console
     from rich.table import Table
@@ -89,11 +92,12 @@ def main(arguments: list[str] | None = None) -> None:
 
     try:
         result = of_run(options.run, confidence=options.confidence)
+        with writing(options.run, advice="copy the folder to where you may write"):
+            write_aside(options.run / "label_sensitivity.json", json.dumps(result.as_dict(), indent=2) + "\n")
+            write_aside(options.run / "label_sensitivity.csv", result.by_n_sigma.to_csv(index=False))
+            write_aside(options.run / "label_sensitivity.md", as_markdown(result))
     except InputError as error:
         sys.exit(f"error: {error}")
-    write_aside(options.run / "label_sensitivity.json", json.dumps(result.as_dict(), indent=2) + "\n")
-    write_aside(options.run / "label_sensitivity.csv", result.by_n_sigma.to_csv(index=False))
-    write_aside(options.run / "label_sensitivity.md", as_markdown(result))
     head, _, *rows = ([cell.strip() for cell in line[1:-1].split("|")] for line in as_markdown(result).splitlines())
     table = Table(title="The same scores under other labels", title_justify="left", title_style="bold")
     for column in head:

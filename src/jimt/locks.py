@@ -7,7 +7,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from jimt.errors import InputError
+from jimt.errors import InputError, writing
 
 RUN_LOCK = ".run.lock"
 """In the folder of a run, a cross-validation or a sweep, for as long as a process works there."""
@@ -17,6 +17,7 @@ _WAY_OUT: Final = {
     "each job": "'hydra.sweep.subdir=${hydra:job.num}'",
 }
 """The setting that gives whoever works there a folder of its own, where that is not a single command."""
+_ELSEWHERE: Final = "name a folder that you may write, or mend what stands in its way"
 
 
 @contextlib.contextmanager
@@ -29,19 +30,17 @@ def owner(folder: Path, *, lock_name: str = RUN_LOCK, who: str) -> Iterator[None
         who: What may work there once at a time, with its article: ``a training``.
 
     Raises:
-        InputError: If another process works there.
+        InputError: If another process works there, or the folder cannot be made or written.
     """
     made = make_folder(folder)
     # one object of a path in a process: a command holds the folder that its training asks for again
     lock = FileLock(folder / lock_name, is_singleton=True)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+    if not _is_acquired(lock, folder, made):
         raise InputError(
             f"another process is at work in {folder}",
             advice="let it end",
             remedies=(_WAY_OUT.get(who, "hydra.run.dir=FOLDER"),),
-        ) from None
+        )
     try:
         yield
     finally:
@@ -56,12 +55,13 @@ def in_turn(path: Path, *, what: str) -> Iterator[None]:
     Args:
         path: What is made; the lock lies beside it, and its folder is made where it is missing.
         what: In words, for the line that says what is waited for.
+
+    Raises:
+        InputError: If its folder cannot be made or written.
     """
     made = make_folder(path.parent)
     lock = FileLock(path.with_name(f".{path.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+    if not _is_acquired(lock, path.parent, made):
         print(f"waiting for another process, which {what}", flush=True)
         lock.acquire()
     try:
@@ -69,6 +69,20 @@ def in_turn(path: Path, *, what: str) -> Iterator[None]:
     finally:
         _release(lock)
         unmake_folders(made)
+
+
+def _is_acquired(lock: FileLock, folder: Path, made: list[Path]) -> bool:
+    """Try to acquire a lock; False where another process holds it."""
+    try:
+        with writing(folder, advice=_ELSEWHERE):
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                return False
+    except InputError:
+        unmake_folders(made)
+        raise
+    return True
 
 
 def _release(lock: FileLock) -> None:
@@ -80,24 +94,34 @@ def _release(lock: FileLock) -> None:
 
 
 def make_folder(folder: Path) -> list[Path]:
-    """Make a folder; returns what was missing of its path, the folder itself first."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    """Make a folder; returns what was missing of its path, the folder itself first.
+
+    Raises:
+        InputError: If it cannot be made.
+    """
+    with writing(folder, advice=_ELSEWHERE):
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
     return missing
 
 
 def make_new_folder(folder: Path) -> Path:
-    """Make a folder that was not there; of two processes that want one name the second gets it with a number."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    """Make a folder that was not there; of two processes that want one name the second gets it with a number.
+
+    Raises:
+        InputError: If it cannot be made.
+    """
+    make_folder(folder.parent)
     number, name = 1, folder
-    while True:
-        try:
-            name.mkdir()
-        except FileExistsError:
-            number += 1
-            name = folder.with_name(f"{folder.name}_{number}")
-        else:
-            return name
+    with writing(folder, advice=_ELSEWHERE):
+        while True:
+            try:
+                name.mkdir()
+            except FileExistsError:
+                number += 1
+                name = folder.with_name(f"{folder.name}_{number}")
+            else:
+                return name
 
 
 def unmake_folders(made: list[Path]) -> None:

@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from jimt.command_words import no_value, refuse_flags, unreadable
+from jimt.command_words import no_name_of_a_file, no_value, refuse_flags, unreadable
 from jimt.config import CrossvalConfig, TrainConfig, TuneConfig
 from jimt.errors import InputError
 from jimt.launching import is_first, started_together
@@ -54,6 +54,8 @@ def start(main: Callable[[], Any], kind: type) -> None:
     except YAMLError as error:  # in a file of one's own
         sys.exit(f"error: {_of_yaml(error)}")
     except ValueError as error:
+        if (nameless := no_name_of_a_file(sys.argv[1:], str(error), kind)) is not None:
+            sys.exit(f"error: {nameless}")
         if "Invalid defaults list" not in str(error):  # a fault of ours
             raise
         sys.exit(f"error: {_of_defaults(str(error))}")
