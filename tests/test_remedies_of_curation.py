@@ -200,6 +200,11 @@ def of_published_patches(lab: Lab) -> None:
     lab.mends(finds, *given, "curation.split.keep_folders=true")
 
 
+def of_a_folder_that_may_be_a_split(lab: Lab) -> None:
+    given = patches(lab, "train", "val", "test", "test2")
+    lab.mends(finds, *given, "curation.split.keep_folders=true")
+
+
 def of_a_class_that_a_folder_lacks(lab: Lab) -> None:
     given = patches(lab, "train", "val", "test", "test2")
     shutil.rmtree(lab.tmp_path / "published/test/live")
@@ -547,6 +552,7 @@ RUNS: dict[Place, object] = {
     ("curation/finding.py", "_read_names"): of_names,
     ("curation/finding.py", "find_pairs"): of_channels,
     ("curation/finding.py", "find_patches"): of_published_patches,
+    ("curation/finding.py", "_split_of_folders"): of_a_folder_that_may_be_a_split,
     ("curation/found.py", "describe_finding"): of_files_passed_over,
     ("curation/listing.py", "list_files"): of_folders,
     ("curation/pipeline.py", "_read_usable"): of_a_bad_image,

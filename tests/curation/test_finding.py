@@ -319,6 +319,59 @@ def test_class_folders_label_and_split_folders_split(tmp_path):
     assert patches(tmp_path).n_ignored == 1
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("Train", "Val", "Test"),
+        ("TRAIN", "VAL", "TEST"),
+        ("training", "valid", "testing"),
+        ("Training", "Validation", "Test"),
+        ("train_set", "validation set", "test-data"),
+        ("TrainSet", "val_split", "testset"),
+    ],
+)
+def test_split_and_class_folders_are_known_however_they_are_written(tmp_path, words):
+    names = [f"{word}/{label}/{word}.png" for word in words for label in ("Live", "DEAD")]
+    found = [(image.brightfield.stem, image.label, image.split) for image in patches(tmp_path, *names).images]
+    splits = dict(zip(words, (Split.TRAIN, Split.VAL, Split.TEST), strict=True))
+    assert sorted(found) == sorted((word, label, splits[word]) for word in words for label in (LIVE, DEAD))
+
+
+def test_a_split_folder_may_hold_folders_of_plates(tmp_path):
+    names = [f"{split}/plate 1/{label}/p.png" for split in ("train", "val", "test") for label in ("live", "dead")]
+    assert [image.split for image in patches(tmp_path, *names).images] == [
+        Split.TEST,
+        Split.TEST,
+        Split.TRAIN,
+        Split.TRAIN,
+        Split.VAL,
+        Split.VAL,
+    ]
+
+
+def test_folders_that_only_begin_like_a_split_are_none(tmp_path):
+    names = [f"{folder}/{label}/p.png" for folder in ("trained", "testosterone", "value") for label in ("live", "dead")]
+    assert {image.split for image in patches(tmp_path, *names).images} == {None}
+
+
+@pytest.mark.parametrize(("folder", "split"), [("test2", "test"), ("Train 2024", "train"), ("val_new", "val")])
+def test_a_folder_that_may_be_a_split_is_refused_by_name(tmp_path, folder, split):
+    names = [f"{folder}/live/a.png", "dead/b.png"]
+    with pytest.raises(InputError) as caught:
+        patches(tmp_path, *names)
+    assert str(caught.value) == (
+        f"the folder {folder} in {tmp_path} may hold published patches of the split {split}, or of none: name it "
+        f"{split}, or otherwise, or give curation.split.keep_folders=false"
+    )
+    assert len(patches(tmp_path, keep_folders=False).images) == 2
+
+
+def test_class_folders_that_capitals_alone_tell_apart_are_taken_as_they_are_written(tmp_path):
+    files = touch(tmp_path, "a/1.png", "A/2.png")
+    found = find_patches(files, tmp_path, pattern=None, live_folder="a", dead_folder="A", keep_folders=True)
+    assert {image.brightfield.stem: image.label for image in found.images} == {"1": LIVE, "2": DEAD}
+
+
 def test_class_folders_alone_leave_the_split_to_us(tmp_path):
     finding = patches(tmp_path / "train", "live/a.png", "dead/a.png")  # the data set's own folder splits nothing
     assert {image.split for image in finding.images} == {None}
