@@ -147,12 +147,25 @@ def test_a_missing_column_says_which_delimiter_was_seen(tmp_path, delimiter, see
         ("raw_image_id,y,x,label\nS\u00fcd,0,0,bare\n".encode("cp1252"), "is no text in UTF-8: save it as CSV UTF-8"),
         ("raw_image_id,y,x,x,label\na,0,0,1,bare\n", "holds more than once the column x .read with commas"),
         ("sep=;\n\nraw_image_id;y;x;label\n\na;0;q;bare\n", "holds x=q in line 5, which"),
+        (
+            f"raw_image_id,y,x,label\na,{'9' * 20},0,bare\n",
+            "holds y=99999999999999999999 in line 2, which is larger than any image: correct it",
+        ),
+        (f"raw_image_id,y,x,label\na,0,{'1' * 5000},bare\n", "holds x=1{40} in line 2, which is larger than any image"),
+        ("raw_image_id,y,x,label\n\n,,,\n", "holds the names of its columns and no hand label: write a row for each"),
+        ('"id;;;;;",y,x,label\na,0,0,bare\n', "lacks the column raw_image_id .read with commas"),
         (b"PK\x03\x04\x00\x00", "is no text but a file of another kind: save it as CSV UTF-8"),
     ],
 )
 def test_what_cannot_be_read_says_why(tmp_path, content, said):
     with pytest.raises(InputError, match=said):
         read(hand_labels(tmp_path, content))
+
+
+@pytest.mark.parametrize("note", ['"note;;;;;"', '"a ""b"";;;;; c"'])
+def test_delimiters_in_quotes_do_not_count(tmp_path, note):
+    path = hand_labels(tmp_path, f'raw_image_id,y,x,label,{note}\na,0112,0,bare,"1;2"\n')
+    assert read(path).to_dict("list") == {"raw_image_id": ["a"], "y": [112], "x": [0], "empty": [True]}
 
 
 def test_three_decimals_that_can_be_no_thousands_are_read(tmp_path):

@@ -14,6 +14,8 @@ from jimt.patterns import composed
 COLUMNS: Final = ("raw_image_id", "y", "x", "label")
 _DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _BYTE_ORDER_MARKS: Final = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_QUOTED: Final = re.compile(r'"([^"]|"")*("|$)')
+_MOST_DIGITS: Final = 9  # of a number of pixels; a thousand times the widest slide scan
 _NEEDS: Final = "it needs " + ",".join(COLUMNS)
 
 
@@ -94,9 +96,10 @@ def read_hand_labels(path: Path, *, empty_word: str, not_empty_word: str) -> pd.
         delimiter, first = named[1], first + 1
     if not any(line.strip() for line in lines[first:]):
         raise InputError(f"{path} holds nothing", advice=_NEEDS)
+    header_line = _QUOTED.sub("", lines[first])
     if delimiter is None:
-        delimiter = max(_DELIMITERS, key=lines[first].count)
-    seen = _DELIMITERS.get(delimiter, repr(delimiter)) if delimiter in lines[first] else "no delimiter"
+        delimiter = max(_DELIMITERS, key=header_line.count)
+    seen = _DELIMITERS.get(delimiter, repr(delimiter)) if delimiter in header_line else "no delimiter"
     reader = csv.reader(lines[first:], delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
         (_, header), *rows = [(first + reader.line_num, row) for row in reader if any(field.strip() for field in row)]
@@ -110,6 +113,11 @@ def read_hand_labels(path: Path, *, empty_word: str, not_empty_word: str) -> pd.
             f"{path} {which} the column {', '.join(missing)} (read with {seen}, its first line holds "
             f"{', '.join(names)[:200]})",
             advice=_NEEDS,
+        )
+    if not rows:
+        raise InputError(
+            f"{path} holds the names of its columns and no hand label",
+            advice="write a row for each labelled patch below them",
         )
     for number, row in rows:
         if any(field.strip() for field in row[len(names) :]) or len(row) < len(names):
@@ -155,7 +163,12 @@ def _pixels(text: str, axis: str, number: int, path: Path) -> int:
             f"{path} holds {axis}={text} in line {number}, which is {whole[1]} or {whole[1]}000",
             advice="write whole numbers of pixels without a decimal or a thousands mark",
         )
-    return int(whole[1])
+    digits = whole[1].lstrip("0")
+    if len(digits) > _MOST_DIGITS:
+        raise InputError(
+            f"{path} holds {axis}={text[:40]} in line {number}, which is larger than any image", advice="correct it"
+        )
+    return int(digits or 0)
 
 
 def _with_words(table: pd.DataFrame, path: Path, *, empty_word: str, not_empty_word: str) -> pd.DataFrame:
