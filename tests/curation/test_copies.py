@@ -46,8 +46,8 @@ def fields_of(*rows: tuple[str, str | None, str | None, str | None, int | None])
     return pd.DataFrame(rows, columns=columns)
 
 
-def test_chains_of_shared_channels_are_one_set_of_which_the_first_stays():
-    # a and b share bright-field, b and c fluorescence; d shares nothing; e repeats d within its group
+def test_in_a_chain_of_shared_channels_only_what_shares_with_another_group_goes():
+    # a and b share bright-field, b and c fluorescence, so c is a copy of nothing where b is gone; e repeats d
     found = find_copies(
         fields_of(
             ("a", "w1", "1", "10", None),
@@ -59,9 +59,41 @@ def test_chains_of_shared_channels_are_one_set_of_which_the_first_stays():
             ("g", "w6", None, None, None),
         )
     )
-    assert sorted(found.leaking) == [1, 2]
+    assert sorted(found.leaking) == [1]
     assert found.within_group == {"e": "d"}
     assert found.leaking[1].startswith("has the bright-field pixels of a, which is of group w1 and not w2")
+
+
+def test_a_copy_in_another_group_is_told_of_a_raw_image_of_that_group():
+    # a and b of one group share bright-field, b and c of another fluorescence
+    found = find_copies(
+        fields_of(("a", "A", "1", "10", None), ("b", "A", "1", "11", None), ("c", "B", "2", "11", None))
+    )
+    assert found.within_group == {"b": "a"}
+    assert list(found.leaking) == [2]
+    assert found.leaking[2].startswith("has the fluorescence pixels of b, which is of group A and not B, so a split")
+
+
+@pytest.mark.parametrize(
+    ("groups", "left_out"),
+    [
+        ("ABB", [0]),
+        ("ABBCCC", [0, 1, 2]),
+        ("BAAB", [1, 2]),  # as many of each: those of the first stay
+        ("AB", [1]),
+        ((None, "B", "B"), [0]),
+        ((None, None, None), [1, 2]),
+    ],
+)
+def test_the_group_with_most_of_the_copies_stays(groups, left_out):
+    found = find_copies(fields_of(*((f"f{i}", group, "1", "2", None) for i, group in enumerate(groups))))
+    assert sorted(found.leaking) == left_out
+    staying = [group for i, group in enumerate(groups) if i not in left_out]
+    assert len(found.within_group) == len(staying) - 1
+    for number, reason in found.leaking.items():
+        named = int(reason.partition("pixels of f")[2][0])
+        assert named not in left_out
+        assert groups[named] is None or groups[named] != groups[number]
 
 
 # ---- pairs

@@ -3,6 +3,7 @@
 An image that stands twice in a data set under two names can be trained on under one and tested on under the other.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,8 +67,9 @@ class Copies:
 def find_copies(fields: pd.DataFrame) -> Copies:
     """Find the fields that share the pixels of a channel with another one.
 
-    Those of one group are harmless to splits, and are told. Of others the first by name may stay, unless their labels
-    differ, so that none can be believed.
+    Those of one group are harmless to splits, and are told. Of others those of the group that holds most of the copies
+    may stay, of two such groups those of the first by name, and whatever shares no pixels with them; where labels
+    differ none may, since none can be believed.
 
     Args:
         fields: A row a field: ``file``, ``group`` (null where not known), ``label`` (null unless it was published) and
@@ -75,8 +77,8 @@ def find_copies(fields: pd.DataFrame) -> Copies:
     """
     leaking: dict[int, str] = {}
     within_group: dict[str, str] = {}
+    of_field = fields[list(DIGESTS)].to_numpy()
     for alike in _sets(fields):
-        files, groups = ([fields[name].iloc[number] for number in alike] for name in ("file", "group"))
         labels = {int(label) for label in fields["label"].iloc[alike].dropna()}
         if len(labels) > 1:
             for number, label in zip(alike, fields["label"].iloc[alike], strict=True):
@@ -85,12 +87,33 @@ def find_copies(fields: pd.DataFrame) -> Copies:
                     f"has the pixels of {fields['file'].iloc[other]} and is {LABEL_NAMES[int(label)]} where that is "
                     f"{LABEL_NAMES[int(fields['label'].iloc[other])]}: remove the wrong one"
                 )
-        elif all(pd.notna(group) and group == groups[0] for group in groups):
-            within_group |= dict.fromkeys(files[1:], files[0])
-        else:
-            for number, group in zip(alike[1:], groups[1:], strict=True):
-                leaking[int(number)] = _reason(fields.iloc[[alike[0], number]], files[0], groups[0], group)
+            continue
+        holder: dict[str, int] = {}  # of each digest, the first field that holds it and stays
+        for number in _largest_group_first(fields, alike):
+            digests = [digest for digest in of_field[number] if pd.notna(digest)]
+            others = [holder[digest] for digest in digests if digest in holder]
+            foreign = [other for other in others if _group(fields, other) != _group(fields, number)]
+            if foreign:
+                leaking[number] = _reason(fields.iloc[[foreign[0], number]])
+                continue
+            if others:
+                within_group[fields["file"].iloc[number]] = fields["file"].iloc[others[0]]
+            holder |= {digest: number for digest in digests if digest not in holder}
     return Copies(leaking, within_group)
+
+
+def _group(fields: pd.DataFrame, number: int) -> str | int:
+    """A field's group; where it is not known, the field stands for itself."""
+    group = fields["group"].iloc[number]
+    return number if pd.isna(group) else str(group)
+
+
+def _largest_group_first(fields: pd.DataFrame, alike: NDArray[np.intp]) -> list[int]:
+    """Numbers of fields, those of the group with most of them first; of groups with as many, the first."""
+    of = [_group(fields, int(number)) for number in alike]
+    n_fields, place = Counter(of), {group: rank for rank, group in reversed([*enumerate(of)])}
+    order = sorted(zip(of, alike, strict=True), key=lambda one: (-n_fields[one[0]], place[one[0]]))
+    return [int(number) for _, number in order]
 
 
 def _sets(fields: pd.DataFrame) -> list[NDArray[np.intp]]:
@@ -109,10 +132,12 @@ def _sets(fields: pd.DataFrame) -> list[NDArray[np.intp]]:
     return [part for part in parts if len(part) > 1]  # a pair whose two channels are equal is one field
 
 
-def _reason(pair: pd.DataFrame, first: str, group: str | None, own_group: str | None) -> str:
+def _reason(pair: pd.DataFrame) -> str:
+    """Why the second of two fields that share pixels cannot stay beside the first."""
+    (first, _), (group, own_group) = pair["file"], pair["group"]
     same = [name.partition("_")[0] for name in DIGESTS if pair[name].notna().all() and pair[name].nunique() == 1]
     what = {"brightfield": "bright-field pixels", "fluorescence": "fluorescence pixels"}
-    words = " and ".join(what[name] for name in same) or "pixels"
+    words = " and ".join(what[name] for name in same) or "pixels"  # of one in the other channel
     if pd.isna(group) or pd.isna(own_group):
         return f"has the {words} of {first}, so a split could hold one on either side: remove one of the two"
     return (
