@@ -1,7 +1,7 @@
 """How each command of the documentation is tried, as it is printed, and why some are not run to their end.
 
 A command without an entry here makes ``test_documents.py`` fail. No placeholder is replaced: these tests have a folder
-with a data set called NAME, runs called RUN, RUN_A and RUN_B, and a folder called FOLDER.
+with a data set called NAME, runs called RUN, RUN_1, RUN_2, RUN_A and RUN_B, and a folder called FOLDER.
 """
 
 from dataclasses import dataclass
@@ -143,7 +143,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "python -m jimt.crossval experiment=demo crossval.n_folds=5 hydra.run.dir=runs/crossval/demo": Compose(
         ("synthetic tf_efficientnet_lite0",), "minutes; test_crossval.py trains small networks in folds"
     ),
-    "python -m jimt.compare RUN RUN": Run(says="+0.000"),
+    "python -m jimt.compare RUN_1 RUN_2": Run(says="+0.000"),
     "python -m jimt.cross_treatment RUN RUN": Run(says="NAME"),
     "python -m jimt.cross_treatment RUN_A RUN_B --out DIR": Run(leaves="DIR/cross_treatment.md"),
     "python -m jimt.cross_treatment RUN_A RUN_B --whole": Run(leaves="cross_treatment.md"),

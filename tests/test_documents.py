@@ -82,7 +82,7 @@ def clone(tmp_path_factory, uneven) -> Clone:
     train = "python train.py backbone=resnet18 dataset="
     clone.run(f"{train}NAME", *TINY, f"hydra.run.dir={CUT_OFF}")
     clone.run(f"{train}our_lab", *OUR_LAB, *TINY, "hydra.run.dir=RUN_B", "--config-dir", "mine")
-    for name in ("RUN", "RUN_A", "runs/paper", "runs/fast", "runs/paper_grid/NAME/resnet18"):
+    for name in ("RUN", "RUN_1", "RUN_2", "RUN_A", "runs/paper", "runs/fast", "runs/paper_grid/NAME/resnet18"):
         shutil.copytree(folder / CUT_OFF, folder / name)
     shutil.copy(folder / "RUN/test_scores.csv", folder / "scores.csv")
     (folder / "DIR").symlink_to("runs/paper_grid")

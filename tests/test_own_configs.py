@@ -10,9 +10,8 @@ from hydra.core.plugins import Plugins
 
 from commands import run_command
 from conftest import SMALL, TINY, composed_prepare
-from jimt.errors import InputError
+from jimt.errors import InputError, as_typed
 from jimt.own_configs import OwnConfigs, completed
-from jimt.setting_names import as_typed
 
 
 @pytest.fixture(autouse=True)

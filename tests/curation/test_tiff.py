@@ -264,8 +264,9 @@ class OddError(Exception):
 def test_whatever_a_decoder_raises_is_one_line_with_the_name_of_the_file(tmp_path, monkeypatch, suffix, error):
     dataset, curation = composed_prepare("dataset=no_treatment", f"dataset.root={tmp_path / 'raw'}", *SMALL)
     (tmp_path / "raw").mkdir()
-    for channel in ("Trans", "PI"):
-        cv2.imwrite(str(tmp_path / f"raw/--W00001--P00001--Z00000--T00000--{channel}{suffix}"), GREY)
+    for well in "123":  # fewer groups are refused before
+        for channel in ("Trans", "PI"):
+            cv2.imwrite(str(tmp_path / f"raw/--W0000{well}--P00001--Z00000--T00000--{channel}{suffix}"), GREY)
     dataset.pattern = dataset.pattern.replace("tiff?", "tiff?|png")
 
     def fail(*_, **__):
@@ -275,8 +276,9 @@ def test_whatever_a_decoder_raises_is_one_line_with_the_name_of_the_file(tmp_pat
     monkeypatch.setattr(tifffile.TiffPage, "asarray", fail)
     with pytest.raises(InputError) as told:
         curate(dataset, curation, embed=None, console=Console(quiet=True))
-    first, line = str(told.value).splitlines()
-    assert first == "1 of 1 raw images cannot be used: mend or remove them"
+    first, line, *others = str(told.value).splitlines()
+    assert len(others) == 2
+    assert first == "3 of 3 raw images cannot be used: mend or remove them"
     words = "odd" if str(error) else "OddError"
     assert line.split(": ", 1) == [
         f"  --W00001--P00001--Z00000--T00000--Trans{suffix}",
