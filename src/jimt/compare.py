@@ -1,4 +1,4 @@
-"""Is one model better than another on the same patches? ``python -m jimt.compare RUN RUN``, paired over groups."""
+"""Is one model better than another on the same patches? ``python -m jimt.compare RUN_1 RUN_2``, paired over groups."""
 
 import argparse
 import json
