@@ -21,7 +21,7 @@ demo: venv
 	$(PY) train.py experiment=demo
 
 # Two processes of one thread each: with two threads each they would wait for one another.
-TESTS = OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
+TESTS = OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: venv
 	$(TESTS)

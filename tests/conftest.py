@@ -34,6 +34,26 @@ SMALL = [
 MIXTURE = ["curation.label.live_below=null", "curation.label.dead_above=null"]
 
 
+LONG = (
+    "test_real_fields.py",
+    "test_notebooks.py",
+    "test_report_of_sweep.py",
+    "test_sweep.py",
+    "test_documents.py",
+    "test_report.py",
+    "test_report_missing.py",
+    "test_resume.py",
+    "test_commands.py",
+    "test_starting.py",
+)
+"""Files that take longest, in this order: begun first, so that two processes end at the same time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of long files first; a process takes the next file when it has done with one."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
 def listing_of(folder: Path) -> list[tuple[str, int, int]]:
     """Everything below a folder: path, size and time of change."""
     return sorted((str(path), path.lstat().st_size, path.lstat().st_mtime_ns) for path in folder.rglob("*"))

@@ -87,8 +87,10 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "pip install -e '.[cluster]'": Ask(("pip install -e .[cluster]",), "likewise"),
     "pip install jupyterlab": Ask(("pip install jupyterlab",), "likewise"),
     "make demo": Ask(("python train.py experiment=demo",), "02_results.ipynb runs experiment=demo in the slow tests"),
-    "make test": Ask(("python -m pytest -n 2 --dist loadfile",), "tests do not start all tests"),
-    "make test-slow": Ask(("python -m pytest -n 2 --dist loadfile -m slow",), "tests do not start all tests"),
+    "make test": Ask(("python -m pytest -n 2 --dist loadfile --no-loadscope-reorder",), "tests do not start all tests"),
+    "make test-slow": Ask(
+        ("python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow",), "tests do not start all tests"
+    ),
     "make lint": Ask(("python -m ruff check .", "python -m mypy"), "tests do not start the linters"),
     # ---- curation
     "python prepare.py dataset=NAME": Run(leaves="data/curated/NAME/manifest.parquet"),
