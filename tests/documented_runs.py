@@ -14,6 +14,7 @@ ONE_EPOCH = (
     "trainer.precision=32-true",
     "optim.batch_size=16",
 )
+TESTS = "python -m pytest -n 2 --dist loadfile --no-loadscope-reorder"
 TINY = (*ONE_EPOCH, "backbone.name=test_resnet.r160_in1k", "report=false")
 OUR_LAB = (
     "dataset.root=raw",
