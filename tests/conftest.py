@@ -11,12 +11,14 @@ import pandas as pd
 import pytest
 import tifffile
 from hydra import compose, initialize_config_dir
+from hydra.core.plugins import Plugins
 from rich.console import Console
 
 from jimt.config import CurationConfig, DatasetConfig, PrepareConfig, TrainConfig
 from jimt.curation.curate import curate
 from jimt.curation.manifest import MANIFEST
 from jimt.hydra_schema import to_dataclasses
+from jimt.own_configs import OwnConfigs
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -73,6 +75,12 @@ def _raw_data_are_left_alone() -> Iterator[None]:
 def _own_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Results go below the working directory: never into the checkout."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _hydra_as_in_a_new_process() -> None:
+    """Hydra's joblib launcher, in a test that sweeps in this process, puts the plug-ins back to those installed."""
+    Plugins.instance().register(OwnConfigs)
 
 
 def composed_prepare(*overrides: str) -> tuple[DatasetConfig, CurationConfig]:

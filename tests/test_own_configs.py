@@ -6,18 +6,11 @@ from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.plugins import Plugins
 
 from commands import run_command
 from conftest import SMALL, TINY, composed_prepare
 from jimt.errors import InputError, as_typed
-from jimt.own_configs import OwnConfigs, completed
-
-
-@pytest.fixture(autouse=True)
-def _hydra_as_in_a_new_process() -> None:
-    """A sweep that another test ran in this process may have put Hydra's plug-ins back to what they were before."""
-    Plugins.instance().register(OwnConfigs)
+from jimt.own_configs import completed
 
 
 def write_overrides(run: Path, *overrides: str, folder: Path | None = None) -> None:

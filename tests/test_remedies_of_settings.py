@@ -8,7 +8,6 @@ from functools import partial
 import pytest
 import torch
 from filelock import FileLock
-from hydra.core.plugins import Plugins
 
 from conftest import REPOSITORY
 from jimt import crossval, hardware, tune
@@ -19,7 +18,7 @@ from jimt.curation.pipeline import open_executor
 from jimt.launching import refuse_relaunch
 from jimt.locks import RUN_LOCK
 from jimt.model.freezing import freeze
-from jimt.own_configs import OwnConfigs, completed
+from jimt.own_configs import completed
 from jimt.tracking import loggers
 from jimt.tuning.space import read_space
 from remedies import Lab, Place, Reached, check, composed_prepare, composed_train, marked
@@ -249,7 +248,6 @@ def commands(lab: Lab) -> Training:
     """``train.py`` and others in this process, with a training that takes no time."""
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "SLURM_NTASKS", "SLURM_PROCID"):
         lab.monkeypatch.delenv(name, raising=False)
-    Plugins.instance().register(OwnConfigs)
     training = Training()
     module = types.ModuleType("jimt.training")
     module.train = lambda config, *, begins=lambda: None, **_: training.train(config, begins=begins)  # type: ignore[attr-defined]
