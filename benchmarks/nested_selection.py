@@ -38,15 +38,15 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 
-from jimt.backbones import load_weights, normalisation
-from jimt.config import CrossvalConfig
+from jimt.config.hydra_schema import to_dataclasses
+from jimt.config.own_configs import CONF
+from jimt.config.search import CrossvalConfig
 from jimt.curation.manifest import Curated, open_curated
 from jimt.data.preparation import prepare
-from jimt.field_maps import feature_maps
-from jimt.hydra_schema import to_dataclasses
-from jimt.model.classifier import LiveDeadClassifier
-from jimt.own_configs import CONF
-from jimt.probe import balanced_weights, cell_examples, set_linear
+from jimt.models.backbones import load_weights, normalisation
+from jimt.models.classifier import LiveDeadClassifier
+from jimt.models.field_maps import feature_maps
+from jimt.training.linear_probe import balanced_weights, cell_examples, set_linear
 from jimt.vocabulary import Split
 
 LAYERS = ("layer3.1", "layer4.0", "layer4.1")

@@ -29,10 +29,10 @@ OVERRIDES = [
 FORWARD = """
 import sys, time
 from pathlib import Path
-from jimt.checkpoints import load_classifier
-from jimt.evaluate import rows_of_test
-from jimt.memory import keep_freed_memory
-from jimt.scoring import evaluation_device, patch_features
+from jimt.models.checkpoint import load_classifier
+from jimt.evaluation.test_split import rows_of_test
+from jimt.system.memory import keep_freed_memory
+from jimt.models.scoring import evaluation_device, patch_features
 keep_freed_memory()
 checkpoint = Path(sys.argv[1]) / "checkpoints/best.ckpt"
 classifier, hyperparameters = load_classifier(checkpoint)
@@ -50,7 +50,7 @@ print(time.perf_counter() - start)
 
 REPORT = """
 import resource, sys
-from jimt.report import main
+from jimt.report.write import main
 main(sys.argv[1:])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """

@@ -15,12 +15,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 
-import jimt.own_configs  # noqa: F401  # Hydra then looks into jimt_conf/
-from jimt.config import PrepareConfig, TrainConfig
-from jimt.hydra_schema import to_dataclasses
+import jimt.config.own_configs  # noqa: F401  # Hydra then looks into jimt_conf/
+from jimt.config.curating import PrepareConfig
+from jimt.config.hydra_schema import to_dataclasses
+from jimt.config.training import TrainConfig
 from processes import in_process
 
-_STAND_INS = ("python", "python3", "pip", "srun", "dask", "tensorboard", "wandb", "jupyter")
+_STAND_INS = ("python", "jimt", "python3", "pip", "srun", "dask", "tensorboard", "wandb", "jupyter")
 # what it was started with, for the test to read; srun starts what it is given, as SLURM does on each node
 _STAND_IN = """#!/bin/sh
 number=$(ls "$STARTED" | wc -l)
@@ -64,6 +65,12 @@ def started_by(command: str, *, folder: Path, stand_ins: Path, noted: Path) -> l
     return found
 
 
+def as_python(started: Started) -> list[str]:
+    """Behind ``python``, what was started: ``jimt ARGUMENTS`` is ``python -m jimt ARGUMENTS``."""
+    assert started.program in ("python", "jimt")
+    return ["-m", "jimt", *started.arguments] if started.program == "jimt" else started.arguments
+
+
 def run_python(arguments: list[str], *, folder: Path, log: Path, data: str) -> tuple[int, str]:
     """Exit status and output of ``python ARGUMENTS`` in a folder, in a process that need not import torch again."""
     if arguments[0].startswith("benchmarks/"):  # they start processes of their own, and measure them
@@ -92,8 +99,9 @@ def _python(arguments: list[str], folder: str, log: str, data: str) -> None:
 
 def composed(arguments: list[str], *, conf: Path) -> list[PrepareConfig | TrainConfig]:
     """The config of each job of ``python ARGUMENTS``, checked as the command would check it."""
-    name = arguments[1].partition(".")[2] if arguments[0] == "-m" else Path(arguments[0]).stem
-    given = get_args_parser().parse_args(arguments[2 if arguments[0] == "-m" else 1 :])
+    is_jimt = arguments[:2] == ["-m", "jimt"]
+    name = arguments[2] if is_jimt else Path(arguments[0]).stem
+    given = get_args_parser().parse_args(arguments[3 if is_jimt else 1 :])
     overrides = list(given.overrides)
     if given.config_dir is not None:
         overrides.append(f"hydra.searchpath=[file://{Path(given.config_dir).absolute()}]")

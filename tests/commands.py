@@ -10,9 +10,9 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def line(*words: str) -> list[str]:
-    """``train.py ...`` or ``-m jimt.crossval ...`` as a process takes it."""
-    first = words[0] if words[0] == "-m" else str(REPOSITORY / words[0])
-    return [sys.executable, first, *words[1:]]
+    """``train.py ...`` or ``jimt crossval ...`` as a process takes it."""
+    first = ["-m", "jimt"] if words[0] == "jimt" else [str(REPOSITORY / words[0])]
+    return [sys.executable, *first, *words[1:]]
 
 
 def run_command(*words: str, **environment: str) -> subprocess.CompletedProcess:

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,11 +15,13 @@ from hydra import compose, initialize_config_dir
 from hydra.core.plugins import Plugins
 from rich.console import Console
 
-from jimt.config import CurationConfig, DatasetConfig, PrepareConfig, TrainConfig
+from jimt.config.curating import CurationConfig, PrepareConfig
+from jimt.config.data import DatasetConfig
+from jimt.config.hydra_schema import to_dataclasses
+from jimt.config.own_configs import OwnConfigs
+from jimt.config.training import TrainConfig
 from jimt.curation.curate import curate
 from jimt.curation.manifest import MANIFEST
-from jimt.hydra_schema import to_dataclasses
-from jimt.own_configs import OwnConfigs
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -92,7 +95,7 @@ def composed_prepare(*overrides: str) -> tuple[DatasetConfig, CurationConfig]:
 
 
 def composed_train(*overrides: str, name: str = "train") -> TrainConfig:
-    """The config of ``python train.py OVERRIDES``, or of ``python -m jimt.crossval``.
+    """The config of ``python train.py OVERRIDES``, or of ``jimt crossval``.
 
     No report unless one is asked for: it takes longer than the training it is of.
     """
@@ -194,8 +197,8 @@ def uneven(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @contextlib.contextmanager
 def coarse_figures() -> Iterator[None]:
     """Draw figures of reports at a fifth of their resolution, since drawing is most of a report's time."""
-    from jimt.analysis.figures import style
-    from jimt.reporting import blocks
+    from jimt.figures import style
+    from jimt.report import blocks
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(style, "DPI", 60)
@@ -218,7 +221,7 @@ def fine_figures() -> None:
 @pytest.fixture(scope="session")
 def reported(uneven: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a trained run with its report, which tests only read."""
-    from jimt.training import train  # late: most tests need no torch
+    from jimt.training.run import train  # late: most tests need no torch
 
     folder = tmp_path_factory.mktemp("reported") / "run"
     with coarse_figures():
@@ -257,3 +260,14 @@ def real_data() -> Path:
     if folder is None or not (Path(folder) / "mcf7").is_dir():
         pytest.skip("JIMT_DATA names no folder with the real fields (mcf7)")
     return Path(folder)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A search over the contrast alone, of trainings that take no time."""
+    from stand_ins import Trial  # late, as what it imports: torch
+
+    fake = Trial()
+    monkeypatch.setattr("jimt.training.run.train", fake.train)
+    monkeypatch.setattr("jimt.search.tune._validate", fake.validate)
+    return fake

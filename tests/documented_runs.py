@@ -6,6 +6,8 @@ with a data set called NAME, runs called RUN, RUN_1, RUN_2, RUN_A and RUN_B, and
 
 from dataclasses import dataclass
 
+from jimt.__main__ import COMMANDS
+
 # appended: a network of 0.5 M parameters, one epoch, one thread, so that a training takes a second
 ONE_EPOCH = (
     "backbone.weights=random",
@@ -73,9 +75,9 @@ def of_grid(*datasets: str) -> tuple[str, ...]:
     return tuple(f"{dataset} {network}" for dataset in datasets for network in networks)
 
 
-def help_of(module: str) -> Run:
+def help_of(name: str) -> Run:
     """Where a command is named without its arguments."""
-    return Run(("--help",), says=module.rpartition(".")[2])
+    return Run(("--help",), says=name)
 
 
 RUNS: dict[str, Run | Compose | Ask | Read] = {
@@ -139,19 +141,19 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         ("synthetic resnet18.tv_in1k",), "it takes two nodes with two cards; test_ddp.py trains in two processes"
     ),
     # ---- evaluation
-    "python -m jimt.evaluate RUN": Run(says="balanced_accuracy"),
-    "python -m jimt.crossval dataset=NAME backbone=resnet18": Run(
+    "jimt evaluate RUN": Run(says="balanced_accuracy"),
+    "jimt crossval dataset=NAME backbone=resnet18": Run(
         (*TINY, "crossval.n_folds=3", "hydra.run.dir=runs/folds"), leaves="runs/folds/crossval.json"
     ),
-    "python -m jimt.crossval experiment=demo crossval.n_folds=5 hydra.run.dir=runs/crossval/demo": Compose(
+    "jimt crossval experiment=demo crossval.n_folds=5 hydra.run.dir=runs/crossval/demo": Compose(
         ("synthetic tf_efficientnet_lite0",), "minutes; test_crossval.py trains small networks in folds"
     ),
-    "python -m jimt.compare RUN_1 RUN_2": Run(says="+0.000"),
-    "python -m jimt.cross_treatment RUN RUN": Run(says="NAME"),
-    "python -m jimt.cross_treatment RUN_A RUN_B --out DIR": Run(leaves="DIR/cross_treatment.md"),
-    "python -m jimt.cross_treatment RUN_A RUN_B --whole": Run(leaves="cross_treatment.md"),
-    "python -m jimt.label_sensitivity RUN": Run(leaves="RUN/label_sensitivity.md"),
-    "python -m jimt.report RUN": Run(("--max-shown", "4", "--max-mapped", "2"), leaves="RUN/report.html", slow=True),
+    "jimt compare RUN_1 RUN_2": Run(says="+0.000"),
+    "jimt transfer RUN RUN": Run(says="NAME"),
+    "jimt transfer RUN_A RUN_B --out DIR": Run(leaves="DIR/cross_treatment.md"),
+    "jimt transfer RUN_A RUN_B --whole": Run(leaves="cross_treatment.md"),
+    "jimt label-sensitivity RUN": Run(leaves="RUN/label_sensitivity.md"),
+    "jimt report RUN": Run(("--max-shown", "4", "--max-mapped", "2"), leaves="RUN/report.html", slow=True),
     # ---- many trainings
     "python train.py -m experiment=paper_grid": Compose(of_grid("no_treatment", "doxo"), PAPER),
     "python train.py -m experiment=paper_grid trainer=gpu hydra/launcher=cards": Compose(
@@ -168,9 +170,9 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "optim.batch_size=16": Compose(
         of_grid("synthetic", "synthetic_treated"), "79 s; test_sweep.py runs sweeps of small networks"
     ),
-    "python -m jimt.sweep runs/paper_grid": Run(leaves="runs/paper_grid/table.md"),
-    "python -m jimt.sweep DIR": Run(leaves="DIR/table.md"),
-    "python -m jimt.tune dataset=NAME backbone=resnet18 tune.n_trials=20": Run(
+    "jimt sweep runs/paper_grid": Run(leaves="runs/paper_grid/table.md"),
+    "jimt sweep DIR": Run(leaves="DIR/table.md"),
+    "jimt tune dataset=NAME backbone=resnet18 tune.n_trials=20": Run(
         (
             *(each for each in TINY if each != "report=false"),
             "tune.n_trials=2",
@@ -192,20 +194,19 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         )
         for backbone, network in (("squeezenet", "squeezenet1_1.tv_in1k"), ("resnet18", "resnet18.tv_in1k"))
     },
-    "python -m jimt.crossval experiment=best": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
-    "python -m jimt.crossval experiment=best curation.empty_filter.enabled=false": Compose(
-        ("mcf7 resnet18.tv_in1k",), MCF7
+    "jimt crossval experiment=best": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
+    "jimt crossval experiment=best curation.empty_filter.enabled=false": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
+    "jimt crossval dataset=mcf7 curation.empty_filter.enabled=false backbone.trainable=none backbone=NAME": Compose(
+        ("mcf7 NAME",), MCF7
     ),
-    "python -m jimt.crossval dataset=mcf7 curation.empty_filter.enabled=false backbone.trainable=none "
-    "backbone=NAME": Compose(("mcf7 NAME",), MCF7),
     **{
-        "python -m jimt.crossval dataset=mcf7 curation.empty_filter.enabled=false crossval.folds=[0] "
+        "jimt crossval dataset=mcf7 curation.empty_filter.enabled=false crossval.folds=[0] "
         f"trainer.num_threads=1 trainer.precision=32-true hydra.run.dir=runs/{recipe}": Compose(
             ("mcf7 resnet18.tv_in1k",), f"{MCF7}; test_crossval.py runs some folds alone"
         )
         for recipe in ("paper", "fast experiment=fast")
     },
-    "python -m jimt.compare runs/paper runs/fast": Run(says="+0.000"),
+    "jimt compare runs/paper runs/fast": Run(says="+0.000"),
     "python benchmarks/curation.py --rounds 1": Run(("--images", "4"), says="median:", slow=True),
     "python benchmarks/coverage.py": Run(("--data-sets", "2"), says="80 groups, ICC 0.3", slow=True),
     "python benchmarks/coverage.py --scores scores.csv": Run(("--data-sets", "2"), says="80 drawn of 3", slow=True),
@@ -223,17 +224,5 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         ("--help",), says="--max-mapped", why="minutes even of 72 patches; test_report.py writes reports"
     ),
     # ---- named without arguments
-    **{
-        f"python -m {module}": help_of(module)
-        for module in (
-            "jimt.compare",
-            "jimt.cross_treatment",
-            "jimt.crossval",
-            "jimt.evaluate",
-            "jimt.label_sensitivity",
-            "jimt.report",
-            "jimt.sweep",
-            "jimt.tune",
-        )
-    },
+    **{f"jimt {name}": help_of(name) for name in COMMANDS},
 }

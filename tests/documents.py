@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from conftest import REPOSITORY
+from jimt.__main__ import COMMANDS as OF_JIMT
 
-STARTS = ("python", "make", "pip", "srun", "dask", "tensorboard", "wandb", "jupyter")
+STARTS = ("python", "jimt", "make", "pip", "srun", "dask", "tensorboard", "wandb", "jupyter")
 """A line of a code block, or a code span, that begins so is a command; variables may stand before it."""
 
 _COMMAND = re.compile(rf"(?:[A-Z_]+=\S+ )*(?:{'|'.join(STARTS)}) \S")
+_OURS = re.compile(rf"\S* ?(?:python \w+/?\w*\.py|jimt (?:{'|'.join(OF_JIMT)})\b)\S*.{{,30}}")
 _OVERRIDES = re.compile(r"[+~]?[a-z][\w./]*=[^=\s]\S*(?: [+~]?[a-z][\w./]*=[^=\s]\S*)*")
 
 
@@ -105,5 +107,5 @@ def hidden_commands(texts: dict[str, str]) -> list[str]:
         plain = re.sub(r"\s+", " ", text.replace("\\\n", " "))
         for command in sorted(known, key=len, reverse=True):
             plain = plain.replace(command, "")
-        hidden += [f"{where}: {words}" for words in re.findall(r"\S* ?python (?:-m jimt|\w+/?\w*\.py)\S*.{,30}", plain)]
+        hidden += [f"{where}: {words}" for words in re.findall(_OURS, plain)]
     return hidden

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 
-from jimt.analysis.curves import Curve
+from jimt.statistics.curves import Curve
 
 RNG = np.random.default_rng(0)
 BRIGHTFIELD = RNG.integers(0, 256, (12, 16, 16)).astype(np.uint8)

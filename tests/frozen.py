@@ -59,7 +59,7 @@ CASES = {
         ("tuned/test_scores.csv", "tuned/test_scores_with_ambiguous.csv"),
     ),
     "simulated, folds fine-tuned": Case(
-        ("-m", "jimt.crossval", *SIMULATED, *STEADY, "backbone.name=test_resnet.r160_in1k", "backbone.weights=random",
+        ("jimt", "crossval", *SIMULATED, *STEADY, "backbone.name=test_resnet.r160_in1k", "backbone.weights=random",
          "trainer.max_epochs=1", "crossval.n_folds=3", "hydra.run.dir=folds"),
         ("folds/scores.csv",),
     ),
@@ -70,13 +70,13 @@ CASES = {
     ),
     "mcf7, curated": Case(("prepare.py", "dataset=mcf7", "curation.n_jobs=1"), **_curated("mcf7"), is_real=True),
     "mcf7, pooled probe": Case(
-        ("-m", "jimt.crossval", "dataset=mcf7", *STEADY, "backbone=efficientnet_lite0", "backbone.trainable=none",
+        ("jimt", "crossval", "dataset=mcf7", *STEADY, "backbone=efficientnet_lite0", "backbone.trainable=none",
          "hydra.run.dir=pooled"),
         ("pooled/scores.csv",),
         is_real=True,
     ),
     "mcf7, maps of fields": Case(
-        ("-m", "jimt.crossval", "experiment=best", *STEADY, "hydra.run.dir=maps",
+        ("jimt", "crossval", "experiment=best", *STEADY, "hydra.run.dir=maps",
          "backbone.weights=${oc.env:JIMT_DATA}/weights/resnet18.safetensors"),
         ("maps/scores.csv", "maps/scores_with_ambiguous.csv"),
         is_real=True,
@@ -86,7 +86,7 @@ CASES = {
 
 def run(case: Case, work: Path, kept: Path) -> None:
     """Run a command in ``work`` and copy what it leaves to ``kept``."""
-    script = case.words[:1] if case.words[0] == "-m" else (str(REPOSITORY / case.words[0]),)
+    script = ("-m", "jimt") if case.words[0] == "jimt" else (str(REPOSITORY / case.words[0]),)
     words = [sys.executable, *script, *case.words[1:]]
     subprocess.run(words, cwd=work, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, stdout=subprocess.DEVNULL)
     for name in (*case.tables, *case.values):

@@ -15,10 +15,10 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 import drop_resnet  # noqa: F401  # known to timm in every process
-from jimt.config import TrainConfig
+from jimt.config.training import TrainConfig
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["jimt.training"])
+_CONTEXT.set_forkserver_preload(["jimt.training.run"])
 _LIMIT = 240  # seconds, on a busy machine
 
 
@@ -59,7 +59,7 @@ def _exit_status(process: BaseProcess) -> int:
 
 
 def _train(config: TrainConfig, callbacks: tuple[Callback, ...]) -> None:
-    from jimt.training import train
+    from jimt.training.run import train
 
     os.setpgrp()
     # as in a process that a command starts: workers of a DataLoader notice that it died, and not the server's life

@@ -18,9 +18,11 @@ from omegaconf import DictConfig
 
 from conftest import REPOSITORY
 from jimt import errors
-from jimt.config import CurationConfig, DatasetConfig, PrepareConfig, TrainConfig
+from jimt.config.curating import CurationConfig, PrepareConfig
+from jimt.config.data import DatasetConfig
+from jimt.config.hydra_schema import to_dataclasses
+from jimt.config.training import TrainConfig
 from jimt.errors import InputError
-from jimt.hydra_schema import to_dataclasses
 
 PACKAGE = REPOSITORY / "src" / "jimt"
 RAISED = ("InputError", "Interrupted", "BadImageError", "ExecutorError")
@@ -258,7 +260,7 @@ def composed_prepare(*overrides: str) -> tuple[DatasetConfig, CurationConfig]:
 
 
 def composed_train(*overrides: str, name: str = "train") -> TrainConfig:
-    """The config of ``python train.py OVERRIDES``, or of ``python -m jimt.crossval`` or ``jimt.tune``."""
+    """The config of ``python train.py OVERRIDES``, or of ``jimt crossval`` or ``jimt.search.tune``."""
     config = _composed(name, overrides)
     assert isinstance(config, TrainConfig)
     return config

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from conftest import TINY, composed_train
-from jimt.report import build_sections
-from jimt.reporting.blocks import Drawing, Html, Missing
-from jimt.reporting.results import open_study
-from jimt.training import train
+from jimt.report.blocks import Drawing, Html, Missing
+from jimt.report.study import open_study
+from jimt.report.write import build_sections
+from jimt.training.run import train
 
 FIGURES = {
     "raw_pairs",

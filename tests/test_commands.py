@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY, SMALL
-from test_training import TINY
+from conftest import REPOSITORY, SMALL, TINY
 
 
 def command(script: str, *arguments: str, **options) -> subprocess.CompletedProcess:

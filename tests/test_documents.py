@@ -12,11 +12,12 @@ import tifffile
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from command_lines import Started, composed, read_by_program, run_python, started_by, write_stand_ins
+from command_lines import Started, as_python, composed, read_by_program, run_python, started_by, write_stand_ins
 from conftest import REPOSITORY, UNEVEN, composed_prepare, small_field
 from documented_runs import CUT_OFF, OUR_LAB, RUNS, TINY, TOGETHER, Ask, Compose, Read, Run
 from documents import commands, documents, hidden_commands, overrides
-from jimt.config import PrepareConfig, TrainConfig
+from jimt.config.curating import PrepareConfig
+from jimt.config.training import TrainConfig
 from jimt.errors import InputError
 
 TEXTS = documents()
@@ -38,10 +39,9 @@ class Clone:
         return started_by(command, folder=self.folder, stand_ins=self.notes / "bin", noted=self._new("started"))
 
     def run(self, command: str, *appended: str) -> str:
-        """Run the one ``python`` of a command; what it printed."""
+        """Run the one ``python`` or ``jimt`` of a command; what it printed."""
         (started,) = self.started(command)
-        assert started.program == "python"
-        arguments = [*started.arguments, *appended]
+        arguments = [*as_python(started), *appended]
         status, told = run_python(arguments, folder=self.folder, log=self._new("log"), data=started.data)
         assert status == 0, told
         return told
@@ -167,7 +167,7 @@ PRINTED = {words: where for words, where in overrides(TEXTS).items() if any(name
 @pytest.mark.parametrize("words", sorted(PRINTED))
 def test_an_override_in_a_sentence_is_one_that_a_command_takes(clone, words):
     refused = []
-    for script in (["train.py"], ["-m", "jimt.crossval"], ["-m", "jimt.tune"], ["prepare.py"]):
+    for script in (["train.py"], ["jimt", "crossval"], ["jimt", "tune"], ["prepare.py"]):
         try:
             clone.composed([*script, *words.split(), *TOGETHER.get(words, ())])
         except (HydraException, InputError) as error:

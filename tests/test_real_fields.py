@@ -75,8 +75,8 @@ def test_the_empty_filter_is_learned_from_the_hand_labels_without_a_model_hub(mc
 
 @pytest.mark.slow
 def test_maps_for_dead_lie_on_pi_of_real_fields_more_than_those_of_random_networks(real_data, tmp_path):
-    from jimt.crossval import cross_validate
-    from jimt.reporting.agreement import N_COPIES
+    from jimt.report.sections.agreement_section import N_COPIES
+    from jimt.training.crossval import cross_validate
 
     weights = real_data / "weights/resnet18.safetensors"
     folder = tmp_path / "folds"

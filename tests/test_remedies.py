@@ -13,24 +13,30 @@ from jimt.errors import InputError
 from remedies import TO_TYPE, Place, Told, told
 
 ELSEWHERE: dict[Place, str] = {
-    ("curation/cluster.py", "open_cluster"): "it takes a scheduler; test_cluster.py has one, and one that is not there",
-    ("curation/cluster.py", "Cluster._await_worker"): "it takes a scheduler and workers, which test_cluster.py starts",
+    (
+        "curation/parallel/cluster.py",
+        "open_cluster",
+    ): "it takes a scheduler, which test_cluster.py has",
+    (
+        "curation/parallel/cluster.py",
+        "Cluster._await_worker",
+    ): "likewise, and workers",
 }
 """Places whose remedies are run where there is what they need."""
 
 NEEDS_NONE: dict[Place, str] = {
-    ("command_words.py", "no_value"): "what the value must be is all there is to say",
+    ("config/command_words.py", "no_value"): "what the value must be is all there is to say",
     ("curation/rereading.py", "read_fluorescence"): "published patches have no fluorescence, whatever one does",
-    ("hydra_schema.py", "to_dataclasses"): "the sentence is OmegaConf's",
-    ("label_sensitivity.py", "of_run"): "class folders have no cut-offs",
-    ("reporting/agreement.py", "agreement_of.make"): "a part of the report that these data do not have",
-    ("reporting/attention.py", "_usable"): "likewise",
-    ("reporting/curation.py", "label_blocks"): "likewise",
-    ("reporting/empty_filter.py", "empty_filter_blocks"): "likewise",
-    ("reporting/performance.py", "fluorescence_blocks"): "likewise",
-    ("reporting/performance.py", "training_blocks"): "likewise",
-    ("squeezenet.py", "SqueezeNet.__init__"): "no setting leads here",
-    ("starting.py", "_in_a_sentence"): "the sentence is Hydra's",
+    ("config/hydra_schema.py", "to_dataclasses"): "the sentence is OmegaConf's",
+    ("evaluation/label_sensitivity.py", "of_run"): "class folders have no cut-offs",
+    ("report/sections/agreement_section.py", "agreement_of.make"): "a part of the report that these data do not have",
+    ("report/sections/attention_section.py", "_usable"): "likewise",
+    ("report/sections/data_section.py", "label_blocks"): "likewise",
+    ("report/sections/filter_section.py", "empty_filter_blocks"): "likewise",
+    ("report/sections/performance_section.py", "fluorescence_blocks"): "likewise",
+    ("report/sections/performance_section.py", "training_blocks"): "likewise",
+    ("models/squeezenet.py", "SqueezeNet.__init__"): "no setting leads here",
+    ("system/starting.py", "_in_a_sentence"): "the sentence is Hydra's",
 }
 """Places where an error needs neither advice nor remedy."""
 

@@ -10,19 +10,25 @@ import pytest
 import torch
 
 from conftest import TINY
-from jimt import checkpoints, compare, evaluate, fitting, label_sensitivity, report, training, tune
-from jimt.compare import pair_scores, read_scores
-from jimt.config import CrossvalConfig, TuneConfig
-from jimt.crossval import cross_validate
+from jimt.config.search import CrossvalConfig, TuneConfig
 from jimt.curation.manifest import open_curated
-from jimt.evaluate import METRICS_FILE, SCORES_FILE
-from jimt.label_sensitivity import of_run
-from jimt.reporting.features import embedding_of
-from jimt.reporting.results import Model, open_study
-from jimt.training import train
+from jimt.evaluation import compare, label_sensitivity
+from jimt.evaluation import test_split as evaluate
+from jimt.evaluation.compare import pair_scores, read_scores
+from jimt.evaluation.label_sensitivity import of_run
+from jimt.evaluation.test_split import METRICS_FILE, SCORES_FILE
+from jimt.models import checkpoint as checkpoints
+from jimt.report import write as report
+from jimt.report.sections.features_section import embedding_of
+from jimt.report.study import Model, open_study
+from jimt.search import tune
+from jimt.training import finetune as fitting
+from jimt.training import run as training
+from jimt.training.crossval import cross_validate
+from jimt.training.run import train
 from remedies import Lab, Place, Reached, check, composed_train, marked
+from stand_ins import CONTRAST
 from test_remedies_of_settings import searches
-from test_tune import CONTRAST, fake  # noqa: F401  # a fixture
 
 SHORT = [*TINY, "trainer.max_epochs=2"]
 
@@ -42,15 +48,15 @@ def spoilt(lab: Lab) -> Path:
 
 
 def types_in(words: list[str]) -> None:
-    """``python -m jimt.evaluate RUN``, one after another where several are given."""
+    """``jimt evaluate RUN``, one after another where several are given."""
     for command in " ".join(words).split(" && "):
-        python, module, name, *arguments = command.split(" ")
-        assert (python, module) == ("python", "-m")
+        program, name, *arguments = command.split(" ")
+        assert program == "jimt"
         commands = {
-            "jimt.evaluate": evaluate.main,
-            "jimt.report": report.main,
-            "jimt.compare": compare.main,
-            "jimt.label_sensitivity": label_sensitivity.main,
+            "evaluate": evaluate.main,
+            "report": report.main,
+            "compare": compare.main,
+            "label-sensitivity": label_sensitivity.main,
         }
         commands[name](arguments)
 
@@ -150,7 +156,7 @@ def of_several_runs(lab: Lab) -> None:
     told = lab.mends(evaluates, "folds", fill={"OTHER": "other"}, types=types_in, after=lambda: None)
     assert told.text.startswith(
         "folds is a cross-validation, and one run is asked for: give the folder of one of its folds, such as "
-        "folds/fold_0, or run python -m jimt.report folds"
+        "folds/fold_0, or run jimt report folds"
     )
     evaluates("folds/fold_0")  # what the advice says
 
@@ -282,34 +288,34 @@ def of_a_trial(lab: Lab) -> None:
 
 
 RUNS: dict[Place, object] = {
-    ("compare.py", "read_scores"): of_scores_that_name_no_patch,
-    ("compare.py", "pair_scores"): of_scores_that_stand_twice,
-    ("reporting/results.py", "Model.scores"): of_scores,
-    ("reporting/results.py", "Model.tested"): of_scores_of_other_patches,
-    ("reporting/results.py", "_read_json"): of_metrics,
-    ("reporting/features.py", "embedding_of"): of_folds_of_networks,
-    ("label_sensitivity.py", "of_run"): of_a_run_without_metrics,
-    ("report.py", "report_on"): of_a_report,
-    ("checkpoints.py", "refuse_several"): of_several_runs,
-    ("evaluate.py", "training_data"): of_a_curation_that_has_moved,
-    ("scoring.py", "evaluation_device"): of_a_card_that_is_gone,
-    ("resuming.py", "is_finished"): of_a_finished_run,
-    ("resuming.py", "last_checkpoint"): of_what_cannot_be_resumed,
-    ("resuming.py", "check_same_training"): of_another_training,
-    ("fitting.py", "fit"): of_fitting,
-    ("training.py", "_train"): of_a_full_disk,
-    ("training.py", "_check_processes"): of_processes,
-    ("tune.py", "_open_study"): of_a_folder_of_a_search,
-    ("tune.py", "_run"): of_a_trial,
+    ("evaluation/compare.py", "read_scores"): of_scores_that_name_no_patch,
+    ("evaluation/compare.py", "pair_scores"): of_scores_that_stand_twice,
+    ("report/study.py", "Model.scores"): of_scores,
+    ("report/study.py", "Model.tested"): of_scores_of_other_patches,
+    ("report/study.py", "_read_json"): of_metrics,
+    ("report/sections/features_section.py", "embedding_of"): of_folds_of_networks,
+    ("evaluation/label_sensitivity.py", "of_run"): of_a_run_without_metrics,
+    ("report/write.py", "report_on"): of_a_report,
+    ("models/checkpoint.py", "refuse_several"): of_several_runs,
+    ("evaluation/test_split.py", "training_data"): of_a_curation_that_has_moved,
+    ("models/scoring.py", "evaluation_device"): of_a_card_that_is_gone,
+    ("training/resume.py", "is_finished"): of_a_finished_run,
+    ("training/resume.py", "last_checkpoint"): of_what_cannot_be_resumed,
+    ("training/resume.py", "check_same_training"): of_another_training,
+    ("training/finetune.py", "fit"): of_fitting,
+    ("training/run.py", "_train"): of_a_full_disk,
+    ("training/run.py", "_check_processes"): of_processes,
+    ("search/tune.py", "_open_study"): of_a_folder_of_a_search,
+    ("search/tune.py", "_run"): of_a_trial,
 }
 
 
 SLOW: set[Place] = {
-    ("reporting/features.py", "embedding_of"),  # networks of two folds
-    ("fitting.py", "fit"),  # four trainings
-    ("resuming.py", "check_same_training"),  # two curations
-    ("evaluate.py", "training_data"),  # a training
-    ("training.py", "_train"),  # likewise
+    ("report/sections/features_section.py", "embedding_of"),  # networks of two folds
+    ("training/finetune.py", "fit"),  # four trainings
+    ("training/resume.py", "check_same_training"),  # two curations
+    ("evaluation/test_split.py", "training_data"),  # a training
+    ("training/run.py", "_train"),  # likewise
 }
 
 

@@ -10,20 +10,23 @@ import torch
 from filelock import FileLock
 
 from conftest import REPOSITORY
-from jimt import crossval, hardware, tune
-from jimt.backbones import create_backbone
-from jimt.command_words import refuse_flags
-from jimt.config import TrainConfig, TuneConfig
+from jimt.config.command_words import refuse_flags
+from jimt.config.own_configs import completed
+from jimt.config.search import TuneConfig
+from jimt.config.training import TrainConfig
 from jimt.curation.pipeline import open_executor
-from jimt.launching import refuse_relaunch
-from jimt.locks import RUN_LOCK
-from jimt.model.freezing import freeze
-from jimt.own_configs import completed
-from jimt.tracking import loggers
-from jimt.tuning.space import read_space
+from jimt.models.backbones import create_backbone
+from jimt.models.freezing import freeze
+from jimt.search import tune
+from jimt.search.space import read_space
+from jimt.system import hardware
+from jimt.system.locks import RUN_LOCK
+from jimt.system.processes import refuse_relaunch
+from jimt.training import crossval
+from jimt.training.loggers import opening as loggers
+from own_yaml import write_dataset, write_overrides
 from remedies import Lab, Place, Reached, check, composed_prepare, composed_train, marked
-from test_own_configs import write_dataset, write_overrides
-from test_starting import QUIET, Training
+from stand_ins import QUIET, Accepting
 
 trains = partial(composed_train, "run_dir=run")
 validates = partial(composed_train, "run_dir=run", name="crossval")
@@ -192,7 +195,7 @@ def of_loggers(lab: Lab) -> None:
 
 def of_dask(lab: Lab) -> None:
     lab.monkeypatch.setitem(sys.modules, "distributed", None)
-    lab.monkeypatch.delitem(sys.modules, "jimt.curation.cluster", raising=False)
+    lab.monkeypatch.delitem(sys.modules, "jimt.curation.parallel.cluster", raising=False)
 
     def opens(*overrides: str) -> None:
         curation = composed_prepare(*overrides)[1]
@@ -244,14 +247,14 @@ def of_a_start_of_a_search(lab: Lab) -> None:
 # ---- how a command starts
 
 
-def commands(lab: Lab) -> Training:
+def commands(lab: Lab) -> Accepting:
     """``train.py`` and others in this process, with a training that takes no time."""
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "SLURM_NTASKS", "SLURM_PROCID"):
         lab.monkeypatch.delenv(name, raising=False)
-    training = Training()
-    module = types.ModuleType("jimt.training")
+    training = Accepting()
+    module = types.ModuleType("jimt.training.run")
     module.train = lambda config, *, begins=lambda: None, **_: training.train(config, begins=begins)  # type: ignore[attr-defined]
-    lab.monkeypatch.setitem(sys.modules, "jimt.training", module)
+    lab.monkeypatch.setitem(sys.modules, "jimt.training.run", module)
     return training
 
 
@@ -302,8 +305,8 @@ def of_hydra(lab: Lab) -> None:
 
 def of_a_folder_in_use(lab: Lab) -> None:
     commands(lab)
-    lab.monkeypatch.setattr("jimt.sweep_job.update_table", lambda _: [])
-    lab.monkeypatch.setattr("jimt.sweep.update_table", lambda _: [])
+    lab.monkeypatch.setattr("jimt.sweeps.job.update_table", lambda _: [])
+    lab.monkeypatch.setattr("jimt.sweeps.sweep.update_table", lambda _: [])
     free = {"FOLDER": "free"}
     for folder, words in {
         f"used/{RUN_LOCK}": ["hydra.run.dir=used"],
@@ -329,53 +332,53 @@ def of_a_folder_of_configs_that_has_gone(lab: Lab) -> None:
 
 def of_a_job(lab: Lab) -> None:
     commands(lab)
-    lab.monkeypatch.setattr("jimt.sweep_job.update_table", lambda _: [])
-    lab.monkeypatch.setattr("jimt.sweep.update_table", lambda _: [])
+    lab.monkeypatch.setattr("jimt.sweeps.job.update_table", lambda _: [])
+    lab.monkeypatch.setattr("jimt.sweeps.sweep.update_table", lambda _: [])
     words = "-m", "seed=0,1", "trainer.fast_dev_run=true", "hydra.sweep.dir=swept"
     lab.mends(partial(types_in, "train.py", lab, "report=false"), *words)
 
 
 RUNS: dict[Place, object] = {
-    ("config.py", "DatasetConfig.__post_init__"): of_a_data_set,
-    ("config.py", "LabelConfig.__post_init__"): of_labels,
-    ("config.py", "LabelConfig._check_range"): of_a_range_of_labels,
-    ("config.py", "ExecutorConfig.__post_init__"): of_an_executor,
-    ("config.py", "PrepareConfig.__post_init__"): of_preparing,
-    ("config.py", "OptimConfig.__post_init__"): of_optimisation,
-    ("config.py", "ProbeConfig.__post_init__"): of_a_probe,
-    ("config.py", "TrainerConfig.__post_init__"): of_the_trainer,
-    ("config.py", "TrainConfig.__post_init__"): of_training,
-    ("config.py", "FoldsConfig.__post_init__"): of_folds,
-    ("config.py", "_refuse_fast_dev_run"): of_one_batch,
-    ("config.py", "TuneConfig.__post_init__"): of_a_search,
-    ("command_words.py", "_unknown_flag"): of_flags,
-    ("command_words.py", "unreadable"): of_lost_quotes,
-    ("crossval.py", "cross_validate"): of_a_cross_validation,
-    ("curation/executors.py", "open_executor"): of_dask,
-    ("hardware.py", "check_gpus"): of_cards,
-    ("hardware.py", "check_capability"): of_an_old_card,
-    ("hydra_schema.py", "to_dataclasses"): without_a_value,
-    ("launching.py", "refuse_relaunch"): of_a_relaunch,
-    ("locks.py", "owner"): of_a_folder_in_use,
-    ("model/freezing.py", "_last_stage"): of_stages,
-    ("own_configs.py", "completed"): of_a_folder_of_configs,
-    ("own_configs.py", "_folders_of"): of_a_folder_of_configs_that_has_gone,
-    ("patterns.py", "check_pattern"): of_a_pattern,
-    ("starting.py", "_refuse_raw_data"): of_results_among_raw_data,
-    ("starting.py", "_own_folder"): of_processes_started_together,
-    ("starting.py", "_in_a_sentence"): of_hydra,
-    ("sweep_job.py", "_train"): of_a_job,
-    ("tracking/loggers.py", "make_loggers"): of_loggers,
-    ("tune.py", "tune"): of_a_start_of_a_search,
-    ("tuning/space.py", "read_space"): of_a_space,
-    ("tuning/space.py", "_check_ends"): of_ends,
+    ("config/data.py", "DatasetConfig.__post_init__"): of_a_data_set,
+    ("config/curating.py", "LabelConfig.__post_init__"): of_labels,
+    ("config/curating.py", "LabelConfig._check_range"): of_a_range_of_labels,
+    ("config/curating.py", "ExecutorConfig.__post_init__"): of_an_executor,
+    ("config/curating.py", "PrepareConfig.__post_init__"): of_preparing,
+    ("config/training.py", "OptimConfig.__post_init__"): of_optimisation,
+    ("config/model.py", "ProbeConfig.__post_init__"): of_a_probe,
+    ("config/trainer.py", "TrainerConfig.__post_init__"): of_the_trainer,
+    ("config/training.py", "TrainConfig.__post_init__"): of_training,
+    ("config/search.py", "FoldsConfig.__post_init__"): of_folds,
+    ("config/training.py", "refuse_fast_dev_run"): of_one_batch,
+    ("config/search.py", "TuneConfig.__post_init__"): of_a_search,
+    ("config/command_words.py", "_unknown_flag"): of_flags,
+    ("config/command_words.py", "unreadable"): of_lost_quotes,
+    ("training/crossval.py", "cross_validate"): of_a_cross_validation,
+    ("curation/parallel/executors.py", "open_executor"): of_dask,
+    ("system/hardware.py", "check_gpus"): of_cards,
+    ("system/hardware.py", "check_capability"): of_an_old_card,
+    ("config/hydra_schema.py", "to_dataclasses"): without_a_value,
+    ("system/processes.py", "refuse_relaunch"): of_a_relaunch,
+    ("system/locks.py", "owner"): of_a_folder_in_use,
+    ("models/freezing.py", "_last_stage"): of_stages,
+    ("config/own_configs.py", "completed"): of_a_folder_of_configs,
+    ("config/own_configs.py", "_folders_of"): of_a_folder_of_configs_that_has_gone,
+    ("config/patterns.py", "check_pattern"): of_a_pattern,
+    ("system/starting.py", "_refuse_raw_data"): of_results_among_raw_data,
+    ("system/starting.py", "_own_folder"): of_processes_started_together,
+    ("system/starting.py", "_in_a_sentence"): of_hydra,
+    ("sweeps/job.py", "_train"): of_a_job,
+    ("training/loggers/opening.py", "make_loggers"): of_loggers,
+    ("search/tune.py", "tune"): of_a_start_of_a_search,
+    ("search/space.py", "read_space"): of_a_space,
+    ("search/space.py", "_check_ends"): of_ends,
 }
 
 
 SLOW: set[Place] = {
-    ("locks.py", "owner"),
-    ("sweep_job.py", "_train"),
-    ("starting.py", "_in_a_sentence"),
+    ("system/locks.py", "owner"),
+    ("sweeps/job.py", "_train"),
+    ("system/starting.py", "_in_a_sentence"),
 }  # sweeps of real commands
 
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from hydra import compose, initialize_config_dir
 
-from jimt.config import PrepareConfig, TrainConfig
-from jimt.hydra_schema import to_dataclasses
-from jimt.own_configs import CONF
+from jimt.config.curating import PrepareConfig
+from jimt.config.hydra_schema import to_dataclasses
+from jimt.config.own_configs import CONF
+from jimt.config.training import TrainConfig
 
 if TYPE_CHECKING:
     from jimt.curation.manifest import Curated
-    from jimt.reporting.blocks import Block
-    from jimt.reporting.results import Study
+    from jimt.report.blocks import Block
+    from jimt.report.study import Study
 
 # said by a package that loads weights, in every notebook without ipywidgets: no progress bar of it is ever shown
 warnings.filterwarnings("ignore", message="IProgress not found")
@@ -44,8 +45,8 @@ def train(*overrides: str) -> "Study":
     Raises:
         InputError: If it cannot be trained as asked.
     """
-    from jimt.reporting.results import open_study
-    from jimt.training import train as train_and_evaluate
+    from jimt.report.study import open_study
+    from jimt.training.run import train as train_and_evaluate
 
     of_these = hashlib.sha256("\n".join(overrides).encode()).hexdigest()[:8]
     with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -61,7 +62,7 @@ def show(blocks: "Iterable[Block]") -> None:
     """Show figures, tables and texts of a report under the cell; of a part that cannot be made, why."""
     from IPython.display import display  # notebooks have it
 
-    from jimt.reporting.blocks import attempt
+    from jimt.report.blocks import attempt
 
     for block in attempt("This part", blocks):
         display(block)  # type: ignore[no-untyped-call]

@@ -18,12 +18,12 @@ from rich.console import Console
 
 import jimt
 from conftest import MIXTURE, small_field, write_pair
-from jimt.config import ExecutorConfig
-from jimt.curation import cluster as clusters
+from jimt.config.curating import ExecutorConfig
 from jimt.curation import pipeline
 from jimt.curation.curate import curate
-from jimt.curation.executors import ExecutorError, open_executor
 from jimt.curation.finding import RawImage
+from jimt.curation.parallel import cluster as clusters
+from jimt.curation.parallel.executors import ExecutorError, open_executor
 from jimt.curation.reading import brightfield_histogram, read_field
 from jimt.errors import InputError
 

@@ -400,7 +400,7 @@ from jimt.curation import pipeline
 import conftest
 from hydra import compose, initialize_config_dir
 from jimt.errors import InputError
-from jimt.hydra_schema import to_dataclasses
+from jimt.config.hydra_schema import to_dataclasses
 with initialize_config_dir(str(conftest.REPOSITORY / "conf"), version_base="1.3"):
     config = to_dataclasses(compose("prepare", overrides=sys.argv[2:]))
 if sys.argv[1] == "full":

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-import jimt.hydra_schema  # noqa: F401 - registers the schemas
+import jimt.config.hydra_schema  # noqa: F401 - registers the schemas
 from conftest import REPOSITORY
 from jimt.curation.finding import Finding, find_pairs, find_patches, find_stacks, name_key
 from jimt.curation.found import describe_finding

@@ -20,8 +20,8 @@ from jimt.curation.hand_label_pool import HandLabelled, load_hand_labelled, pool
 from jimt.curation.hand_labels_only import keep_hand_labels_of
 from jimt.curation.manifest import open_curated
 from jimt.errors import InputError
-from jimt.reporting.blocks import Drawing, Text
-from jimt.reporting.empty_filter import empty_filter_blocks
+from jimt.report.blocks import Drawing, Text
+from jimt.report.sections.filter_section import empty_filter_blocks
 
 pytestmark = pytest.mark.stack
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from sklearn.model_selection import GroupKFold
 
 from conftest import SMALL, composed_prepare, small_field, write_pair
-from jimt.config import AugmentationConfig
+from jimt.config.training import AugmentationConfig
 from jimt.curation.curate import curate
 from jimt.curation.splits import Fold
 from jimt.data import datamodule as module

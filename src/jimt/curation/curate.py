@@ -11,20 +11,21 @@ from typing import Any
 from rich.console import Console
 
 import jimt
-from jimt.config import CurationConfig, DatasetConfig
+from jimt.config.curating import CurationConfig
+from jimt.config.data import DatasetConfig
+from jimt.config.patterns import ABOVE_A_FIELD, CHANNEL, GROUP, group_names, parse_pattern
 from jimt.curation.empty_filter import Embed
-from jimt.curation.executors import ExecutorError
 from jimt.curation.finding import Finding, find_pairs, find_patches, find_stacks, leave_out, name_key
 from jimt.curation.found import describe_finding, print_lines
 from jimt.curation.hand_label_pool import HandLabelled, hand_labels_of_others
 from jimt.curation.listing import list_files
 from jimt.curation.manifest import SUMMARY, THRESHOLDS, read_json
+from jimt.curation.parallel.executors import ExecutorError
 from jimt.curation.pipeline import run_pipeline
 from jimt.curation.summary import describe, table_row
 from jimt.errors import DISK_FULL, InputError, as_typed
-from jimt.locks import in_turn
-from jimt.patterns import ABOVE_A_FIELD, CHANNEL, GROUP, group_names, parse_pattern
-from jimt.screen import print_whole
+from jimt.system.locks import in_turn
+from jimt.system.screen import print_whole
 from jimt.vocabulary import Split
 
 _FORMAT = 4  # of the files that a curation leaves; another one curates anew

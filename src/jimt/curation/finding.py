@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from jimt.config.patterns import CHANNEL, composed, group_names, parse_pattern
 from jimt.curation.listing import Listing
 from jimt.errors import InputError
-from jimt.patterns import CHANNEL, composed, group_names, parse_pattern
 from jimt.vocabulary import DEAD, LIVE, Split
 
 _SPLIT_FOLDER: Final = re.compile(

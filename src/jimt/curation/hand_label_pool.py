@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jimt.config import CurationConfig, DatasetConfig
+from jimt.config.curating import CurationConfig
+from jimt.config.data import DatasetConfig
 from jimt.errors import InputError, as_list_typed, as_typed
 
 

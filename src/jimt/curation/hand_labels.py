@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import pandas as pd
 
+from jimt.config.patterns import composed
 from jimt.errors import InputError
-from jimt.patterns import composed
 
 COLUMNS: Final = ("raw_image_id", "y", "x", "label")
 _DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}

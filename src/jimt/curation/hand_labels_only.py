@@ -5,14 +5,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from jimt.config import CurationConfig, DatasetConfig
+from jimt.config.curating import CurationConfig
+from jimt.config.data import DatasetConfig
 from jimt.curation.curate import find_raw_images
 from jimt.curation.empty_filter import Embed
 from jimt.curation.found import describe_finding, print_lines
 from jimt.curation.hand_label_pool import hand_labels_path
 from jimt.curation.pipeline import keep_hand_labels
 from jimt.errors import DISK_FULL, InputError
-from jimt.locks import in_turn
+from jimt.system.locks import in_turn
 
 
 def keep_hand_labels_of(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, console: Console) -> Path:

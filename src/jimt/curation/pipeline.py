@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import jimt
-from jimt.config import CurationConfig, DatasetConfig
+from jimt.config.curating import CurationConfig
+from jimt.config.data import DatasetConfig
 from jimt.curation import empty_filter as filtering
 from jimt.curation.copies import Copies, find_copies
 from jimt.curation.exchanged import describe_exchanged
-from jimt.curation.executors import open_executor
 from jimt.curation.finding import Finding
 from jimt.curation.fluorescence import label_values
 from jimt.curation.found import print_lines
@@ -29,6 +29,7 @@ from jimt.curation.hand_label_pool import HandLabelled, features_made_with, hand
 from jimt.curation.hand_labels import UnusedLabels, read_hand_labels, unused_labels
 from jimt.curation.labels import fit_label_thresholds, label_patches
 from jimt.curation.manifest import FILTER, FILTER_LABELS, MANIFEST, SUMMARY, THRESHOLDS, write_manifest
+from jimt.curation.parallel.executors import open_executor
 from jimt.curation.patches import Scaling
 from jimt.curation.payload import UsedBits, check_bits, unused_bits
 from jimt.curation.reading import ReadSettings, brightfield_histogram, dataset_grey_range, read_field

@@ -26,7 +26,7 @@ from jimt.curation.patches import (
     window_means,
 )
 from jimt.curation.payload import UsedBits, payload, used_bits
-from jimt.memory import keep_freed_memory
+from jimt.system.memory import keep_freed_memory
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jimt.config import CurationConfig, DatasetConfig, curation_config, dataset_config
+from jimt.config.curating import CurationConfig, curation_config
+from jimt.config.data import DatasetConfig, dataset_config
 from jimt.curation.curate import find_raw_images
 from jimt.curation.decoding import BadImageError
 from jimt.curation.images import Image, read_channels, read_page

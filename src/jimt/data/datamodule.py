@@ -8,7 +8,9 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from jimt.config import AugmentationConfig, CurationConfig, DatasetConfig
+from jimt.config.curating import CurationConfig
+from jimt.config.data import DatasetConfig
+from jimt.config.training import AugmentationConfig
 from jimt.curation.manifest import Curated, open_curated
 from jimt.curation.splits import Fold, split_by_fold
 from jimt.data.dataset import PatchBatch, PatchDataset, as_is, evaluation_loader
@@ -22,7 +24,7 @@ from jimt.vocabulary import Split
 class LiveDeadDataModule(pl.LightningDataModule):
     """Patches of one curated data set.
 
-    The test split is not served here: ``jimt.evaluate`` alone reads it, once, on one device.
+    The test split is not served here: ``jimt.evaluation.test_split`` alone reads it, once, on one device.
 
     Args:
         dataset: Where raw images lie.

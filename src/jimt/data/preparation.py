@@ -7,14 +7,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from rich.console import Console
 
-from jimt.config import CurationConfig, DatasetConfig, EmptyFilterConfig
+from jimt.config.curating import CurationConfig, EmptyFilterConfig
+from jimt.config.data import DatasetConfig
 from jimt.curation.curate import curate, find_raw_images
 from jimt.curation.empty_filter import Embed
 from jimt.curation.found import describe_dry_run, print_lines
 from jimt.curation.hand_labels import read_hand_labels
 from jimt.curation.hand_labels_only import keep_hand_labels_of
 from jimt.errors import InputError
-from jimt.locks import in_turn
+from jimt.system.locks import in_turn
 
 
 def late_embed(config: EmptyFilterConfig) -> Embed:
@@ -25,7 +26,7 @@ def late_embed(config: EmptyFilterConfig) -> Embed:
         if not loaded:
             import torch
 
-            from jimt.backbones import FeatureExtractor
+            from jimt.models.backbones import FeatureExtractor
 
             device = config.device
             if device == "auto":

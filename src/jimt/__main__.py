@@ -1,0 +1,52 @@
+"""The command ``jimt``, also ``python -m jimt``: lists the commands in the order of the work, and starts one."""
+
+import importlib
+import os
+import sys
+from typing import Final
+
+COMMANDS: Final = {
+    "prepare": ("jimt.commands:prepare", "curate raw image pairs into a data set"),
+    "train": ("jimt.commands:train", "train a network and score the test split; -m: one training after another"),
+    "evaluate": ("jimt.evaluation.test_split:main", "score the test split of a run again"),
+    "crossval": ("jimt.commands:crossval", "train once for each fold, and score every group unseen"),
+    "tune": ("jimt.commands:tune", "search over settings by the validation split"),
+    "compare": ("jimt.evaluation.compare:main", "compare two runs on the same patches, with an interval"),
+    "transfer": ("jimt.evaluation.transfer:main", "test each run's model on each run's test split"),
+    "label-sensitivity": ("jimt.evaluation.label_sensitivity:main", "how far results hang on the thresholds"),
+    "sweep": ("jimt.sweeps.sweep:main", "rebuild the table of a sweep's folder"),
+    "report": ("jimt.report.write:main", "write report.html of a run, a sweep or a cross-validation"),
+}
+"""Of each command the function that reads its command line, and what it does in one line."""
+
+_STARTED: Final = "JIMT_COMMAND"
+"""Tells the processes that Lightning starts beside this one, with the words behind the command, which command it is."""
+
+
+def main() -> None:
+    """Start the command that the first word names."""
+    words = sys.argv[1:]
+    if "LOCAL_RANK" in os.environ and (not words or words[0] not in COMMANDS) and _STARTED in os.environ:
+        words = [os.environ[_STARTED], *words]
+    if not words or words[0] in ("-h", "--help"):
+        print(usage())
+        return
+    if words[0] not in COMMANDS:
+        sys.exit(f"error: there is no command {words[0]}: give one of {', '.join(COMMANDS)}")
+    os.environ[_STARTED] = words[0]
+    sys.argv[1:] = words[1:]
+    module, _, function = COMMANDS[words[0]][0].partition(":")
+    getattr(importlib.import_module(module), function)()
+
+
+def usage() -> str:
+    """What ``jimt --help`` prints."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {told}" for name, (_, told) in COMMANDS.items()]
+    head = ["usage: jimt COMMAND ...", "", "Tells living from dead cells in bright-field images, with no stain.", ""]
+    foot = ["", "jimt COMMAND --help says more. prepare, train, crossval and tune take settings as KEY=VALUE."]
+    return "\n".join([*head, *lines, *foot])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""The commands that Hydra composes a config for: each turns it into dataclasses and calls one function."""
+
+import os
+import signal
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from jimt.config.curating import PrepareConfig
+from jimt.config.hydra_schema import to_dataclasses
+from jimt.config.own_configs import CONF
+from jimt.config.search import CrossvalConfig, TuneConfig
+from jimt.config.training import TrainConfig
+from jimt.errors import InputError
+from jimt.sweeps.job import run_job
+from jimt.sweeps.sweep import failed_since, how_to_go_on, update_table
+from jimt.system.gpus import count_cards
+from jimt.system.processes import process_rank, refuse_relaunch
+from jimt.system.starting import in_one_sentence, start, write_start
+
+OmegaConf.register_new_resolver("n_cards", count_cards, replace=True)  # hydra/launcher=cards
+
+
+def prepare() -> None:
+    """``jimt prepare`` and ``python prepare.py``."""
+    start(_prepare, PrepareConfig)
+
+
+def train() -> None:
+    """``jimt train`` and ``python train.py``; one training after another with ``-m``."""
+    start(_train, TrainConfig)
+
+
+def crossval() -> None:
+    """``jimt crossval``."""
+    start(_crossval, CrossvalConfig)
+
+
+def tune() -> None:
+    """``jimt tune``."""
+    start(_tune, TuneConfig)
+
+
+# What each of them needs is imported late: --help answers without torch, Lightning, OpenCV and scikit-learn.
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="prepare")
+def _prepare(config: DictConfig) -> None:
+    with in_one_sentence():
+        prepare_config = to_dataclasses(config)
+        assert isinstance(prepare_config, PrepareConfig)
+        from jimt.data import preparation
+
+        do = preparation.list_raw_images if prepare_config.dry_run else preparation.prepare
+        if prepare_config.hand_labels_only:
+            do = preparation.prepare_hand_labels
+        do(prepare_config.dataset, prepare_config.curation)
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
+def _train(config: DictConfig) -> None:
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        run_job(config, train=train_and_report)
+        return
+    with in_one_sentence():
+        train_config = to_dataclasses(config)
+        assert isinstance(train_config, TrainConfig)
+        train_and_report(train_config, begins=partial(write_start, config))
+
+
+def train_and_report(config: TrainConfig, **options: Any) -> dict[str, Any]:
+    """Train, evaluate and, unless ``report=false``, write the report.
+
+    Args:
+        config: What a training run is made of.
+        options: As ``jimt.training.run.train`` takes them.
+
+    Returns:
+        What ``test_metrics.json`` holds; nothing on other processes than the first.
+    """
+    from jimt.training.run import train
+
+    metrics = train(config, **options)
+    if metrics and config.report:
+        from jimt.report.write import report_on
+
+        report_on(config.folder, device_index=options.get("device_index", 0))
+    return metrics
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="crossval")
+def _crossval(config: DictConfig) -> None:
+    with in_one_sentence():
+        crossval_config = to_dataclasses(config)
+        assert isinstance(crossval_config, CrossvalConfig)
+        crossval_and_report(crossval_config, begins=partial(write_start, config))
+
+
+def crossval_and_report(config: CrossvalConfig, **options: Any) -> dict[str, Any]:
+    """Cross-validate and, unless ``report=false``, write the report; as ``jimt.training.crossval.cross_validate``."""
+    from jimt.training.crossval import cross_validate
+
+    result = cross_validate(config, **options)
+    if config.report:
+        from jimt.report.write import report_on
+
+        report_on(config.folder)
+    return result
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="tune")
+def _tune(config: DictConfig) -> None:
+    with in_one_sentence():
+        tune_config = to_dataclasses(config)
+        assert isinstance(tune_config, TuneConfig)
+        from jimt.search import tune
+
+        tune.tune(tune_config, overrides=HydraConfig.get().overrides.task, begins=partial(write_start, config))
+
+
+class SweepCallback(Callback):
+    """Hydra's callback in the process that starts a sweep; Hydra lets only SystemExit out of it."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Refuse what no job can do; remember when the sweep began."""
+        self._started = time.time()
+        if "joblib" in str(config.hydra.launcher.get("_target_")):
+            # worker processes would outlive the one that started them; joblib ends them where this raises
+            remedy = how_to_go_on(Path(str(config.hydra.sweep.dir)))
+            for number, name in ((signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "Ctrl-C")):
+                text = f"error: the sweep was told to stop ({name}): {remedy}"
+                signal.signal(number, lambda *_, text=text: sys.exit(text))
+        try:
+            refuse_relaunch(config.trainer.devices * config.trainer.num_nodes, os.environ)
+        except InputError as error:
+            sys.exit(f"error: {error}")
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Print the table and write the report; exit with what failed, if anything did."""
+        if process_rank(os.environ) != 0:
+            return
+        from rich.console import Console
+
+        from jimt.sweeps.table import FINISHED, print_table
+
+        folder = Path(str(config.hydra.sweep.dir))
+        table = update_table(folder)
+        console = Console()
+        print_table(table, console)
+        where = f"the table is in {folder}/table.md, .csv and .json"
+        console.print(where, highlight=False, markup=False, soft_wrap=True)
+        if config.report and any(row["status"] == FINISHED for row in table):
+            from jimt.report.write import report_on
+
+            report_on(folder)
+        failed = failed_since(folder, table, self._started)
+        if failed:
+            reasons = "\n".join(f"  {row['job']}: {row['reason']}" for row in failed)
+            sys.exit(f"error: {len(failed)} job{'s' * (len(failed) > 1)} failed; {how_to_go_on(folder)}\n{reasons}")

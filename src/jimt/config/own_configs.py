@@ -1,0 +1,149 @@
+"""Data sets and experiments of one's own: in which folders Hydra looks for YAML beside ``conf/``.
+
+``jimt_conf/`` in the working directory is looked into unasked, ``--config-dir FOLDER`` adds another, and a run that is
+resumed brings the folders it was started with.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.errors import OverrideParseException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import OmegaConf
+
+from jimt.errors import InputError
+
+_INSTALLED = Path(__file__).resolve().parents[1] / "conf"
+CONF = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).resolve().parents[3] / "conf"
+"""Of an installed package inside it, of a checkout beside ``src``."""
+OWN_FOLDER = "jimt_conf"
+_REMEMBERED: list[Path] = []
+"""Folders of the run that this process resumes."""
+
+
+class OwnConfigs(SearchPathPlugin):
+    """Hydra's way to add folders: asked each time a config is to be composed."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Add the folders of a resumed run and that in the working directory."""
+        for folder in dict.fromkeys([*_REMEMBERED, Path(OWN_FOLDER).resolve()]):
+            if folder.is_dir():
+                refuse_names_of_ours(folder)
+                search_path.append(OWN_FOLDER, f"file://{folder}")
+
+
+Plugins.instance().register(OwnConfigs)
+
+
+def refuse_names_of_ours(folder: Path) -> None:
+    """Raise if a YAML of one's own has the name of one of ours, which would be taken in its place.
+
+    Raises:
+        InputError: Naming the file.
+    """
+    if folder.resolve() == CONF:
+        return
+    for path in sorted(folder.rglob("*.yaml")):
+        name = path.relative_to(folder)
+        if (CONF / name).is_file():
+            raise InputError(
+                f"{path} has the name of a file of jimt, which would be read in its place", advice="rename it"
+            )
+
+
+def completed(arguments: Sequence[str]) -> list[str]:
+    """The command line as Hydra takes it: flags first, and what a resumed run was started with.
+
+    ``resume=RUN`` brings the overrides and the folders of configs that RUN was started with; those given here win.
+
+    Args:
+        arguments: Of the command.
+
+    Raises:
+        InputError: If a folder of configs is missing, or holds a name of ours.
+    """
+    parsed = get_args_parser().parse_intermixed_args(list(arguments))
+    given: list[str] = parsed.overrides
+    flags = _without(arguments, given)
+    _REMEMBERED.clear()
+    if parsed.config_dir is not None:
+        if not Path(parsed.config_dir).is_dir():
+            raise InputError(
+                f"--config-dir {parsed.config_dir} is no folder, and one that holds dataset/NAME.yaml is wanted",
+                remedies=("--config-dir FOLDER",),
+            )
+        refuse_names_of_ours(Path(parsed.config_dir))
+    runs = [_value(override) for override in given if _key(override) == "resume"]
+    if not runs or runs[-1] in ("", "null"):
+        return [*flags, *given]
+    recorded = Path(runs[-1]) / ".hydra"
+    if not (recorded / "overrides.yaml").is_file():  # of another folder than a run's: the training says so
+        return [*flags, *given]
+    if parsed.config_dir is None:
+        _REMEMBERED.extend(_folders_of(recorded, runs[-1]))
+    keys = {_key(override) for override in given} | {"resume", "retrain"}
+    before = [str(override) for override in OmegaConf.load(recorded / "overrides.yaml")]
+    return [*flags, *(override for override in before if _key(override) not in keys), *given]
+
+
+def config_flags(recorded: Path) -> list[str]:
+    """``--config-dir=FOLDER`` where a command needs it to find the configs that another was started with.
+
+    Args:
+        recorded: The folder ``.hydra`` of what was started.
+    """
+    folders = [folder for folder in _recorded_folders(recorded) if folder != Path(OWN_FOLDER).resolve()]
+    return [f"--config-dir={folder}" for folder in folders[:1]]  # Hydra takes one
+
+
+def _recorded_folders(recorded: Path) -> list[Path]:
+    if not (recorded / "hydra.yaml").is_file():
+        return []
+    sources = OmegaConf.select(OmegaConf.load(recorded / "hydra.yaml"), "hydra.runtime.config_sources") or []
+    return [Path(one.path) for one in sources if one.schema == "file" and one.provider != "main"]
+
+
+def _folders_of(recorded: Path, run: str) -> list[Path]:
+    """Where a run's configs lay, apart from ``conf/``.
+
+    Raises:
+        InputError: If one of the folders is missing.
+    """
+    folders = _recorded_folders(recorded)
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(
+                f"{run} was started with configs in {folder}, which is missing",
+                advice="put them back",
+                remedies=("--config-dir FOLDER",),
+            )
+    return folders
+
+
+def _without(arguments: Sequence[str], overrides: Sequence[str]) -> list[str]:
+    """What is left of a command line without its overrides, which stand in it in the same order."""
+    rest, left = [], list(overrides)
+    for argument in arguments:
+        if left and argument == left[0]:
+            left.pop(0)
+        else:
+            rest.append(argument)
+    return rest
+
+
+def _value(override: str) -> str:
+    """What Hydra makes of an override's value, which may stand in quotes."""
+    try:
+        (parsed,) = OverridesParser.create().parse_overrides([override])
+    except OverrideParseException:  # Hydra says so in a moment
+        return override.partition("=")[2]
+    value = parsed.value()
+    return "" if value is None else str(value)
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")

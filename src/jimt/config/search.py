@@ -1,0 +1,102 @@
+"""Settings of many trainings: a cross-validation, a search."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jimt.config.checks import check, one_of
+from jimt.config.training import TrainConfig, refuse_fast_dev_run
+from jimt.errors import InputError
+
+# What a search may go by, and which way is better; recall of one class would choose a network that knows no other.
+SEARCH_METRICS: dict[str, Literal["maximize", "minimize"]] = {
+    "val/auroc": "maximize",
+    "val/balanced_accuracy": "maximize",
+    "val/average_precision_live": "maximize",
+    "val/f1_live": "maximize",
+    "val/f1_dead": "maximize",
+    "val/loss": "minimize",
+    "val/brier": "minimize",
+}
+
+
+@dataclass
+class FoldsConfig:
+    """Cross-validation over whole groups."""
+
+    n_folds: int
+    folds: list[int] | None
+    """Which of them are run, from 0, beside those the folder holds already; null for all."""
+    validation: bool | None
+    """Hold the next fold back to choose the checkpoint and fit the temperature; null: where a network is trained."""
+
+    def __post_init__(self) -> None:
+        check("crossval.n_folds", self.n_folds, self.n_folds >= 2, "2 or more")
+        folds = self.folds
+        check(
+            "crossval.folds",
+            folds,
+            folds is None or (len(folds) > 0 and all(0 <= fold < self.n_folds for fold in folds)),
+            f"null, or a list of folds from 0 to {self.n_folds - 1}",
+        )
+        if self.validation and self.n_folds < 3:
+            raise InputError(
+                "crossval.validation=true needs three folds or more, one to test and one to choose by, "
+                f"and crossval.n_folds={self.n_folds}",
+                remedies=("crossval.n_folds=3", "crossval.validation=false"),
+            )
+
+
+@dataclass
+class CrossvalConfig(TrainConfig):
+    """What a cross-validation is made of: a training for each fold."""
+
+    crossval: FoldsConfig
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_fast_dev_run(self.trainer, "a cross-validation has no folds to score")
+
+
+@dataclass
+class SearchConfig:
+    """A search over settings of a training."""
+
+    space: dict[str, Any]
+    """Of each setting its range, ``{low, high, log}``, or its ``{choices}``; checked in ``jimt.search.tune``."""
+    metric: str
+    n_trials: int
+    """In all, those of earlier starts and of other processes included."""
+    timeout: float | None
+    """Hours after which a process begins no other trial; null for none."""
+    n_random: int
+    """Trials drawn at random before the sampler learns from them."""
+    prune: bool
+    """End a training whose best epoch so far is below the median of the finished ones at the same epoch."""
+    prune_after_trials: int
+    prune_after_epochs: int
+    keep_all_checkpoints: bool
+    """Keep the checkpoints of every finished trial, not of the best alone."""
+
+    def __post_init__(self) -> None:
+        one_of("tune.metric", self.metric, tuple(SEARCH_METRICS))
+        check("tune.n_trials", self.n_trials, self.n_trials >= 1, "1 or more")
+        check("tune.timeout", self.timeout, self.timeout is None or self.timeout > 0, "null, or more than 0 hours")
+        for field in ("n_random", "prune_after_trials", "prune_after_epochs"):
+            value = getattr(self, field)
+            check(f"tune.{field}", value, value >= 1, "1 or more")
+
+
+@dataclass
+class TuneConfig(TrainConfig):
+    """What a search is made of: a training for each trial."""
+
+    tune: SearchConfig
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_fast_dev_run(self.trainer, "a search has no trials to compare")
+        if self.report:
+            raise InputError(
+                "report=true is not allowed, since a search scores no test split and there is nothing to report",
+                remedies=("report=false",),
+            )

@@ -1,0 +1,182 @@
+# mypy: allow-untyped-calls
+"""Reads raw images on the workers of a Dask cluster.
+
+Pixels travel by way of a file system that all machines share, everything else by way of the scheduler. joblib's own
+Dask backend is not used: where the cluster fails it waits for ever (joblib 1.6), whether an image killed every worker
+that read it, or no worker is left.
+"""
+
+import asyncio
+import logging
+import pickle
+import tempfile
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import dask
+import distributed
+from distributed.client import ClosedClientError
+from distributed.comm.core import connect
+
+import jimt
+from jimt.config.curating import ExecutorConfig
+from jimt.curation.finding import RawImage
+from jimt.curation.parallel.executors import BATCH, ExecutorError, Result, located
+from jimt.curation.parallel.worker import Call, write_probe
+
+_CONNECT_SECONDS = 5.0
+_LOOK_SECONDS = 5.0  # without a result, until somebody looks whether there still are workers
+# what connecting fails with: nobody there, no such address, no certificate, something there that is no scheduler
+_NO_SCHEDULER = (OSError, ValueError, TypeError, MemoryError)
+_GOES_ON = "the same command goes on from here"
+
+
+@contextmanager
+def open_cluster(config: ExecutorConfig, folder: Path, sample: Sequence[RawImage]) -> Iterator["Cluster"]:
+    """A cluster whose workers were checked: they have this jimt, read ``sample`` and write below ``folder``.
+
+    Raises:
+        ExecutorError: If the cluster cannot do the work; the message says what to change.
+    """
+    assert config.scheduler is not None  # ExecutorConfig checks it
+    with _quiet(), dask.config.set({"distributed.comm.timeouts.connect": _CONNECT_SECONDS}):
+        try:
+            with ThreadPoolExecutor(1) as thread:  # the caller may have an event loop of its own, as a notebook has
+                thread.submit(asyncio.run, _say_hello(config.scheduler)).result()
+            client: Any = distributed.Client(config.scheduler, timeout=_CONNECT_SECONDS)
+        except _NO_SCHEDULER as error:
+            raise ExecutorError(
+                f"no Dask scheduler answers at {config.scheduler} ({str(error) or 'it says nothing'})",
+                remedies=("curation.executor.scheduler=tcp://HOST:8786", "dask scheduler"),
+            ) from error
+        client.loop.asyncio_loop.set_exception_handler(lambda loop, context: None)  # Dask drops tasks without a look
+        with client:
+            cluster = Cluster(client, config)
+            for raw in sample:
+                cluster.check(raw, folder)
+            yield cluster
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask's log off the console: it tells with tracebacks what is mended, or said in one sentence here."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+async def _say_hello(address: str) -> None:
+    """Greet a scheduler in time: a client would wait for ever for one that takes the connection and says nothing."""
+    async with asyncio.timeout(_CONNECT_SECONDS):
+        (await connect(address, timeout=_CONNECT_SECONDS)).abort()
+
+
+class Cluster:
+    """Hands raw images to the workers; an image whose worker died is given to another, by the scheduler."""
+
+    def __init__(self, client: distributed.Client, config: ExecutorConfig) -> None:
+        self._client = client
+        self._scheduler = config.scheduler
+        self._worker_timeout = config.worker_timeout
+
+    def check(self, raw: RawImage, folder: Path) -> None:
+        """Have each worker read and write; one that is busy or joins later is checked with its first image."""
+        with self._lost_scheduler(), tempfile.TemporaryDirectory(dir=folder, prefix=".shared-") as name:
+            shared = Path(name).absolute()
+            probes = [self._submit(write_probe, raw, shared)]  # makes a cluster that adapts to its work start a worker
+            self._await_worker()
+            probes += [self._submit(write_probe, raw, shared, worker=worker) for worker in self._client.nthreads()]
+            with suppress(TimeoutError):
+                distributed.wait(probes, timeout=self._worker_timeout)
+            for probe in probes:
+                if not probe.done():
+                    continue
+                path, node = self._result(raw, probe)
+                try:
+                    path.unlink()
+                except OSError as error:
+                    raise ExecutorError(
+                        f"what a worker on {node} writes in {folder} cannot be used here ({error.strerror})",
+                        advice=(
+                            "run the workers as the same user, with curation.output_root on a file "
+                            "system all machines share"
+                        ),
+                    ) from error
+
+    def __call__(
+        self, function: Callable[..., Result], images: Sequence[RawImage], *arguments: Any
+    ) -> Iterator[Result]:
+        """Results in the order of the images; a few images a core are under way, however many there are."""
+        waiting: deque[tuple[RawImage, distributed.Future[Result]]] = deque()
+        limit = BATCH
+        for number, raw in enumerate(images):
+            with self._lost_scheduler():
+                if number % BATCH == 0:  # workers may have joined
+                    limit = max(BATCH, 2 * sum(self._client.nthreads().values()))
+                waiting.append((raw, self._submit(function, located(raw), *arguments)))
+            if len(waiting) >= limit:
+                yield self._result(*waiting.popleft())
+        while waiting:
+            yield self._result(*waiting.popleft())
+
+    def _submit(
+        self, function: Callable[..., Result], raw: RawImage, *arguments: Any, worker: str | None = None
+    ) -> "distributed.Future[Result]":
+        return self._client.submit(
+            pickle.loads,
+            pickle.dumps(Call((jimt.__version__, function, raw, *arguments))),
+            key=f"{function.__name__}-{uuid.uuid4().hex}",  # reading writes a file: the same again is another task
+            workers=worker,
+            allow_other_workers=worker is not None,  # else the probe of a worker that left would never end
+        )
+
+    def _result(self, raw: RawImage, future: "distributed.Future[Result]") -> Result:
+        with self._lost_scheduler():
+            while True:
+                try:
+                    distributed.wait(future, timeout=_LOOK_SECONDS)
+                    return future.result(timeout=_LOOK_SECONDS)  # may be lost while it is fetched
+                except TimeoutError:
+                    self._await_worker()
+                except distributed.KilledWorker as error:
+                    raise ExecutorError(
+                        f"{error.allowed_failures + 1} workers died while they read {raw.brightfield}",
+                        advice=(f"see their logs, and give them more memory if they had too little; {_GOES_ON}"),
+                    ) from error
+                except ImportError as error:
+                    raise ExecutorError(
+                        f"a worker lacks what is installed here ({error})",
+                        advice=(f"run all workers in an environment like this one, with jimt {jimt.__version__}"),
+                    ) from error
+
+    def _await_worker(self) -> None:
+        try:
+            self._client.wait_for_workers(1, timeout=self._worker_timeout)
+        except TimeoutError as error:
+            raise ExecutorError(
+                f"the scheduler {self._scheduler} has had no worker for {self._worker_timeout:g} s, and "
+                f"{_GOES_ON} when it has",
+                remedies=(f"dask worker {self._scheduler}",),
+            ) from error
+
+    @contextmanager
+    def _lost_scheduler(self) -> Iterator[None]:
+        try:
+            yield
+        except (CancelledError, ClosedClientError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # of a file
+            raise ExecutorError(
+                f"the scheduler {self._scheduler} was lost", advice=f"start it and its workers again; {_GOES_ON}"
+            ) from error

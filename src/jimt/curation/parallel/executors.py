@@ -1,0 +1,81 @@
+"""Where raw images are read: in processes of this machine, or on the workers of a Dask cluster."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import joblib
+
+from jimt.config.curating import ExecutorConfig
+from jimt.curation.finding import RawImage
+from jimt.errors import InputError
+
+Result = TypeVar("Result")
+BATCH = 32  # raw images whose results may wait in memory
+
+
+class ExecutorError(InputError):
+    """The cluster cannot do the work or go on with it; what was committed is kept, for the same command to go on."""
+
+
+class InParallel(Protocol):
+    """Calls ``function(image, *arguments)`` for each raw image; results come in the order of the images."""
+
+    def __call__(  # noqa: D102  the class says it
+        self, function: Callable[..., Result], images: Sequence[RawImage], *arguments: Any
+    ) -> Iterator[Result]: ...
+
+
+@contextmanager
+def open_executor(
+    config: ExecutorConfig, *, n_jobs: int, folder: Path, images: Sequence[RawImage]
+) -> Iterator[InParallel]:
+    """What reads raw images, until the block ends.
+
+    Args:
+        config: Local processes or a Dask cluster.
+        n_jobs: Number of local processes; a cluster has a number of its own.
+        folder: An existing folder below which workers will write.
+        images: The raw images; workers are asked whether they see the first of them.
+
+    Raises:
+        ExecutorError: If the cluster cannot do the work; the message says what to change.
+    """
+    if config.backend == "local":
+        yield functools.partial(_locally, n_jobs)
+        return
+    try:
+        import distributed  # noqa: F401  late: not everybody has it
+    except ImportError as error:
+        raise ExecutorError(
+            f"curation.executor.backend=dask needs Dask ({error})",
+            remedies=("curation.executor.backend=local curation.executor.scheduler=null", "pip install distributed"),
+        ) from error
+    from jimt.curation.parallel.cluster import open_cluster
+
+    with open_cluster(config, folder, [located(raw) for raw in images[:1]]) as cluster:
+        yield cluster
+
+
+def _locally(
+    n_jobs: int, function: Callable[..., Result], images: Sequence[RawImage], *arguments: Any
+) -> Iterator[Result]:
+    """Results in the order of the images.
+
+    The images are handed out in batches: joblib holds finished results until they are asked for, so without batches a
+    pause in writing would let them pile up, the more the more images there are.
+    """
+    with joblib.Parallel(n_jobs=n_jobs, return_as="generator") as parallel:
+        for start in range(0, len(images), BATCH):
+            yield from parallel(
+                joblib.delayed(function)(located(raw), *arguments) for raw in images[start : start + BATCH]
+            )
+
+
+def located(raw: RawImage) -> RawImage:
+    """The raw image by absolute paths: workers outlive a change of the working directory, or have another one."""
+    fluorescence = None if raw.fluorescence is None else raw.fluorescence.absolute()
+    return dataclasses.replace(raw, brightfield=raw.brightfield.absolute(), fluorescence=fluorescence)

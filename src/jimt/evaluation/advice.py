@@ -1,0 +1,104 @@
+"""What to do where a test split is too small to tell much: the command that holds every group out in turn."""
+
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from jimt.config.own_configs import config_flags
+from jimt.curation.splits import Fold, split_by_fold
+from jimt.errors import InputError, quoted
+from jimt.vocabulary import Split
+
+MAX_FOLDS = 5
+"""Of the advice: more cost a training each, and change little."""
+_OF_THE_RUN = ("run_dir", "resume", "retrain")
+"""Settings that name or continue one run, which no other command takes over."""
+_OF_SEVERAL_DEVICES = ("trainer.devices", "trainer.num_nodes")
+"""A cross-validation trains on one."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A sentence, and the command that does what it says; None where nothing tells how the run was started."""
+
+    text: str
+    command: str | None
+
+
+def cross_validation_advice(manifest: pd.DataFrame, run_folder: Path, *, trainable: str) -> Advice:
+    """How to test on every group of a data set, where its test split holds few of them.
+
+    Args:
+        manifest: Of the data set, its groups known.
+        run_folder: Of the training, where Hydra left the overrides that it was started with.
+        trainable: ``backbone.trainable`` of the training.
+    """
+    used = manifest[manifest["split"].notna()]
+    test = used[used["split"] == Split.TEST.value]
+    n_groups = used["group"].nunique()
+    small = f"{len(test):,} patches of {test['group'].nunique():,} of {n_groups:,} groups are a small test"
+    for validation in (True, False) if trainable != "none" else (False,):
+        n_folds = workable_folds(used, at_most=MAX_FOLDS, validation=validation)
+        if n_folds is not None:
+            settings = [f"crossval.n_folds={n_folds}"]
+            if trainable != "none" and not validation:
+                settings.append("crossval.validation=false")
+            told = f"{small}; a cross-validation tests on all {len(used):,} patches of all groups, each unseen"
+            return Advice(told, _command(run_folder, settings))
+    return Advice(
+        f"{small}, and no cross-validation can mend it, since some fold would leave one class alone to train on: add "
+        "raw images of other wells or experiments",
+        None,
+    )
+
+
+def workable_folds(manifest: pd.DataFrame, *, at_most: int, validation: bool) -> int | None:
+    """The largest number of folds of whole groups each of which leaves both classes to train on; None of none.
+
+    Args:
+        manifest: Of the data set, its groups known.
+        at_most: Folds wanted.
+        validation: Whether another fold is kept for validation, which needs both classes too.
+    """
+    groups = manifest.loc[manifest["split"].notna(), "group"]
+    for n_folds in range(min(at_most, groups.nunique()), 2 if validation else 1, -1):
+        try:
+            for test in range(n_folds):
+                split_by_fold(manifest, Fold(n_folds, test, (test + 1) % n_folds if validation else None))
+        except InputError:  # this number of folds leaves a part without a class
+            continue
+        return n_folds
+    return None
+
+
+def _command(run_folder: Path, settings: Sequence[str]) -> str | None:
+    """``jimt crossval`` with the overrides of a run, to be pasted into a shell; None where there are none."""
+    folder = run_folder / ".hydra"
+    if not (folder / "overrides.yaml").is_file():  # trained by a call, not by a command
+        return None
+    before = [str(override) for override in yaml.safe_load((folder / "overrides.yaml").read_text()) or []]
+    kept = [override.replace("trainer=ddp", "trainer=gpu") for override in before if _is_kept(override)]
+    hydra = yaml.safe_load((folder / "hydra.yaml").read_text())["hydra"] if (folder / "hydra.yaml").is_file() else {}
+    flags = config_flags(folder)
+    # an experiment may fix the folder of the run, or start a sweep
+    where = [f"hydra.run.dir={quoted(_folder_beside(run_folder).as_posix())}"]
+    mode = ["hydra.mode=RUN"] * (hydra.get("mode") == "MULTIRUN")
+    return shlex.join(["jimt", "crossval", *flags, *kept, *settings, *mode, *where])
+
+
+def _is_kept(override: str) -> bool:
+    key = override.partition("=")[0].lstrip("+~")
+    return key not in (*_OF_THE_RUN, *_OF_SEVERAL_DEVICES) and not key.startswith(("hydra.", "hydra/", "crossval."))
+
+
+def _folder_beside(run_folder: Path) -> Path:
+    """``runs/crossval/NAME`` of ``runs/NAME``; of a folder elsewhere, a neighbour of it."""
+    below = Path(os.path.relpath(run_folder))
+    if below.parts[0] == "runs":
+        return Path("runs", "crossval", *below.parts[1:])
+    return below.with_name(f"{below.name}_crossval")

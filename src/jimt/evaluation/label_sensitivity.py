@@ -1,0 +1,123 @@
+"""How far a result hangs on the cut-offs of its labels: ``jimt label-sensitivity RUN``, with no training."""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jimt.config.checks import check_confidence
+from jimt.errors import InputError, writing
+from jimt.evaluation.test_split import read_scores
+from jimt.statistics.threshold_sensitivity import N_SIGMAS, QUANTILES, LabelSensitivity, label_sensitivity
+from jimt.system.screen import print_whole
+
+_SOURCES = (("scores_with_ambiguous.csv", "crossval.json"), ("test_scores_with_ambiguous.csv", "test_metrics.json"))
+
+
+def of_run(folder: Path, *, confidence: float) -> LabelSensitivity:
+    """Label sensitivity of a run's or a cross-validation's saved scores; arguments as in ``analysis.sensitivity``.
+
+    Raises:
+        InputError: If the folder holds no saved scores, its labels come from class folders, or no interval can have
+            that coverage.
+    """
+    check_confidence("confidence", confidence)
+    for scores_file, metrics_file in _SOURCES:
+        if (folder / scores_file).is_file() and (folder / metrics_file).is_file():
+            table = read_scores(folder / scores_file)
+            thresholds: dict[str, Any] = json.loads((folder / metrics_file).read_text())["thresholds"]
+            break
+    else:
+        from jimt.models.checkpoint import refuse_several  # late: torch
+
+        refuse_several(folder)
+        raise InputError(
+            f"{folder} holds no {_SOURCES[1][0]}",
+            advice="give a finished run",
+            remedies=(f"jimt evaluate {shlex.quote(str(folder))}",),
+        )
+    if thresholds.get("live_below") is None:
+        raise InputError(f"the labels of {folder} come from class folders, so there are no cut-offs to move")
+    return label_sensitivity(
+        table["score"].to_numpy(np.float64),
+        table["label_value"].to_numpy(np.float64),
+        table["group"].to_numpy(object) if table["group"].notna().all() else None,
+        live_below=thresholds["live_below"],
+        dead_above=thresholds["dead_above"],
+        n_sigmas=N_SIGMAS,
+        quantiles=QUANTILES,
+        confidence=confidence,
+        **{key: thresholds.get(key) for key in ("live_mean", "live_sd", "dead_mean", "dead_sd")},
+    )
+
+
+def as_markdown(result: LabelSensitivity) -> str:
+    """The tables of cut-offs and of the band as one Markdown table."""
+    lines = ["| labels | live | dead | out | balanced accuracy | AUC |", "|---|---|---|---|---|---|"]
+    rows = [(f"{row['n_sigma']:g} sigma", row) for row in result.by_n_sigma.to_dict("records")]
+    rows += [("midway", row) for row in result.with_band.to_dict("records")]
+    for name, row in rows:
+        cells = [name, *("-" if pd.isna(row[key]) else str(row[key]) for key in ("live", "dead", "discarded"))]
+        if pd.isna(row["auroc"]):
+            cells += [str(row["reason"]), "-"]
+        else:
+            cells += [_text(row, metric) for metric in ("balanced_accuracy", "auroc")]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _text(row: dict[Any, Any], name: str) -> str:
+    interval = "" if pd.isna(row[f"{name}_low"]) else f" [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+    return f"{row[name]:.3f}{interval}"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of ``jimt label-sensitivity``."""
+    parser = argparse.ArgumentParser(
+        prog="jimt label-sensitivity",
+        description="Test saved scores again on other cut-offs, on the discarded band, and on fluorescence itself.",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run's or a cross-validation's folder")
+    parser.add_argument("--confidence", type=float, default=0.95, help="coverage of the intervals, 0.5 to below 1")
+    options = parser.parse_args(arguments)
+    from rich.console import Console
+    from rich.table import Table
+
+    from jimt.evaluation.test_split import write_aside
+
+    try:
+        result = of_run(options.run, confidence=options.confidence)
+        with writing(options.run, advice="copy the folder to where you may write"):
+            write_aside(options.run / "label_sensitivity.json", json.dumps(result.as_dict(), indent=2) + "\n")
+            write_aside(options.run / "label_sensitivity.csv", result.by_n_sigma.to_csv(index=False))
+            write_aside(options.run / "label_sensitivity.md", as_markdown(result))
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    head, _, *rows = ([cell.strip() for cell in line[1:-1].split("|")] for line in as_markdown(result).splitlines())
+    table = Table(title="The same scores under other labels", title_justify="left", title_style="bold")
+    for column in head:
+        table.add_column(column, justify="left" if column == "labels" else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    print_whole(table, console)
+    console.print("out: left out, between the cut-offs; midway: one cut-off between the two", highlight=False)
+    areas = result.by_threshold["auroc"].dropna()
+    if result.spearman_rho is not None and result.concordance is not None and len(areas):
+        console.print(
+            f"against the continuous fluorescence of all {result.n_patches} patches: AUC {areas.min():.3f} to "
+            f"{areas.max():.3f} over thresholds from the 5th to the 95th percentile, Spearman rho "
+            f"{result.spearman_rho:.3f}, concordance {result.concordance:.3f}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    console.print(f"tables are in {options.run}", highlight=False, markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""Each model on each data set's test split: ``jimt transfer RUN RUN``.
+
+What a model learned on untreated cells, tested on treated ones, and back; never on a raw image of its own training.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from jimt.curation.copies import DIGESTS
+from jimt.curation.manifest import Curated
+from jimt.curation.store import read_field_names
+from jimt.errors import InputError, writing
+from jimt.system.locks import make_folder, unmake_folders
+from jimt.system.screen import print_whole
+from jimt.vocabulary import AMBIGUOUS, Split
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_SHOWN = ("auroc", "balanced_accuracy")
+_FILES = "cross_treatment"
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A run: its classifier and the data it was trained on."""
+
+    folder: Path
+    classifier: Any
+    hyperparameters: dict[str, Any]
+    curated: Curated
+
+    @property
+    def name(self) -> str:
+        return f"{self.hyperparameters['provenance']['backbone']} on {self.curated.summary['dataset']}"
+
+
+def cross_treatment(runs: list[Path], *, whole: bool = False, accelerator: str | None = None) -> list[dict[str, Any]]:
+    """Score every run's model on the test split of every run's data set.
+
+    Patches of a raw image or a group that the model was trained or validated on are left out: raw images are the same
+    if they have one name below one folder, or share the pixels of a channel as the files hold them, whatever the files'
+    names, encoding and 8-bit scaling.
+
+    Args:
+        runs: Folders of finished runs.
+        whole: Test on every labelled patch of another data set, of which none was trained on, not on its test split
+            alone; on its own data set a model is always tested on the test split.
+        accelerator: ``cpu`` or ``gpu``; None for each training's.
+
+    Returns:
+        One entry a model and data set: names, counts, patches left out, metrics as in ``test_metrics.json`` (None where
+        nothing is left to test on).
+
+    Raises:
+        InputError: If a run or its data set is absent or damaged.
+    """
+    from jimt.evaluation.test_split import score_test_split, test_metrics, training_data
+    from jimt.models.checkpoint import find_checkpoint, load_classifier
+
+    models = []
+    for run in runs:
+        checkpoint, folder = find_checkpoint(run)
+        classifier, hyperparameters = load_classifier(checkpoint)
+        curated = training_data(hyperparameters["provenance"], None, checkpoint)
+        models.append(_Model(folder, classifier, hyperparameters, curated))
+    data = {model.curated.folder.resolve(): model.curated for model in models}
+    entries = []
+    for model in models:
+        _check_scaling(model, list(data.values()))
+        for curated in data.values():
+            kept, n_left_out = _without_training(model, curated, whole=whole)
+            entry: dict[str, Any] = {
+                "run": str(model.folder),
+                "backbone": model.hyperparameters["provenance"]["backbone"],
+                "weights": model.hyperparameters["provenance"]["weights"],
+                "trained_on": model.curated.summary["dataset"],
+                "tested_on": curated.summary["dataset"],
+                "n_left_out": n_left_out,
+                "metrics": None,
+            }
+            if (kept.manifest["split"] == Split.TEST.value).any():
+                table = score_test_split(
+                    model.classifier, model.hyperparameters, kept, accelerator=accelerator, device_index=0
+                )
+                provenance = model.hyperparameters["provenance"] | {"dataset": entry["tested_on"]}
+                scored = table[table["label"] != AMBIGUOUS]
+                scale = kept.thresholds["scale"]
+                metrics = test_metrics(scored, provenance, scale=scale, checkpoint=Path("best.ckpt"))
+                entry |= {key: metrics[key] for key in ("metrics", "counts", "correlation", "notes", "confidence")}
+            entries.append(entry)
+    return entries
+
+
+def _check_scaling(model: _Model, data: list[Curated]) -> None:
+    """Raise unless the data sets are cut as the model expects: another patch size or 8-bit scaling is another input."""
+    prediction = model.hyperparameters["prediction"]
+    for curated in data:
+        for key, setting in (("patch_size", "curation.patches.size"), ("scaling", "curation.scaling.method")):
+            here, there = prediction[key], curated.summary[key]
+            if key == "scaling":  # percentiles of a whole data set are that data set's own
+                here, there = here["method"], there["method"]
+            if here != there:
+                raise InputError(
+                    f"{model.name} expects {setting}={here} and {curated.summary['dataset']} has {there}",
+                    advice="curate both data sets in one way and train again",
+                )
+
+
+def _without_training(model: _Model, curated: Curated, *, whole: bool) -> tuple[Curated, int]:
+    """A data set without test patches of raw images or groups of a model's training, and how many those were."""
+    own, manifest = model.curated, curated.manifest
+    if own.folder.resolve() == curated.folder.resolve():
+        return own, 0
+    if whole:
+        manifest = manifest.assign(split=manifest["split"].mask(manifest["split"].notna(), Split.TEST.value))
+    seen = own.manifest[own.manifest["split"].isin([Split.TRAIN.value, Split.VAL.value])]
+    leaked = manifest["field"].isin(_fields_with(curated, _pixels_of(own, seen)))
+    leaked |= manifest["group"].isin(set(manifest.loc[leaked, "group"].dropna()))
+    roots = [Path(each.summary["root"]) for each in (own, curated)]
+    if roots[0].resolve() == roots[1].resolve():
+        for column in ("raw_image_id", "group"):
+            leaked |= manifest[column].isin(set(seen[column].dropna()))
+    test = manifest["split"] == Split.TEST.value
+    split = manifest["split"].mask(leaked & test)
+    return replace(curated, manifest=manifest.assign(split=split)), int((leaked & test).sum())
+
+
+def _pixels_of(curated: Curated, rows: pd.DataFrame) -> set[str]:
+    """Digests of the pixels that either channel of the rows' raw images holds."""
+    digests = read_field_names(curated.folder).loc[rows["field"].unique(), list(DIGESTS)]
+    return set(digests.stack().dropna())
+
+
+def _fields_with(curated: Curated, pixels: set[str]) -> list[int]:
+    """Numbers of the fields of which a channel holds some of the pixels."""
+    names = read_field_names(curated.folder)
+    return names.index[names[list(DIGESTS)].isin(pixels).any(axis=1)].tolist()
+
+
+def as_frame(entries: list[dict[str, Any]]) -> pd.DataFrame:
+    """One row a model and data set, to be written as CSV."""
+    rows = []
+    for entry in entries:
+        row = {key: entry[key] for key in ("backbone", "weights", "trained_on", "tested_on", "n_left_out", "run")}
+        if entry["metrics"] is not None:
+            row |= {
+                "live": entry["counts"]["live"],
+                "dead": entry["counts"]["dead"],
+                "groups": entry["counts"]["groups"],
+            }
+            for name, values in entry["metrics"].items():
+                low, high = values["interval_groups"] or (None, None)
+                row |= {name: values["value"], f"{name}_low": low, f"{name}_high": high}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _table(entries: list[dict[str, Any]]) -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(
+        title="Each model on each data set",
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for column in ("model\ntrained on", "tested on"):
+        table.add_column(column)
+    for column in ("live/dead\ngroups", *(name.replace("_", "\n") for name in _SHOWN)):
+        table.add_column(column, justify="right")
+    for entry in entries:
+        model, trained_on, tested_on = _names(entry)
+        counts, groups, *values = _cells(entry)
+        two_lines = (value.replace(" [", "\n[") for value in values)
+        cells = (f"{model}\n{trained_on}", tested_on, f"{counts}\n{groups}", *two_lines)
+        table.add_row(*(escape(cell) for cell in cells), end_section=True)
+    return table
+
+
+def _names(entry: dict[str, Any]) -> tuple[str, str, str]:
+    backbone: str = entry["backbone"]
+    return backbone.partition(".")[0], entry["trained_on"], entry["tested_on"]
+
+
+def _cells(entry: dict[str, Any]) -> list[str]:
+    if entry["metrics"] is None:
+        return ["none left", "-", "-", "-"]
+    counts = entry["counts"]
+    cells = [f"{counts['live']}/{counts['dead']}", "-" if counts["groups"] is None else str(counts["groups"])]
+    for name in _SHOWN:
+        values = entry["metrics"][name]
+        interval = values["interval_groups"]
+        value = "-" if values["value"] is None else f"{values['value']:.3f}"
+        cells.append(value if interval is None else f"{value} [{interval[0]:.3f}, {interval[1]:.3f}]")
+    return cells
+
+
+def as_markdown(entries: list[dict[str, Any]]) -> str:
+    """The matrix as a Markdown table."""
+    lines = [
+        "| model | trained on | tested on | live/dead | groups | AUC | balanced accuracy |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for entry in entries:
+        cells = (*_names(entry), *_cells(entry))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of ``jimt transfer``."""
+    parser = argparse.ArgumentParser(
+        prog="jimt transfer", description="Test each run's model on each run's test split."
+    )
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs")
+    parser.add_argument(
+        "--whole", action="store_true", help="test on all of another data set, not on its test split alone"
+    )
+    parser.add_argument("--out", type=Path, default=Path(), help="where cross_treatment.csv, .md and .json go")
+    parser.add_argument("--accelerator", choices=["cpu", "gpu"], help="device, where it is not the training's")
+    options = parser.parse_args(arguments)
+    from rich.console import Console
+
+    from jimt.evaluation.test_split import write_aside
+
+    made: list[Path] = []
+    try:
+        made = make_folder(options.out)  # before an hour of scoring
+        entries = cross_treatment(options.runs, whole=options.whole, accelerator=options.accelerator)
+        with writing(options.out, advice="give another folder"):
+            write_aside(options.out / f"{_FILES}.csv", as_frame(entries).to_csv(index=False))
+            write_aside(options.out / f"{_FILES}.md", as_markdown(entries))
+            write_aside(options.out / f"{_FILES}.json", json.dumps(entries, indent=2) + "\n")
+    except InputError as error:
+        unmake_folders(made)
+        sys.exit(f"error: {error}")
+    console = Console()
+    print_whole(_table(entries), console)
+    left_out = sum(entry["n_left_out"] for entry in entries)
+    if left_out:
+        console.print(
+            f"{left_out} test patches were left out: their raw image or group was trained on", highlight=False
+        )
+    console.print(f"tables are in {options.out.resolve()}", highlight=False, markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Convolutional networks by their timm name, what their input is normalised with, and their pooled features.
+
+Importing it also registers torchvision's SqueezeNet 1.1 with timm, which has none, as ``squeezenet1_1``.
+"""
+
+import difflib
+from typing import cast
+
+import numpy as np
+import timm
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from jimt.errors import InputError
+from jimt.models.squeezenet import SqueezeNet
+from jimt.models.weights import load_weights
+from jimt.system.memory import keep_freed_memory
+
+__all__ = ["FeatureExtractor", "SqueezeNet", "create_backbone", "load_weights", "normalisation"]
+
+Triple = tuple[float, float, float]
+
+
+def _check_name(name: str) -> None:
+    """Raise an InputError that suggests near names unless timm knows this one, tag included."""
+    architecture, _, tag = name.partition(".")
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(architecture, timm.list_models(), n=3)
+    elif tag and name not in (tagged := timm.list_models(f"{architecture}.*", include_tags=True)):
+        near = difflib.get_close_matches(name, tagged, n=3)
+    else:
+        return
+    hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() lists those there are"
+    raise InputError(f"timm knows no network called {name}", advice=hint)
+
+
+def create_backbone(name: str, *, num_classes: int) -> nn.Module:
+    """Build a network, its weights as timm initialises them.
+
+    The features are pooled to one vector for an image the way the network is published with (for convolutional
+    networks the mean over all positions), so inputs of 224 px fit those made for 299, such as Inception-v3.
+
+    Args:
+        name: timm's name with or without a weight tag, such as ``resnet18.tv_in1k``.
+        num_classes: Number of logits; 0 returns the pooled features.
+
+    Raises:
+        InputError: If timm knows no such name; near ones are suggested.
+    """
+    _check_name(name)
+    # Inception's auxiliary head, which refuses inputs of 224 px, is off unless asked for
+    network: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes)
+    return network
+
+
+def normalisation(name: str) -> tuple[Triple, Triple]:
+    """Return the mean and the standard deviation per channel, of values in 0 to 1, that a network's weights expect.
+
+    Args:
+        name: timm's name with or without a weight tag; different tags may expect different values.
+
+    Raises:
+        InputError: If timm knows no such name, or says nothing about its input.
+    """
+    _check_name(name)
+    published = timm.get_pretrained_cfg(name)
+    if published is None:
+        raise InputError(f"timm says nothing about the input of {name}", advice="choose another network")
+    return cast(Triple, tuple(published.mean)), cast(Triple, tuple(published.std))
+
+
+class FeatureExtractor:
+    """Turns patches into pooled features of a network's last convolutional layer, for the empty filter.
+
+    The network is built and its weights are loaded here, not at the first call, so what is missing is said at once.
+    The global random state is left as it was.
+
+    Args:
+        name: timm's name of the network.
+        weights: As in :func:`load_weights`. ``random`` gives the same network each time.
+        device: Where it runs, such as ``cpu`` or ``cuda``.
+        batch_size: How many patches go through the network at once.
+        precision: ``32-true``, or ``bf16-mixed`` for layers in bfloat16; the same on every machine.
+
+    Attributes:
+        n_features: Length of a feature vector: 512 for ResNet-18 and SqueezeNet, 1280 for EfficientNet-Lite0,
+            2048 for Inception-v3.
+        provenance: Where the weights came from, in one line.
+
+    Raises:
+        InputError: As :func:`create_backbone` and :func:`load_weights` do.
+    """
+
+    def __init__(self, name: str, weights: str, *, device: str, batch_size: int, precision: str) -> None:
+        mean, std = normalisation(name)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # so that features of random weights can be had again
+            network = create_backbone(name, num_classes=0)
+        self.provenance = load_weights(network, name, weights, section="curation.empty_filter")
+        self.n_features = cast(int, network.head_hidden_size)
+        self._device = torch.device(device)
+        if self._device.type == "cpu":
+            keep_freed_memory()
+        self._bfloat16 = precision == "bf16-mixed"
+        self._network = network.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._mean = torch.tensor(mean, device=self._device).view(1, 3, 1, 1)
+        self._std = torch.tensor(std, device=self._device).view(1, 3, 1, 1)
+        self._batch_size = batch_size
+
+    def __call__(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return features of shape ``(n, n_features)`` of grey patches of shape ``(n, height, width)``."""
+        features = np.empty((len(patches), self.n_features), np.float32)
+        for start in range(0, len(patches), self._batch_size):
+            batch = np.array(patches[start : start + self._batch_size])  # a copy: torch warns of read-only arrays
+            features[start : start + len(batch)] = self._embed(torch.from_numpy(batch))
+        return features
+
+    @torch.inference_mode()
+    def _embed(self, patches: Tensor) -> NDArray[np.float32]:
+        grey = patches.to(self._device).unsqueeze(1).float() / 255  # one channel crosses to the device
+        images = ((grey - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+        with (
+            torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16),
+            # TensorFloat-32 keeps ten bits of each number, and cards newer than 2020 would use it unasked
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+        ):
+            feature_maps = self._network.forward_features(images)
+        # pooled in float32: a mean rounded to bfloat16 would keep three digits
+        pooled: Tensor = self._network.forward_head(feature_maps.float())
+        return pooled.cpu().numpy()

@@ -1,0 +1,156 @@
+"""A model card (Mitchell et al., 2019), filled from what a run recorded and measured."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jinja2
+
+from jimt.curation.manifest import Curated
+from jimt.paper import paper_name, printed
+from jimt.report.sections.metrics_section import metric_rows
+from jimt.report.study import Model, why_not
+from jimt.statistics.correlation import correlation_in_words
+from jimt.vocabulary import SCALES
+
+_NOT_THERE = "not there when the card was written"
+
+
+def model_card(model: Model) -> str:
+    """The card as Markdown; what cannot be known any more is said to be missing."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("jimt.report", "."), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+    environment.filters["cell"] = lambda text: " ".join(str(text).split()).replace("|", r"\|")
+    metrics = _metrics(model)
+    curated = model.curated if why_not(model, "curated") is None else None
+    rows, paper, correlations, tested = [], [], [], f"The test scores are {_NOT_THERE}."
+    if metrics is not None:
+        rows = metric_rows(metrics)
+        tested = _tested(model, metrics)
+        paper = list(_paper(metrics))
+        correlations = correlation_in_words(metrics["correlation"])
+    return environment.get_template("model_card.md.jinja").render(
+        name=model.name,
+        dataset=model.provenance["dataset"],
+        patch_size=model.hyperparameters["prediction"]["patch_size"],
+        data=list(_data(model, curated)),
+        groups=_groups(model, curated),
+        splits=list(_splits(model, curated)),
+        tested=tested,
+        metrics=rows,
+        confidence=f"{100 * float((metrics or model.provenance)['confidence']):g} %",
+        paper=paper,
+        correlations=correlations,
+        model=list(_model(model)),
+        limits=list(_limits(model, metrics, curated)),
+    )
+
+
+def _metrics(model: Model) -> dict[str, Any] | None:
+    return model.metrics if why_not(model, "metrics") is None else None
+
+
+def _data(model: Model, curated: Curated | None) -> Iterator[tuple[str, str]]:
+    provenance, scaling = model.provenance, model.hyperparameters["prediction"]["scaling"]
+    yield "data set", str(provenance["dataset"])
+    yield "curation", f"fingerprint {provenance['curation_fingerprint'][:16]}"
+    yield "8-bit scaling", f"{scaling['method']}, {scaling['bit_depth']} bits carry the signal"
+    if curated is None:
+        yield "the curated data set", _NOT_THERE
+        return
+    summary, thresholds = curated.summary, curated.thresholds
+    counts = summary["counts"]
+    yield "raw images", f"{summary['n_raw_images']:,}"
+    excluded = ", ".join(f"{number:,} {why.replace('_', ' ')}" for why, number in counts["excluded"].items())
+    yield "patches", f"{counts['n_patches']:,} cut; left out: {excluded}"
+    yield "empty filter", str(summary["empty_filter"]["status"])
+    if thresholds["live_below"] is None:
+        yield "labels", "came with the patches"
+    else:
+        yield (
+            "labels",
+            f"live below {thresholds['live_below']:.4g}, dead above {thresholds['dead_above']:.4g} of "
+            f"{SCALES[thresholds['scale']]}, {thresholds['source']}",
+        )
+
+
+def _groups(model: Model, curated: Curated | None) -> str:
+    if not model.provenance["group_known"]:
+        return "Nothing tells which raw image a patch was cut from, so the splits could not be checked for leaks."
+    how = "No group (what a split may not divide: a raw image, a well, an experiment) is in two splits"
+    if model.is_crossval:
+        how = f"{len(model.checkpoints)} folds; no group is trained on by the model that is tested on it"
+    if curated is None:
+        return f"{how}."
+    used = curated.manifest[curated.manifest["split"].notna()]
+    return f"{how}: {used['group'].nunique():,} groups in all."
+
+
+def _splits(model: Model, curated: Curated | None) -> Iterator[tuple[str, str, str]]:
+    if model.is_crossval:
+        metrics = _metrics(model)
+        for fold in metrics["folds"] if metrics is not None else []:
+            yield f"fold {fold['fold']}", f"{fold['counts']['live']:,}", f"{fold['counts']['dead']:,}"
+    elif curated is not None:
+        for split, counts in curated.summary["counts"]["splits"].items():
+            yield split, f"{counts['live']:,}", f"{counts['dead']:,}"
+
+
+def _tested(model: Model, metrics: dict[str, Any]) -> str:
+    counts = metrics["counts"]
+    of = f"{counts['live']:,} live and {counts['dead']:,} dead patches of {counts['raw_images']:,} raw images"
+    groups = f" in {counts['groups']:,} groups" if counts["groups"] is not None else ""
+    how = "Out-of-fold scores of all folds together" if model.is_crossval else "The test split, read once"
+    return f"{how}: {of}{groups}."
+
+
+def _paper(metrics: dict[str, Any]) -> Iterator[str]:
+    paper = printed(metrics["dataset"], metrics["backbone"])
+    if paper is not None:
+        low, high = paper.interval
+        yield (
+            f"{paper_name(metrics['backbone'])} on the same data set, balanced accuracy {paper.balanced_accuracy:.3f} "
+            f"({low:.3f} to {high:.3f} over patches), AUROC {paper.auroc:.3f}, r {paper.correlation:.3f} in raw counts."
+        )
+
+
+def _model(model: Model) -> Iterator[tuple[str, str]]:
+    hyperparameters, provenance = model.hyperparameters, model.provenance
+    settings, prediction = provenance["settings"], hyperparameters["prediction"]
+    yield "backbone", f"{provenance['backbone']} (timm)"
+    yield "weights it started from", str(provenance["weights"])
+    yield (
+        "trained",
+        {"none": "a linear layer on frozen features"}.get(
+            hyperparameters["trainable"], str(hyperparameters["trainable"])
+        ),
+    )
+    yield "input", f"one grey channel, repeated; mean {prediction['mean']}, standard deviation {prediction['std']}"
+    yield "orientations averaged", str(prediction["orientations"])
+    yield "temperature", f"{prediction['temperature']:.3f}"
+    if hyperparameters["trainable"] != "none":
+        optim = {key.partition(".")[2]: value for key, value in settings.items() if key.startswith("optim.")}
+        yield (
+            "optimiser",
+            f"{'AdamW' if optim['decoupled'] else 'Adam'}, learning rate {optim['lr']:g} ({optim['schedule']}), weight "
+            f"decay {optim['weight_decay']:g}, batches of {optim['batch_size']}, at most "
+            f"{settings['trainer.max_epochs']} epochs",
+        )
+    yield "seed", str(provenance["seed"])
+    yield "precision", f"{provenance['precision']} on {provenance['accelerator']}"
+    yield "jimt", str(provenance["jimt_version"])
+
+
+def _limits(model: Model, metrics: dict[str, Any] | None, curated: Curated | None) -> Iterator[str]:
+    for note in metrics["notes"] if metrics is not None else []:
+        yield f"{note[0].upper()}{note[1:]}."
+    if curated is not None and curated.summary["config"]["dataset"]["simulation"] is not None:
+        yield "Trained and tested on a simulated microscope: no evidence about real cells."
+    if curated is not None and curated.summary["counts"]["excluded"]["ambiguous"]:
+        yield (
+            "Patches between the cut-offs were neither trained nor tested on, so metrics are of the easier patches "
+            "(`jimt label-sensitivity`)."
+        )
+    yield "A label says how much PI a patch of many cells has taken up; it is not a count of dead cells."
+    yield "Nothing is known of other microscopes, magnifications, cell lines and stains than those of the data."
+    yield "Made for research; not for diagnosis."

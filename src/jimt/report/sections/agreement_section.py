@@ -1,0 +1,154 @@
+"""Whether the networks look where the dye is (the next step that the paper's Discussion names)."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from jimt.errors import InputError
+from jimt.evaluation.test_split import write_aside
+from jimt.interpretation.agreement import MIN_SHARE, Mean, pixel_auroc, pointing_game, summarise
+from jimt.report.activation import SMOOTHING, dye_of, maps_of, positive_in_words
+from jimt.report.blocks import Block, Table, attempt
+from jimt.report.device import AS_TRAINED, Device
+from jimt.report.study import Model
+from jimt.vocabulary import DEAD, LIVE
+
+AGREEMENT_FILE = "agreement.csv"
+MAX_MAPPED = 200
+"""Test patches whose maps are held against PI, at most."""
+N_COPIES = 5
+"""Networks with random weights: one alone says little, since chance decides which way its maps lean."""
+_MEASURES = {
+    "dead_auroc": ("auroc", "AUROC of the map for dead against PI, pixel by pixel"),
+    "dead_pointing": ("pointing", "pointing game: the map for dead is highest in PI"),
+    "live_auroc": ("auroc", "AUROC of the map for live against PI"),
+    "dead_empty": ("empty", "share of maps for dead that are empty (their AUROC is 0.5)"),
+}
+"""Of the trained network, each with the measure of the random ones that it is held against."""
+
+
+def agreement_of(model: Model, *, device: Device = AS_TRAINED, max_mapped: int = MAX_MAPPED) -> pd.DataFrame:
+    """Agreement of maps with PI for each patch, kept in ``figures/agreement.csv``.
+
+    Columns: place and group of the patch, ``positive`` (share of its pixels with data), each measure of the trained
+    network, and of each copy with random weights ``random_K_auroc``, ``_pointing`` and ``_empty``, which are means over
+    the maps of both labels; NaN where a patch lacks PI or is full of it.
+
+    Raises:
+        InputError: If there is no fluorescence, no spatial layer, no scores or no curated data set.
+    """
+    seed = int(model.provenance["seed"])
+
+    def make() -> pd.DataFrame:
+        scores = model.scores
+        indices = np.sort(np.random.default_rng(seed).permutation(len(scores))[:max_mapped])
+        dye = dye_of(model, indices)
+        data = np.isfinite(dye.images)
+        n_pixels = np.maximum(data.sum((1, 2)), 1)
+        columns: dict[str, Any] = {"positive": dye.positive.sum((1, 2)) / n_pixels}
+        held = np.flatnonzero((columns["positive"] >= MIN_SHARE) & (columns["positive"] <= 1 - MIN_SHARE))
+        positive = dye.positive[held]
+
+        def measured(copy: int | None) -> dict[int, dict[str, NDArray[np.float64]]]:
+            maps, _ = maps_of(model, indices[held], device, labels=(DEAD, LIVE), copy=copy)
+            for of in maps.values():
+                of[~data[held]] = np.nan
+            return {
+                label: {
+                    "auroc": pixel_auroc(of, positive),
+                    "pointing": pointing_game(of, positive),
+                    "empty": (np.nanmax(of, axis=(1, 2)) == np.nanmin(of, axis=(1, 2))).astype(float),
+                }
+                for label, of in maps.items()
+            }
+
+        def put(name: str, values: NDArray[np.float64]) -> None:
+            columns[name] = np.full(len(indices), np.nan)
+            columns[name][held] = values
+
+        if not len(held):
+            raise InputError(f"none of the {len(indices)} patches holds pixels with PI and pixels without")
+        trained = measured(None)
+        for name in _MEASURES:
+            word, _, measure = name.partition("_")
+            put(name, trained[DEAD if word == "dead" else LIVE][measure])
+        for copy in range(N_COPIES):
+            random = measured(copy)
+            for measure in ("auroc", "pointing", "empty"):
+                put(f"random_{copy}_{measure}", (random[DEAD][measure] + random[LIVE][measure]) / 2)
+        return scores[["raw_image_id", "group", "y", "x", "label"]].iloc[indices].assign(**columns)
+
+    depends_on = {"max_mapped": max_mapped, "smoothing": SMOOTHING, "copies": N_COPIES, "measures": list(_MEASURES)}
+    return model.kept_table(AGREEMENT_FILE, make, depends_on=depends_on)
+
+
+def agreement_blocks(
+    models: Sequence[Model], *, device: Device = AS_TRAINED, max_mapped: int = MAX_MAPPED
+) -> Iterator[Block]:
+    """How far maps agree with PI, beside the maps of networks with random weights; a row a model and measure."""
+    rows: list[list[str]] = []
+    told: list[str] = []
+    for model in models:
+        what = "The agreement of maps with PI" if len(models) == 1 else f"The agreement of {model.name} with PI"
+        yield from attempt(what, _rows(model, device, max_mapped, rows, told))
+    if not rows:
+        return
+    confidence = f"{100 * float(models[0].provenance['confidence']):g} %"
+    yield Table(
+        "Agreement of activation maps with PI",
+        ["model", "measure", "trained", "random weights", "difference", "patches"],
+        rows,
+        "Does the network look where the dye is? Means over test patches that hold pixels with and without PI, in "
+        f"brackets the {confidence} interval over groups. {' '.join(dict.fromkeys(told))} 0.5 is chance for an AUROC. "
+        f"Random weights: {N_COPIES} networks, the maps of both labels, each counted alike; how far single networks "
+        "lie apart is not in the intervals and stands beside them.",
+        groups_rows=True,
+    )
+
+
+def _rows(model: Model, device: Device, max_mapped: int, rows: list[list[str]], told: list[str]) -> Iterator[Block]:
+    """Add a model's rows and what is to be said of them; the measures go to ``figures/agreement.json`` too."""
+    table = agreement_of(model, device=device, max_mapped=max_mapped)
+    curated, _ = model.tested
+    provenance = model.provenance
+    groups = table["group"].to_numpy(object) if table["group"].notna().all() else None
+    held = (table["positive"] >= MIN_SHARE) & (table["positive"] <= 1 - MIN_SHARE)
+    results = {}
+    for name, (measure, words) in _MEASURES.items():
+        copies = table[[f"random_{copy}_{measure}" for copy in range(N_COPIES)]]
+        found = summarise(
+            table[name].to_numpy(float),
+            copies.mean(axis=1).to_numpy(float),
+            groups,
+            confidence=provenance["confidence"],
+        )
+        assert found is not None  # a table without such patches is not made
+        single = copies[held].mean()
+        results[name] = asdict(found) | {"single_random": single.tolist()}
+        random = f"{_told(found.randomised)}; single {single.min():.3f} to {single.max():.3f}"
+        cells = [_told(found.trained), random, _told(found.difference, signed=True)]
+        rows.append([model.name, words, *cells, f"{found.n_patches:,}"])
+    share = float(table.loc[held, "positive"].mean())
+    rows.append([model.name, "share of pixels with PI: the pointing game of guessing", f"{share:.3f}", "", "", ""])
+    write_aside(model.folder / "figures" / "agreement.json", json.dumps(results, indent=2) + "\n")
+    if len(table) < len(model.scores):
+        told.append(f"Of a sample of {len(table):,} test patches, drawn with seed {provenance['seed']}.")
+    if groups is None or any(result["n_groups"] < 3 for result in results.values()):
+        told.append("Groups are too few, or not known, for intervals.")
+    if model.hyperparameters["prediction"]["cell"] is not None:
+        told.append("Maps are of the patch alone, while scores are of cells seen in the whole field.")
+    told.append(f"PI is positive {positive_in_words(curated)}.")
+    yield from ()
+
+
+def _told(mean: Mean, *, signed: bool = False) -> str:
+    sign = "+" if signed else ""
+    value = f"{mean.value:{sign}.3f}"
+    if mean.interval is None:
+        return value
+    return f"{value} ({mean.interval[0]:{sign}.3f} to {mean.interval[1]:{sign}.3f})"

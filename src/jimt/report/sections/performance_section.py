@@ -1,0 +1,275 @@
+"""How good, in figures (paper: Fig. 4)."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
+
+from jimt.errors import InputError
+from jimt.figures import performance as figures
+from jimt.paper import paper_name, printed
+from jimt.report.blocks import Block, Drawing, Missing, Text, attempt
+from jimt.report.sections.metrics_section import (
+    NAMES,
+    confidence_of,
+    has_metrics,
+    in_short,
+    interval_text,
+    metric_blocks,
+)
+from jimt.report.study import Model, why_not
+from jimt.statistics.curves import Curve, accuracy_by_unit, calibration, precision_recall, roc
+from jimt.statistics.metrics import METRICS
+from jimt.vocabulary import DEAD, LIVE, SCALES
+
+_BINS = 10
+_RESAMPLES_OF_A_BAND = 500
+
+
+def performance_blocks(models: Sequence[Model]) -> Iterator[Block]:
+    """Metrics and figures of models that were tested on the same data set."""
+    yield from in_short(models)
+    yield from metric_blocks(models)
+    scored = []
+    for model in models:
+        if reason := why_not(model, "scores"):
+            yield Missing(f"What needs the scores of {model.name}", reason)
+        else:
+            scored.append(model)
+    if not scored:
+        return
+    both = [model for model in scored if _classes(model) == {LIVE, DEAD}]
+    for model in scored:
+        if model not in both:
+            yield Text(
+                f"The test split of {model.name} holds {_only_class(model)} patches alone, so there is no ROC curve, "
+                "no precision-recall curve and no balanced accuracy of it.",
+                is_warning=True,
+            )
+    if both:
+        yield from curve_blocks(both)
+    yield from confusion_blocks(scored)
+    yield from reliability_blocks(scored)
+    yield from attempt("The figure of score against fluorescence", fluorescence_blocks(scored))
+    if len(models) == 1:
+        yield from attempt("The training's curves", training_blocks(models[0]))
+    yield from forest_blocks(scored)
+
+
+def _classes(model: Model) -> set[int]:
+    return set(model.scores["label"])
+
+
+def _only_class(model: Model) -> str:
+    return "live" if _classes(model) == {LIVE} else "dead"
+
+
+def arrays(model: Model) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.object_] | None]:
+    """Labels, scores and groups of the tested patches; None where groups are not known."""
+    scores = model.scores
+    known = bool(scores["group"].notna().all())
+    return (
+        scores["label"].to_numpy(np.int64),
+        scores["score"].to_numpy(np.float64),
+        scores["group"].to_numpy(object) if known else None,
+    )
+
+
+def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
+    """ROC and precision-recall curves of models whose test patches are of both classes (Fig. 4a)."""
+    drawn: dict[str, dict[str, tuple[Curve, str]]] = {"auroc": {}, "average_precision_live": {}}
+    folds: list[Curve] = []
+    share_live = 0.0
+    confidence = 0.95
+    for model in models:
+        labels, scores, groups = arrays(model)
+        provenance = model.provenance
+        confidence = confidence_of(model)
+        share_live = float((labels == LIVE).mean())
+        for name, curve in (("auroc", roc), ("average_precision_live", precision_recall)):
+            words = ""
+            if has_metrics(model):
+                values = model.metrics["metrics"][name]
+                words = f"{NAMES[name]} {values['value']:.3f}"
+                if values["interval_groups"] is not None:
+                    words += f"\n({interval_text(values['interval_groups'])})"
+            found = curve(
+                labels,
+                scores,
+                groups,
+                n_resamples=_RESAMPLES_OF_A_BAND,
+                confidence=confidence,
+                seed=provenance["seed"],
+            )
+            drawn[name][model.name] = (found, words)
+        if model.is_crossval and len(models) == 1:
+            for _, part in model.scores.groupby("fold"):
+                if part["label"].nunique() == 2:
+                    of_fold = (part["label"].to_numpy(np.int64), part["score"].to_numpy(np.float64))
+                    folds.append(roc(*of_fold, None, n_resamples=0, confidence=confidence, seed=0))
+    if all(curve.band_x is None for curve, _ in drawn["auroc"].values()):
+        band = "No bands: too few groups, or none known."
+    else:
+        band = (
+            f"Bands: {100 * confidence:g} % of {_RESAMPLES_OF_A_BAND} draws of whole groups, point by point; in "
+            "brackets the interval over groups."
+        )
+        lacking = max(curve.n_without_class for curve, _ in drawn["auroc"].values())
+        if lacking:
+            band += f" {lacking} draws hold one class only; they have no curve and do not count."
+    yield Drawing(
+        "roc", "ROC curves", f"{band} Dotted: guessing (Fig. 4a).", figures.roc_curves(drawn["auroc"], folds=folds)
+    )
+    yield Drawing(
+        "precision_recall",
+        "Precision and recall of live",
+        band,
+        figures.precision_recall_curves(drawn["average_precision_live"], share_live=share_live),
+    )
+
+
+def confusion_blocks(models: Sequence[Model]) -> Iterator[Block]:
+    """Confusion matrices (Fig. 4a)."""
+    counts = {}
+    for model in models:
+        labels, scores, _ = arrays(model)
+        counts[model.name] = confusion_matrix(labels, scores > 0.5, labels=[DEAD, LIVE])
+    yield Drawing(
+        "confusion",
+        "Confusion matrices",
+        "Shares of the true class, and patches; predicted live where P(live) is above 0.5 (Fig. 4a).",
+        figures.confusion_matrices(counts),
+    )
+
+
+def reliability_blocks(models: Sequence[Model]) -> Iterator[Block]:
+    """Reliability diagrams."""
+    found = {}
+    confidence = 0.95
+    for model in models:
+        labels, scores, _ = arrays(model)
+        confidence = confidence_of(model)
+        words = ""
+        if has_metrics(model) and model.metrics["metrics"]["expected_calibration_error"]["value"] is not None:
+            words = f"calibration error {model.metrics['metrics']['expected_calibration_error']['value']:.3f}"
+        found[model.name] = (calibration(labels, scores, n_bins=_BINS, confidence=confidence), words)
+    yield Drawing(
+        "reliability",
+        "Do scores mean what they say",
+        f"Patches in {_BINS} bins of P(live): their mean score against the share that is live, with Wilson's "
+        f"{100 * confidence:g} % interval over patches. On the dotted line scores are probabilities. The calibration "
+        "error in the title is of 15 bins of the confidence.",
+        figures.reliability(found),
+    )
+
+
+def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
+    """Score against mean fluorescence (Fig. 4b), on the scale of the labels and, as the paper has it, in raw counts.
+
+    Raises:
+        InputError: If patches came without fluorescence, or the scores were written without the labels' scale.
+    """
+    panels = []
+    quoted = ""
+    for model in models:
+        scores = model.scores[model.scores["mean_fluorescence"].notna()]
+        if not len(scores):
+            raise InputError("the data set holds no fluorescence, its patches were published without")
+        shown: dict[str, tuple[str, dict[str, Any] | None]] = {"raw": ("mean_fluorescence", None)}
+        if has_metrics(model):
+            correlation = model.metrics["correlation"]
+            shown = {correlation["scale"]: ("label_value", correlation)}
+            shown |= {"raw": ("mean_fluorescence", correlation["raw"])}
+        for scale, (column, found) in shown.items():
+            panels.append(
+                figures.FluorescencePanel(
+                    model.name,
+                    scores["score"].to_numpy(float),
+                    scores[column].to_numpy(float),
+                    scores["label"].to_numpy(int),
+                    SCALES[scale],
+                    scale == "log_background_ratio",
+                    "" if found is None else _correlation_title(found),
+                )
+            )
+        provenance = model.provenance
+        paper = printed(provenance["dataset"], provenance["backbone"])
+        if paper is not None:
+            name = paper_name(provenance["backbone"])
+            quoted = f" The paper prints r {paper.correlation:.3f} for {name}, on raw counts."
+    both = (
+        " On the scale that patches are labelled on, and in raw counts as in the paper." if _on_another(models) else ""
+    )
+    yield Drawing(
+        "score_against_fluorescence",
+        "Score against mean fluorescence",
+        f"Pearson's r over patches, and over the means of raw images, each with the number of values behind its p."
+        f"{both} Patches overlap, so their p is too small.{quoted} (Fig. 4b)",
+        figures.score_against_fluorescence(panels),
+    )
+
+
+def _on_another(models: Sequence[Model]) -> bool:
+    return any(has_metrics(model) and model.metrics["correlation"]["scale"] != "raw" for model in models)
+
+
+def _correlation_title(found: dict[str, Any]) -> str:
+    words = []
+    for of, unit in (("patches", "patches"), ("raw_images", "raw images")):
+        values = found[of]
+        if values["r"] is not None:
+            p = f"p {values['p']:.1e}" if values["p"] > 0 else "p < 1e-300"
+            words.append(f"{values['n']:,} {unit}: r {values['r']:.3f}, {p}")
+            if values["interval_groups"] is not None:
+                words.append(f"(r {interval_text(values['interval_groups'])} over groups)")
+    return "\n".join(words)
+
+
+def training_blocks(model: Model) -> Iterator[Block]:
+    """Loss and validation metrics by epoch; nothing of a cross-validation or a frozen network."""
+    if model.is_crossval or model.hyperparameters["trainable"] == "none":
+        return
+    path = model.folder / "metrics.csv"
+    if not path.is_file():
+        raise InputError(f"{path} is missing")
+    table = pd.read_csv(path)
+    names = [name for name in ("train/loss", "val/loss", "val/balanced_accuracy", "val/auroc") if name in table]
+    if not names:
+        raise InputError(f"{path} holds no metric by epoch")
+    by_epoch = table.groupby("epoch", as_index=False)[names].last()
+    yield Drawing(
+        "training",
+        "The training",
+        "Cross entropy of training patches, as they were drawn and changed, and of validation patches; the checkpoint "
+        "with the best validation score was tested.",
+        figures.training_curves(by_epoch),
+    )
+
+
+def forest_blocks(models: Sequence[Model]) -> Iterator[Block]:
+    """Balanced accuracy of each group and of each raw image."""
+    for number, model in enumerate(models, 1):
+        labels, scores, groups = arrays(model)
+        confidence = confidence_of(model)
+        accuracy = float(METRICS["balanced_accuracy"](labels, scores, np.ones((1, len(labels))))[0])
+        overall = None if np.isnan(accuracy) else accuracy  # a class is absent
+        suffix = "" if len(models) == 1 else f"_{number}"
+        of = "" if len(models) == 1 else f", {model.name}"
+        images = model.scores["raw_image_id"].to_numpy(object)
+        units: list[tuple[str, NDArray[np.object_]]] = []
+        if groups is not None:
+            if len(set(groups)) < len(set(images)):
+                units.append(("group", groups))
+            units.append(("raw image", images))
+        for what, names in units:
+            table = accuracy_by_unit(labels, scores, names, confidence=confidence)
+            yield Drawing(
+                f"by_{what.replace(' ', '_')}{suffix}",
+                f"Each {what}{of}",
+                f"Worst first. Intervals ({100 * confidence:g} %) are over the patches of the {what}, as if these were "
+                "independent; they overlap, so the intervals are too narrow.",
+                figures.forest(table, what=what, overall=overall),
+            )

@@ -1,0 +1,63 @@
+"""The models of a sweep side by side, beside the paper's."""
+
+from jimt.report.blocks import Table
+from jimt.report.study import Study
+from jimt.sweeps.folder import read_jobs
+from jimt.sweeps.table import FINISHED, numbers_of, records, validation_of
+
+_HEADER = (
+    "data set",
+    "backbone",
+    "settings",
+    "train live/dead",
+    "test live/dead",
+    "bal. accuracy",
+    "over groups",
+    "validation",
+    "AUROC",
+    "over groups",
+    "validation",
+    "r",
+    "r, raw",
+)
+
+
+def overview(study: Study) -> Table:
+    """A row a finished job, and under it the paper's where it has one."""
+    rows: list[list[str]] = []
+    quoted: list[int] = []
+    for row in records(read_jobs(study.folder)):
+        if row["status"] != FINISHED:
+            continue
+        # where weights came from stands at the end of the report
+        settings = [_short(text) for text in row["settings"] if not text.startswith("backbone.weights=")]
+        rows.append([str(row["dataset"]), str(row["backbone"]), " ".join(settings), *_numbers(row)])
+        if row["paper"] is not None:
+            quoted.append(len(rows))
+            rows.append([str(row["dataset"]), f"{row['paper']['backbone']} (paper)", "", *_numbers(row["paper"])])
+    header = list(_HEADER)
+    if not any(row[2] for row in rows):
+        del header[2]
+        rows = [row[:2] + row[3:] for row in rows]
+    return Table(
+        "All models",
+        header,
+        rows,
+        "Each on the test split of its data set; choose by the columns of validation, since the best of many test "
+        "values is too high; intervals over patches are below, beside those over groups; r is "
+        "Pearson's over patches, of score and mean fluorescence on the scale of the labels, and in raw counts.",
+        quoted=quoted,
+        groups_rows=True,
+    )
+
+
+def _short(setting: str) -> str:
+    """A setting without the folders of a path."""
+    key, equals, value = setting.partition("=")
+    return f"{key}{equals}{value.rpartition('/')[2]}"
+
+
+def _numbers(row: dict[str, object]) -> list[str]:
+    train, _, test, accuracy, of_accuracy, _, auroc, of_auroc, _, r, raw = numbers_of(row)
+    val_accuracy, val_auroc = validation_of(dict(row))
+    return [train, test, accuracy, of_accuracy, val_accuracy, auroc, of_auroc, val_auroc, r, raw]

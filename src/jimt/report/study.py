@@ -1,0 +1,287 @@
+"""Opens what a run, a cross-validation or a sweep left in its folder."""
+
+import hashlib
+import json
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import pandas as pd
+
+import jimt
+from jimt.curation.manifest import Curated
+from jimt.errors import InputError
+from jimt.evaluation.test_split import (
+    CROSSVAL_RESULT,
+    CROSSVAL_SCORES,
+    METRICS_FILE,
+    SCORES_FILE,
+    read_scores,
+    rows_of_test,
+    write_aside,
+)
+from jimt.models.checkpoint import BEST, read_checkpoint, refuse_several
+from jimt.paper import paper_name
+from jimt.sweeps.folder import read_jobs
+from jimt.sweeps.table import Job
+
+Kind = Literal["run", "cross-validation", "sweep"]
+_CROSSVAL_AGAIN: Final = "run the cross-validation again"
+
+
+@dataclass(frozen=True)
+class Model:
+    """One trained model with its test scores, or the models of a cross-validation with their out-of-fold scores.
+
+    Attributes:
+        name: In figures and tables.
+        folder: What it was opened from.
+        checkpoints: The best one, or that of each fold.
+        curated_folder: Where the curated data set has moved to; None where it has not.
+    """
+
+    name: str
+    folder: Path
+    checkpoints: tuple[Path, ...]
+    curated_folder: Path | None = None
+
+    @property
+    def is_crossval(self) -> bool:
+        """Whether there is a model for each fold."""
+        return self.checkpoints[0].parent.parent != self.folder
+
+    @cached_property
+    def hyperparameters(self) -> dict[str, Any]:
+        """Of the first checkpoint: what a prediction needs, and where everything came from."""
+        return dict(read_checkpoint(self.checkpoints[0])["hyper_parameters"])
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where weights and data came from."""
+        return dict(self.hyperparameters["provenance"])
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """What ``test_metrics.json`` holds, or the pooled metrics of ``crossval.json`` by the same names.
+
+        Raises:
+            InputError: If the file is absent or damaged.
+        """
+        path = self.folder / (CROSSVAL_RESULT if self.is_crossval else METRICS_FILE)
+        content = _read_json(path, *self._ways_out)
+        return content | {"metrics": content["pooled"]} if self.is_crossval else content
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """What ``test_scores.csv`` holds, or the out-of-fold scores; ``group`` is None where it is not known.
+
+        Raises:
+            InputError: If the file is absent or damaged.
+        """
+        path = self.folder / (CROSSVAL_SCORES if self.is_crossval else SCORES_FILE)
+        advice, remedies = self._ways_out
+        if not path.is_file():
+            raise InputError(f"{path} is missing", advice=advice, remedies=remedies)
+        try:
+            table = read_scores(path)
+            table["label"] = table["label"].astype("int64")
+            table["score"] = table["score"].astype("float64")
+        except (ValueError, KeyError) as error:
+            raise InputError(f"{path} is damaged", advice=advice, remedies=remedies) from error
+        if not len(table):
+            raise InputError(f"{path} holds no patch", advice=advice, remedies=remedies)
+        return table
+
+    @cached_property
+    def curated(self) -> Curated:
+        """The curated data set, as the first checkpoint was trained on it.
+
+        Raises:
+            InputError: If it is absent, or another one.
+        """
+        return rows_of_test(self.checkpoints[0], self.curated_folder)[0]
+
+    @cached_property
+    def tested(self) -> tuple[Curated, pd.DataFrame]:
+        """The curated data set, and its rows in the order of ``scores``, with a column ``checkpoint``.
+
+        Raises:
+            InputError: If the data set is absent, or another one.
+        """
+        parts = []
+        for number, checkpoint in enumerate(self.checkpoints):
+            curated, rows = rows_of_test(checkpoint, self.curated_folder)
+            parts.append(rows.assign(checkpoint=number))
+        rows = pd.concat(parts, ignore_index=True)
+        names = self.scores["raw_image_id"].astype(str).tolist()
+        if rows["raw_image_id"].astype(str).tolist() != names:
+            advice, remedies = self._ways_out
+            raise InputError(
+                f"the scores in {self.folder} are not of the patches of {curated.folder}",
+                advice=advice,
+                remedies=remedies,
+            )
+        return curated, rows
+
+    def kept_table(self, name: str, make: Callable[[], pd.DataFrame], *, depends_on: dict[str, Any]) -> pd.DataFrame:
+        """A table in ``figures/``, made anew where the checkpoints, the scores or what else it depends on has changed.
+
+        Args:
+            name: Of its CSV file.
+            make: Makes it.
+            depends_on: Plain values.
+        """
+        folder = self.folder / "figures"
+        states = [_digest(path) for path in self.checkpoints]
+        scores = self.scores.to_csv(index=False)
+        parts = [jimt.__version__, states, scores, depends_on]
+        of = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        kept, known = folder / name, folder / "made_of.json"
+        try:
+            made_of = dict(json.loads(known.read_text()))
+        except (OSError, ValueError):  # absent, or damaged: made anew
+            made_of = {}
+        if made_of.get(name) == of and kept.is_file():
+            return read_scores(kept)
+        table = make()
+        folder.mkdir(exist_ok=True)
+        write_aside(kept, table.to_csv(index=False))
+        write_aside(known, json.dumps(made_of | {name: of}, indent=2) + "\n")
+        return table
+
+    @property
+    def _ways_out(self) -> tuple[str, tuple[str, ...]]:
+        """Advice and remedies where what was measured cannot be read."""
+        if self.is_crossval:
+            return _CROSSVAL_AGAIN, ()
+        return "", (f"jimt evaluate {shlex.quote(str(self.folder))}",)
+
+
+def why_not(model: Model, part: Literal["metrics", "scores", "curated"]) -> str | None:
+    """Why a part of a model cannot be read; None where it can."""
+    try:
+        getattr(model, part)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a report is about.
+
+    Attributes:
+        folder: Of the run, cross-validation or sweep.
+        kind: Which of them.
+        models: Those that are finished, in the order of the sweep.
+        unfinished: Of a sweep, each job that is not finished and why.
+    """
+
+    folder: Path
+    kind: Kind
+    models: list[Model]
+    unfinished: dict[str, str] = field(default_factory=dict)
+
+    def by_dataset(self) -> Iterator[tuple[str, list[Model]]]:
+        """The models of each curated data set and split, in the order of the sweep; equal names are numbered."""
+        parts: dict[tuple[str, ...], list[Model]] = {}
+        for model in self.models:
+            keys = ("dataset", "curated_folder", "curation_fingerprint", "splits_digest")
+            parts.setdefault(tuple(str(model.provenance[key]) for key in keys), []).append(model)
+        names = [dataset for dataset, *_ in parts]
+        for number, (name, models) in enumerate(zip(names, parts.values(), strict=True)):
+            yield (name if names.count(name) == 1 else f"{name} {names[:number].count(name) + 1}"), models
+
+
+def open_study(folder: Path, *, curated_folder: Path | None = None) -> Study:
+    """Open a folder that ``train.py`` or ``jimt.training.crossval`` wrote.
+
+    Args:
+        folder: Of a run, a sweep or a cross-validation.
+        curated_folder: Where the curated data set has moved to; None where it has not.
+
+    Raises:
+        InputError: If it holds nothing that is finished.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is missing", advice="give the folder of a run, a sweep or a cross-validation")
+    if (folder / BEST).is_file():
+        return Study(folder, "run", [_alone(folder, (folder / BEST,), curated_folder)])
+    if folds := _folds(folder):
+        return Study(folder, "cross-validation", [_alone(folder, folds, curated_folder)])
+    jobs = read_jobs(folder)
+    unfinished = {job.name: job.reason or job.status for job in jobs if not job.metrics}
+    finished = [job for job in jobs if job.metrics]
+    readable = []
+    for job in finished:
+        try:
+            read_checkpoint(folder / job.name / BEST)
+            readable.append(job)
+        except (InputError, OSError) as error:
+            unfinished[job.name] = f"its checkpoint cannot be read ({error})"
+    if not readable:
+        refuse_several(folder)
+        left = f", only {len(jobs)} jobs of a sweep that are not finished" if jobs else ""
+        raise InputError(f"{folder} holds no finished training{left}", advice="train first, or give another folder")
+    models = [
+        Model(name, folder / job.name, (folder / job.name / BEST,), curated_folder)
+        for job, name in zip(readable, _names(readable), strict=True)
+    ]
+    return Study(folder, "sweep", models, unfinished)
+
+
+def _folds(folder: Path) -> tuple[Path, ...]:
+    """Checkpoints of the folds of a cross-validation, in order; others are older, or were cut off."""
+    numbered = {
+        int(path.parent.parent.name.removeprefix("fold_")): path
+        for path in folder.glob(f"fold_*/{BEST}")
+        if path.parent.parent.name.removeprefix("fold_").isdecimal()
+    }
+    held = list(numbered)
+    if (folder / CROSSVAL_RESULT).is_file():
+        held = _read_json(folder / CROSSVAL_RESULT, _CROSSVAL_AGAIN, ())["folds_held"]
+    return tuple(path for number, path in sorted(numbered.items()) if number in held)
+
+
+def _names(jobs: Sequence[Job]) -> list[str]:
+    """Short names that tell the jobs of a data set apart: backbone and own settings, else timm's name, else the job."""
+    of = []
+    for job in jobs:
+        alike = [other for other in jobs if (other.dataset, other.backbone) == (job.dataset, job.backbone)]
+        common = set.intersection(*(set(other.settings) for other in alike))
+        own = " ".join(text for text in job.settings if text not in common)
+        of.append([f"{name} {own}".strip() for name in (_backbone_name(str(job.backbone)), str(job.backbone))])
+    keys = [(job.dataset, short) for job, (short, _) in zip(jobs, of, strict=True)]
+    names = [long if keys.count(key) > 1 else short for key, (short, long) in zip(keys, of, strict=True)]
+    keys = [(job.dataset, name) for job, name in zip(jobs, names, strict=True)]
+    return [f"{name} ({job.name})" if keys.count(key) > 1 else name
+            for job, key, name in zip(jobs, keys, names, strict=True)]  # fmt: skip
+
+
+def _alone(folder: Path, checkpoints: tuple[Path, ...], curated_folder: Path | None) -> Model:
+    hyperparameters = read_checkpoint(checkpoints[0])["hyper_parameters"]
+    words = {"none": "frozen, linear", "head": "head trained", "last_stage": "last stage trained"}
+    backbone = _backbone_name(str(hyperparameters["provenance"]["backbone"]))
+    trained = words.get(hyperparameters["trainable"])
+    return Model(f"{backbone} ({trained})" if trained else backbone, folder, checkpoints, curated_folder)
+
+
+def _backbone_name(name: str) -> str:
+    return paper_name(name) or name.removeprefix("tf_")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_json(path: Path, advice: str, remedies: tuple[str, ...]) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"{path} is missing", advice=advice, remedies=remedies)
+    try:
+        return dict(json.loads(path.read_text()))
+    except ValueError as error:
+        raise InputError(f"{path} is damaged", advice=advice, remedies=remedies) from error

@@ -1,0 +1,338 @@
+"""A search over settings of a training: ``jimt tune`` with the overrides of ``train.py``.
+
+What was tried and what each epoch reached stand in ``study.journal``, Optuna's file for several writers: a search that
+was cut off goes on, and processes that are given the same folder share one.
+"""
+
+import contextlib
+import dataclasses
+import importlib.util
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import jimt
+from jimt.config.search import SEARCH_METRICS, TuneConfig
+from jimt.errors import DISK_FULL, InputError, Interrupted, as_typed
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+    from optuna import Study
+    from optuna.samplers import BaseSampler
+    from optuna.trial import Trial
+    from pytorch_lightning.callbacks import Callback
+
+    from jimt.curation.manifest import Curated
+
+from jimt.search.space import VARIED, Setting, as_override, label, read_space, with_values
+from jimt.search.trials import STATES, print_results, run_folder_of, short, write_results
+
+JOURNAL = "study.journal"
+_HOPELESS = 3
+"""Trials that failed, and none that did not, after which others would fail too."""
+
+
+def tune(
+    config: TuneConfig, *, overrides: Sequence[str] = (), begins: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """Search until ``tune.n_trials`` trials have begun, each a training in a folder of its own.
+
+    The value of a trial is the metric of its best checkpoint on the validation split; the test split stays closed. The
+    first trial is the config as it stands. What a trial tries depends on the seed, its number and the trials before it
+    alone, so that a search goes on as if it had not been cut off.
+
+    Args:
+        config: What a search is made of.
+        overrides: What the command line set, for the command that repeats the best trial.
+        begins: Called when nothing stands against the search.
+
+    Returns:
+        What ``tune.json`` holds.
+
+    Raises:
+        InputError: If something cannot be done as asked, or trials failed and none came to its end.
+    """
+    from jimt.curation.manifest import open_curated
+    from jimt.data.preparation import prepare
+
+    if importlib.util.find_spec("optuna") is None:
+        raise InputError("a search needs the package optuna", remedies=("pip install optuna",))
+    if config.trainer.devices * config.trainer.num_nodes > 1:
+        raise InputError(
+            "a trial trains on one device, and a search is started once for each card",
+            remedies=("trainer.devices=1 trainer.num_nodes=1 trainer.strategy=auto",),
+        )
+    if config.retrain:
+        raise InputError(
+            "a search keeps its trials, so retrain=true is not allowed",
+            remedies=("retrain=false hydra.run.dir=FOLDER",),
+        )
+    folder = config.folder
+    if config.resume is not None and not (folder / JOURNAL).is_file():
+        raise InputError(
+            f"{folder / JOURNAL} is missing, and resume takes the folder of a search",
+            remedies=("resume=FOLDER", "resume=null"),
+        )
+    space = read_space(config)
+    begin = time.monotonic()
+    curated = open_curated(prepare(config.dataset, config.curation))
+    study = _open_study(config, space, folder, curated)
+    begins()
+    with _card(config) as device_index:
+        while config.tune.timeout is None or time.monotonic() - begin < 3600 * config.tune.timeout:
+            claimed = _claim(study, config, space, folder)
+            if claimed is None:
+                break
+            trial, values, lock = claimed
+            try:
+                _run(study, trial, config, values, folder, device_index)
+            finally:
+                lock.release()
+            states = [row["state"] for row in write_results(study, config, space, folder, overrides)["trials"]]
+            if states.count("failed") == len(states) - states.count("running") >= _HOPELESS:
+                break
+    result = write_results(study, config, space, folder, overrides)
+    print_results(result, folder)
+    failed = [row for row in result["trials"] if row["state"] == "failed"]
+    if failed and result["best"] is None:
+        raise InputError(
+            f"no trial came to its end; trial {failed[-1]['trial']} failed ({failed[-1]['reason']})",
+            advice="mend what failed and start the search again",
+        )
+    return result
+
+
+@contextlib.contextmanager
+def _card(config: TuneConfig) -> Iterator[int]:
+    import torch
+
+    from jimt.system.gpus import claim_card
+
+    n_cards = torch.cuda.device_count() if config.trainer.accelerator == "gpu" else 0
+    if n_cards == 0:  # training says what to do
+        yield 0
+        return
+    with claim_card(n_cards) as index:
+        torch.cuda.set_device(index)
+        yield index
+
+
+def _open_study(config: TuneConfig, space: list[Setting], folder: Path, curated: "Curated") -> "Study":
+    """The study in a folder; a new one begins with the config as it stands."""
+    import optuna
+    from filelock import FileLock
+    from optuna.storages.journal import JournalFileBackend, JournalStorage
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # this file prints what it says
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = _settings(config, space, curated)
+    pruner = optuna.pruners.MedianPruner(config.tune.prune_after_trials, config.tune.prune_after_epochs)
+    # in place of Optuna's own, which is waited for half a minute where its holder was killed
+    lock = FileLock(folder / ".journal.lock")
+    with FileLock(folder / ".tune.lock"):
+        with lock:
+            _drop_cut_line(folder / JOURNAL)
+        try:
+            study = optuna.create_study(
+                storage=JournalStorage(JournalFileBackend(str(folder / JOURNAL), cast(Any, lock))),
+                study_name="tune",
+                direction=SEARCH_METRICS[config.tune.metric],
+                pruner=pruner if config.tune.prune else optuna.pruners.NopPruner(),
+                load_if_exists=True,
+            )
+            before = study.user_attrs.get("settings")
+        except (ValueError, KeyError, AttributeError, TypeError) as error:  # no journal of Optuna
+            raise InputError(
+                f"{folder / JOURNAL} is damaged ({error})", remedies=("resume=null hydra.run.dir=FOLDER",)
+            ) from error
+        if before is None:
+            study.set_user_attr("settings", settings)
+            own = {
+                setting.key: getattr(getattr(config, s), n) for setting in space for s, n in [setting.key.split(".")]
+            }
+            outside = [f"{one.key}={as_override(own[one.key])}" for one in space if not one.holds(own[one.key])]
+            if not outside:
+                study.enqueue_trial({key: label(value) for key, value in own.items()})
+            else:
+                print(f"no trial is the config as it stands: {', '.join(outside)} is outside of tune.space")
+            return study
+    other = sorted(key for key in before | settings if before.get(key) != settings.get(key))
+    if other:
+        told = ", ".join(f"{key}={before.get(key)} (not {settings.get(key)})" for key in other)
+        raise InputError(
+            f"{folder} is another search, with {told}",
+            advice="give the same",
+            remedies=("resume=null hydra.run.dir=FOLDER",),
+        )
+    return study
+
+
+def _drop_cut_line(journal: Path) -> None:
+    """Remove what a full disk left of a line, before Optuna writes the next one behind it."""
+    if journal.is_file() and not (content := journal.read_bytes()).endswith(b"\n"):
+        os.truncate(journal, content.rfind(b"\n") + 1)
+
+
+def _settings(config: TuneConfig, space: list[Setting], curated: "Curated") -> dict[str, Any]:
+    """What the values of trials depend on, flat, by the names of the config."""
+    from jimt.evaluation.test_split import splits_digest
+
+    content = dataclasses.asdict(config)
+    kept: dict[str, Any] = {"seed": config.seed, "jimt version": jimt.__version__, "dataset": config.dataset.name}
+    for part in (*VARIED, "tune"):
+        kept |= {f"{part}.{key}": value for key, value in content[part].items()}
+    for key in ("num_workers", "num_threads", "eval_batch_size", "progress", "profiler", "fast_dev_run"):
+        del kept[f"trainer.{key}"]
+    for key in ("n_trials", "timeout", "keep_all_checkpoints"):
+        del kept[f"tune.{key}"]
+    kept["tune.space"] = sorted(map(str, space))
+    kept["evaluation.orientations"] = config.evaluation.orientations
+    kept["curation"], kept["splits"] = curated.summary["fingerprint"], splits_digest(curated.manifest)
+    return dict(json.loads(json.dumps(kept)))  # as the journal gives it back
+
+
+def _claim(
+    study: "Study", config: TuneConfig, space: list[Setting], folder: Path
+) -> "tuple[Trial, dict[str, Any], BaseFileLock] | None":
+    """A trial that was cut off, or the next one; None when as many have begun as were asked for."""
+    from filelock import FileLock, Timeout
+    from optuna.trial import Trial
+
+    with FileLock(folder / ".tune.lock"):
+        begun = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
+        for known in begun:
+            if known.state.name != "RUNNING":
+                continue
+            try:  # the system releases what a process held, however it ended
+                lock = _lock(folder, known.number)
+            except Timeout:
+                continue
+            study.sampler = _sampler(config, known.number)
+            trial = Trial(study, known._trial_id)  # Optuna has no other way to take a trial up again
+            return trial, {setting.key: setting.suggest(trial) for setting in space}, lock
+        if len(begun) >= config.tune.n_trials:
+            return None
+        study.sampler = _sampler(config, len(begun))
+        trial = study.ask()
+        return trial, {setting.key: setting.suggest(trial) for setting in space}, _lock(folder, trial.number)
+
+
+def _lock(folder: Path, number: int) -> "BaseFileLock":
+    from filelock import FileLock
+
+    lock = FileLock(run_folder_of(folder, number) / ".trial.lock")
+    Path(lock.lock_file).parent.mkdir(exist_ok=True)
+    lock.acquire(blocking=False)
+    return lock
+
+
+def _sampler(config: TuneConfig, number: int) -> "BaseSampler":
+    """Of one trial: no state of Optuna's samplers outlives their process, but a number does."""
+    import numpy as np
+    from optuna.samplers import TPESampler
+
+    seed = int(np.random.SeedSequence([config.seed, number]).generate_state(1)[0])
+    return TPESampler(n_startup_trials=config.tune.n_random, seed=seed)
+
+
+def _run(
+    study: "Study", trial: "Trial", config: TuneConfig, values: dict[str, Any], folder: Path, device_index: int
+) -> None:
+    """Train one trial and tell the study how it ended."""
+    import optuna
+
+    from jimt.models.checkpoint import BEST, LAST
+    from jimt.training.run import train
+
+    run_folder, metric = run_folder_of(folder, trial.number), config.tune.metric
+    told = " ".join(f"{key}={short(value)}" for key, value in values.items())
+    print(f"trial {trial.number} ({trial.number + 1} of {config.tune.n_trials}): {told}", flush=True)
+    begin = time.monotonic()
+    state, value, epoch, reason = optuna.trial.TrialState.COMPLETE, None, None, None
+    try:
+        run_config = with_values(config, values)
+        run_config.run_dir = str(run_folder)
+        run_config.resume = str(run_folder) if (run_folder / LAST).is_file() else None
+        run_config.logger.group = config.logger.group or folder.name
+        train(run_config, device_index=device_index, callbacks=[_reporter(trial, metric)], evaluates=False)
+        value, epoch = _validate(run_folder, metric, device_index)
+        if not math.isfinite(value):
+            raise InputError(f"{metric} is {value}", advice="see the losses of its epochs in metrics.csv")
+    except (Interrupted, KeyboardInterrupt) as error:
+        raise Interrupted(
+            "the search was told to stop and can go on", remedies=(as_typed("resume", folder),)
+        ) from error
+    except optuna.TrialPruned as error:
+        state, reason = optuna.trial.TrialState.PRUNED, str(error)
+    except Exception as error:  # whatever else it is, it concerns this trial alone
+        for cause in (error, error.__cause__):
+            if isinstance(cause, OSError) and cause.errno in DISK_FULL:
+                raise InputError(
+                    f"no space left for {run_folder}; the search can go on when some is free",
+                    remedies=(as_typed("resume", folder),),
+                ) from error
+        state, value = optuna.trial.TrialState.FAIL, None
+        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+    for name, attribute in (("epoch", epoch), ("seconds", round(time.monotonic() - begin, 1)), ("reason", reason)):
+        trial.set_user_attr(name, attribute)
+    study.tell(trial, value, state=state)
+    if value is None and not config.tune.keep_all_checkpoints:
+        shutil.rmtree(run_folder / BEST.parent, ignore_errors=True)
+    print(f"trial {trial.number} {STATES[state.name]}: {reason or f'{metric} {value:.4f}'}", flush=True)
+
+
+def _reporter(trial: "Trial", metric: str) -> "Callback":
+    """Tells the study what each epoch reached, and ends a training that the study gives up."""
+    import optuna
+    from pytorch_lightning.callbacks import LambdaCallback
+
+    reported = set(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
+
+    def report(trainer: Any, _: Any) -> None:
+        epoch, value = trainer.current_epoch, float(trainer.callback_metrics[metric])
+        if epoch not in reported:  # killed after the report and before the checkpoint
+            trial.report(value, epoch)
+        if epoch + 1 < trainer.max_epochs and trial.should_prune():  # the last epoch is paid for
+            raise optuna.TrialPruned(f"{metric} {value:.4f} after epoch {epoch + 1} of {trainer.max_epochs}")
+
+    return LambdaCallback(on_train_epoch_end=report)
+
+
+def _validate(run_folder: Path, metric: str, device_index: int) -> tuple[float, int]:
+    """The metric of the best checkpoint on the validation split, and the epoch it is of, counted from 1.
+
+    Not the best epoch's by this metric: a checkpoint is chosen by balanced accuracy, and what is not kept is of no use.
+    """
+    import torch
+
+    from jimt.evaluation.test_split import training_data
+    from jimt.models.checkpoint import BEST, load_classifier, read_checkpoint
+    from jimt.models.scoring import evaluation_device, patch_outputs
+    from jimt.models.split_metrics import SplitMetrics
+    from jimt.vocabulary import Split
+
+    checkpoint = run_folder / BEST
+    classifier, hyperparameters = load_classifier(checkpoint)
+    provenance = hyperparameters["provenance"]
+    curated = training_data(provenance, None, checkpoint)
+    rows = curated.manifest[curated.manifest["split"] == Split.VAL.value]
+    precision = provenance["precision"]
+    outputs = patch_outputs(
+        classifier,
+        curated.folder,
+        rows,
+        prediction=hyperparameters["prediction"],
+        device=evaluation_device(provenance["accelerator"], index=device_index, precision=precision),
+        precision=precision,
+        batch_size=provenance["eval_batch_size"],
+    )
+    logits, labels = torch.from_numpy(outputs), torch.tensor(rows["label"].tolist())
+    metrics = SplitMetrics("val")
+    metrics.update(logits, labels)
+    values = {"val/loss": torch.nn.functional.cross_entropy(logits, labels), **metrics.compute()}
+    return float(values[metric]), int(read_checkpoint(checkpoint).get("epoch", 0)) + 1

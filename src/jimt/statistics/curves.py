@@ -1,0 +1,192 @@
+"""ROC and precision-recall curves with a band over groups, calibration in bins, and metrics group by group."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from jimt.statistics.intervals import Interval
+from jimt.statistics.metrics import Floats, is_right
+from jimt.statistics.resampling import draw_groups
+from jimt.vocabulary import DEAD, LIVE
+
+_GRID = np.linspace(0, 1, 101)
+_ROUNDING = 1e-9
+_AT_ONCE = 2**22
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A curve through all thresholds.
+
+    Attributes:
+        x: Dead patches called live as a share of all dead ones (ROC), or recall of live; shape ``(n_points,)``.
+        y: Recall of live (ROC), or precision of live; likewise.
+        band_x: Where the band is given; None where there are too few groups for one.
+        band_low: Its lower edge, of the same shape.
+        band_high: Likewise.
+        n_without_class: Draws that hold one class only, which have no curve and do not count in the band.
+    """
+
+    x: Floats
+    y: Floats
+    band_x: Floats | None
+    band_low: Floats | None
+    band_high: Floats | None
+    n_without_class: int
+
+
+def roc(
+    labels: NDArray[np.int64],
+    scores: Floats,
+    groups: NDArray[np.object_] | None,
+    *,
+    n_resamples: int,
+    confidence: float,
+    seed: int,
+) -> Curve:
+    """ROC curve of P(live), and where it lies in so many of the draws of whole groups, point by point.
+
+    Args:
+        labels: Live 1, dead 0, both present, shape ``(n_patches,)``.
+        scores: P(live), likewise.
+        groups: Group of each, likewise; None for no band.
+        n_resamples: Draws of groups.
+        confidence: Share of the draws within the band at each point.
+        seed: Seed of the draws.
+    """
+    x, y, _ = roc_curve(labels, scores, pos_label=LIVE)
+    band = _band(labels, scores, groups, n_resamples=n_resamples, confidence=confidence, seed=seed, precision=False)
+    return Curve(x, y, *band)
+
+
+def precision_recall(
+    labels: NDArray[np.int64],
+    scores: Floats,
+    groups: NDArray[np.object_] | None,
+    *,
+    n_resamples: int,
+    confidence: float,
+    seed: int,
+) -> Curve:
+    """Precision of live against its recall; arguments and band as in ``roc``."""
+    precision, recall, _ = precision_recall_curve(labels, scores, pos_label=LIVE)
+    band = _band(labels, scores, groups, n_resamples=n_resamples, confidence=confidence, seed=seed, precision=True)
+    return Curve(recall[::-1], precision[::-1], *band)
+
+
+def _band(
+    labels: NDArray[np.int64],
+    scores: Floats,
+    groups: NDArray[np.object_] | None,
+    *,
+    n_resamples: int,
+    confidence: float,
+    seed: int,
+    precision: bool,
+) -> tuple[Floats, Floats, Floats, int] | tuple[None, None, None, int]:
+    draws = None if groups is None else draw_groups(groups, n_resamples=n_resamples, seed=seed)
+    if draws is None:
+        return None, None, None, 0
+    order = np.argsort(-scores, kind="stable")
+    last_of_score = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
+    unit, live = draws.of_patch[order], labels[order] == LIVE
+    curves = []
+    step = max(1, _AT_ONCE // len(order))
+    for at in range(0, n_resamples, step):
+        weights = draws.scaled(draws.counts[at : at + step])[:, unit]
+        true, false = (np.cumsum(weights * of, axis=1)[:, last_of_score] for of in (live, ~live))
+        for t, f in zip(true, false, strict=True):
+            if t[-1] == 0 or f[-1] == 0:
+                continue  # a draw that lacks a class has no curve
+            if precision:
+                share = np.divide(t, t + f, out=np.ones_like(t), where=t + f > 0)
+                reached = np.searchsorted(t / t[-1], _GRID - _ROUNDING)  # the first score with at least this recall
+                curves.append(share[reached])
+            else:
+                curves.append(np.interp(_GRID, np.append(0, f / f[-1]), np.append(0, t / t[-1])))
+    lacking = n_resamples - len(curves)
+    if len(curves) < 2:
+        return None, None, None, lacking
+    low, high = np.quantile(curves, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    return _GRID, low, high, lacking
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """P(live) in bins against the share that is live; arrays of shape ``(n_bins,)``, empty bins left out."""
+
+    mean_score: Floats
+    share_live: Floats
+    low: Floats
+    high: Floats
+    counts: NDArray[np.int64]
+
+
+def calibration(labels: NDArray[np.int64], scores: Floats, *, n_bins: int, confidence: float) -> Calibration:
+    """Share of live patches in equal bins of P(live), with Wilson's interval over patches.
+
+    Args:
+        labels: Live 1, dead 0, shape ``(n_patches,)``.
+        scores: P(live), likewise.
+        n_bins: Bins from 0 to 1.
+        confidence: Coverage, if patches were independent.
+    """
+    bins = np.minimum((scores * n_bins).astype(int), n_bins - 1)
+    counts = np.bincount(bins, minlength=n_bins)
+    live = np.bincount(bins, labels == LIVE, minlength=n_bins)
+    total = np.bincount(bins, scores, minlength=n_bins)
+    kept = counts > 0
+    limits = np.array([wilson(int(k), int(n), confidence=confidence) for k, n in zip(live, counts, strict=True) if n])
+    return Calibration(
+        total[kept] / counts[kept], live[kept] / counts[kept], limits[:, 0], limits[:, 1], counts[kept].astype(np.int64)
+    )
+
+
+def wilson(k: int, n: int, *, confidence: float) -> Interval:
+    """Wilson's interval of a share of ``n`` independent patches, which does not shrink to nothing at 0 and 1."""
+    interval = binomtest(k, n).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def accuracy_by_unit(
+    labels: NDArray[np.int64], scores: Floats, units: NDArray[np.object_], *, confidence: float
+) -> pd.DataFrame:
+    """Balanced accuracy of each raw image or group; where it holds one class, the recall of that class.
+
+    The interval is over its patches (of two recalls by Newcombe's method from Wilson's limits), so it is too narrow:
+    the patches of a raw image overlap.
+
+    Args:
+        labels: Live 1, dead 0, shape ``(n_patches,)``.
+        scores: P(live), likewise.
+        units: Raw image or group of each, likewise.
+        confidence: Coverage, if patches were independent.
+
+    Returns:
+        A row for each unit: ``unit``, ``accuracy``, ``low``, ``high``, ``live``, ``dead`` (patches), worst first.
+    """
+    names, of_patch = np.unique(units.astype(str), return_inverse=True)
+    right = is_right(labels, scores)
+    rows = []
+    for number, name in enumerate(names):
+        here = of_patch == number
+        counts = {label: int((here & (labels == label)).sum()) for label in (LIVE, DEAD)}
+        recalls = [int((here & right & (labels == label)).sum()) / n for label, n in counts.items() if n]
+        limits = [
+            wilson(int((here & right & (labels == label)).sum()), n, confidence=confidence)
+            for label, n in counts.items()
+            if n
+        ]
+        value = float(np.mean(recalls))
+        below, above = (
+            float(np.sqrt(sum((recall - limit[side]) ** 2 for recall, limit in zip(recalls, limits, strict=True))))
+            / len(recalls)
+            for side in (0, 1)
+        )
+        rows.append((name, value, value - below, value + above, counts[LIVE], counts[DEAD]))
+    table = pd.DataFrame(rows, columns=["unit", "accuracy", "low", "high", "live", "dead"])
+    return table.sort_values(["accuracy", "unit"], kind="stable", ignore_index=True)

@@ -1,0 +1,51 @@
+"""What happens once a sweep, and its table, which every job rewrites: ``jimt sweep DIR`` rebuilds it."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from jimt.sweeps.folder import FAILURE, read_jobs, read_json
+from jimt.sweeps.table import FAILED, as_csv, as_markdown, notes, print_table, records
+
+
+def how_to_go_on(folder: Path) -> str:
+    """The remedy where a sweep has not finished all its jobs."""
+    return f"the same command with hydra.sweep.dir={folder} goes on with the jobs that are not finished"
+
+
+def update_table(folder: Path) -> list[dict[str, Any]]:
+    """Read the jobs of a sweep's folder and rewrite ``table.md``, ``table.csv`` and ``table.json`` in it."""
+    from filelock import FileLock
+
+    from jimt.evaluation.test_split import write_aside
+
+    with FileLock(folder / ".table.lock"):  # jobs that end together take turns
+        table = records(read_jobs(folder))
+        write_aside(folder / "table.md", as_markdown(table))
+        write_aside(folder / "table.csv", as_csv(table))
+        write_aside(folder / "table.json", json.dumps({"jobs": table, "notes": notes(table)}, indent=2) + "\n")
+    return table
+
+
+def failed_since(folder: Path, table: list[dict[str, Any]], started: float) -> list[dict[str, Any]]:
+    """The jobs of a sweep's table that failed after a time, seconds; a folder may hold jobs of an earlier sweep too."""
+    failed = [row for row in table if row["status"] == FAILED]
+    return [row for row in failed if read_json(folder / row["job"] / FAILURE)["time"] >= started]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of ``jimt sweep``."""
+    parser = argparse.ArgumentParser(prog="jimt sweep", description="Rebuild the table of a sweep's folder.")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a sweep's folder, such as runs/paper_grid")
+    folder = parser.parse_args(arguments).folder
+    from rich.console import Console
+
+    if not any(folder.rglob(".hydra/overrides.yaml")):
+        sys.exit(f"error: {folder} holds no job of a sweep: give the folder that train.py -m wrote")
+    print_table(update_table(folder), Console())
+
+
+if __name__ == "__main__":
+    main()

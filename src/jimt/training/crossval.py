@@ -1,0 +1,209 @@
+"""Cross-validation over whole groups: ``jimt crossval`` with the overrides of ``train.py``."""
+
+import copy
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jimt.config.search import CrossvalConfig
+from jimt.errors import InputError
+from jimt.system.locks import owner
+
+ALL_SCORES_FILE = "scores_with_ambiguous.csv"
+_SPREAD_OF = ("auroc", "balanced_accuracy", "average_precision_live")
+
+
+def cross_validate(config: CrossvalConfig, *, begins: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Train once for each fold and score the fold that was held out; write ``scores.csv`` and ``crossval.json``.
+
+    Finished folds are kept when the same folder is given again, those too that ``crossval.folds`` leaves out: what is
+    written is of all folds that the folder holds then, and says which these are. Pooled metrics are of all out-of-fold
+    scores together, so they are honest about folds whose scores are on different scales; the mean of the folds' own
+    metrics is not.
+
+    Args:
+        config: What a cross-validation is made of.
+        begins: Called when nothing stands against the first fold that is trained.
+
+    Returns:
+        What ``crossval.json`` holds.
+
+    Raises:
+        InputError: If something cannot be done as asked.
+    """
+    if config.trainer.devices * config.trainer.num_nodes > 1:
+        raise InputError(
+            "a cross-validation trains on one device",
+            remedies=("trainer.devices=1 trainer.num_nodes=1 trainer.strategy=auto",),
+        )
+    folder = config.folder
+    with owner(folder, who="a cross-validation"):
+        return _cross_validate(config, folder, begins)
+
+
+def _cross_validate(config: CrossvalConfig, folder: Path, begins: Callable[[], None]) -> dict[str, Any]:
+    from jimt.curation.curate import find_raw_images, refuse_few_groups
+    from jimt.curation.splits import Fold
+    from jimt.data.preparation import prepare
+    from jimt.evaluation.test_split import CROSSVAL_RESULT, CROSSVAL_SCORES, SCORE_COLUMNS, write_aside
+    from jimt.training.resume import FINISHED
+    from jimt.training.run import maps_cache, train
+    from jimt.vocabulary import AMBIGUOUS
+
+    shutil.rmtree(maps_cache(folder), ignore_errors=True)  # of whichever network was there before
+    validation = config.crossval.validation
+    if validation is None:
+        validation = config.backbone.trainable != "none"
+    n_folds = config.crossval.n_folds
+    asked = set(range(n_folds) if config.crossval.folds is None else config.crossval.folds)
+    if Path(config.dataset.root).is_dir():  # simulated fields are not there yet
+        finding = find_raw_images(config.dataset, config.curation, Path(config.dataset.root))
+        n_groups = len({image.group for image in finding.images})
+        fewer = (f"crossval.n_folds={n_groups}",) if n_groups > 1 else ()
+        refuse_few_groups(config.dataset, finding, n=n_folds, what=f"{n_folds} folds", remedies=fewer)
+    prepare(config.dataset, config.curation)
+    tables = []
+    for test in range(n_folds):
+        fold = Fold(n_folds, test, (test + 1) % n_folds if validation else None)
+        run_folder = folder / f"fold_{test}"
+        if test not in asked and not (run_folder / FINISHED).is_file():
+            continue
+        fold_config = copy.deepcopy(config)
+        fold_config.run_dir = str(run_folder)
+        fold_config.resume = str(run_folder) if config.resume is not None and run_folder.is_dir() else None
+        fold_config.retrain = config.retrain and test in asked
+        print(f"fold {test} ({test + 1} of {n_folds})")
+        train(fold_config, fold=fold, begins=begins)
+        tables.append(_scored(run_folder, maps_cache(folder)).assign(fold=test))
+    shutil.rmtree(maps_cache(folder), ignore_errors=True)
+    table = pd.concat(tables, ignore_index=True)
+    scored = table[table["label"] != AMBIGUOUS]
+    result = _result(config, folder, scored)
+    for name in ("report.html", "MODEL_CARD.md"):  # of the scores that are replaced now
+        (folder / name).unlink(missing_ok=True)
+    write_aside(folder / CROSSVAL_SCORES, scored[[*SCORE_COLUMNS, "fold"]].to_csv(index=False))
+    write_aside(folder / ALL_SCORES_FILE, table.to_csv(index=False))
+    write_aside(folder / CROSSVAL_RESULT, json.dumps(result, indent=2) + "\n")
+    _print(result, folder)
+    return result
+
+
+def _scored(run_folder: Path, cache: Path) -> pd.DataFrame:
+    """Scores of the held-out fold by its finished training; read back where they were written before."""
+    from jimt.evaluation.test_split import ALL_SCORES_FILE as FOLD_SCORES
+    from jimt.evaluation.test_split import read_scores, score_test_split, training_data, write_aside
+    from jimt.models.checkpoint import BEST, load_classifier
+
+    path, checkpoint = run_folder / FOLD_SCORES, run_folder / BEST
+    if not path.is_file() or path.stat().st_mtime_ns < checkpoint.stat().st_mtime_ns:
+        classifier, hyperparameters = load_classifier(checkpoint)
+        curated = training_data(hyperparameters["provenance"], None, checkpoint)
+        table = score_test_split(classifier, hyperparameters, curated, accelerator=None, device_index=0, cache=cache)
+        write_aside(path, table.to_csv(index=False))
+    return read_scores(path)
+
+
+def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[str, Any]:
+    from jimt.evaluation.test_split import test_metrics, training_data
+    from jimt.models.checkpoint import BEST, read_checkpoint
+
+    held = sorted(int(fold) for fold in scored["fold"].unique())
+    checkpoint = folder / f"fold_{held[0]}" / BEST
+    provenance = read_checkpoint(checkpoint)["hyper_parameters"]["provenance"]
+    curated = training_data(provenance, None, checkpoint)
+    scale = curated.thresholds["scale"]
+    pooled = test_metrics(scored, provenance, scale=scale, checkpoint=checkpoint)
+    folds = []
+    for fold, part in scored.groupby("fold"):
+        metrics = test_metrics(part, provenance, scale=scale, checkpoint=checkpoint)
+        folds.append(
+            {
+                "fold": int(str(fold)),
+                "counts": metrics["counts"],
+                "groups": sorted(part["group"].unique().tolist()),
+                **{name: values["value"] for name, values in metrics["metrics"].items()},
+            }
+        )
+    spread = {}
+    for name in _SPREAD_OF:
+        values = np.array([fold[name] for fold in folds if fold[name] is not None], float)
+        spread[name] = {
+            "mean": float(values.mean()) if len(values) else None,
+            "sd": float(values.std(ddof=1)) if len(values) > 1 else None,
+            "min": float(values.min()) if len(values) else None,
+            "max": float(values.max()) if len(values) else None,
+            "n_folds": len(values),
+        }
+    notes = [note.replace("the test split holds", "the data set holds") for note in pooled["notes"]]
+    missing = sorted(set(range(config.crossval.n_folds)) - set(held))
+    if missing:
+        notes.insert(0, _incomplete(held, missing))
+    return {
+        "dataset": config.dataset.name,
+        "backbone": config.backbone.name,
+        "trainable": config.backbone.trainable,
+        "weights": provenance["weights"],
+        "seed": config.seed,
+        "n_folds": config.crossval.n_folds,
+        "folds_held": held,
+        "confidence": config.evaluation.confidence,
+        "counts": pooled["counts"],
+        "pooled": pooled["metrics"],
+        "correlation": pooled["correlation"],
+        "confusion_matrix": pooled["confusion_matrix"],
+        "spread": spread,
+        "folds": folds,
+        "thresholds": curated.thresholds,
+        "notes": notes,
+    }
+
+
+def _incomplete(held: list[int], missing: list[int]) -> str:
+    return (
+        f"these are the scores of fold {', '.join(map(str, held))} alone, not of the whole data set: the same command "
+        f"with crossval.folds=[{','.join(map(str, missing))}] in the same folder (hydra.run.dir) adds the others"
+    )
+
+
+def _told_folds(result: dict[str, Any]) -> str:
+    held, n_folds = result["folds_held"], result["n_folds"]
+    return f"{n_folds} folds" if len(held) == n_folds else f"{len(held)} of {n_folds} folds"
+
+
+def _print(result: dict[str, Any], folder: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from jimt.evaluation.test_split import metrics_table
+    from jimt.statistics.correlation import correlation_in_words
+    from jimt.system.screen import print_whole
+
+    console = Console()
+    counts = result["counts"]
+    title = (
+        f"{_told_folds(result)} of {result['dataset']}, pooled: {counts['live']} live and {counts['dead']} dead "
+        f"patches from {counts['groups']} groups"
+    )
+    print_whole(metrics_table(result["pooled"], confidence=result["confidence"], title=title), console)
+    table = Table(title="Each fold", title_justify="left", title_style="bold")
+    for column in ("fold", "groups", "live", "dead", "auroc", "balanced_accuracy"):
+        table.add_column(column, justify="right")
+    for fold in result["folds"]:
+        values = (fold["counts"][key] for key in ("groups", "live", "dead"))
+        numbers = ("-" if fold[name] is None else f"{fold[name]:.3f}" for name in ("auroc", "balanced_accuracy"))
+        table.add_row(str(fold["fold"]), *map(str, values), *numbers)
+    print_whole(table, console)
+    for line in correlation_in_words(result["correlation"]):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for name in ("auroc", "balanced_accuracy"):
+        spread = result["spread"][name]
+        if spread["sd"] is not None:
+            console.print(f"{name} over folds: mean {spread['mean']:.3f}, sd {spread['sd']:.3f}", highlight=False)
+    for note in result["notes"]:
+        console.print(f"note: {note}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"scores and metrics are in {folder}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,234 @@
+"""Fine-tuning by Lightning: the trainer, its callbacks, and what ends a training early."""
+
+import difflib
+import logging
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning import callbacks as lightning_callbacks
+from pytorch_lightning.callbacks import (
+    Callback,
+    EarlyStopping,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    RichProgressBar,
+    WeightAveraging,
+)
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+from torch import Tensor
+
+from jimt.config.trainer import TrainerConfig
+from jimt.data.datamodule import LiveDeadDataModule
+from jimt.errors import InputError, Interrupted, as_typed
+from jimt.models.checkpoint import BEST, LAST, AtomicCheckpointIO, read_checkpoint
+from jimt.models.classifier import LiveDeadClassifier
+
+MONITOR = "val/balanced_accuracy"
+_PROFILERS: dict[str, type[Profiler]] = {
+    "simple": SimpleProfiler,
+    "advanced": AdvancedProfiler,
+    "pytorch": PyTorchProfiler,
+}
+
+
+def fit(
+    classifier: LiveDeadClassifier,
+    datamodule: LiveDeadDataModule,
+    settings: TrainerConfig,
+    *,
+    run_folder: Path,
+    resumed_by: Path,
+    precision: str,
+    accumulate: int,
+    ema_decay: float,
+    validates: bool,
+    resume_from: Path | None,
+    device_index: int,
+    loggers: Sequence[Logger],
+    callbacks: Sequence[Callback],
+) -> None:
+    """Train and leave ``checkpoints/best.ckpt`` and ``last.ckpt``.
+
+    Args:
+        classifier: Trained in place.
+        datamodule: Its data set is open.
+        settings: The device and how it is driven.
+        run_folder: Where checkpoints go.
+        resumed_by: The folder that ``resume`` takes: the run's, or of a fold that of its cross-validation.
+        precision: Lightning's word for it.
+        accumulate: Batches a step.
+        ema_decay: Decay of the average of the weights that is evaluated and kept; 0 for none.
+        validates: Whether there are validation patches; without, the best checkpoint is the last.
+        resume_from: Checkpoint to go on after; None to start anew.
+        device_index: Which graphics card, where one is used.
+        loggers: Where metrics go.
+        callbacks: Added to those of the settings.
+
+    Raises:
+        InputError: If the training is told to stop; finished epochs are kept.
+    """
+    if settings.patience is not None and not validates:
+        raise InputError(
+            "trainer.patience needs validation patches", remedies=("trainer.patience=null", "crossval.validation=true")
+        )
+    at_each_epoch_end: dict[str, Any] = {
+        "dirpath": run_folder / BEST.parent,
+        "save_on_train_epoch_end": True,  # a resumed run starts with the next epoch, not in the middle of one
+        "enable_version_counter": False,
+    }
+    checkpoints = [
+        ModelCheckpoint(filename=BEST.stem, monitor=MONITOR if validates else None, mode="max", **at_each_epoch_end),
+        # Lightning's save_last writes in epochs alone that are the best so far; mode sets the two apart where none is
+        ModelCheckpoint(filename=LAST.stem, monitor=None, mode="min", **at_each_epoch_end),
+    ]
+    if resume_from is not None:
+        datamodule.first_epoch = int(read_checkpoint(resume_from)["epoch"]) + 1
+    with warnings.catch_warnings():
+        _ignore_what_nobody_can_act_on()
+        trainer = pl.Trainer(
+            accelerator=settings.accelerator,
+            devices=[device_index] if settings.accelerator == "gpu" and settings.devices == 1 else settings.devices,
+            num_nodes=settings.num_nodes,
+            strategy=settings.strategy,
+            precision=precision,  # type: ignore[arg-type]  # a closed set of strings, checked by TrainerConfig
+            max_epochs=settings.max_epochs,
+            accumulate_grad_batches=accumulate,
+            gradient_clip_val=settings.gradient_clip_val,
+            limit_train_batches=_first_given(settings.overfit_batches, settings.limit_train_batches),
+            limit_val_batches=settings.limit_val_batches,
+            fast_dev_run=settings.fast_dev_run,
+            logger=list(loggers),
+            callbacks=[
+                *checkpoints,
+                *_progress(settings.progress),
+                *([Patience(MONITOR, patience=settings.patience, mode="max")] if settings.patience else []),
+                *([WeightAveraging(avg_fn=_moving_average(ema_decay), use_buffers=True)] if ema_decay > 0 else []),
+                LearningRateMonitor("epoch"),
+                *_lightning_callbacks(settings.callbacks),
+                *callbacks,
+            ],
+            profiler=_profiler(settings.profiler, run_folder),
+            plugins=[AtomicCheckpointIO()],
+            enable_progress_bar=settings.progress == "rich",
+            enable_model_summary=False,
+            log_every_n_steps=1,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,  # the sampler shares its own draw out; Lightning's wrapper would permute it
+        )
+        try:
+            trainer.fit(classifier, datamodule, ckpt_path=resume_from, weights_only=True)
+        except SystemExit as error:  # Lightning's answer to Ctrl-C and, as SIGTERMException, to SIGTERM
+            signal = "SIGTERM" if isinstance(error, SIGTERMException) else "Ctrl-C"
+            raise Interrupted(
+                f"the training was told to stop ({signal}) and can go on after the last finished epoch",
+                remedies=(as_typed("resume", resumed_by),),
+            ) from error
+
+
+def _first_given(*values: int | None) -> int | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _ignore_what_nobody_can_act_on() -> None:
+    """Hydra's folder is in use by design, memory-mapped patches need no worker, and more of the kind."""
+    warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty")
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+    warnings.filterwarnings("ignore", message=".*does not have many workers")
+    warnings.filterwarnings("ignore", module=r"pytorch_lightning\.utilities\._pytree")
+    # the learning rate is that of the whole batch whatever the devices (conf/optim), and every fold may do without val
+    warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no `val_dataloader`")
+    warnings.filterwarnings("ignore", message="Total length of `.*` across ranks is zero")
+    # torchmetrics has gathered them when they are computed
+    warnings.filterwarnings("ignore", message="It is recommended to use `self.log\\('(train|val)/.*sync_dist=True")
+    # metrics of an epoch without a class are NaN or 0, as their names' columns show
+    warnings.filterwarnings("ignore", message="No (positive|negative) samples in targets")
+    warnings.filterwarnings("ignore", message="No positive samples found in target")
+
+
+def _progress(kind: str) -> list[Callback]:
+    if kind == "rich":
+        return [RichProgressBar(leave=True)]
+    return [EpochLine()] if kind == "lines" else []
+
+
+def _profiler(name: str | None, run_folder: Path) -> Profiler | None:
+    if name is None:
+        return None
+    profiler: Any = _PROFILERS[name]
+    return profiler(dirpath=run_folder, filename="profile")  # type: ignore[no-any-return]
+
+
+def _lightning_callbacks(asked: dict[str, Any]) -> list[Callback]:
+    known = {
+        name: value
+        for name in lightning_callbacks.__all__
+        if isinstance(value := getattr(lightning_callbacks, name), type) and issubclass(value, Callback)
+    }
+    made = []
+    for name, arguments in asked.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else "its documentation lists them"
+            raise InputError(f"trainer.callbacks: Lightning has no callback {name}", advice=hint)
+        try:
+            made.append(known[name](**(arguments or {})))
+        except (TypeError, ValueError, MisconfigurationException) as error:
+            raise InputError(f"trainer.callbacks.{name}", advice=f"{str(error).strip().splitlines()[0]}") from error
+    return made
+
+
+class Patience(EarlyStopping):
+    """Lightning's, which would train a run on that had run out of patience when it was cut off."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop a resumed run that has waited long enough."""
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
+
+
+def _moving_average(decay: float) -> Any:
+    def average(old: Tensor, new: Tensor, n_averaged: Tensor | int) -> Tensor:
+        if not torch.is_floating_point(old):  # a counter of batches
+            return new
+        # the start counts less the longer it is past, or a short training would keep its first weights
+        n = int(n_averaged)
+        return torch.lerp(old, new, 1 - min(decay, (1 + n) / (10 + n)))
+
+    return average
+
+
+class EpochLine(Callback):
+    """One line an epoch: loss, validation metrics and time."""
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._start = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the line."""
+        seconds = time.monotonic() - self._start
+        # in every process, because reading them gathers the loss from all
+        values = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        if not trainer.is_global_zero:
+            return
+        names = [name for name in ("train/loss", MONITOR, "val/auroc") if name in values]
+        print(
+            f"epoch {trainer.current_epoch + 1:>3}/{trainer.max_epochs}  "
+            + "  ".join(f"{name} {values[name]:.3f}" for name in names)
+            + f"  {seconds:.1f} s",
+            flush=True,
+        )
+
+
+# which cores are used and that processes start: nothing a user can act on
+for _name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+__all__ = ["BEST", "LAST", "MONITOR", "EpochLine", "fit"]

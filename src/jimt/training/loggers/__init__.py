@@ -1,0 +1,1 @@
+"""Where a training's metrics go: ``metrics.csv`` always, TensorBoard and Weights & Biases where asked."""

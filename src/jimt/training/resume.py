@@ -1,0 +1,153 @@
+"""Whether a run's folder holds a training, finished or cut off, and whether it is the one that is asked for."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import jimt
+from jimt.config.training import TrainConfig
+from jimt.curation.manifest import Curated
+from jimt.curation.splits import Fold
+from jimt.errors import InputError
+from jimt.evaluation.test_split import splits_digest
+from jimt.models.checkpoint import BEST, LAST, read_checkpoint, refuse_several, save_checkpoint
+
+FINISHED = "finished.json"
+_LONG = ("curation", "splits", "fold")
+"""Settings whose values say nothing to a reader."""
+# what may differ when a run is resumed, at a constant learning rate
+_MAY_GROW = "trainer.max_epochs"
+
+
+def settings_of(config: TrainConfig, curated: Curated, weights: str, fold: Fold | None) -> dict[str, Any]:
+    """What the result of a training depends on, flat, by the names of the config."""
+    content = dataclasses.asdict(config)
+    kept: dict[str, Any] = {"seed": config.seed, "jimt version": jimt.__version__}
+    kept["evaluation.orientations"] = config.evaluation.orientations  # temperature and scores depend on it
+    for part in ("backbone", "probe", "augmentation", "optim", "trainer"):
+        kept |= {f"{part}.{key}": value for key, value in content[part].items()}
+    for key in ("num_workers", "num_threads", "eval_batch_size", "progress", "profiler", "fast_dev_run"):
+        del kept[f"trainer.{key}"]
+    kept["optim.betas"] = list(config.optim.betas)
+    kept["dataset"] = config.dataset.name
+    kept["curation"] = curated.summary["fingerprint"]
+    kept["splits"] = splits_digest(curated.manifest)
+    kept["fold"] = None if fold is None else dataclasses.asdict(fold)
+    kept["weights"] = weights
+    return kept
+
+
+def fingerprint_of(settings: dict[str, Any]) -> str:
+    """What identifies a training by its settings."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def is_finished(folder: Path, settings: dict[str, Any], *, resumed: bool) -> bool:
+    """Whether the folder holds this training, finished; one that is resumed with more epochs is not.
+
+    Raises:
+        InputError: If it holds another finished training.
+    """
+    marker = folder / FINISHED
+    if not marker.is_file():
+        return False
+    if fingerprint_of(settings) not in marker.read_text():
+        if resumed and _only_longer(folder, settings):
+            return False
+        raise InputError(
+            f"{folder} holds another training{_differing(folder, settings)}",
+            remedies=("resume=null hydra.run.dir=FOLDER", "resume=null retrain=true"),
+        )
+    return (folder / BEST).is_file()
+
+
+def _differing(folder: Path, settings: dict[str, Any]) -> str:
+    """In what a finished run differs from what is asked, to stand behind "holds another training"."""
+    if not (folder / BEST).is_file():
+        return ""
+    before = read_checkpoint(folder / BEST)["hyper_parameters"]["provenance"]["settings"]
+    other = [key for key in settings if before.get(key) != settings[key]]
+    if other == [_MAY_GROW]:
+        return f" ({before[_MAY_GROW]} epochs done, {settings[_MAY_GROW]} asked for)"
+    told = [key if key in _LONG else f"{key}={before.get(key)}, not {settings[key]}" for key in other]
+    return f" ({'; '.join(told)})" if told else ""
+
+
+def _only_longer(folder: Path, settings: dict[str, Any]) -> bool:
+    """Whether a finished run differs from what is asked in that more epochs are asked for, and may be resumed."""
+    before = read_checkpoint(folder / LAST)["hyper_parameters"]["provenance"]["settings"]
+    other = [key for key in settings if before.get(key) != settings[key]]
+    return other == [_MAY_GROW] and settings[_MAY_GROW] > before[_MAY_GROW] and settings["optim.schedule"] == "constant"
+
+
+def last_checkpoint(config: TrainConfig, folder: Path) -> Path | None:
+    """Where a resumed run goes on; None to start anew.
+
+    Raises:
+        InputError: If there is nothing to resume.
+    """
+    if config.resume is None:
+        return None
+    # a folder that this start has made and locked, or that Hydra has made for a job of a sweep
+    if not folder.is_dir() or all(path.name.startswith(".") for path in folder.iterdir()):
+        raise InputError(f"resume={config.resume} holds no training", remedies=("resume=RUN", "resume=null"))
+    if config.retrain:
+        raise InputError(
+            "resume goes on with a run and retrain=true trains anew", remedies=("resume=null", "retrain=false")
+        )
+    last = folder / LAST
+    if last.is_file():
+        return last
+    refuse_several(folder)
+    print(f"{folder} holds no finished epoch: starting anew")
+    return None
+
+
+def check_same_training(checkpoint: Path, settings: dict[str, Any], folder: Path) -> None:
+    """Raise unless a checkpoint is of the training that was asked for; it may be asked for more epochs."""
+    content = read_checkpoint(checkpoint)
+    before, done = content["hyper_parameters"]["provenance"]["settings"], int(content["epoch"]) + 1
+    other = [key for key in settings if before.get(key) != settings[key]]
+    if settings["optim.schedule"] == "constant":
+        other = [key for key in other if key != _MAY_GROW]
+        if settings[_MAY_GROW] < done:
+            raise InputError(
+                f"{folder} holds {done} finished epochs", remedies=(f"{_MAY_GROW}={done}", "resume=null retrain=true")
+            )
+    if not other:
+        return
+    if "dataset" in other:
+        raise InputError(
+            f"{folder} was trained on {before['dataset']}, not on {settings['dataset']}",
+            remedies=(f"dataset={before['dataset']}", "resume=null retrain=true"),
+        )
+    if "curation" in other or "splits" in other:
+        raise InputError(
+            f"{folder} was trained on another curation or other splits of {settings['dataset']}, so its "
+            "test patches may be trained on",
+            advice="give the run's own curation settings",
+            remedies=("resume=null retrain=true",),
+        )
+    told = ", ".join(f"{key}={before.get(key)} (not {settings[key]})" for key in other)
+    raise InputError(
+        f"{folder} is another training, with {told}", advice="give the same", remedies=("resume=null retrain=true",)
+    )
+
+
+def relocate(last: Path) -> None:
+    """Tell a checkpoint of a run whose folder was moved where it lies, so that its best checkpoint still counts."""
+    content = read_checkpoint(last)
+    moved, new = False, str(last.parent.resolve())  # as Lightning writes it
+    for state in content.get("callbacks", {}).values():
+        if isinstance(state, dict) and "dirpath" in state and state["dirpath"] != new:
+            old = str(state["dirpath"])
+            for key in ("dirpath", "best_model_path", "last_model_path", "kth_best_model_path"):
+                state[key] = str(state[key]).replace(old, new, 1)
+            state["best_k_models"] = {
+                str(path).replace(old, new, 1): value for path, value in state.get("best_k_models", {}).items()
+            }
+            moved = True
+    if moved:
+        save_checkpoint(content, last)

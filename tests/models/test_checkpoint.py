@@ -1,0 +1,221 @@
+"""Checkpoints are there whole or not at all, and nothing in a file is ever executed."""
+
+import errno
+import io
+import os
+import resource
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import TINY, composed_train
+from jimt.errors import InputError
+from jimt.evaluation.test_split import evaluate
+from jimt.models import checkpoint as checkpoints
+from jimt.models.backbones import create_backbone, load_weights
+from jimt.models.checkpoint import load_classifier, read_checkpoint, save_checkpoint
+from jimt.training.run import train
+from processes import in_process
+
+
+@pytest.fixture(scope="module")
+def finished(uneven, tmp_path_factory):
+    run = tmp_path_factory.mktemp("finished") / "run"
+    train(composed_train(*uneven, *TINY, f"run_dir={run}", "trainer.max_epochs=1"))
+    return run
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    """A copy that a test may spoil, not marked as finished."""
+    shutil.copytree(finished, tmp_path / "run")
+    (tmp_path / "run/finished.json").unlink()
+    return tmp_path / "run"
+
+
+def resumed(uneven, run: Path, *changes: str):
+    return composed_train(*uneven, *TINY, f"run_dir={run}", f"resume={run}", "trainer.max_epochs=2", *changes)
+
+
+# ---- a full disk
+
+
+def test_a_checkpoint_that_does_not_fit_leaves_the_old_one_whole(tmp_path):
+    path = tmp_path / "checkpoints/best.ckpt"
+    save_checkpoint({"epoch": 1, "weights": torch.arange(10)}, path)
+    assert in_process(_save_beyond_the_limit, path) == 0
+    content = torch.load(path, weights_only=True)
+    assert content["epoch"] == 1
+    assert content["weights"].tolist() == list(range(10))
+    assert [found.name for found in path.parent.iterdir()] == ["best.ckpt"]
+
+
+def _save_beyond_the_limit(path: Path) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as Python does itself
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    try:
+        save_checkpoint({"epoch": 2, "weights": torch.zeros(1_000_000)}, path)
+    except OSError as error:
+        assert error.errno == errno.EFBIG  # noqa: PT017
+    else:
+        raise AssertionError("the limit of this system is no limit")
+
+
+def test_a_disk_that_fills_up_in_training_is_said_in_a_sentence_and_keeps_finished_epochs(
+    uneven, run, finished, monkeypatch
+):
+    before = {name: (run / f"checkpoints/{name}.ckpt").read_bytes() for name in ("best", "last")}
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.os, "fsync", _no_space)  # where a network file system says so
+        with pytest.raises(
+            InputError,
+            match=r"no space left for .*run \(No space left on device\); the checkpoints .* are whole.* give resume=",
+        ):
+            train(resumed(uneven, run))
+    assert before == {name: (run / f"checkpoints/{name}.ckpt").read_bytes() for name in ("best", "last")}
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert not (run / "finished.json").exists()
+    load_classifier(run / "checkpoints/best.ckpt")
+    train(resumed(uneven, run))
+    assert read_checkpoint(run / "checkpoints/last.ckpt")["epoch"] == 1
+
+
+def _no_space(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("trainable", ["all", "none"])
+def test_a_disk_that_is_full_after_training_is_said_in_a_sentence(uneven, run, monkeypatch, trainable):
+    monkeypatch.setattr(checkpoints.os, "fsync", _no_space)
+    overrides = [*uneven, *TINY, f"backbone.trainable={trainable}", f"run_dir={run}"]
+    if trainable == "all":  # trained already: what is left is to store the temperature
+        overrides += [f"resume={run}", "trainer.max_epochs=1"]
+    with pytest.raises(InputError, match=r"no space left for .*run \(No space left on device\);.* give resume="):
+        train(composed_train(*overrides))
+    assert not (run / "finished.json").exists()
+
+
+# ---- files of others
+
+
+class Malicious:
+    def __init__(self, victim: Path) -> None:
+        self._victim = victim
+
+    def __reduce__(self):
+        return Path.touch, (self._victim,)
+
+
+@pytest.mark.stack
+def test_code_in_a_checkpoint_is_not_executed_by_evaluation_resuming_or_loading_weights(uneven, run, tmp_path):
+    victim, path = tmp_path / "executed", run / "checkpoints/last.ckpt"
+    content = torch.load(path, weights_only=True)
+    content["hyper_parameters"]["provenance"]["seed"] = Malicious(victim)
+    torch.save(content, path)
+    shutil.copy(path, run / "checkpoints/best.ckpt")
+    said = "last.ckpt is damaged, or holds more than tensors and plain values, so it was not loaded"
+    with pytest.raises(InputError, match=said):
+        evaluate(path)
+    with pytest.raises(InputError, match="best.ckpt is damaged, or holds more than tensors"):
+        evaluate(run)
+    with pytest.raises(InputError, match=said):
+        train(resumed(uneven, run))
+    with pytest.raises(InputError, match="last.ckpt is damaged .*, and code in a weights file is never executed"):
+        train(composed_train(*uneven, *TINY, f"backbone.weights={path}", f"run_dir={tmp_path / 'other'}"))
+    assert not victim.exists()
+    torch.load(path, weights_only=False)  # what would have happened
+    assert victim.exists()
+
+
+@pytest.mark.parametrize("damage", [lambda _: b"", lambda _: b"not a checkpoint", lambda whole: whole[:5000]])
+def test_a_damaged_checkpoint_is_refused(uneven, run, damage):
+    path = run / "checkpoints/last.ckpt"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InputError, match="last.ckpt is damaged"):
+        evaluate(path)
+    with pytest.raises(InputError, match="last.ckpt is damaged"):
+        train(resumed(uneven, run))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"weights": torch.zeros(3)},
+        {"state_dict": {"weight": torch.zeros(3)}, "hyper_parameters": {"lr": 0.1}},
+        {"state_dict": {}, "hyper_parameters": {"prediction": {}, "provenance": {}}},
+        [1, 2],
+    ],
+    ids=["tensors", "another project's", "empty", "a list"],
+)
+def test_a_checkpoint_of_something_else_is_refused(uneven, run, content):
+    path = run / "checkpoints/last.ckpt"
+    torch.save(content, path)
+    said = r"last\.ckpt is not a checkpoint of jimt: give one that train\.py wrote"
+    with pytest.raises(InputError, match=said):
+        evaluate(path)
+    with pytest.raises(InputError, match=said):
+        train(resumed(uneven, run))
+
+
+def test_a_checkpoint_whose_weights_are_of_another_network_is_refused(run):
+    path = run / "checkpoints/best.ckpt"
+    content = torch.load(path, weights_only=True)
+    content["hyper_parameters"]["backbone"] = "test_efficientnet"
+    torch.save(content, path)
+    with pytest.raises(InputError, match="best.ckpt is not a checkpoint of jimt"):
+        evaluate(run)
+
+
+# ---- weights of one run for the next
+
+
+def test_a_run_starts_from_the_weights_of_another(uneven, finished, tmp_path):
+    network = create_backbone("test_resnet.r160_in1k", num_classes=2)
+    path = finished / "checkpoints/best.ckpt"
+    said = load_weights(network, "test_resnet.r160_in1k", str(path))
+    assert said.startswith("file: best.ckpt sha256 ")
+    state = torch.load(path, weights_only=True)["state_dict"]
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, state[f"network.{key}"])  # its head for live and dead too
+    metrics = train(
+        composed_train(*uneven, *TINY, f"backbone.weights={path}", "optim.lr=1e-12", f"run_dir={tmp_path / 'run'}")
+    )
+    assert metrics["weights"] == said
+
+
+def test_the_network_of_a_frozen_run_is_taken_and_its_linear_layer_left(uneven, tmp_path):
+    train(composed_train(*uneven, *TINY, "backbone.trainable=none", f"run_dir={tmp_path / 'run'}"))
+    path = tmp_path / "run/checkpoints/best.ckpt"
+    state = torch.load(path, weights_only=True)["state_dict"]
+    assert any(key.startswith("linear.") for key in state)
+    network = create_backbone("test_resnet.r160_in1k", num_classes=2)
+    head = network.fc.weight.clone()
+    load_weights(network, "test_resnet.r160_in1k", str(path))
+    for key, value in network.state_dict().items():
+        assert key.startswith("fc.") or torch.equal(value, state[f"network.{key}"])
+    assert torch.equal(network.fc.weight, head)
+
+
+def test_a_checkpoint_of_another_backbone_is_refused_by_the_keys_that_do_not_fit(finished):
+    network = create_backbone("test_efficientnet", num_classes=2)
+    with pytest.raises(
+        InputError,
+        match=r"best\.ckpt does not hold the weights of test_efficientnet \(of its \d+ keys \d+ missing "
+        r"\(conv_stem\.weight, .*\d+ unexpected \(conv1\.0\.weight, .*: give the file of that network, or choose the "
+        r"network of that file",
+    ):
+        load_weights(network, "test_efficientnet", str(finished / "checkpoints/best.ckpt"))
+
+
+def test_a_network_with_a_part_called_network_keeps_its_keys(tmp_path):
+    network = create_backbone("volo_d1_224", num_classes=2)
+    assert any(key.startswith("network.") for key in network.state_dict())
+    buffer = io.BytesIO()
+    torch.save({"state_dict": network.state_dict()}, buffer)
+    (tmp_path / "volo.pth").write_bytes(buffer.getvalue())
+    other = create_backbone("volo_d1_224", num_classes=2)
+    load_weights(other, "volo_d1_224", str(tmp_path / "volo.pth"))
+    assert all(torch.equal(value, other.state_dict()[key]) for key, value in network.state_dict().items())

@@ -1,0 +1,495 @@
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, recall_score, roc_auc_score
+
+from conftest import TINY, composed_train
+from jimt.curation.manifest import open_curated
+from jimt.errors import InputError, Interrupted
+from jimt.evaluation.test_split import evaluate, read_test_patches
+from jimt.evaluation.test_split import main as evaluate_command
+from jimt.models.checkpoint import BEST, find_checkpoint, load_classifier
+from jimt.models.schedules import step_schedule
+from jimt.statistics.calibration import fit_temperature
+from jimt.training import finetune as fitting
+from jimt.training import run as training
+from jimt.training.resume import last_checkpoint
+from jimt.training.run import train
+from processes import Note
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, uneven):
+    """One training on the small fields, shared by the tests that only read it."""
+    run = tmp_path_factory.mktemp("trained") / "run"
+    config = composed_train(*uneven, *TINY, f"run_dir={run}")
+    train(config)
+    return config, run, open_curated(Path(config.curation.output_root) / "no_treatment")
+
+
+def epochs_of(run: Path, column: str) -> list[int]:
+    """The epochs of which metrics.csv holds a value, in its order."""
+    table = pd.read_csv(run / "metrics.csv")
+    return table.loc[table[column].notna(), "epoch"].astype(int).tolist()
+
+
+def test_a_run_leaves_checkpoints_metrics_and_scores(trained):
+    _, run, _ = trained
+    names = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
+    assert {
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        "metrics.csv",
+        "test_metrics.json",
+        "test_scores.csv",
+    } <= names
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    for column in ("train/loss", "train/auroc", "val/loss", "val/balanced_accuracy", "val/auroc"):
+        assert epochs_of(run, column) == [0, 1]
+
+
+def test_every_test_patch_is_scored_exactly_once_and_no_other(trained):
+    _, run, curated = trained
+    scores = pd.read_csv(run / "test_scores.csv")
+    test = curated.manifest[curated.manifest["split"] == "test"]
+    keys = ["raw_image_id", "group", "y", "x", "label"]
+    pd.testing.assert_frame_equal(
+        scores[keys].astype(str), test[keys].astype(str).reset_index(drop=True), check_dtype=False
+    )
+    assert not set(scores["group"]) & set(curated.manifest.loc[curated.manifest["split"] == "train", "group"])
+
+
+def test_test_metrics_are_those_of_scikit_learn_on_the_scores(trained):
+    _, run, _ = trained
+    scores = pd.read_csv(run / "test_scores.csv")
+    metrics = json.loads((run / "test_metrics.json").read_text())
+    predicted = scores["score"] > 0.5
+    expected = {
+        "balanced_accuracy": balanced_accuracy_score(scores["label"], predicted),
+        "auroc": roc_auc_score(scores["label"], scores["score"]),
+        "recall_live": recall_score(scores["label"], predicted),
+        "recall_dead": recall_score(1 - scores["label"], ~predicted),
+    }
+    assert {name: metrics["metrics"][name]["value"] for name in expected} == pytest.approx(expected)
+    assert metrics["confusion_matrix"]["counts"] == confusion_matrix(scores["label"], predicted).tolist()
+    assert metrics["counts"]["patches"] == len(scores)
+    assert metrics["counts"]["groups"] == scores["group"].nunique()
+
+
+def test_a_score_is_the_softmax_of_the_networks_live_logit(trained):
+    _, run, curated = trained
+    classifier, hyperparameters = load_classifier(run / "checkpoints/best.ckpt")
+    row = pd.read_csv(run / "test_scores.csv").iloc[5]
+    field = curated.manifest.loc[curated.manifest["raw_image_id"] == row.raw_image_id, "field"].iloc[0]
+    patch = curated.store.field(field)[row.y : row.y + 64, row.x : row.x + 64] / 255
+    mean, std = hyperparameters["prediction"]["mean"], hyperparameters["prediction"]["std"]
+    image = torch.tensor(np.stack([(patch - m) / s for m, s in zip(mean, std, strict=True)]), dtype=torch.float32)
+    with torch.no_grad():
+        dead, live = (classifier.network(image[None])[0] / hyperparameters["prediction"]["temperature"]).tolist()
+    assert hyperparameters["prediction"]["temperature"] != 1  # calibrated on the validation split
+    assert row.score == pytest.approx(np.exp(live) / (np.exp(live) + np.exp(dead)), abs=1e-5)
+
+
+def test_random_weights_are_recorded_in_every_output(trained):
+    _, run, _ = trained
+    metrics = json.loads((run / "test_metrics.json").read_text())
+    assert metrics["weights"] == "random"
+    assert "the backbone started from random weights" in metrics["notes"]
+    _, hyperparameters = load_classifier(run / "checkpoints/best.ckpt")
+    assert hyperparameters["provenance"]["weights"] == "random"
+
+
+def test_a_checkpoint_carries_what_prediction_needs(trained):
+    _, run, curated = trained
+    content = torch.load(run / "checkpoints/best.ckpt", weights_only=True)
+    prediction = content["hyper_parameters"]["prediction"]
+    assert prediction["patch_size"] == 64
+    assert prediction["scaling"] == curated.summary["scaling"]
+    assert len(prediction["mean"]) == len(prediction["std"]) == 3
+
+
+@pytest.mark.stack
+def test_evaluating_a_run_or_a_checkpoint_again_gives_the_same_scores(trained, capsys):
+    _, run, _ = trained
+    before = (run / "test_scores.csv").read_bytes()
+    for target in (run, run / "checkpoints" / "best.ckpt"):
+        (run / "test_scores.csv").unlink()
+        evaluate_command([str(target)])
+        assert (run / "test_scores.csv").read_bytes() == before
+    assert "balanced_accuracy" in capsys.readouterr().out
+
+
+def test_the_same_command_again_evaluates_without_training(trained, monkeypatch, capsys):
+    config, run, _ = trained
+    (run / "test_metrics.json").unlink()
+    monkeypatch.setattr(training, "fit", lambda *_, **__: pytest.fail("trained again"))
+    train(config)
+    assert (run / "test_metrics.json").is_file()
+    assert "holds this training, finished" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("seed=7", "seed=0, not 7"),
+        ("trainer.max_epochs=3", "2 epochs done, 3 asked for"),
+        ("trainer.max_epochs=1", "2 epochs done, 1 asked for"),
+        ("optim.lr=1e-4", "optim.lr=0.001, not 0.0001"),
+        ("evaluation.orientations=8", "evaluation.orientations=1, not 8"),
+    ],
+)
+def test_another_training_is_not_written_over_a_finished_one(trained, uneven, change, told):
+    _, run, _ = trained
+    config = composed_train(*uneven, *TINY, f"run_dir={run}", change)
+    ways = ": give .*hydra.run.dir=FOLDER, or .*retrain=true"
+    with pytest.raises(InputError, match=re.escape(f"holds another training ({told})") + ways):
+        train(config)
+    assert (run / "checkpoints/best.ckpt").is_file()
+
+
+def test_evaluation_refuses_a_curation_the_model_was_not_trained_on(trained, small, prepare_config):
+    from test_bad_input import run as curate_small
+
+    _, run, _ = trained
+    other = curate_small(prepare_config(*small))
+    with pytest.raises(
+        InputError, match="is not the curation .* was trained on, so test patches may have been trained on"
+    ):
+        evaluate(run, curated_folder=other)
+
+
+def resumes(folder: Path) -> None:
+    last_checkpoint(composed_train(f"resume={folder}", "run_dir=new"), folder)
+
+
+def test_a_run_without_a_finished_training_is_refused(tmp_path):
+    with pytest.raises(InputError, match="best.ckpt is missing: .* holds no finished training"):
+        find_checkpoint(tmp_path)
+    with pytest.raises(InputError, match="nothing is missing: give a run's folder or a checkpoint"):
+        find_checkpoint(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("runs", "marks", "told"),
+    [
+        (["fold_1", "fold_0"], ["crossval.json"], "cross-validation, .* of its folds, such as {}/fold_0, or run"),
+        (["fold_1"], [], "is an unfinished cross-validation, .* such as {}/fold_1$"),
+        (["mcf7/a", "mcf7/b"], ["mcf7/a/.hydra/overrides.yaml"], "is a sweep, .* jobs, such as {}/mcf7/a, or run"),
+        (["trial_000"], ["study.journal"], "is a search, .* one of its trials, such as {}/trial_000$"),
+        (["a", "b"], [], "holds 2 runs, and one run is asked for: give the folder of one of them, such as {}/a$"),
+    ],
+)
+@pytest.mark.parametrize("asks", [find_checkpoint, evaluate, read_test_patches, resumes])
+def test_a_folder_of_several_runs_says_what_it_is_and_which_can_be_given(tmp_path, runs, marks, told, asks):
+    files = [*(f"{run}/checkpoints/best.ckpt" for run in runs), *marks]
+    for name in files:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with pytest.raises(InputError, match=told.format(re.escape(str(tmp_path)))):
+        asks(tmp_path)
+
+
+@pytest.mark.stack
+def test_a_seed_gives_the_same_weights_each_time(uneven, train_config, trained):
+    _, run, _ = trained
+    config = train_config(*uneven, *TINY)
+    train(config)
+    weights = [
+        torch.load(Path(folder) / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for folder in (run, config.run_dir)
+    ]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+def test_a_training_that_was_cut_off_starts_again(uneven, train_config, tmp_path, monkeypatch):
+    config = train_config(*uneven, *TINY)
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting.EpochLine, "on_train_epoch_start", _interrupts_the_second_epoch)
+        with pytest.raises(
+            Interrupted,
+            match=r"told to stop \(Ctrl-C\) and can go on after the last finished epoch: give resume=.*run",
+        ):
+            train(config)
+    assert not (tmp_path / "run/test_metrics.json").exists()
+    assert not (tmp_path / "run/finished.json").exists()
+    train(config)
+    assert (tmp_path / "run/test_metrics.json").is_file()
+    assert {path.name for path in (tmp_path / "run/checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert epochs_of(tmp_path / "run", "val/loss") == [0, 1]
+
+
+def _interrupts_the_second_epoch(self, trainer, pl_module) -> None:
+    self._start = 0.0
+    if trainer.current_epoch == 1:
+        raise KeyboardInterrupt
+
+
+def test_a_gpu_that_is_not_there_names_the_remedy(uneven, train_config, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(InputError, match="trainer=cpu"):
+        train(train_config(*uneven, *TINY, "trainer=gpu"))
+
+
+@pytest.mark.parametrize("trainer", ["gpu", "ddp"])
+def test_graphics_cards_compute_in_32_bit_unless_asked_otherwise(train_config, trainer):
+    config = train_config(f"trainer={trainer}")
+    assert config.trainer.precision == "32-true"
+    assert config.trainer.devices == (2 if trainer == "ddp" else 1)
+
+
+@pytest.mark.parametrize(("instructions", "precision"), [("avx512_bf16", "bf16-mixed"), (None, "32-true")])
+def test_precision_is_decided_by_what_the_processor_has_and_is_printed_and_recorded(
+    uneven, train_config, monkeypatch, tmp_path, capsys, instructions, precision
+):
+    monkeypatch.setattr("jimt.training.run.bfloat16_instructions", lambda: instructions)
+    train(train_config(*uneven, *TINY, "trainer.precision=auto", "trainer.max_epochs=1"))
+    said = capsys.readouterr().out
+    assert f"(all, {precision})" in said
+    assert ("since this processor has avx512_bf16" in said) == (instructions is not None)
+    assert load_classifier(tmp_path / "run" / BEST)[1]["provenance"]["precision"] == precision
+
+
+def test_maps_of_whole_fields_are_taken_in_32_bit_and_recorded_so(uneven, train_config, monkeypatch, tmp_path):
+    monkeypatch.setattr("jimt.training.run.bfloat16_instructions", lambda: "avx512_bf16")
+    cells = ["backbone.trainable=none", "probe=cells", "probe.layer=layer3", "trainer.precision=auto"]
+    train(train_config(*uneven, *TINY, *cells))
+    assert load_classifier(tmp_path / "run" / BEST)[1]["provenance"]["precision"] == "32-true"
+    with pytest.raises(
+        InputError, match=r"trainer\.precision=bf16-mixed is without effect .*: give trainer\.precision=32"
+    ):
+        train_config(*uneven, *TINY, *cells[:-1], "trainer.precision=bf16-mixed")
+
+
+def test_published_patches_without_raw_images_train_with_a_warning_and_no_interval_over_groups(train_config, tmp_path):
+    import cv2
+
+    rng = np.random.default_rng(0)
+    for split, n in (("train", 24), ("val", 8), ("test", 8)):
+        for label, spread in (("live", 10), ("dead", 60)):
+            folder = tmp_path / "published" / split / label
+            folder.mkdir(parents=True)
+            for number in range(n):
+                patch = rng.normal(128, spread, (64, 64)).clip(0, 255).astype(np.uint8)
+                cv2.imwrite(str(folder / f"{number}.png"), patch)
+    config = train_config(*TINY, "dataset=no_treatment", f"dataset.root={tmp_path / 'published'}", "curation.n_jobs=1")
+    config.dataset.layout, config.dataset.pattern, config.curation.patches.size = "patches", None, 64
+    with pytest.warns(UserWarning, match="nothing tells which raw image a patch of no_treatment was cut from"):
+        metrics = train(config)
+    assert metrics["group_known"] is False
+    assert epochs_of(tmp_path / "run", "val/loss") == [0, 1]
+    assert metrics["metrics"]["auroc"]["interval_groups"] is None
+    assert metrics["metrics"]["auroc"]["interval_patches"] is not None
+
+
+# ---- what stops, slows and averages
+
+
+def noted(config, tmp_path: Path) -> dict:
+    """What a training saw and did at each step."""
+    train(config, callbacks=[Note(tmp_path / "noted")])
+    return torch.load(tmp_path / "noted/rank0.pt", weights_only=True)
+
+
+def test_training_ends_when_patience_does_and_the_last_checkpoint_is_of_the_last_epoch(uneven, train_config, tmp_path):
+    # at this rate no score ever changes, so the first epoch is the best and two more are waited for
+    train(train_config(*uneven, *TINY, "optim.lr=1e-12", "trainer.max_epochs=9", "trainer.patience=2"))
+    assert epochs_of(tmp_path / "run", "val/balanced_accuracy") == [0, 1, 2]
+    assert pd.read_csv(tmp_path / "run/metrics.csv")["val/balanced_accuracy"].dropna().nunique() == 1
+    for name, epoch in (("best", 0), ("last", 2)):
+        assert torch.load(tmp_path / f"run/checkpoints/{name}.ckpt", weights_only=True)["epoch"] == epoch
+
+
+def test_the_best_checkpoint_is_of_the_epoch_with_the_highest_balanced_accuracy(uneven, train_config, tmp_path):
+    train(train_config(*uneven, *TINY, "optim.batch_size=4", "trainer.max_epochs=5"))
+    scores = pd.read_csv(tmp_path / "run/metrics.csv")["val/balanced_accuracy"].dropna().tolist()
+    assert 0 < np.argmax(scores) < 4  # neither the first nor the last
+    best = torch.load(tmp_path / "run/checkpoints/best.ckpt", weights_only=True)
+    assert best["epoch"] == int(np.argmax(scores))
+    assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["epoch"] == 4
+
+
+def test_two_batches_of_eight_added_up_are_one_batch_of_sixteen(uneven, train_config, tmp_path):
+    # layer norm looks at each patch alone, unlike batch norm
+    seen = {}
+    for batch_size, accumulate in ((16, 1), (8, 2)):
+        config = train_config(
+            *uneven,
+            *TINY,
+            "backbone.name=test_convnext2.r160_in1k",
+            "trainer.max_epochs=1",
+            f"optim.batch_size={batch_size}",
+            f"optim.accumulate={accumulate}",
+            f"run_dir={tmp_path / str(accumulate)}",
+        )
+        seen[accumulate] = noted(config, tmp_path / str(accumulate))
+    whole, halves = seen[1], seen[2]
+    assert len(whole["train"]) == len(whole["gradients"]) == len(halves["gradients"]) == len(halves["train"]) / 2
+    assert [rows for _, rows in whole["train"]] == [
+        one + two for (_, one), (_, two) in zip(halves["train"][::2], halves["train"][1::2], strict=True)
+    ]
+    for name, gradient in whole["gradients"][0].items():
+        assert gradient.abs().max() > 0
+        torch.testing.assert_close(halves["gradients"][0][name], gradient, rtol=1e-3, atol=1e-6)
+
+
+def test_weights_are_averaged_as_by_hand_and_the_average_is_kept(uneven, train_config, tmp_path):
+    decay = 0.4
+    seen = noted(train_config(*uneven, *TINY, f"optim.ema_decay={decay}"), tmp_path)
+    average = {name: value.clone() for name, value in seen["weights"][0].items()}
+    for n, weights in enumerate(seen["weights"][1:], 1):
+        share = min(decay, (1 + n) / (10 + n))  # reaches 0.4 at the sixth step
+        for name, value in weights.items():
+            whole = not value.is_floating_point()
+            average[name] = value if whole else share * average[name] + (1 - share) * value
+    assert len(seen["weights"]) > 10
+    content = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    for name, value in average.items():
+        torch.testing.assert_close(content["state_dict"][name], value, rtol=1e-4, atol=1e-6)
+        if value.is_floating_point():
+            assert not torch.allclose(value, seen["weights"][-1][name], rtol=1e-4, atol=1e-6), name
+    assert all(torch.equal(content["current_model_state"][name], seen["weights"][-1][name]) for name in average)
+
+
+def test_the_averaged_weights_are_those_that_are_validated(uneven, train_config, tmp_path):
+    train(train_config(*uneven, *TINY, "optim.ema_decay=0.9", "trainer.max_epochs=1"))
+    classifier, hyperparameters = load_classifier(tmp_path / "run/checkpoints/last.ckpt")
+    table = pd.read_csv(tmp_path / "run/metrics.csv")
+    labels, logits = validated(tmp_path / "run", classifier, hyperparameters)
+    loss = torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels))
+    assert table["val/loss"].dropna().tolist() == pytest.approx([loss.item()], rel=1e-5)
+
+
+def validated(run: Path, classifier, hyperparameters) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and logits of the validation split, without jimt's own loaders."""
+    curated = open_curated(Path(hyperparameters["provenance"]["curated_folder"]))
+    rows = curated.manifest[curated.manifest["split"] == "val"]
+    patches = np.stack([curated.store.field(r.field)[r.y : r.y + 64, r.x : r.x + 64] for r in rows.itertuples()])
+    mean, std = (torch.tensor(hyperparameters["prediction"][key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+    images = (torch.from_numpy(patches)[:, None].float() / 255 - mean) / std
+    with torch.inference_mode():
+        return rows["label"].to_numpy(np.int64), classifier(images).numpy()
+
+
+@pytest.mark.parametrize(("schedule", "warmup"), [("constant", 0.0), ("cosine", 0.25), ("one_cycle", 0.3)])
+def test_the_learning_rate_follows_the_schedule_at_every_step(uneven, train_config, tmp_path, schedule, warmup):
+    seen = noted(train_config(*uneven, *TINY, f"optim.schedule={schedule}", f"optim.warmup={warmup}"), tmp_path)
+    n_steps = len(seen["rates"])
+    factor = (lambda _: 1) if schedule == "constant" else step_schedule(schedule, n_steps=n_steps, warmup=warmup)
+    assert seen["rates"] == pytest.approx([1e-3 * factor(step) for step in range(n_steps)])
+    assert n_steps == 2 * len([epoch for epoch, _ in seen["train"] if epoch == 0])
+
+
+# ---- temperature and orientations
+
+
+def test_the_checkpoints_temperature_is_fitted_on_the_validation_split(trained):
+    _, run, _ = trained
+    classifier, hyperparameters = load_classifier(run / "checkpoints/best.ckpt")
+    labels, logits = validated(run, classifier, hyperparameters)
+    expected = fit_temperature(logits, labels)
+    assert hyperparameters["prediction"]["temperature"] == pytest.approx(expected, rel=1e-4)
+    assert json.loads((run / "test_metrics.json").read_text())["temperature"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_score_over_eight_orientations_is_the_softmax_of_the_mean_logits(uneven, train_config, tmp_path):
+    train(train_config(*uneven, *TINY, "trainer.max_epochs=1", "evaluation.orientations=8"))
+    classifier, hyperparameters = load_classifier(tmp_path / "run/checkpoints/best.ckpt")
+    prediction = hyperparameters["prediction"]
+    curated = open_curated(Path(hyperparameters["provenance"]["curated_folder"]))
+    fields = curated.manifest.drop_duplicates("raw_image_id").set_index("raw_image_id")["field"]
+    scores = pd.read_csv(tmp_path / "run/test_scores.csv")
+    upright = []
+    for row in scores.iloc[::7].itertuples():
+        patch = curated.store.field(fields[row.raw_image_id])[row.y : row.y + 64, row.x : row.x + 64]
+        grey = torch.from_numpy(np.array(patch)).float()[None] / 255
+        views = [torch.rot90(copy, turns, (1, 2)) for copy in (grey, grey.flip(2)) for turns in range(4)]
+        mean, std = (torch.tensor(prediction[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+        with torch.inference_mode():
+            logits = classifier((torch.stack(views) - mean) / std)
+        expected = (logits.mean(0) / prediction["temperature"]).softmax(0)[1].item()
+        assert row.score == pytest.approx(expected, abs=1e-6)
+        upright.append((logits[0] / prediction["temperature"]).softmax(0)[1].item() - expected)
+    assert max(np.abs(upright)) > 1e-4
+
+
+# ---- Lightning's own, asked for by name
+
+
+def test_a_callback_of_lightning_is_had_by_its_name(uneven, train_config, tmp_path):
+    asked = "+trainer.callbacks={LearningRateMonitor: {logging_interval: step}}"
+    train(train_config(*uneven, *TINY, "trainer.max_epochs=1", asked))
+    table = pd.read_csv(tmp_path / "run/metrics.csv")
+    assert table["lr-Adam"].notna().sum() > table["train/loss_step"].notna().sum() > 1  # by itself it would be one
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (
+            "{LearningRateMoniter: {}}",
+            "Lightning has no callback LearningRateMoniter: did you mean LearningRateMonitor",
+        ),
+        ("{Xyzzy: {}}", "Lightning has no callback Xyzzy: its documentation lists them"),
+        ("{LearningRateMonitor: {interval: step}}", "LearningRateMonitor: .*unexpected keyword argument 'interval'"),
+        ("{LearningRateMonitor: {logging_interval: minute}}", "LearningRateMonitor: logging_interval should be"),
+        ("{Timer: [1]}", "Timer: .*must be a mapping"),
+    ],
+)
+def test_a_callback_that_cannot_be_made_is_said_in_a_sentence(uneven, train_config, asked, said):
+    with pytest.raises(InputError, match=rf"^trainer\.callbacks[:.] ?{said}") as caught:
+        train(train_config(*uneven, *TINY, f"+trainer.callbacks={asked}"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_profile_is_written_into_the_runs_folder(uneven, train_config, tmp_path):
+    train(train_config(*uneven, *TINY, "trainer.max_epochs=1", "trainer.profiler=simple"))
+    (profile,) = (tmp_path / "run").glob("*profile*")
+    assert "run_training_epoch" in profile.read_text()
+
+
+@pytest.mark.parametrize(("progress", "shown"), [("rich", "Epoch 0"), ("none", None), ("lines", "epoch   1/1")])
+def test_progress_is_shown_as_asked(uneven, train_config, capfd, progress, shown):
+    train(train_config(*uneven, *TINY, "trainer.max_epochs=1", f"trainer.progress={progress}"))
+    out = capfd.readouterr().out
+    assert "Test split of no_treatment" in out
+    if shown is None:
+        assert "epoch" not in out.lower()
+    else:
+        assert shown in out
+
+
+def test_a_network_is_compiled_where_that_is_asked_for(uneven, train_config, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiled.append(type(module).__name__))
+    for asked in ("false", "true"):
+        train(train_config(*uneven, *TINY, "trainer.max_epochs=1", f"trainer.compile={asked}", "retrain=true"))
+    assert compiled == ["ResNet"]
+
+
+# ---- networks
+
+
+def test_any_network_of_timm_trains(uneven, train_config):
+    metrics = train(
+        train_config(*uneven, *TINY, "backbone.name=convnext_atto", "trainer.max_epochs=1", "optim.batch_size=32")
+    )
+    assert metrics["backbone"] == "convnext_atto"
+    assert metrics["counts"]["patches"] == 45
+
+
+@pytest.mark.parametrize("trainable", ["head", "last_stage"])
+def test_what_is_frozen_is_in_the_checkpoint_as_it_was_published(uneven, train_config, tmp_path, trainable):
+    seen = noted(train_config(*uneven, *TINY, "trainer.max_epochs=1", f"backbone.trainable={trainable}"), tmp_path)
+    first, last = seen["weights"][0], seen["weights"][-1]
+    changed = {name for name, value in last.items() if not torch.equal(value, first[name])}
+    assert changed
+    starts = ("network.fc.",) if trainable == "head" else ("network.fc.", "network.layer4.")
+    assert all(name.startswith(starts) for name in changed)
