@@ -43,9 +43,9 @@ from jimt.config.own_configs import CONF
 from jimt.config.search import CrossvalConfig
 from jimt.curation.manifest import Curated, open_curated
 from jimt.data.preparation import prepare
-from jimt.models.backbones import load_weights, normalisation
 from jimt.models.classifier import LiveDeadClassifier
 from jimt.models.field_maps import feature_maps
+from jimt.networks.backbones import load_weights, normalisation
 from jimt.training.linear_probe import balanced_weights, cell_examples, set_linear
 from jimt.vocabulary import Split
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from jimt.config.search import TuneConfig
 from jimt.config.training import TrainConfig
 from jimt.errors import InputError
-from jimt.models.checkpoint import BEST
+from jimt.system.files import BEST
 
 QUIET = ["hydra/job_logging=none", "hydra/hydra_logging=none"]
 

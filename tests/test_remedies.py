@@ -35,7 +35,7 @@ NEEDS_NONE: dict[Place, str] = {
     ("report/sections/filter_section.py", "empty_filter_blocks"): "likewise",
     ("report/sections/performance_section.py", "fluorescence_blocks"): "likewise",
     ("report/sections/performance_section.py", "training_blocks"): "likewise",
-    ("models/squeezenet.py", "SqueezeNet.__init__"): "no setting leads here",
+    ("networks/squeezenet.py", "SqueezeNet.__init__"): "no setting leads here",
     ("system/starting.py", "_in_a_sentence"): "the sentence is Hydra's",
 }
 """Places where an error needs neither advice nor remedy."""

@@ -16,12 +16,12 @@ from jimt.evaluation import compare, label_sensitivity
 from jimt.evaluation import test_split as evaluate
 from jimt.evaluation.compare import pair_scores, read_scores
 from jimt.evaluation.label_sensitivity import of_run
-from jimt.evaluation.test_split import METRICS_FILE, SCORES_FILE
 from jimt.models import checkpoint as checkpoints
 from jimt.report import write as report
 from jimt.report.sections.features_section import embedding_of
 from jimt.report.study import Model, open_study
 from jimt.search import tune
+from jimt.system.files import METRICS_FILE, SCORES_FILE
 from jimt.training import finetune as fitting
 from jimt.training import run as training
 from jimt.training.crossval import cross_validate

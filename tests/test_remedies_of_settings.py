@@ -15,8 +15,8 @@ from jimt.config.own_configs import completed
 from jimt.config.search import TuneConfig
 from jimt.config.training import TrainConfig
 from jimt.curation.pipeline import open_executor
-from jimt.models.backbones import create_backbone
 from jimt.models.freezing import freeze
+from jimt.networks.backbones import create_backbone
 from jimt.search import tune
 from jimt.search.space import read_space
 from jimt.system import hardware

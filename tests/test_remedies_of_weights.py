@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from jimt.errors import InputError
-from jimt.models import weights
-from jimt.models.backbones import FeatureExtractor, create_backbone, load_weights
+from jimt.networks import weights
+from jimt.networks.backbones import FeatureExtractor, create_backbone, load_weights
 from remedies import composed_prepare, composed_train
 
 SMALL = "test_resnet.r160_in1k"
@@ -26,9 +26,9 @@ def nothing_published(monkeypatch) -> None:
 
 # Of each function that raises an error with remedies: the weights that lead there, and what must be so.
 RUNS: dict[tuple[str, str], list[tuple[str, Callable[[pytest.MonkeyPatch], None]]]] = {
-    ("models/weights.py", "load_weights"): [("nowhere.pth", unreachable)],
-    ("models/weights.py", "_load_from_hub"): [("hub", unreachable), ("hub", nothing_published)],
-    ("models/weights.py", "_load_from_package"): [("packaged", unreachable)],
+    ("networks/weights.py", "load_weights"): [("nowhere.pth", unreachable)],
+    ("networks/weights.py", "_load_from_hub"): [("hub", unreachable), ("hub", nothing_published)],
+    ("networks/weights.py", "_load_from_package"): [("packaged", unreachable)],
 }
 
 

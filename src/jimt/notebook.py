@@ -1,6 +1,5 @@
 """For notebooks: what ``prepare.py`` and ``train.py`` do, with the same overrides, and the blocks of a report shown."""
 
-import hashlib
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ from jimt.config.curating import PrepareConfig
 from jimt.config.hydra_schema import to_dataclasses
 from jimt.config.own_configs import CONF
 from jimt.config.training import TrainConfig
+from jimt.system.files import digest_of
 
 if TYPE_CHECKING:
     from jimt.curation.manifest import Curated
@@ -48,7 +48,7 @@ def train(*overrides: str) -> "Study":
     from jimt.report.study import open_study
     from jimt.training.run import train as train_and_evaluate
 
-    of_these = hashlib.sha256("\n".join(overrides).encode()).hexdigest()[:8]
+    of_these = digest_of(overrides)[:8]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         folder = Path("runs/notebook") / of_these
         config = to_dataclasses(compose("train", overrides=[*overrides, f"run_dir={folder}", "report=false"]))

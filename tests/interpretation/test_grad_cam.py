@@ -10,7 +10,7 @@ from torch import nn
 
 from jimt.errors import InputError
 from jimt.interpretation.grad_cam import class_maps, last_spatial_layer
-from jimt.models.backbones import create_backbone
+from jimt.networks.backbones import create_backbone
 from jimt.vocabulary import DEAD, LIVE
 
 SMALL = "test_resnet.r160_in1k"

@@ -15,8 +15,8 @@ from conftest import TINY, composed_train
 from jimt.errors import InputError
 from jimt.evaluation.test_split import evaluate
 from jimt.models import checkpoint as checkpoints
-from jimt.models.backbones import create_backbone, load_weights
 from jimt.models.checkpoint import load_classifier, read_checkpoint, save_checkpoint
+from jimt.networks.backbones import create_backbone, load_weights
 from jimt.training.run import train
 from processes import in_process
 

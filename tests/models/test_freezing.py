@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from jimt.errors import InputError
-from jimt.models.backbones import create_backbone
 from jimt.models.freezing import freeze, train_trainable
+from jimt.networks.backbones import create_backbone
 
 # the head, and the parts that compute at the smallest resolution of a 224 px image
 PARTS = {

@@ -10,7 +10,7 @@ import torch
 from conftest import TINY, composed_prepare, composed_train
 from jimt.curation.manifest import MANIFEST, open_curated
 from jimt.errors import InputError
-from jimt.models.backbones import create_backbone
+from jimt.networks.backbones import create_backbone
 from jimt.report.blocks import Drawing, Section
 from jimt.report.device import Device
 from jimt.report.page import render

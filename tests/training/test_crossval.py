@@ -22,8 +22,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 from conftest import TINY, composed_prepare, composed_train
 from jimt.curation.manifest import Curated, open_curated
 from jimt.errors import InputError, Interrupted
-from jimt.models.backbones import create_backbone, normalisation
 from jimt.models.checkpoint import load_classifier
+from jimt.networks.backbones import create_backbone, normalisation
 from jimt.training import finetune as fitting
 from jimt.training import run as training
 from jimt.training.crossval import cross_validate

@@ -13,9 +13,10 @@ from jimt.curation.manifest import open_curated
 from jimt.errors import InputError, Interrupted
 from jimt.evaluation.test_split import evaluate, read_test_patches
 from jimt.evaluation.test_split import main as evaluate_command
-from jimt.models.checkpoint import BEST, find_checkpoint, load_classifier
+from jimt.models.checkpoint import find_checkpoint, load_classifier
 from jimt.models.schedules import step_schedule
 from jimt.statistics.calibration import fit_temperature
+from jimt.system.files import BEST
 from jimt.training import finetune as fitting
 from jimt.training import run as training
 from jimt.training.resume import last_checkpoint

@@ -19,7 +19,7 @@ from jimt.curation.finding import Finding, find_pairs, find_patches, find_stacks
 from jimt.curation.found import describe_finding, print_lines
 from jimt.curation.hand_label_pool import HandLabelled, hand_labels_of_others
 from jimt.curation.listing import list_files
-from jimt.curation.manifest import SUMMARY, THRESHOLDS, read_json
+from jimt.curation.manifest import SUMMARY, THRESHOLDS, read_beside
 from jimt.curation.parallel.executors import ExecutorError
 from jimt.curation.pipeline import run_pipeline
 from jimt.curation.summary import describe, table_row
@@ -82,7 +82,7 @@ def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, co
 
 
 def _is_up_to_date(folder: Path, fingerprint: str) -> bool:
-    return (folder / SUMMARY).is_file() and read_json(folder / SUMMARY)["fingerprint"] == fingerprint
+    return (folder / SUMMARY).is_file() and read_beside(folder / SUMMARY)["fingerprint"] == fingerprint
 
 
 def _replace(
@@ -233,7 +233,7 @@ def _reference_thresholds(dataset: DatasetConfig, curation: CurationConfig) -> d
             remedies=("curation.label.fit_range=null", as_typed("curation.label.fit_on", dataset.name)),
         )
     path = Path(curation.output_root) / label.fit_on / THRESHOLDS
-    thresholds = read_json(path)
+    thresholds = read_beside(path)
     for key in ("scale", "background_percentile"):
         wanted = getattr(label, key)
         if thresholds.get(key) != wanted:
@@ -285,6 +285,6 @@ def _print_config(dataset: DatasetConfig, curation: CurationConfig, console: Con
 
 
 def _print_results(folder: Path, console: Console) -> None:
-    summary, thresholds = read_json(folder / SUMMARY), read_json(folder / THRESHOLDS)
+    summary, thresholds = read_beside(folder / SUMMARY), read_beside(folder / THRESHOLDS)
     print_lines(describe(summary, thresholds), console)
     print_whole(table_row(summary["dataset"], summary), console)

@@ -3,7 +3,6 @@
 The paper trains one filter on patches of both its data sets ("Empty patches").
 """
 
-import hashlib
 import json
 import zipfile
 import zlib
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
 from jimt.errors import InputError, as_list_typed, as_typed
+from jimt.system.files import digest_of_file
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,7 @@ def features_made_with(curation: CurationConfig) -> dict[str, str | int]:
         "curation.patches.size": curation.patches.size,
     }
     if (weights := Path(settings.weights)).is_file():  # another file may have come to bear the name
-        with weights.open("rb") as file:
-            made_with["curation.empty_filter.weights (SHA-256)"] = hashlib.file_digest(file, "sha256").hexdigest()
+        made_with["curation.empty_filter.weights (SHA-256)"] = digest_of_file(weights)
     return made_with
 
 
@@ -134,7 +133,7 @@ def load_hand_labelled(path: Path, dataset: str, *, made_with: dict[str, str | i
                 f"the features in {path} are for {setting}={kept_with}, not {wanted}",
                 remedies=_to_agree(dataset, setting, kept_with, made_with),
             )
-    return labelled, hashlib.sha256(path.read_bytes()).hexdigest()
+    return labelled, digest_of_file(path)
 
 
 def _to_agree(dataset: str, setting: str, kept_with: str | int | None, wanted: dict[str, str | int]) -> tuple[str, ...]:

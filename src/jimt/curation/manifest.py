@@ -1,6 +1,5 @@
 """The manifest: one row per patch, written once, checked each time it is read."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pandas as pd
 from jimt.curation.splits import check_no_leak
 from jimt.curation.store import FieldStore
 from jimt.errors import InputError, as_typed
+from jimt.system.files import read_json
 from jimt.vocabulary import MANIFEST_COLUMNS
 
 MANIFEST, THRESHOLDS, SUMMARY, FILTER = "manifest.parquet", "thresholds.json", "summary.json", "empty_filter.skops"
@@ -58,21 +58,15 @@ class Curated:
     thresholds: dict[str, Any]
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_beside(path: Path) -> dict[str, Any]:
     """Read one of the small JSON files beside the manifest.
 
     Raises:
         InputError: If it is absent or damaged.
     """
     if not path.is_file():
-        raise InputError(f"{path} is missing", remedies=(f"python prepare.py {as_typed('dataset', path.parent.name)}",))
-    try:
-        content = json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(f"{path} is damaged", advice=f"delete {path.parent} and curate again") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is damaged", advice=f"delete {path.parent} and curate again")
-    return content
+        return read_json(path, remedies=(f"python prepare.py {as_typed('dataset', path.parent.name)}",))
+    return read_json(path, advice=f"delete {path.parent} and curate again")
 
 
 def open_curated(folder: Path) -> Curated:
@@ -82,4 +76,6 @@ def open_curated(folder: Path) -> Curated:
         InputError: If it is absent, damaged, or a group is in two splits.
     """
     manifest = read_manifest(folder / MANIFEST)
-    return Curated(folder, manifest, FieldStore(folder), read_json(folder / SUMMARY), read_json(folder / THRESHOLDS))
+    return Curated(
+        folder, manifest, FieldStore(folder), read_beside(folder / SUMMARY), read_beside(folder / THRESHOLDS)
+    )

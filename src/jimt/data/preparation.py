@@ -26,7 +26,7 @@ def late_embed(config: EmptyFilterConfig) -> Embed:
         if not loaded:
             import torch
 
-            from jimt.models.backbones import FeatureExtractor
+            from jimt.networks.backbones import FeatureExtractor
 
             device = config.device
             if device == "auto":

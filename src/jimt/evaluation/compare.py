@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from jimt.config.checks import check_confidence
 from jimt.errors import InputError, writing
-from jimt.evaluation.test_split import CROSSVAL_SCORES, SCORE_COLUMNS, SCORES_FILE
+from jimt.evaluation.test_split import SCORE_COLUMNS
 from jimt.evaluation.test_split import read_scores as read_scores_file
 from jimt.statistics.intervals import interval_notes, interval_over_groups
 from jimt.statistics.metrics import METRICS, Floats, Weights
 from jimt.statistics.resampling import MIN_GROUPS, group_numbers, jackknife
+from jimt.system.files import CROSSVAL_SCORES, SCORES_FILE
 from jimt.system.screen import print_whole
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
 

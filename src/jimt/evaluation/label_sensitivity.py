@@ -14,6 +14,7 @@ from jimt.config.checks import check_confidence
 from jimt.errors import InputError, writing
 from jimt.evaluation.test_split import read_scores
 from jimt.statistics.threshold_sensitivity import N_SIGMAS, QUANTILES, LabelSensitivity, label_sensitivity
+from jimt.system.files import write_json
 from jimt.system.screen import print_whole
 
 _SOURCES = (("scores_with_ambiguous.csv", "crossval.json"), ("test_scores_with_ambiguous.csv", "test_metrics.json"))
@@ -88,14 +89,14 @@ def main(arguments: list[str] | None = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from jimt.evaluation.test_split import write_aside
+    from jimt.system.files import write_whole
 
     try:
         result = of_run(options.run, confidence=options.confidence)
         with writing(options.run, advice="copy the folder to where you may write"):
-            write_aside(options.run / "label_sensitivity.json", json.dumps(result.as_dict(), indent=2) + "\n")
-            write_aside(options.run / "label_sensitivity.csv", result.by_n_sigma.to_csv(index=False))
-            write_aside(options.run / "label_sensitivity.md", as_markdown(result))
+            write_json(options.run / "label_sensitivity.json", result.as_dict())
+            write_whole(options.run / "label_sensitivity.csv", result.by_n_sigma.to_csv(index=False))
+            write_whole(options.run / "label_sensitivity.md", as_markdown(result))
     except InputError as error:
         sys.exit(f"error: {error}")
     head, _, *rows = ([cell.strip() for cell in line[1:-1].split("|")] for line in as_markdown(result).splitlines())

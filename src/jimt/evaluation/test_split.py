@@ -6,7 +6,6 @@ The only file that reads the test split: each patch exactly once, on one device,
 import argparse
 import dataclasses
 import hashlib
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from jimt.curation.manifest import Curated, open_curated
 from jimt.curation.splits import Fold, split_by_fold
 from jimt.curation.store import read_field_names
 from jimt.errors import InputError, writing
+from jimt.system.files import ALL_SCORES_FILE, METRICS_FILE, SCORES_FILE, write_json, write_whole
 from jimt.system.screen import print_whole
 from jimt.vocabulary import AMBIGUOUS, DEAD, LABEL_NAMES, LIVE, Excluded, Split
 
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 
 SCORE_COLUMNS = ["raw_image_id", "group", "file", "y", "x", "label", "mean_fluorescence", "label_value", "score"]
 """Of ``test_scores.csv``; ``file`` is the bright-field image below the data set's folder, or the published patch."""
-METRICS_FILE, SCORES_FILE = "test_metrics.json", "test_scores.csv"
-CROSSVAL_SCORES, CROSSVAL_RESULT = "scores.csv", "crossval.json"
-"""Of a cross-validation: the out-of-fold scores of all folds, and their metrics."""
-ALL_SCORES_FILE = "test_scores_with_ambiguous.csv"
-"""The test split's patches and, with label -1, those between the cut-offs in its groups; with their label value."""
 
 
 def evaluate(
@@ -83,9 +78,9 @@ def evaluate(
         metrics["advice"] = dataclasses.asdict(advice)
     with writing(folder, advice="copy the run to where you may write"):
         folder.mkdir(exist_ok=True)
-        write_aside(folder / SCORES_FILE, scored[SCORE_COLUMNS].to_csv(index=False))
-        write_aside(folder / ALL_SCORES_FILE, table.to_csv(index=False))
-        write_aside(folder / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")
+        write_whole(folder / SCORES_FILE, scored[SCORE_COLUMNS].to_csv(index=False))
+        write_whole(folder / ALL_SCORES_FILE, table.to_csv(index=False))
+        write_json(folder / METRICS_FILE, metrics)
     return metrics
 
 
@@ -313,13 +308,6 @@ def has_few_groups(scored: pd.DataFrame) -> bool:
 
 def _without_nan(values: dict[str, Any]) -> dict[str, Any]:
     return {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in values.items()}
-
-
-def write_aside(path: Path, text: str) -> None:
-    """Write a small file so that it is there whole or not at all."""
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(text)
-    aside.replace(path)
 
 
 def metrics_table(metrics: dict[str, Any], *, confidence: float, title: str) -> "Table":

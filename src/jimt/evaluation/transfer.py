@@ -4,7 +4,6 @@ What a model learned on untreated cells, tested on treated ones, and back; never
 """
 
 import argparse
-import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from jimt.curation.copies import DIGESTS
 from jimt.curation.manifest import Curated
 from jimt.curation.store import read_field_names
 from jimt.errors import InputError, writing
+from jimt.system.files import write_json
 from jimt.system.locks import make_folder, unmake_folders
 from jimt.system.screen import print_whole
 from jimt.vocabulary import AMBIGUOUS, Split
@@ -233,16 +233,16 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     from rich.console import Console
 
-    from jimt.evaluation.test_split import write_aside
+    from jimt.system.files import write_whole
 
     made: list[Path] = []
     try:
         made = make_folder(options.out)  # before an hour of scoring
         entries = cross_treatment(options.runs, whole=options.whole, accelerator=options.accelerator)
         with writing(options.out, advice="give another folder"):
-            write_aside(options.out / f"{_FILES}.csv", as_frame(entries).to_csv(index=False))
-            write_aside(options.out / f"{_FILES}.md", as_markdown(entries))
-            write_aside(options.out / f"{_FILES}.json", json.dumps(entries, indent=2) + "\n")
+            write_whole(options.out / f"{_FILES}.csv", as_frame(entries).to_csv(index=False))
+            write_whole(options.out / f"{_FILES}.md", as_markdown(entries))
+            write_json(options.out / f"{_FILES}.json", entries)
     except InputError as error:
         unmake_folders(made)
         sys.exit(f"error: {error}")

@@ -10,9 +10,8 @@ from lightning_fabric.plugins import TorchCheckpointIO
 
 from jimt.errors import InputError
 from jimt.models.classifier import LiveDeadClassifier
-from jimt.models.state_dicts import UNREADABLE
-
-BEST, LAST = Path("checkpoints", "best.ckpt"), Path("checkpoints", "last.ckpt")
+from jimt.networks.state_dicts import UNREADABLE
+from jimt.system.files import BEST, CROSSVAL_RESULT, JOURNAL, write_whole
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -30,16 +29,7 @@ def save_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
     content = io.BytesIO()
     torch.save(checkpoint, content)  # to memory first: torch's own writer hides that a disk is full
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.partial")
-    try:
-        with aside.open("wb") as file:
-            file.write(content.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
+    write_whole(path, content.getbuffer())
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -84,9 +74,6 @@ def refuse_several(folder: Path) -> None:
     Raises:
         InputError: If a finished training lies below the folder; it says what the folder is and what can be given.
     """
-    from jimt.evaluation.test_split import CROSSVAL_RESULT
-    from jimt.search.tune import JOURNAL
-
     runs = sorted(path.parent.parent for path in folder.rglob(str(BEST)))
     if (folder / BEST).is_file() or not runs:
         return

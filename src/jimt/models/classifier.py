@@ -12,10 +12,10 @@ from torch.optim import Adam, AdamW, Optimizer
 from torchmetrics import MeanMetric
 
 from jimt.errors import InputError
-from jimt.models.backbones import create_backbone
 from jimt.models.freezing import freeze, train_trainable
 from jimt.models.schedules import step_schedule
 from jimt.models.split_metrics import SplitMetrics
+from jimt.networks.backbones import create_backbone
 
 
 class LabelledImages(Protocol):

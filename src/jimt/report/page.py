@@ -6,10 +6,10 @@ from pathlib import Path
 import jinja2
 
 import jimt
-from jimt.evaluation.test_split import write_aside
 from jimt.figures.style import COLOURS
 from jimt.report.blocks import Drawing, Html, Section
 from jimt.report.progress import part
+from jimt.system.files import write_whole
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 
 
@@ -45,5 +45,5 @@ def write_page(path: Path, sections: Sequence[Section], *, title: str, subtitle:
     for old in [*folder.glob("*.png"), *folder.glob("*.svg")]:  # of a report before this one
         if old.stem not in names:
             old.unlink()
-    write_aside(path, render(sections, title=title, subtitle=subtitle))
+    write_whole(path, render(sections, title=title, subtitle=subtitle))
     return len(drawings)

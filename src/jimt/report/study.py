@@ -1,6 +1,5 @@
 """Opens what a run, a cross-validation or a sweep left in its folder."""
 
-import hashlib
 import json
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -14,19 +13,23 @@ import pandas as pd
 import jimt
 from jimt.curation.manifest import Curated
 from jimt.errors import InputError
-from jimt.evaluation.test_split import (
+from jimt.evaluation.test_split import read_scores, rows_of_test
+from jimt.models.checkpoint import read_checkpoint, refuse_several
+from jimt.paper import paper_name
+from jimt.sweeps.folder import read_jobs
+from jimt.sweeps.table import Job
+from jimt.system.files import (
+    BEST,
     CROSSVAL_RESULT,
     CROSSVAL_SCORES,
     METRICS_FILE,
     SCORES_FILE,
-    read_scores,
-    rows_of_test,
-    write_aside,
+    digest_of,
+    digest_of_file,
+    read_json,
+    write_json,
+    write_whole,
 )
-from jimt.models.checkpoint import BEST, read_checkpoint, refuse_several
-from jimt.paper import paper_name
-from jimt.sweeps.folder import read_jobs
-from jimt.sweeps.table import Job
 
 Kind = Literal["run", "cross-validation", "sweep"]
 _CROSSVAL_AGAIN: Final = "run the cross-validation again"
@@ -71,7 +74,8 @@ class Model:
             InputError: If the file is absent or damaged.
         """
         path = self.folder / (CROSSVAL_RESULT if self.is_crossval else METRICS_FILE)
-        content = _read_json(path, *self._ways_out)
+        advice, remedies = self._ways_out
+        content = read_json(path, advice=advice, remedies=remedies)
         return content | {"metrics": content["pooled"]} if self.is_crossval else content
 
     @cached_property
@@ -135,10 +139,10 @@ class Model:
             depends_on: Plain values.
         """
         folder = self.folder / "figures"
-        states = [_digest(path) for path in self.checkpoints]
+        states = [digest_of_file(path) for path in self.checkpoints]
         scores = self.scores.to_csv(index=False)
         parts = [jimt.__version__, states, scores, depends_on]
-        of = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        of = digest_of(parts)
         kept, known = folder / name, folder / "made_of.json"
         try:
             made_of = dict(json.loads(known.read_text()))
@@ -148,8 +152,8 @@ class Model:
             return read_scores(kept)
         table = make()
         folder.mkdir(exist_ok=True)
-        write_aside(kept, table.to_csv(index=False))
-        write_aside(known, json.dumps(made_of | {name: of}, indent=2) + "\n")
+        write_whole(kept, table.to_csv(index=False))
+        write_json(known, made_of | {name: of})
         return table
 
     @property
@@ -242,7 +246,7 @@ def _folds(folder: Path) -> tuple[Path, ...]:
     }
     held = list(numbered)
     if (folder / CROSSVAL_RESULT).is_file():
-        held = _read_json(folder / CROSSVAL_RESULT, _CROSSVAL_AGAIN, ())["folds_held"]
+        held = read_json(folder / CROSSVAL_RESULT, advice=_CROSSVAL_AGAIN)["folds_held"]
     return tuple(path for number, path in sorted(numbered.items()) if number in held)
 
 
@@ -271,17 +275,3 @@ def _alone(folder: Path, checkpoints: tuple[Path, ...], curated_folder: Path | N
 
 def _backbone_name(name: str) -> str:
     return paper_name(name) or name.removeprefix("tf_")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read_json(path: Path, advice: str, remedies: tuple[str, ...]) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(f"{path} is missing", advice=advice, remedies=remedies)
-    try:
-        return dict(json.loads(path.read_text()))
-    except ValueError as error:
-        raise InputError(f"{path} is damaged", advice=advice, remedies=remedies) from error

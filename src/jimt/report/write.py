@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jimt.errors import DISK_FULL, InputError, ways_out
+from jimt.system.files import MODEL_CARD, REPORT
 
 if TYPE_CHECKING:
     from jimt.report.blocks import Block, Section
     from jimt.report.device import Device
     from jimt.report.study import Model, Study
-
-REPORT, MODEL_CARD = "report.html", "MODEL_CARD.md"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import shlex
 import shutil
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import yaml
 
 from jimt.config.own_configs import config_flags
 from jimt.config.search import SEARCH_METRICS, TuneConfig
+from jimt.system.files import write_json
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -32,8 +32,7 @@ def write_results(
     """Write ``tune.json``, ``trials.csv`` and ``best.yaml``; drop the checkpoints of trials that are not the best."""
     from filelock import FileLock
 
-    from jimt.evaluation.test_split import write_aside
-    from jimt.models.checkpoint import BEST
+    from jimt.system.files import BEST, write_whole
 
     metric, direction = config.tune.metric, SEARCH_METRICS[config.tune.metric]
     with FileLock(folder / ".tune.lock"):
@@ -50,17 +49,17 @@ def write_results(
             "best": finished[0] | {"command": _command(folder, overrides, finished[0])} if finished else None,
             "trials": rows,
         }
-        write_aside(folder / RESULT_FILE, json.dumps(result, indent=2) + "\n")
+        write_json(folder / RESULT_FILE, result)
         table = io.StringIO()
         flat = [{key: value for key, value in row.items() if key != "settings"} | row["settings"] for row in rows]
         writer = csv.DictWriter(table, list(flat[0]) if flat else [], lineterminator="\n")
         writer.writeheader()
         writer.writerows(flat)
-        write_aside(folder / TABLE_FILE, table.getvalue())
+        write_whole(folder / TABLE_FILE, table.getvalue())
         if finished:
             best = finished[0]
             told = f"of {len(rows)}, {metric} {best['value']:.4f}"
-            write_aside(folder / BEST_FILE, _as_experiment(folder, overrides, best, told))
+            write_whole(folder / BEST_FILE, _as_experiment(folder, overrides, best, told))
         if not config.tune.keep_all_checkpoints:
             for row in finished[1:]:
                 shutil.rmtree(run_folder_of(folder, row["trial"]) / BEST.parent, ignore_errors=True)

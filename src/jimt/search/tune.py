@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 import jimt
 from jimt.config.search import SEARCH_METRICS, TuneConfig
 from jimt.errors import DISK_FULL, InputError, Interrupted, as_typed
+from jimt.system.files import JOURNAL
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 from jimt.search.space import VARIED, Setting, as_override, label, read_space, with_values
 from jimt.search.trials import STATES, print_results, run_folder_of, short, write_results
 
-JOURNAL = "study.journal"
 _HOPELESS = 3
 """Trials that failed, and none that did not, after which others would fail too."""
 
@@ -246,7 +246,7 @@ def _run(
     """Train one trial and tell the study how it ended."""
     import optuna
 
-    from jimt.models.checkpoint import BEST, LAST
+    from jimt.system.files import BEST, LAST
     from jimt.training.run import train
 
     run_folder, metric = run_folder_of(folder, trial.number), config.tune.metric
@@ -311,9 +311,10 @@ def _validate(run_folder: Path, metric: str, device_index: int) -> tuple[float, 
     import torch
 
     from jimt.evaluation.test_split import training_data
-    from jimt.models.checkpoint import BEST, load_classifier, read_checkpoint
+    from jimt.models.checkpoint import load_classifier, read_checkpoint
     from jimt.models.scoring import evaluation_device, patch_outputs
     from jimt.models.split_metrics import SplitMetrics
+    from jimt.system.files import BEST
     from jimt.vocabulary import Split
 
     checkpoint = run_folder / BEST

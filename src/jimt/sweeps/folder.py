@@ -1,6 +1,5 @@
 """Reads the jobs of a sweep back from the folders that Hydra and the trainings left."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from jimt.sweeps.table import FAILED, FINISHED, UNFINISHED, Job
-
-VALIDATION_FILE = "val_metrics.json"
-"""In a run's folder: metrics of its best checkpoint on the validation split, by name."""
-FAILURE = "failed.json"
-"""In the folder of a job that failed: the sentence, the traceback of what nobody foresaw, and when."""
+from jimt.system.files import FAILURE, METRICS_FILE, VALIDATION_FILE, read_json
+from jimt.system.files import FINISHED as FINISHED_FILE
 
 
 def read_jobs(folder: Path) -> list[Job]:
@@ -34,8 +30,8 @@ def read_jobs(folder: Path) -> list[Job]:
 
 def _read_job(path: Path, sweep: Path, settings: list[str]) -> Job:
     config = OmegaConf.load(path / ".hydra/config.yaml")
-    failure = read_json(path / FAILURE)
-    metrics = read_json(path / "test_metrics.json") if (path / "finished.json").is_file() and not failure else {}
+    failure = _read_if_there(path / FAILURE)
+    metrics = _read_if_there(path / METRICS_FILE) if (path / FINISHED_FILE).is_file() and not failure else {}
     return Job(
         name=path.relative_to(sweep).as_posix(),
         dataset=OmegaConf.select(config, "dataset.name"),
@@ -46,10 +42,10 @@ def _read_job(path: Path, sweep: Path, settings: list[str]) -> Job:
         status=FAILED if failure else FINISHED if metrics else UNFINISHED,
         reason=failure["error"].partition("\n")[0] if failure else None,
         metrics=metrics,
-        validation=read_json(path / VALIDATION_FILE) if metrics else {},
+        validation=_read_if_there(path / VALIDATION_FILE) if metrics else {},
     )
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def _read_if_there(path: Path) -> dict[str, Any]:
     """What a JSON file holds; nothing where there is none."""
-    return dict(json.loads(path.read_text())) if path.is_file() else {}
+    return read_json(path) if path.is_file() else {}

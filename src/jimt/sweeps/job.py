@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import os
 import re
 import sys
@@ -20,8 +19,8 @@ from omegaconf import DictConfig, OmegaConf
 from jimt.config.hydra_schema import to_dataclasses
 from jimt.config.training import TrainConfig
 from jimt.errors import InputError, Interrupted
-from jimt.sweeps.folder import FAILURE
 from jimt.sweeps.sweep import how_to_go_on, update_table
+from jimt.system.files import FAILURE, write_json
 from jimt.system.locks import owner
 from jimt.system.processes import process_rank, refuse_relaunch, started_together
 
@@ -80,7 +79,7 @@ def _train(config: TrainConfig, hydra: HydraConf, train: Callable[..., Any]) -> 
             advice="try one training, in no sweep",
             remedies=("trainer.fast_dev_run=false",),
         )
-    from jimt.models.checkpoint import LAST
+    from jimt.system.files import LAST
 
     if config.resume is None and not config.retrain and (Path(config.run_dir) / LAST).is_file():
         config.resume = config.run_dir
@@ -164,7 +163,6 @@ class _NamedLines(io.TextIOBase):
 
 
 def _record_failure(folder: Path, reason: str, text: str | None) -> None:
-    from jimt.evaluation.test_split import write_aside
 
     content = {"error": reason, "traceback": text, "time": time.time()}
-    write_aside(folder / FAILURE, json.dumps(content, indent=2) + "\n")
+    write_json(folder / FAILURE, content)

@@ -1,13 +1,13 @@
 """What happens once a sweep, and its table, which every job rewrites: ``jimt sweep DIR`` rebuilds it."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from jimt.sweeps.folder import FAILURE, read_jobs, read_json
+from jimt.sweeps.folder import read_jobs
 from jimt.sweeps.table import FAILED, as_csv, as_markdown, notes, print_table, records
+from jimt.system.files import FAILURE, read_json, write_json
 
 
 def how_to_go_on(folder: Path) -> str:
@@ -19,13 +19,13 @@ def update_table(folder: Path) -> list[dict[str, Any]]:
     """Read the jobs of a sweep's folder and rewrite ``table.md``, ``table.csv`` and ``table.json`` in it."""
     from filelock import FileLock
 
-    from jimt.evaluation.test_split import write_aside
+    from jimt.system.files import write_whole
 
     with FileLock(folder / ".table.lock"):  # jobs that end together take turns
         table = records(read_jobs(folder))
-        write_aside(folder / "table.md", as_markdown(table))
-        write_aside(folder / "table.csv", as_csv(table))
-        write_aside(folder / "table.json", json.dumps({"jobs": table, "notes": notes(table)}, indent=2) + "\n")
+        write_whole(folder / "table.md", as_markdown(table))
+        write_whole(folder / "table.csv", as_csv(table))
+        write_json(folder / "table.json", {"jobs": table, "notes": notes(table)})
     return table
 
 

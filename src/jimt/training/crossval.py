@@ -1,7 +1,6 @@
 """Cross-validation over whole groups: ``jimt crossval`` with the overrides of ``train.py``."""
 
 import copy
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +11,9 @@ import pandas as pd
 
 from jimt.config.search import CrossvalConfig
 from jimt.errors import InputError
+from jimt.system.files import ALL_CROSSVAL_SCORES, ALL_SCORES_FILE, MODEL_CARD, REPORT, write_json
 from jimt.system.locks import owner
 
-ALL_SCORES_FILE = "scores_with_ambiguous.csv"
 _SPREAD_OF = ("auroc", "balanced_accuracy", "average_precision_live")
 
 
@@ -50,8 +49,8 @@ def _cross_validate(config: CrossvalConfig, folder: Path, begins: Callable[[], N
     from jimt.curation.curate import find_raw_images, refuse_few_groups
     from jimt.curation.splits import Fold
     from jimt.data.preparation import prepare
-    from jimt.evaluation.test_split import CROSSVAL_RESULT, CROSSVAL_SCORES, SCORE_COLUMNS, write_aside
-    from jimt.training.resume import FINISHED
+    from jimt.evaluation.test_split import SCORE_COLUMNS
+    from jimt.system.files import CROSSVAL_RESULT, CROSSVAL_SCORES, FINISHED, write_whole
     from jimt.training.run import maps_cache, train
     from jimt.vocabulary import AMBIGUOUS
 
@@ -84,33 +83,34 @@ def _cross_validate(config: CrossvalConfig, folder: Path, begins: Callable[[], N
     table = pd.concat(tables, ignore_index=True)
     scored = table[table["label"] != AMBIGUOUS]
     result = _result(config, folder, scored)
-    for name in ("report.html", "MODEL_CARD.md"):  # of the scores that are replaced now
+    for name in (REPORT, MODEL_CARD):  # of the scores that are replaced now
         (folder / name).unlink(missing_ok=True)
-    write_aside(folder / CROSSVAL_SCORES, scored[[*SCORE_COLUMNS, "fold"]].to_csv(index=False))
-    write_aside(folder / ALL_SCORES_FILE, table.to_csv(index=False))
-    write_aside(folder / CROSSVAL_RESULT, json.dumps(result, indent=2) + "\n")
+    write_whole(folder / CROSSVAL_SCORES, scored[[*SCORE_COLUMNS, "fold"]].to_csv(index=False))
+    write_whole(folder / ALL_CROSSVAL_SCORES, table.to_csv(index=False))
+    write_json(folder / CROSSVAL_RESULT, result)
     _print(result, folder)
     return result
 
 
 def _scored(run_folder: Path, cache: Path) -> pd.DataFrame:
     """Scores of the held-out fold by its finished training; read back where they were written before."""
-    from jimt.evaluation.test_split import ALL_SCORES_FILE as FOLD_SCORES
-    from jimt.evaluation.test_split import read_scores, score_test_split, training_data, write_aside
-    from jimt.models.checkpoint import BEST, load_classifier
+    from jimt.evaluation.test_split import read_scores, score_test_split, training_data
+    from jimt.models.checkpoint import load_classifier
+    from jimt.system.files import BEST, write_whole
 
-    path, checkpoint = run_folder / FOLD_SCORES, run_folder / BEST
+    path, checkpoint = run_folder / ALL_SCORES_FILE, run_folder / BEST
     if not path.is_file() or path.stat().st_mtime_ns < checkpoint.stat().st_mtime_ns:
         classifier, hyperparameters = load_classifier(checkpoint)
         curated = training_data(hyperparameters["provenance"], None, checkpoint)
         table = score_test_split(classifier, hyperparameters, curated, accelerator=None, device_index=0, cache=cache)
-        write_aside(path, table.to_csv(index=False))
+        write_whole(path, table.to_csv(index=False))
     return read_scores(path)
 
 
 def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[str, Any]:
     from jimt.evaluation.test_split import test_metrics, training_data
-    from jimt.models.checkpoint import BEST, read_checkpoint
+    from jimt.models.checkpoint import read_checkpoint
+    from jimt.system.files import BEST
 
     held = sorted(int(fold) for fold in scored["fold"].unique())
     checkpoint = folder / f"fold_{held[0]}" / BEST

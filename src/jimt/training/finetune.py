@@ -28,8 +28,9 @@ from torch import Tensor
 from jimt.config.trainer import TrainerConfig
 from jimt.data.datamodule import LiveDeadDataModule
 from jimt.errors import InputError, Interrupted, as_typed
-from jimt.models.checkpoint import BEST, LAST, AtomicCheckpointIO, read_checkpoint
+from jimt.models.checkpoint import AtomicCheckpointIO, read_checkpoint
 from jimt.models.classifier import LiveDeadClassifier
+from jimt.system.files import BEST, LAST
 
 MONITOR = "val/balanced_accuracy"
 _PROFILERS: dict[str, type[Profiler]] = {

@@ -1,8 +1,6 @@
 """Whether a run's folder holds a training, finished or cut off, and whether it is the one that is asked for."""
 
 import dataclasses
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,9 @@ from jimt.curation.manifest import Curated
 from jimt.curation.splits import Fold
 from jimt.errors import InputError
 from jimt.evaluation.test_split import splits_digest
-from jimt.models.checkpoint import BEST, LAST, read_checkpoint, refuse_several, save_checkpoint
+from jimt.models.checkpoint import read_checkpoint, refuse_several, save_checkpoint
+from jimt.system.files import BEST, FINISHED, LAST, digest_of
 
-FINISHED = "finished.json"
 _LONG = ("curation", "splits", "fold")
 """Settings whose values say nothing to a reader."""
 # what may differ when a run is resumed, at a constant learning rate
@@ -41,7 +39,7 @@ def settings_of(config: TrainConfig, curated: Curated, weights: str, fold: Fold 
 
 def fingerprint_of(settings: dict[str, Any]) -> str:
     """What identifies a training by its settings."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    return digest_of(settings)
 
 
 def is_finished(folder: Path, settings: dict[str, Any], *, resumed: bool) -> bool:

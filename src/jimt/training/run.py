@@ -24,14 +24,26 @@ from jimt.curation.manifest import Curated
 from jimt.curation.splits import Fold
 from jimt.data.datamodule import LiveDeadDataModule
 from jimt.errors import DISK_FULL, InputError, as_typed
-from jimt.evaluation.test_split import evaluate, print_metrics, read_test_patches, splits_digest, write_aside
-from jimt.models.backbones import load_weights, normalisation
-from jimt.models.checkpoint import BEST, LAST, load_classifier, read_checkpoint, save_checkpoint
+from jimt.evaluation.test_split import evaluate, print_metrics, read_test_patches, splits_digest
+from jimt.models.checkpoint import load_classifier, read_checkpoint, save_checkpoint
 from jimt.models.classifier import LiveDeadClassifier
 from jimt.models.scoring import evaluation_device, patch_outputs
 from jimt.models.split_metrics import SplitMetrics
+from jimt.networks.backbones import load_weights, normalisation
 from jimt.statistics.calibration import fit_temperature
-from jimt.sweeps.folder import VALIDATION_FILE
+from jimt.system.files import (
+    ALL_SCORES_FILE,
+    BEST,
+    FINISHED,
+    LAST,
+    METRICS_FILE,
+    MODEL_CARD,
+    REPORT,
+    SCORES_FILE,
+    VALIDATION_FILE,
+    write_json,
+    write_whole,
+)
 from jimt.system.hardware import bfloat16_instructions, check_gpus
 from jimt.system.locks import owner
 from jimt.system.memory import keep_freed_memory
@@ -40,7 +52,6 @@ from jimt.training.linear_probe import as_checkpoint, balanced_weights, cell_exa
 from jimt.training.loggers.logged_evaluation import log_evaluation
 from jimt.training.loggers.opening import continue_metrics_csv, finish, make_loggers
 from jimt.training.resume import (
-    FINISHED,
     check_same_training,
     fingerprint_of,
     is_finished,
@@ -159,7 +170,7 @@ def _train(
             return {}
         if fold is None or fold.val is not None:
             _calibrate(run, curated)
-        write_aside(folder / FINISHED, json.dumps({"fingerprint": fingerprint_of(settings)}) + "\n")
+        write_whole(folder / FINISHED, json.dumps({"fingerprint": fingerprint_of(settings)}) + "\n")
         metrics = {}
         if fold is None and evaluates:
             metrics = _evaluate(run)
@@ -338,8 +349,8 @@ def _record(classifier: LiveDeadClassifier, run: _Run, curated: Curated) -> None
 
 def _start(run: _Run, classifier: LiveDeadClassifier, curated: Curated, resume_from: Path | None) -> None:
     """Remove what an earlier training, cut off or to be replaced, left in the run's folder; say what begins."""
-    scored = ("test_metrics.json", "test_scores.csv", "test_scores_with_ambiguous.csv", VALIDATION_FILE)
-    for name in (FINISHED, *scored, "report.html", "MODEL_CARD.md"):
+    scored = (METRICS_FILE, SCORES_FILE, ALL_SCORES_FILE, VALIDATION_FILE)
+    for name in (FINISHED, *scored, REPORT, MODEL_CARD):
         (run.folder / name).unlink(missing_ok=True)
     shutil.rmtree(run.folder / "figures", ignore_errors=True)
     if resume_from is None:
@@ -432,7 +443,7 @@ def _calibrate(run: _Run, curated: Curated) -> None:
     metrics.update(torch.from_numpy(logits), torch.from_numpy(labels))
     values = {name.partition("/")[2]: float(value) for name, value in metrics.compute().items()}
     told = {name: value if math.isfinite(value) else None for name, value in values.items()}
-    write_aside(run.folder / VALIDATION_FILE, json.dumps(told, indent=2) + "\n")
+    write_json(run.folder / VALIDATION_FILE, told)
 
 
 def _evaluate(run: _Run) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Whether the networks look where the dye is (the next step that the paper's Discussion names)."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -10,12 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jimt.errors import InputError
-from jimt.evaluation.test_split import write_aside
 from jimt.interpretation.agreement import MIN_SHARE, Mean, pixel_auroc, pointing_game, summarise
 from jimt.report.activation import SMOOTHING, dye_of, maps_of, positive_in_words
 from jimt.report.blocks import Block, Table, attempt
 from jimt.report.device import AS_TRAINED, Device
 from jimt.report.study import Model
+from jimt.system.files import write_json
 from jimt.vocabulary import DEAD, LIVE
 
 AGREEMENT_FILE = "agreement.csv"
@@ -135,7 +134,7 @@ def _rows(model: Model, device: Device, max_mapped: int, rows: list[list[str]], 
         rows.append([model.name, words, *cells, f"{found.n_patches:,}"])
     share = float(table.loc[held, "positive"].mean())
     rows.append([model.name, "share of pixels with PI: the pointing game of guessing", f"{share:.3f}", "", "", ""])
-    write_aside(model.folder / "figures" / "agreement.json", json.dumps(results, indent=2) + "\n")
+    write_json(model.folder / "figures" / "agreement.json", results)
     if len(table) < len(model.scores):
         told.append(f"Of a sample of {len(table):,} test patches, drawn with seed {provenance['seed']}.")
     if groups is None or any(result["n_groups"] < 3 for result in results.values()):

@@ -1,6 +1,5 @@
 """Pretrained weights for a network that stands already: from a hub, a package or a file, and where they came from."""
 
-import hashlib
 import importlib.metadata
 import urllib.request
 from pathlib import Path
@@ -13,7 +12,8 @@ from huggingface_hub.errors import HfHubHTTPError
 from torch import nn
 
 from jimt.errors import InputError
-from jimt.models.state_dicts import is_classifier, published_config, put_state_dict, read_state_dict
+from jimt.networks.state_dicts import is_classifier, published_config, put_state_dict, read_state_dict
+from jimt.system.files import digest_of_file
 
 Section = Literal["backbone", "curation.empty_filter"]
 """Whose network it is, by the config's name for it: the settings that mend it differ."""
@@ -40,7 +40,7 @@ def load_weights(network: nn.Module, name: str, weights: str, *, section: Sectio
     A classifier of another number of classes than the network's is left out: that layer stays as it is.
 
     Args:
-        network: Changed in place; made by :func:`jimt.models.backbones.create_backbone`.
+        network: Changed in place; made by :func:`jimt.networks.backbones.create_backbone`.
         name: timm's name it was made with, with or without a weight tag.
         weights: ``hub`` (where timm finds the weights of that tag), ``random`` (the network stays as it is),
             ``packaged`` (from a Python package, for EfficientNet-Lite0), or the path of a file: safetensors or a torch
@@ -64,8 +64,7 @@ def load_weights(network: nn.Module, name: str, weights: str, *, section: Sectio
         ways = (*_WAYS_OUT[section], f"{section}.weights=hub")
         raise InputError(f"{section}.weights={weights} is not a file (safetensors or state dict)", remedies=ways)
     put_state_dict(network, read_state_dict(path), path.name)
-    with path.open("rb") as file:
-        return f"file: {path.name} sha256 {hashlib.file_digest(file, 'sha256').hexdigest()[:12]}"
+    return f"file: {path.name} sha256 {digest_of_file(path)[:12]}"
 
 
 def _load_from_hub(network: nn.Module, section: Section) -> str:

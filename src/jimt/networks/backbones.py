@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from jimt.errors import InputError
-from jimt.models.squeezenet import SqueezeNet
-from jimt.models.weights import load_weights
+from jimt.networks.squeezenet import SqueezeNet
+from jimt.networks.weights import load_weights
 from jimt.system.memory import keep_freed_memory
 
 __all__ = ["FeatureExtractor", "SqueezeNet", "create_backbone", "load_weights", "normalisation"]

@@ -8,7 +8,7 @@ import torch
 import torchvision
 
 from jimt.errors import InputError
-from jimt.models.backbones import FeatureExtractor, create_backbone, load_weights, normalisation
+from jimt.networks.backbones import FeatureExtractor, create_backbone, load_weights, normalisation
 
 FOUR = {
     "resnet18.tv_in1k": 512,

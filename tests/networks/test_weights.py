@@ -16,8 +16,8 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, Offl
 from sklearn.datasets import load_sample_image
 
 from jimt.errors import InputError
-from jimt.models import weights
-from jimt.models.backbones import create_backbone, load_weights, normalisation
+from jimt.networks import weights
+from jimt.networks.backbones import create_backbone, load_weights, normalisation
 
 SMALL = "test_resnet"  # half a million weights; timm made it for tests
 

@@ -1,0 +1,86 @@
+"""Files that are there whole or not at all, and what the files of a run are called."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from jimt.errors import InputError
+
+BEST: Final = Path("checkpoints", "best.ckpt")
+LAST: Final = Path("checkpoints", "last.ckpt")
+FINISHED: Final = "finished.json"
+"""Of a run that has come to its end: the fingerprint of its settings."""
+VALIDATION_FILE: Final = "val_metrics.json"
+"""Metrics of the best checkpoint on the validation split, by name."""
+METRICS_FILE: Final = "test_metrics.json"
+SCORES_FILE: Final = "test_scores.csv"
+ALL_SCORES_FILE: Final = "test_scores_with_ambiguous.csv"
+"""The test split's patches and, with label -1, those between the thresholds in its groups; with their label value."""
+REPORT: Final = "report.html"
+MODEL_CARD: Final = "MODEL_CARD.md"
+CROSSVAL_RESULT: Final = "crossval.json"
+CROSSVAL_SCORES: Final = "scores.csv"
+"""Of a cross-validation: the out-of-fold scores of all folds; their metrics stand in ``crossval.json``."""
+ALL_CROSSVAL_SCORES: Final = "scores_with_ambiguous.csv"
+FAILURE: Final = "failed.json"
+"""Of a job that failed: the sentence, the traceback of what nobody foresaw, and when."""
+JOURNAL: Final = "study.journal"
+"""Of a search: Optuna's file for several writers."""
+
+
+def write_whole(path: Path, content: str | bytes | memoryview) -> None:
+    """Write a file so that it is there whole or not at all; an OSError of the disk leaves what was there before."""
+    aside = path.with_name(f".{path.name}.partial")
+    try:
+        with aside.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, content: dict[str, Any] | list[Any]) -> None:
+    """Likewise of plain values, as JSON."""
+    write_whole(path, json.dumps(content, indent=2) + "\n")
+
+
+def read_json(path: Path, *, advice: str = "", remedies: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What a JSON file of jimt holds.
+
+    Args:
+        path: The file.
+        advice: What to do where it is missing or damaged.
+        remedies: What to type there.
+
+    Raises:
+        InputError: If it is missing or damaged.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is missing", advice=advice, remedies=remedies)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is damaged", advice=advice, remedies=remedies) from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged", advice=advice, remedies=remedies)
+    return content
+
+
+def digest_of(content: object) -> str:
+    """Identify plain values, such as settings, by 64 hexadecimal digits.
+
+    >>> digest_of({"seed": 0, "lr": 1e-4}) == digest_of({"lr": 1e-4, "seed": 0})
+    True
+    """
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def digest_of_file(path: Path) -> str:
+    """Identify what a file holds, likewise."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
