@@ -8,7 +8,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from jimt.config.curating import PrepareConfig
 from jimt.config.search import CrossvalConfig, TuneConfig
-from jimt.config.training import TrainConfig
+from jimt.config.training import WITHOUT_EFFECT, TrainConfig
 from jimt.errors import InputError
 
 ConfigStore.instance().store(name="prepare_schema", node=PrepareConfig)
@@ -26,6 +26,7 @@ def to_dataclasses(config: DictConfig) -> PrepareConfig | TrainConfig:
     Raises:
         InputError: If a key has no value or a value is out of range.
     """
+    _refuse_without_effect(config)
     try:
         return cast(PrepareConfig | TrainConfig, OmegaConf.to_object(config))
     except MissingMandatoryValue as error:
@@ -36,3 +37,33 @@ def to_dataclasses(config: DictConfig) -> PrepareConfig | TrainConfig:
         ) from error
     except OmegaConfBaseException as error:
         raise InputError(str(error).splitlines()[0]) from error
+
+
+def _refuse_without_effect(config: DictConfig) -> None:
+    """Raise if a setting was given of a section that the method has no use for.
+
+    Before the dataclasses are made: a section that is null but for one setting lacks all others.
+    """
+    for section in WITHOUT_EFFECT.get(config.get("method"), ()):
+        node = config[section]
+        if node is None:
+            continue
+        given = next(name for name in node if not OmegaConf.is_missing(node, name))
+        raise without_effect(f"{section}.{given}")
+
+
+def is_idle(key: str) -> bool:
+    """Whether a setting, or a file of settings, may be one that a method has no use for."""
+    return key.partition(".")[0] in {section for sections in WITHOUT_EFFECT.values() for section in sections}
+
+
+def without_effect(key: str) -> InputError:
+    """The error of a setting, or of a file of settings, for which the method has no use.
+
+    >>> print(without_effect("optim.lr"))
+    optim.lr is without effect under method=linear_probe: give method=finetune
+    """
+    section = key.partition(".")[0]
+    (method,) = (name for name, sections in WITHOUT_EFFECT.items() if section in sections)
+    (other,) = (name for name in WITHOUT_EFFECT if name != method)
+    return InputError(f"{key} is without effect under method={method}", remedies=(f"method={other}",))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from jimt.config.checks import check, one_of
 from jimt.errors import InputError
 
-TRAINABLE = ("all", "last_stage", "head", "none")
+TRAINABLE = ("all", "last_stage", "head")
 
 
 @dataclass
@@ -14,28 +14,33 @@ class BackboneConfig:
 
     name: str
     weights: str
-    trainable: str
-    """``all``, ``last_stage``, ``head``, or ``none`` for logistic regression on frozen features."""
+    trainable: str | None
+    """Which part is fine-tuned: ``all``, ``last_stage`` or ``head``; null under ``method=linear_probe``, which trains
+    none of it."""
 
     def __post_init__(self) -> None:
-        one_of("backbone.trainable", self.trainable, TRAINABLE)
+        if self.trainable is not None:
+            one_of("backbone.trainable", self.trainable, TRAINABLE)
 
 
 @dataclass
 class ProbeConfig:
-    """Logistic regression on a frozen network, for ``backbone.trainable=none``; its C is ``optim.logistic_c``."""
+    """Logistic regression on a frozen network: ``method=linear_probe``."""
 
     layer: str | None
     """Part of the network, by its name in timm, whose feature map is taken; null for the pooled features at its end."""
-    cell: int | None
-    """Side in pixels of the cells of a field that are labelled each by its own fluorescence; null: patches are."""
+    tile: int | None
+    """Side in pixels of the tiles of a field that are labelled each by its own fluorescence; null: patches are."""
     balance_groups: bool
     """A group counts as the square root of its size: large experiments would else outvote the others."""
+    c: float
+    """Inverse of the L2 penalty."""
 
     def __post_init__(self) -> None:
-        check("probe.cell", self.cell, self.cell in (None, 8, 16, 32), "null, 8, 16 or 32 pixels")
-        if self.cell is not None and self.layer is None:
+        check("probe.tile", self.tile, self.tile in (None, 8, 16, 32), "null, 8, 16 or 32 pixels")
+        check("probe.c", self.c, self.c > 0, "more than 0")
+        if self.tile is not None and self.layer is None:
             raise InputError(
-                "probe.cell needs probe.layer, since cells are told apart on a feature map, before it is pooled",
-                remedies=("probe.layer=NAME", "probe.cell=null"),
+                "probe.tile needs probe.layer, since tiles are told apart on a feature map, before it is pooled",
+                remedies=("probe.layer=NAME", "probe.tile=null"),
             )

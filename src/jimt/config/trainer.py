@@ -24,7 +24,8 @@ class TrainerConfig:
     precision: str
     """``auto``: bfloat16 on a CPU that has instructions for it (AVX512-BF16, AMX-BF16), 32 bit everywhere else."""
     compile: bool
-    max_epochs: int
+    max_epochs: int | None
+    """Null under ``method=linear_probe``."""
     patience: int | None
     """Epochs without a better validation score after which training ends; null to train ``max_epochs``."""
     gradient_clip_val: float | None
@@ -57,7 +58,7 @@ class TrainerConfig:
                 "processes, and trainer.strategy=auto starts one",
                 remedies=("trainer.strategy=ddp", "trainer.devices=1 trainer.num_nodes=1"),
             )
-        check("trainer.max_epochs", self.max_epochs, self.max_epochs >= 1, "1 or more")
+        check("trainer.max_epochs", self.max_epochs, self.max_epochs is None or self.max_epochs >= 1, "1 or more")
         patience = self.patience
         check("trainer.patience", patience, patience is None or patience >= 1, "null, or 1 or more")
         clip = self.gradient_clip_val

@@ -12,14 +12,23 @@ from jimt.config.trainer import LoggerConfig, TrainerConfig
 from jimt.errors import InputError
 
 SCHEDULES = ("constant", "cosine", "one_cycle")
+METHODS = ("finetune", "linear_probe")
+WITHOUT_EFFECT: Final = {"finetune": ("probe",), "linear_probe": ("optim", "augmentation")}
+"""Of each method the sections whose settings have no effect; they are null under it."""
+_GIVEN: Final = {"backbone.trainable": "backbone.trainable=all", "trainer.max_epochs": "trainer.max_epochs=30"}
 _OFF: Final = {
-    "gradient_clip_val": "null",
-    "limit_train_batches": "null",
-    "limit_val_batches": "null",
-    "overfit_batches": "null",
-    "fast_dev_run": "false",
+    "backbone.trainable": "null",
+    "trainer.max_epochs": "null",
+    "trainer.patience": "null",
+    "trainer.gradient_clip_val": "null",
+    "trainer.limit_train_batches": "null",
+    "trainer.limit_val_batches": "null",
+    "trainer.overfit_batches": "null",
+    "trainer.fast_dev_run": "false",
+    "trainer.profiler": "null",
+    "trainer.callbacks": "{}",
 }
-"""Settings of the trainer for epochs of batches, each with the value that leaves it out."""
+"""Settings without effect on a linear probe, each with the value that leaves it out."""
 
 
 @dataclass
@@ -63,8 +72,6 @@ class OptimConfig:
     ema_decay: float
     """Decay of the exponential moving average of the weights that is evaluated and kept; 0 for none."""
     label_smoothing: float
-    logistic_c: float
-    """C of the logistic regression of ``backbone.trainable=none``: the inverse of its L2 penalty."""
 
     def __post_init__(self) -> None:
         check("optim.lr", self.lr, self.lr > 0, "more than 0")
@@ -82,7 +89,6 @@ class OptimConfig:
                 remedies=("optim.schedule=cosine", "optim.schedule=one_cycle", "optim.warmup=0"),
             )
         check("optim.ema_decay", self.ema_decay, 0 <= self.ema_decay < 1, "0 to below 1")
-        check("optim.logistic_c", self.logistic_c, self.logistic_c > 0, "more than 0")
         check("optim.label_smoothing", self.label_smoothing, 0 <= self.label_smoothing < 1, "0 to below 1")
 
 
@@ -111,12 +117,17 @@ class TrainConfig:
     """Folder of a run that was cut off, to go on with after its last finished epoch."""
     report: bool
     """Write ``report.html`` at the end; ``jimt report`` writes it later."""
+    method: str
+    """``finetune``, by gradient descent, or ``linear_probe``, logistic regression on the frozen network."""
     dataset: DatasetConfig
     curation: CurationConfig
     backbone: BackboneConfig
-    probe: ProbeConfig
-    augmentation: AugmentationConfig
-    optim: OptimConfig
+    probe: ProbeConfig | None
+    """Of a linear probe alone."""
+    augmentation: AugmentationConfig | None
+    """Of fine-tuning alone."""
+    optim: OptimConfig | None
+    """Likewise."""
     trainer: TrainerConfig
     logger: LoggerConfig
     evaluation: EvaluationConfig
@@ -128,28 +139,34 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check("seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295")
-        if self.backbone.trainable != "none" and self.probe.layer is not None:
+        one_of("method", self.method, METHODS)
+        if self.method == "linear_probe":
+            self._check_linear_probe()
+        elif self.backbone.trainable is None or self.trainer.max_epochs is None:
+            missing = "trainer.max_epochs" if self.backbone.trainable is not None else "backbone.trainable"
             raise InputError(
-                "probe.layer is without effect where the network is trained "
-                f"(backbone.trainable={self.backbone.trainable})",
-                remedies=("backbone.trainable=none", "probe.layer=null probe.cell=null"),
-            )
-        if self.probe.cell is not None and self.trainer.precision not in ("auto", "32-true"):
-            raise InputError(
-                f"trainer.precision={self.trainer.precision} is without effect with probe.cell, whose "
-                "feature maps are taken in 32 bit",
-                remedies=("trainer.precision=32-true",),
-            )
-        given = [name for name in _OFF if getattr(self.trainer, name) not in (None, False)]
-        if self.backbone.trainable == "none" and given:
-            raise InputError(
-                f"trainer.{given[0]} is without effect under backbone.trainable=none, which trains in no batches",
-                remedies=(" ".join(f"trainer.{name}={_OFF[name]}" for name in given),),
+                f"{missing}=null is not allowed under method=finetune",
+                remedies=("method=linear_probe", _GIVEN[missing]),
             )
         if self.trainer.fast_dev_run and self.resume is not None:
             raise InputError(
                 "trainer.fast_dev_run=true keeps nothing, so it cannot go on with a run",
                 remedies=("resume=null", "trainer.fast_dev_run=false"),
+            )
+
+    def _check_linear_probe(self) -> None:
+        """Refuse what has no effect on a logistic regression that is fitted once."""
+        values = {name: getattr(getattr(self, name.partition(".")[0]), name.partition(".")[2]) for name in _OFF}
+        given = [name for name, value in values.items() if value not in (None, False, {})]
+        if given:
+            raise InputError(
+                f"{given[0]} is without effect under method=linear_probe, which trains in no batches",
+                remedies=(" ".join(f"{name}={_OFF[name]}" for name in given), "method=finetune"),
+            )
+        if self.trainer.devices * self.trainer.num_nodes > 1:
+            raise InputError(
+                "a linear probe is fitted by one process",
+                remedies=("trainer.devices=1 trainer.num_nodes=1 trainer.strategy=auto",),
             )
 
 

@@ -1,4 +1,4 @@
-"""The LightningDataModule: curates where needed, then serves train and validation batches."""
+"""The LightningDataModule: serves train and validation batches of an open data set."""
 
 import warnings
 from dataclasses import replace
@@ -8,17 +8,37 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from jimt.config.curating import CurationConfig
-from jimt.config.data import DatasetConfig
 from jimt.config.training import AugmentationConfig
 from jimt.curation.manifest import Curated, open_curated
 from jimt.curation.splits import Fold, split_by_fold
 from jimt.data.dataset import PatchBatch, PatchDataset, as_is, evaluation_loader
-from jimt.data.preparation import prepare
 from jimt.data.sampler import BalancedSampler, process_share
 from jimt.data.transforms import Triple, change_intensity, orient, to_network_input
 from jimt.errors import ways_out
 from jimt.vocabulary import Split
+
+
+def open_for_training(folder: Path, *, fold: Fold | None) -> Curated:
+    """Open a curated data set with the split to train on; the leak check runs here.
+
+    Args:
+        folder: Of the curated data set.
+        fold: Fold of a cross-validation in place of the manifest's split; None for the split.
+
+    Raises:
+        InputError: If it is absent, damaged, or a group is in two splits.
+    """
+    curated = open_curated(folder)
+    if fold is not None:
+        curated = replace(curated, manifest=split_by_fold(curated.manifest, fold))
+    if not curated.summary["group_known"]:
+        told = ways_out(remedies=("dataset.pattern=PATTERN",))
+        warnings.warn(
+            f"nothing tells which raw image a patch of {curated.summary['dataset']} was cut from, so scores may be of "
+            f"raw images that were trained on, and no interval over groups is given: {told}",
+            stacklevel=2,
+        )
+    return curated
 
 
 class LiveDeadDataModule(pl.LightningDataModule):
@@ -27,8 +47,7 @@ class LiveDeadDataModule(pl.LightningDataModule):
     The test split is not served here: ``jimt.evaluation.test_split`` alone reads it, once, on one device.
 
     Args:
-        dataset: Where raw images lie.
-        curation: Every number from raw image to split.
+        curated: The data set, with the split to train on.
         augmentation: How a training patch is changed.
         batch_size: Training patches a batch over all processes; each takes its even share.
         accumulate: Batches a step.
@@ -37,14 +56,14 @@ class LiveDeadDataModule(pl.LightningDataModule):
         seed: Seed of the weighted draw and the augmentation.
         mean: Normalisation the backbone's weights expect.
         std: Likewise.
-        fold: Fold of a cross-validation in place of the manifest's split; None for the split.
+        validates: Whether there are validation patches; a fold may hold none back.
         repeats: Whether every epoch draws the patches of the first, changed alike.
+        first_epoch: The first that is trained: of a resumed run, that after the last finished one.
     """
 
     def __init__(
         self,
-        dataset: DatasetConfig,
-        curation: CurationConfig,
+        curated: Curated,
         augmentation: AugmentationConfig,
         *,
         batch_size: int,
@@ -54,12 +73,12 @@ class LiveDeadDataModule(pl.LightningDataModule):
         seed: int,
         mean: Triple,
         std: Triple,
-        fold: Fold | None,
+        validates: bool,
         repeats: bool,
+        first_epoch: int,
     ) -> None:
         super().__init__()
-        self._dataset = dataset
-        self._curation = curation
+        self._curated = curated
         self._augmentation = augmentation
         self._batch_size = batch_size
         self._accumulate = accumulate
@@ -68,38 +87,15 @@ class LiveDeadDataModule(pl.LightningDataModule):
         self._seed = seed
         self._mean = mean
         self._std = std
-        self._fold = fold
+        self._validates = validates
         self._repeats = repeats
-        self.curated: Curated | None = None
-        self.first_epoch = 0
-        """The first that is trained: of a resumed run, that after the last finished one."""
-
-    def prepare_data(self) -> None:
-        """Curate, as ``prepare.py`` does, unless this object has opened the curated data set already."""
-        if self.curated is None:
-            prepare(self._dataset, self._curation)
-
-    def setup(self, stage: str) -> None:
-        """Open the curated data set; the leak check runs here."""
-        if self.curated is None:
-            curated = open_curated(Path(self._curation.output_root) / self._dataset.name)
-            if self._fold is not None:
-                curated = replace(curated, manifest=split_by_fold(curated.manifest, self._fold))
-            self.curated = curated
-            if not curated.summary["group_known"]:
-                told = ways_out(remedies=("dataset.pattern=PATTERN",))
-                warnings.warn(
-                    f"nothing tells which raw image a patch of {self._dataset.name} was cut from, so scores may be of "
-                    f"raw images that were trained on, and no interval over groups is given: {told}",
-                    stacklevel=2,
-                )
+        self._first_epoch = first_epoch
 
     def rows(self, split: Split) -> PatchDataset:
         """The patches of one split."""
-        assert self.curated is not None, "setup comes first"
-        manifest = self.curated.manifest
+        manifest = self._curated.manifest
         rows = manifest[manifest["split"] == split.value]
-        return PatchDataset(self.curated.folder, rows, size=self.curated.summary["patch_size"])
+        return PatchDataset(self._curated.folder, rows, size=self._curated.summary["patch_size"])
 
     def train_dataloader(self) -> DataLoader[PatchBatch]:
         """Weighted draw with replacement, about as many patches an epoch as the split holds."""
@@ -112,7 +108,7 @@ class LiveDeadDataModule(pl.LightningDataModule):
             repeats=self._repeats,
         )
         # Lightning lets workers fetch the first batches before it tells the sampler the epoch
-        sampler.set_epoch(self.first_epoch)
+        sampler.set_epoch(self._first_epoch)
         return DataLoader(
             dataset,
             batch_size=self._batch_size // process_share()[1],
@@ -125,7 +121,7 @@ class LiveDeadDataModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[PatchBatch] | list[DataLoader[PatchBatch]]:
         """Every validation patch once over all processes; no loader where a fold holds nothing back to validate on."""
-        if self._fold is not None and self._fold.val is None:
+        if not self._validates:
             return []
         rank, world = process_share()
         return evaluation_loader(

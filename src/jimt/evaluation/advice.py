@@ -30,23 +30,23 @@ class Advice:
     command: str | None
 
 
-def cross_validation_advice(manifest: pd.DataFrame, run_folder: Path, *, trainable: str) -> Advice:
+def cross_validation_advice(manifest: pd.DataFrame, run_folder: Path, *, method: str) -> Advice:
     """How to test on every group of a data set, where its test split holds few of them.
 
     Args:
         manifest: Of the data set, its groups known.
         run_folder: Of the training, where Hydra left the overrides that it was started with.
-        trainable: ``backbone.trainable`` of the training.
+        method: Of the training.
     """
     used = manifest[manifest["split"].notna()]
     test = used[used["split"] == Split.TEST.value]
     n_groups = used["group"].nunique()
     small = f"{len(test):,} patches of {test['group'].nunique():,} of {n_groups:,} groups are a small test"
-    for validation in (True, False) if trainable != "none" else (False,):
+    for validation in (True, False) if method == "finetune" else (False,):
         n_folds = workable_folds(used, at_most=MAX_FOLDS, validation=validation)
         if n_folds is not None:
             settings = [f"crossval.n_folds={n_folds}"]
-            if trainable != "none" and not validation:
+            if method == "finetune" and not validation:
                 settings.append("crossval.validation=false")
             told = f"{small}; a cross-validation tests on all {len(used):,} patches of all groups, each unseen"
             return Advice(told, _command(run_folder, settings))

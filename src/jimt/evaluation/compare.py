@@ -44,7 +44,7 @@ def read_scores(folder: Path) -> pd.DataFrame:
             if missing:
                 raise InputError(f"{path} lacks the column {', '.join(missing)}", advice=advice, remedies=remedies)
             return table if "fold" in table else table.assign(fold=0)
-    from jimt.models.checkpoint import refuse_several  # late: torch
+    from jimt.system.run_folders import refuse_several  # late: torch
 
     refuse_several(folder)
     raise InputError(

@@ -34,7 +34,7 @@ def of_run(folder: Path, *, confidence: float) -> LabelSensitivity:
             thresholds: dict[str, Any] = json.loads((folder / metrics_file).read_text())["thresholds"]
             break
     else:
-        from jimt.models.checkpoint import refuse_several  # late: torch
+        from jimt.system.run_folders import refuse_several  # late: torch
 
         refuse_several(folder)
         raise InputError(

@@ -8,8 +8,9 @@ import dataclasses
 import hashlib
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,9 @@ from jimt.vocabulary import AMBIGUOUS, DEAD, LABEL_NAMES, LIVE, Excluded, Split
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from jimt.models.checkpoint import Record
+    from jimt.models.predictor import Predictor
 
 SCORE_COLUMNS = ["raw_image_id", "group", "file", "y", "x", "label", "mean_fluorescence", "label_value", "score"]
 """Of ``test_scores.csv``; ``file`` is the bright-field image below the data set's folder, or the published patch."""
@@ -53,28 +57,50 @@ def evaluate(
     Raises:
         InputError: If the checkpoint or the data set is absent or damaged, or the data set is not the training's.
     """
-    from jimt.evaluation.advice import cross_validation_advice
-    from jimt.models.checkpoint import find_checkpoint, load_classifier
+    from jimt.models.predictor import open_predictor
+    from jimt.system.run_folders import find_checkpoint
 
-    checkpoint, folder = find_checkpoint(run_or_checkpoint)
-    classifier, hyperparameters = load_classifier(checkpoint)
-    provenance = hyperparameters["provenance"]
-    curated = training_data(provenance, curated_folder, checkpoint)
-    table = score_test_split(classifier, hyperparameters, curated, accelerator=accelerator, device_index=device_index)
     if confidence is not None:
         check_confidence("confidence", confidence)
-        provenance = provenance | {"confidence": confidence}
+    checkpoint, folder = find_checkpoint(run_or_checkpoint)
+    predictor = open_predictor(run_or_checkpoint, accelerator=accelerator, device_index=device_index)
+    return evaluate_model(predictor, checkpoint, folder, curated_folder=curated_folder, confidence=confidence)
+
+
+def evaluate_model(
+    predictor: "Predictor",
+    checkpoint: Path,
+    folder: Path,
+    *,
+    curated_folder: Path | None = None,
+    confidence: float | None = None,
+) -> dict[str, Any]:
+    """Likewise with a model that is open.
+
+    Args:
+        predictor: The model.
+        checkpoint: The file it was opened from.
+        folder: Where its results go.
+        curated_folder: As of ``evaluate``.
+        confidence: Likewise.
+    """
+    from jimt.evaluation.advice import cross_validation_advice
+
+    model = predictor.checkpoint
+    curated = training_data(model.record, curated_folder, checkpoint)
+    table = score_test_split(predictor, curated)
     scored = table[table["label"] != AMBIGUOUS]
-    metrics = test_metrics(scored, provenance, scale=curated.thresholds["scale"], checkpoint=checkpoint) | {
-        "temperature": hyperparameters["prediction"]["temperature"],
-        "orientations": hyperparameters["prediction"]["orientations"],
+    origin = Origin.of(model.record, confidence=confidence)
+    metrics = test_metrics(scored, origin, scale=curated.thresholds["scale"], checkpoint=checkpoint) | {
+        "temperature": model.output.temperature,
+        "orientations": model.output.orientations,
         "thresholds": curated.thresholds,
         "split_counts": split_counts(curated.manifest),
         "n_raw_images": curated.summary["n_raw_images"],
         "advice": None,
     }
-    if metrics["group_known"] and provenance["fold"] is None and has_few_groups(scored):
-        advice = cross_validation_advice(curated.manifest, folder, trainable=hyperparameters["trainable"])
+    if metrics["group_known"] and model.record.fold is None and has_few_groups(scored):
+        advice = cross_validation_advice(curated.manifest, folder, method=model.record.method)
         metrics["advice"] = dataclasses.asdict(advice)
     with writing(folder, advice="copy the run to where you may write"):
         folder.mkdir(exist_ok=True)
@@ -84,27 +110,32 @@ def evaluate(
     return metrics
 
 
-def training_data(provenance: dict[str, Any], curated_folder: Path | None, checkpoint: Path) -> Curated:
+def training_data(record: "Record", curated_folder: Path | None, checkpoint: Path) -> Curated:
     """The curated data set a checkpoint was trained on, its split that of the training.
+
+    Args:
+        record: Of the checkpoint.
+        curated_folder: The curated data set; None for the one the record names.
+        checkpoint: The file, for the message.
 
     Raises:
         InputError: If it is absent, or another one.
     """
-    where = curated_folder or Path(provenance["curated_folder"])
+    where = curated_folder or Path(record.curated_folder)
     if not where.is_dir():
         raise InputError(f"{where} is missing", advice="curate it again", remedies=("--curated FOLDER",))
     curated = open_curated(where)
-    if provenance["fold"] is not None:
-        manifest = split_by_fold(curated.manifest, Fold(**provenance["fold"]))
+    if record.fold is not None:
+        manifest = split_by_fold(curated.manifest, Fold(**record.fold))
         curated = dataclasses.replace(curated, manifest=manifest)
     if (
-        curated.summary["fingerprint"] != provenance["curation_fingerprint"]
-        or splits_digest(curated.manifest) != provenance["splits_digest"]
+        curated.summary["fingerprint"] != record.curation_fingerprint
+        or splits_digest(curated.manifest) != record.splits_digest
     ):
         raise InputError(
             f"{curated.folder} is not the curation {checkpoint} was trained on, so test patches may have "
             "been trained on",
-            advice=f"curate {provenance['dataset']} with the run's own settings again, or train again",
+            advice=f"curate {record.dataset} with the run's own settings again, or train again",
         )
     return curated
 
@@ -126,65 +157,31 @@ def splits_digest(manifest: pd.DataFrame) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def score_test_split(
-    classifier: Any,
-    hyperparameters: dict[str, Any],
-    curated: Curated,
-    *,
-    accelerator: str | None,
-    device_index: int,
-    cache: Path | None = None,
-) -> pd.DataFrame:
-    """Scores of the test split of a data set, and of the patches between the cut-offs in its groups.
+def score_test_split(predictor: "Predictor", curated: Curated) -> pd.DataFrame:
+    """Scores of the test split of a data set, and of the patches between the thresholds in its groups.
 
     Args:
-        classifier: As ``load_classifier`` gives it.
-        hyperparameters: Likewise.
+        predictor: The model.
         curated: The data set.
-        accelerator: ``cpu`` or ``gpu``; None for the training's.
-        device_index: Which graphics card, where one is used.
-        cache: Folder that keeps the feature maps of whole fields, for the folds of a cross-validation.
 
     Returns:
         A table of the columns of ``test_scores.csv`` and of ``logit`` (live above dead, before the temperature); in the
         order of the manifest.
     """
-    from jimt.models.scoring import evaluation_device, patch_outputs
     from jimt.statistics.calibration import live_score
 
-    prediction, provenance = hyperparameters["prediction"], hyperparameters["provenance"]
     manifest = curated.manifest
     test = (manifest["split"] == Split.TEST.value).to_numpy()
     groups = set(manifest.loc[test, "group"].dropna())
     between = (manifest["excluded"] == Excluded.AMBIGUOUS.value) & manifest["group"].isin(groups)
     rows = manifest[test | between.to_numpy(bool)].reset_index(drop=True)
-    device = evaluation_device(
-        accelerator or provenance["accelerator"], index=device_index, precision=provenance["precision"]
-    )
-    logits = patch_outputs(
-        classifier,
-        curated.folder,
-        rows,
-        prediction=prediction,
-        device=device,
-        precision=provenance["precision"],
-        batch_size=provenance["eval_batch_size"],
-        cache=cache,
-    )
+    logits = predictor.logits(curated.store, rows)
     files = read_field_names(curated.folder)["file"]
     return rows.assign(
         file=files.to_numpy(object)[rows["field"].to_numpy()],
-        score=live_score(logits, temperature=prediction["temperature"]),
+        score=live_score(logits, temperature=predictor.checkpoint.output.temperature),
         logit=logits[:, 1] - logits[:, 0],
     )[[*SCORE_COLUMNS, "logit"]]
-
-
-def read_test_patches(folder: Path) -> tuple[pd.DataFrame, "TestPatches"]:
-    """What ``test_scores.csv`` of a run holds, and its patches in the same order."""
-    from jimt.models.checkpoint import find_checkpoint
-
-    checkpoint, _ = find_checkpoint(folder)
-    return read_scores(folder / SCORES_FILE), TestPatches(*rows_of_test(checkpoint))
 
 
 def read_scores(path: Path) -> pd.DataFrame:
@@ -192,20 +189,15 @@ def read_scores(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"raw_image_id": str, "group": str}, keep_default_na=False, na_values=[""])
 
 
-def rows_of_test(checkpoint: Path, curated_folder: Path | None = None) -> tuple[Curated, pd.DataFrame]:
+def rows_of_test(record: "Record", curated_folder: Path | None, checkpoint: Path) -> tuple[Curated, pd.DataFrame]:
     """The curated data set of a checkpoint, and the rows that it is tested on, in the order of ``test_scores.csv``.
 
-    Args:
-        checkpoint: The checkpoint.
-        curated_folder: The curated data set; None for the one the checkpoint names.
+    Arguments are those of ``training_data``.
 
     Raises:
         InputError: If the data set is absent, or not the training's.
     """
-    from jimt.models.checkpoint import read_checkpoint
-
-    provenance = read_checkpoint(checkpoint)["hyper_parameters"]["provenance"]
-    curated = training_data(provenance, curated_folder, checkpoint)
+    curated = training_data(record, curated_folder, checkpoint)
     return curated, curated.manifest[curated.manifest["split"] == Split.TEST.value]
 
 
@@ -234,14 +226,42 @@ class TestPatches(Sequence[np.ndarray[Any, np.dtype[np.uint8]]]):
         return patches if np.ndim(index) else patches[0]
 
 
-def test_metrics(
-    table: pd.DataFrame, provenance: dict[str, Any], *, scale: str | None, checkpoint: Path
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Origin:
+    """What the metrics say of the model and its data.
+
+    Attributes:
+        dataset: Name of the data set that was scored.
+        backbone: timm's name.
+        weights: Where its pretrained weights came from.
+        seed: Of the resampling.
+        confidence: Coverage wanted.
+    """
+
+    dataset: str
+    backbone: str
+    weights: str
+    seed: int
+    confidence: float
+
+    @classmethod
+    def of(cls, record: "Record", *, dataset: str | None = None, confidence: float | None = None) -> Self:
+        """Of a checkpoint, with another data set or coverage where one is given."""
+        return cls(
+            record.dataset if dataset is None else dataset,
+            record.settings["backbone.name"],
+            record.weights,
+            record.seed,
+            record.confidence if confidence is None else confidence,
+        )
+
+
+def test_metrics(table: pd.DataFrame, origin: Origin, *, scale: str | None, checkpoint: Path) -> dict[str, Any]:
     """Metrics of scored test patches with their intervals and the counts behind them; None is what cannot be had.
 
     Args:
         table: The columns of ``test_scores.csv``.
-        provenance: Of the checkpoint.
+        origin: Of the scores.
         scale: What ``label_value`` is on; None of patches that were published with their labels.
         checkpoint: Where the scores are from.
     """
@@ -257,7 +277,7 @@ def test_metrics(
     notes = ["nothing tells which raw image a patch was cut from: no interval over groups"]
     if groups is not None:
         notes = interval_notes(labels, groups)
-    if provenance["weights"] == "random":
+    if origin.weights == "random":
         notes.append("the backbone started from random weights")
     of_labels, raw = (
         dataclasses.asdict(
@@ -266,21 +286,19 @@ def test_metrics(
                 table[column].to_numpy(np.float64),
                 table["raw_image_id"].to_numpy(object) if known else None,
                 groups,
-                confidence=provenance["confidence"],
+                confidence=origin.confidence,
             )
         )
         for column in ("label_value", "mean_fluorescence")
     )
-    metrics = estimates(
-        labels, scores, groups, names=list(METRICS), confidence=provenance["confidence"], seed=provenance["seed"]
-    )
+    metrics = estimates(labels, scores, groups, names=list(METRICS), confidence=origin.confidence, seed=origin.seed)
     return {
-        "dataset": provenance["dataset"],
-        "backbone": provenance["backbone"],
-        "weights": provenance["weights"],
+        "dataset": origin.dataset,
+        "backbone": origin.backbone,
+        "weights": origin.weights,
         "checkpoint": checkpoint.name,
         "group_known": known,
-        "confidence": provenance["confidence"],
+        "confidence": origin.confidence,
         "counts": {
             "patches": len(table),
             "live": int((labels == LIVE).sum()),
@@ -367,7 +385,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--curated", type=Path, help="curated data set, where it has moved")
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], help="device, where it is not the training's")
     options = parser.parse_args(arguments)
-    from jimt.models.checkpoint import find_checkpoint
+    from jimt.system.run_folders import find_checkpoint
 
     try:
         metrics = evaluate(options.run, curated_folder=options.curated, accelerator=options.accelerator)

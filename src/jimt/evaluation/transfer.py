@@ -23,22 +23,23 @@ from jimt.vocabulary import AMBIGUOUS, Split
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from jimt.models.predictor import Predictor
+
 _SHOWN = ("auroc", "balanced_accuracy")
 _FILES = "cross_treatment"
 
 
 @dataclass(frozen=True)
 class _Model:
-    """A run: its classifier and the data it was trained on."""
+    """A run: its model and the data it was trained on."""
 
     folder: Path
-    classifier: Any
-    hyperparameters: dict[str, Any]
+    predictor: "Predictor"
     curated: Curated
 
     @property
     def name(self) -> str:
-        return f"{self.hyperparameters['provenance']['backbone']} on {self.curated.summary['dataset']}"
+        return f"{self.predictor.checkpoint.network.name} on {self.curated.summary['dataset']}"
 
 
 def cross_treatment(runs: list[Path], *, whole: bool = False, accelerator: str | None = None) -> list[dict[str, Any]]:
@@ -61,15 +62,15 @@ def cross_treatment(runs: list[Path], *, whole: bool = False, accelerator: str |
     Raises:
         InputError: If a run or its data set is absent or damaged.
     """
-    from jimt.evaluation.test_split import score_test_split, test_metrics, training_data
-    from jimt.models.checkpoint import find_checkpoint, load_classifier
+    from jimt.evaluation.test_split import Origin, score_test_split, test_metrics, training_data
+    from jimt.models.predictor import open_predictor
+    from jimt.system.run_folders import find_checkpoint
 
     models = []
     for run in runs:
         checkpoint, folder = find_checkpoint(run)
-        classifier, hyperparameters = load_classifier(checkpoint)
-        curated = training_data(hyperparameters["provenance"], None, checkpoint)
-        models.append(_Model(folder, classifier, hyperparameters, curated))
+        predictor = open_predictor(run, accelerator=accelerator)
+        models.append(_Model(folder, predictor, training_data(predictor.checkpoint.record, None, checkpoint)))
     data = {model.curated.folder.resolve(): model.curated for model in models}
     entries = []
     for model in models:
@@ -78,21 +79,19 @@ def cross_treatment(runs: list[Path], *, whole: bool = False, accelerator: str |
             kept, n_left_out = _without_training(model, curated, whole=whole)
             entry: dict[str, Any] = {
                 "run": str(model.folder),
-                "backbone": model.hyperparameters["provenance"]["backbone"],
-                "weights": model.hyperparameters["provenance"]["weights"],
+                "backbone": model.predictor.checkpoint.network.name,
+                "weights": model.predictor.checkpoint.record.weights,
                 "trained_on": model.curated.summary["dataset"],
                 "tested_on": curated.summary["dataset"],
                 "n_left_out": n_left_out,
                 "metrics": None,
             }
             if (kept.manifest["split"] == Split.TEST.value).any():
-                table = score_test_split(
-                    model.classifier, model.hyperparameters, kept, accelerator=accelerator, device_index=0
-                )
-                provenance = model.hyperparameters["provenance"] | {"dataset": entry["tested_on"]}
+                table = score_test_split(model.predictor, kept)
+                origin = Origin.of(model.predictor.checkpoint.record, dataset=entry["tested_on"])
                 scored = table[table["label"] != AMBIGUOUS]
                 scale = kept.thresholds["scale"]
-                metrics = test_metrics(scored, provenance, scale=scale, checkpoint=Path("best.ckpt"))
+                metrics = test_metrics(scored, origin, scale=scale, checkpoint=Path("best.ckpt"))
                 entry |= {key: metrics[key] for key in ("metrics", "counts", "correlation", "notes", "confidence")}
             entries.append(entry)
     return entries
@@ -100,12 +99,14 @@ def cross_treatment(runs: list[Path], *, whole: bool = False, accelerator: str |
 
 def _check_scaling(model: _Model, data: list[Curated]) -> None:
     """Raise unless the data sets are cut as the model expects: another patch size or 8-bit scaling is another input."""
-    prediction = model.hyperparameters["prediction"]
+    takes = model.predictor.checkpoint.input
     for curated in data:
-        for key, setting in (("patch_size", "curation.patches.size"), ("scaling", "curation.scaling.method")):
-            here, there = prediction[key], curated.summary[key]
-            if key == "scaling":  # percentiles of a whole data set are that data set's own
-                here, there = here["method"], there["method"]
+        summary = curated.summary
+        for setting, here, there in (
+            ("curation.patches.size", takes.patch_size, summary["patch_size"]),
+            # percentiles of a whole data set are that data set's own
+            ("curation.scaling.method", takes.scaling["method"], summary["scaling"]["method"]),
+        ):
             if here != there:
                 raise InputError(
                     f"{model.name} expects {setting}={here} and {curated.summary['dataset']} has {there}",

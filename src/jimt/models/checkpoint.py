@@ -1,43 +1,258 @@
-"""Checkpoints: written whole or not at all, found in a run's folder, read without executing anything in them."""
+"""The contract between a training and whoever uses its model: everything that an answer depends on, and nothing else.
 
+A checkpoint is written once, complete. It holds plain values and tensors, so that reading it executes nothing.
+"""
+
+import dataclasses
 import io
-import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, Self, cast, get_args, get_type_hints
 
 import torch
-from lightning_fabric.plugins import TorchCheckpointIO
+from torch import Tensor
 
 from jimt.errors import InputError
-from jimt.models.classifier import LiveDeadClassifier
+from jimt.models.network import Head, LiveDeadNetwork
 from jimt.networks.state_dicts import UNREADABLE
-from jimt.system.files import BEST, CROSSVAL_RESULT, JOURNAL, write_whole
+from jimt.system.files import write_whole
+
+VERSION: Final = 1
+"""Of the format: a field that is added raises it."""
+_NOT_OURS: Final = "give one that jimt wrote"
+Triple = tuple[float, float, float]
 
 
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the old checkpoint and renames, so that a full disk or a kill leaves the old one whole."""
+@dataclass(frozen=True)
+class Network:
+    """Which network it is, to be built anew.
 
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
-    ) -> None:
-        """Write a checkpoint; an OSError of the disk leaves what was there before."""
-        save_checkpoint(checkpoint, Path(path))
+    Attributes:
+        name: timm's name.
+        head: Its own classifier, or a linear one.
+        layer: Part of the network whose feature map a linear head pools; None for the last.
+    """
+
+    name: str
+    head: Head
+    layer: str | None
+
+    def build(self) -> LiveDeadNetwork:
+        """The network, its weights not yet those of the checkpoint."""
+        return LiveDeadNetwork(self.name, head=self.head, layer=self.layer)
 
 
-def save_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
+@dataclass(frozen=True)
+class Input:
+    """What the network takes, from a bright-field image as its file holds it.
+
+    Attributes:
+        patch_size: Side of a patch, pixels.
+        scaling: Fields of ``curation.patches.Scaling``: how counts become 8 bits.
+        bit_depth: Bits of a 16-bit pixel that carry the signal.
+        bit_shift: Zero bits below the signal.
+        mean: Of each channel, of values in 0 to 1, that the weights expect.
+        std: Standard deviation, likewise.
+        pixel_size: Micrometres; None where it is not known.
+    """
+
+    patch_size: int
+    scaling: dict[str, Any]
+    bit_depth: int
+    bit_shift: int
+    mean: Triple
+    std: Triple
+    pixel_size: float | None
+
+
+@dataclass(frozen=True)
+class Output:
+    """How logits become scores.
+
+    Attributes:
+        temperature: Logits are divided by it; fitted on the validation split, 1 where there was none.
+        orientations: A score is of the mean over so many orientations: 1, 4 or 8.
+        tile: Side in pixels of the tiles of a field whose scores a patch is the mean of; None: patches are scored.
+    """
+
+    temperature: float
+    orientations: int
+    tile: int | None
+
+
+@dataclass(frozen=True)
+class EmptyFilter:
+    """What drops patches without cells before they are scored.
+
+    Attributes:
+        backbone: timm's name of its feature network.
+        precision: What that computes in.
+        machine: The support vector machine, as skops saves it, uint8.
+        state: Weights of the feature network.
+    """
+
+    backbone: str
+    precision: str
+    machine: Tensor
+    state: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the training was: nothing that an answer depends on, everything that says where it comes from.
+
+    Attributes:
+        dataset: Its name.
+        curated_folder: Where the curation lay.
+        curation_fingerprint: Of the curation.
+        splits_digest: Which patch was in which split.
+        groups: Names of the groups of each split; none where no group is known.
+        fold: Fields of ``curation.splits.Fold``; None where the split of the curation was used.
+        group_known: Whether it is known which raw image a patch was cut from.
+        method: How it was fitted.
+        weights: Where the pretrained weights came from.
+        seed: Of the training.
+        accelerator: ``cpu`` or ``gpu``.
+        precision: What it computed in.
+        eval_batch_size: Patches scored at once.
+        confidence: Coverage of its intervals.
+        epoch: Which epoch was kept, from 1; 0 where none was trained.
+        settings: What the result depends on, flat, by the names of the config.
+        versions: Of jimt and the packages it stands on.
+    """
+
+    dataset: str
+    curated_folder: str
+    curation_fingerprint: str
+    splits_digest: str
+    groups: dict[str, list[str]]
+    fold: dict[str, Any] | None
+    group_known: bool
+    method: str
+    weights: str
+    seed: int
+    accelerator: str
+    precision: str
+    eval_batch_size: int
+    confidence: float
+    epoch: int
+    settings: dict[str, Any]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model.
+
+    Attributes:
+        task: What it answers: ``patch``, live or dead of each patch.
+        network: Which network.
+        input: What it takes.
+        output: How its logits become scores.
+        empty_filter: What drops patches without cells; None where all are scored.
+        reference: What tells images unlike the training data; nothing so far.
+        record: What the training was.
+        state: Weights of the network.
+    """
+
+    task: str
+    network: Network
+    input: Input
+    output: Output
+    empty_filter: EmptyFilter | None
+    reference: dict[str, Tensor]
+    record: Record
+    state: dict[str, Tensor]
+
+    def load_network(self) -> LiveDeadNetwork:
+        """The trained network, in evaluation mode."""
+        network = self.network.build()
+        network.load_state_dict(self.state)
+        return network.eval()
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain values and tensors."""
+        plain: dict[str, Any] = _plain(self)
+        return {"jimt_checkpoint": VERSION} | plain
+
+    @classmethod
+    def from_plain(cls, content: dict[str, Any], *, name: str) -> Self:
+        """The checkpoint that ``to_plain`` was of.
+
+        Args:
+            content: What a file holds.
+            name: Of the file, for the message.
+
+        Raises:
+            InputError: If it is not jimt's, of a later version, or lacks something.
+        """
+        version = content.get("jimt_checkpoint")
+        if not isinstance(version, int):
+            raise InputError(f"{name} is not a checkpoint of jimt", advice=_NOT_OURS)
+        if version > VERSION:
+            raise InputError(
+                f"{name} is of a later jimt (version {version} of checkpoints)", advice="install that jimt"
+            )
+        missing = _missing(cls, content)
+        if missing:
+            raise InputError(f"{name} is of an earlier jimt and lacks {', '.join(missing)}", advice="train again")
+        return cls(**_typed(cls, content))
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _part(hint: Any) -> Any:
+    """The dataclass that an attribute holds; None where it holds anything else."""
+    kinds = [kind for kind in (hint, *get_args(hint)) if dataclasses.is_dataclass(kind)]
+    return kinds[0] if kinds else None
+
+
+def _missing(kind: Any, content: dict[str, Any], prefix: str = "") -> list[str]:
+    """Attributes that plain values lack."""
+    found = []
+    for name, hint in get_type_hints(kind).items():
+        if name not in content:
+            found.append(f"{prefix}{name}")
+        elif (part := _part(hint)) is not None and isinstance(content[name], dict):
+            found += _missing(part, content[name], f"{prefix}{name}.")
+    return found
+
+
+def _typed(kind: Any, content: dict[str, Any]) -> dict[str, Any]:
+    values = {}
+    for name, hint in get_type_hints(kind).items():
+        value, part = content[name], _part(hint)
+        if part is not None and value is not None:
+            value = part(**_typed(part, value))
+        values[name] = tuple(value) if hint == Triple else value
+    return values
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint so that it is there whole or not at all."""
-    content = io.BytesIO()
-    torch.save(checkpoint, content)  # to memory first: torch's own writer hides that a disk is full
+    write_tensors(checkpoint.to_plain(), path)
+
+
+def write_tensors(content: dict[str, Any], path: Path) -> None:
+    """Write plain values and tensors, likewise."""
+    written = io.BytesIO()
+    torch.save(content, written)  # to memory first: torch's own writer hides that a disk is full
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, content.getbuffer())
+    write_whole(path, written.getbuffer())
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of jimt without executing anything in it.
+def read_tensors(path: Path) -> dict[str, Any]:
+    """Read plain values and tensors; nothing in the file is executed.
 
     Raises:
-        InputError: If the file is damaged, holds anything but tensors and plain values, or is not jimt's.
+        InputError: If the file is missing, damaged or holds anything else.
     """
+    if not path.is_file():
+        raise InputError(f"{path} is missing", advice=_NOT_OURS)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
@@ -45,76 +260,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} is damaged, or holds more than tensors and plain values, so it was not loaded",
             advice="take another one",
         ) from error
-    recorded = content.get("hyper_parameters") if isinstance(content, dict) else None
-    provenance = recorded.get("provenance") if isinstance(recorded, dict) else None
-    if not (isinstance(provenance, dict) and "settings" in provenance and "state_dict" in content):
-        raise InputError(f"{path} is not a checkpoint of jimt", advice="give one that train.py wrote")
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is not a checkpoint of jimt", advice=_NOT_OURS)
     return cast(dict[str, Any], content)
 
 
-def load_classifier(path: Path) -> tuple[LiveDeadClassifier, dict[str, Any]]:
-    """Load a checkpoint; returns the classifier, ready to score, and its hyperparameters.
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint of jimt without executing anything in it.
 
     Raises:
-        InputError: As ``read_checkpoint``.
+        InputError: If the file is damaged, holds anything but tensors and plain values, or is not a whole checkpoint.
     """
-    content = read_checkpoint(path)
-    try:
-        hyperparameters = dict(content["hyper_parameters"])
-        classifier = LiveDeadClassifier(**hyperparameters)
-        classifier.load_state_dict(content["state_dict"])
-    except (TypeError, KeyError, ValueError, RuntimeError) as error:  # no such keys, others, or of other shapes
-        raise InputError(f"{path} is not a checkpoint of jimt", advice="give one that train.py wrote") from error
-    return classifier.eval(), hyperparameters
-
-
-def refuse_several(folder: Path) -> None:
-    """Refuse the folder of a cross-validation, a sweep or a search where one run is asked for.
-
-    Raises:
-        InputError: If a finished training lies below the folder; it says what the folder is and what can be given.
-    """
-    runs = sorted(path.parent.parent for path in folder.rglob(str(BEST)))
-    if (folder / BEST).is_file() or not runs:
-        return
-    what, one = f"holds {len(runs)} run{'s' * (len(runs) > 1)}", "one of them"
-    takes: tuple[str, ...] = ()
-    if (folder / JOURNAL).is_file():
-        what, one = "is a search", "one of its trials"
-    elif runs[0].parent == folder and runs[0].name.startswith("fold_"):
-        is_whole = (folder / CROSSVAL_RESULT).is_file()
-        what, one = f"is a{'' if is_whole else 'n unfinished'} cross-validation", "one of its folds"
-        takes = () if not is_whole else ("jimt report {}", "jimt label-sensitivity {}", "jimt compare {} OTHER")
-    elif any(folder.rglob(".hydra/overrides.yaml")):
-        what, one, takes = "is a sweep", "one of its jobs", ("jimt report {}",)
-    raise InputError(
-        f"{folder} {what}, and one run is asked for",
-        advice=f"give the folder of {one}, such as {runs[0]}",
-        remedies=tuple(command.format(folder) for command in takes),
-    )
-
-
-def find_checkpoint(run_or_checkpoint: Path) -> tuple[Path, Path]:
-    """The checkpoint and the folder its results go to; of a run, the best checkpoint.
-
-    Results of another checkpoint of a run do not replace those of the best one.
-
-    Raises:
-        InputError: If there is none.
-    """
-    if run_or_checkpoint.is_dir():
-        checkpoint = run_or_checkpoint / BEST
-        if not checkpoint.is_file():
-            refuse_several(run_or_checkpoint)
-            raise InputError(
-                f"{checkpoint} is missing", advice=f"{run_or_checkpoint} holds no finished training, so train first"
-            )
-        return checkpoint, run_or_checkpoint
-    if not run_or_checkpoint.is_file():
-        raise InputError(f"{run_or_checkpoint} is missing", advice="give a run's folder or a checkpoint")
-    parent = run_or_checkpoint.parent
-    if parent.name != BEST.parent.name:
-        return run_or_checkpoint, parent
-    if run_or_checkpoint.name == BEST.name:
-        return run_or_checkpoint, parent.parent
-    return run_or_checkpoint, parent.parent / f"evaluation_{run_or_checkpoint.stem}"
+    return Checkpoint.from_plain(read_tensors(path), name=str(path))

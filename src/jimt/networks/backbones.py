@@ -116,6 +116,19 @@ class FeatureExtractor:
             features[start : start + len(batch)] = self._embed(torch.from_numpy(batch))
         return features
 
+    @classmethod
+    def with_state(
+        cls, name: str, state: dict[str, Tensor], *, device: str, batch_size: int, precision: str
+    ) -> "FeatureExtractor":
+        """The extractor that ``state()`` was of; other arguments as of the class."""
+        extractor = cls(name, "random", device=device, batch_size=batch_size, precision=precision)
+        extractor._network.load_state_dict(state)
+        return extractor
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights of the network."""
+        return {name: value.cpu() for name, value in self._network.state_dict().items()}
+
     @torch.inference_mode()
     def _embed(self, patches: Tensor) -> NDArray[np.float32]:
         grey = patches.to(self._device).unsqueeze(1).float() / 255  # one channel crosses to the device

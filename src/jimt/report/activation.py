@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +10,12 @@ from numpy.typing import NDArray
 
 from jimt.curation.manifest import Curated
 from jimt.curation.rereading import UNITS, configs_of, fluorescence_patches, value_in_unit
+from jimt.curation.store import FieldStore
 from jimt.interpretation.agreement import positive_pixels
 from jimt.interpretation.grad_cam import SpatialLayer, class_maps, last_spatial_layer
-from jimt.models.checkpoint import load_classifier
-from jimt.models.classifier import LiveDeadClassifier
-from jimt.models.scoring import input_batches
-from jimt.report.device import Device
+from jimt.models.network import LiveDeadNetwork
+from jimt.models.patchwise import input_batches
+from jimt.models.predictor import Predictor
 from jimt.report.progress import part
 from jimt.report.study import Model
 
@@ -27,52 +25,49 @@ _BATCH = 16
 
 
 @dataclass(frozen=True)
-class _Loaded:
-    """A classifier, ready to be mapped."""
+class _Mapped:
+    """A network whose activation is mapped, with its trained weights or random ones."""
 
-    classifier: LiveDeadClassifier
-    prediction: dict[str, Any]
-    provenance: dict[str, Any]
+    predictor: Predictor
+    network: LiveDeadNetwork
     layer: SpatialLayer
-    device: torch.device
 
     def maps(
-        self, folder: Path, rows: pd.DataFrame, labels: tuple[int, ...]
+        self, store: FieldStore, rows: pd.DataFrame, labels: tuple[int, ...]
     ) -> Iterator[dict[int, NDArray[np.float32]]]:
         """Maps of some rows of the manifest, some at a time, by label, each of shape ``(n, size, size)``."""
-        images = input_batches(folder, rows, prediction=self.prediction, device=self.device, batch_size=_BATCH)
-        bfloat16 = self.provenance["precision"] == "bf16-mixed"
-        return class_maps(self.classifier, self.layer, images, labels=labels, bfloat16=bfloat16)
+        model = self.predictor.checkpoint
+        images = input_batches(store, rows, takes=model.input, device=self.predictor.device, batch_size=_BATCH)
+        bfloat16 = model.record.precision == "bf16-mixed"
+        return class_maps(self.network, self.layer, images, labels=labels, bfloat16=bfloat16)
 
 
-def _load(model: Model, checkpoint: int, device: Device, copy: int | None) -> _Loaded:
-    classifier, hyperparameters = load_classifier(model.checkpoints[checkpoint])
-    prediction, provenance = hyperparameters["prediction"], hyperparameters["provenance"]
+def _mapped(model: Model, number: int, copy: int | None) -> _Mapped:
+    predictor = model.predictor(number)
+    checkpoint, network = predictor.checkpoint, predictor.network
     if copy is not None:
         # not the training's own seed, which may have drawn the weights that a frozen random network was tested with
-        sequence = np.random.SeedSequence([int(provenance["seed"]), checkpoint, 1 + copy])
+        sequence = np.random.SeedSequence([checkpoint.record.seed, number, 1 + copy])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(sequence.generate_state(1)[0]))
-            classifier = LiveDeadClassifier(**hyperparameters).eval()
-    there = device.of(provenance)
-    classifier = classifier.to(there).to(memory_format=torch.channels_last)
-    name = hyperparameters["layer"]
+            network = checkpoint.network.build().eval()
+    network = network.to(predictor.device).to(memory_format=torch.channels_last)
+    name = checkpoint.network.layer
     if name is not None:
-        layer = SpatialLayer(name, classifier.network.get_submodule(name), torch.Tensor.float)
+        layer = SpatialLayer(name, network.network.get_submodule(name), torch.Tensor.float)
     else:
-        layer = last_spatial_layer(classifier.network, size=prediction["patch_size"], name=str(provenance["backbone"]))
-    return _Loaded(classifier, prediction, provenance, layer, there)
+        layer = last_spatial_layer(network.network, size=checkpoint.input.patch_size, name=checkpoint.network.name)
+    return _Mapped(predictor, network, layer)
 
 
 def maps_of(
-    model: Model, indices: NDArray[np.int64], device: Device, *, labels: tuple[int, ...], copy: int | None = None
+    model: Model, indices: NDArray[np.int64], *, labels: tuple[int, ...], copy: int | None = None
 ) -> tuple[dict[int, NDArray[np.float16]], str]:
     """Maps of some tested patches, each by the model that was tested on it; and the layer's name.
 
     Args:
         model: Whose patches.
         indices: Into its scores.
-        device: Where it runs.
         labels: Whose logits are mapped.
         copy: None for the trained weights, else the number of a copy of the network with random ones.
 
@@ -86,7 +81,7 @@ def maps_of(
     layer = ""
     for checkpoint in np.unique(chosen["checkpoint"]):
         of = np.flatnonzero(chosen["checkpoint"].to_numpy() == checkpoint)
-        loaded = _load(model, int(checkpoint), device, copy)
+        loaded = _mapped(model, int(checkpoint), copy)
         layer = loaded.layer.name
         number = model.checkpoints[int(checkpoint)].parent.parent.name.removeprefix("fold_")
         of_all = f"({int(checkpoint) + 1} of {len(model.checkpoints)})"
@@ -94,7 +89,7 @@ def maps_of(
         weights = "" if copy is None else f", random weights {copy + 1}"
         done = 0
         with part(f"maps of {len(of):,} patches by {model.name}{fold}{weights}"):
-            for batch in loaded.maps(curated.folder, chosen.iloc[of], labels):
+            for batch in loaded.maps(curated.store, chosen.iloc[of], labels):
                 for label, maps in batch.items():
                     found[label][of[done : done + len(maps)]] = maps
                 done += len(batch[labels[0]])

@@ -31,14 +31,14 @@ def model_card(model: Model) -> str:
         correlations = correlation_in_words(metrics["correlation"])
     return environment.get_template("model_card.md.jinja").render(
         name=model.name,
-        dataset=model.provenance["dataset"],
-        patch_size=model.hyperparameters["prediction"]["patch_size"],
+        dataset=model.record.dataset,
+        patch_size=model.checkpoint.input.patch_size,
         data=list(_data(model, curated)),
         groups=_groups(model, curated),
         splits=list(_splits(model, curated)),
         tested=tested,
         metrics=rows,
-        confidence=f"{100 * float((metrics or model.provenance)['confidence']):g} %",
+        confidence=f"{100 * float(metrics['confidence'] if metrics else model.record.confidence):g} %",
         paper=paper,
         correlations=correlations,
         model=list(_model(model)),
@@ -51,9 +51,9 @@ def _metrics(model: Model) -> dict[str, Any] | None:
 
 
 def _data(model: Model, curated: Curated | None) -> Iterator[tuple[str, str]]:
-    provenance, scaling = model.provenance, model.hyperparameters["prediction"]["scaling"]
-    yield "data set", str(provenance["dataset"])
-    yield "curation", f"fingerprint {provenance['curation_fingerprint'][:16]}"
+    record, scaling = model.record, model.checkpoint.input.scaling
+    yield "data set", str(record.dataset)
+    yield "curation", f"fingerprint {record.curation_fingerprint[:16]}"
     yield "8-bit scaling", f"{scaling['method']}, {scaling['bit_depth']} bits carry the signal"
     if curated is None:
         yield "the curated data set", _NOT_THERE
@@ -75,7 +75,7 @@ def _data(model: Model, curated: Curated | None) -> Iterator[tuple[str, str]]:
 
 
 def _groups(model: Model, curated: Curated | None) -> str:
-    if not model.provenance["group_known"]:
+    if not model.record.group_known:
         return "Nothing tells which raw image a patch was cut from, so the splits could not be checked for leaks."
     how = "No group (what a split may not divide: a raw image, a well, an experiment) is in two splits"
     if model.is_crossval:
@@ -115,20 +115,20 @@ def _paper(metrics: dict[str, Any]) -> Iterator[str]:
 
 
 def _model(model: Model) -> Iterator[tuple[str, str]]:
-    hyperparameters, provenance = model.hyperparameters, model.provenance
-    settings, prediction = provenance["settings"], hyperparameters["prediction"]
-    yield "backbone", f"{provenance['backbone']} (timm)"
-    yield "weights it started from", str(provenance["weights"])
+    record, takes, gives = model.record, model.checkpoint.input, model.checkpoint.output
+    settings = record.settings
+    yield "backbone", f"{model.checkpoint.network.name} (timm)"
+    yield "weights it started from", str(record.weights)
     yield (
         "trained",
         {"none": "a linear layer on frozen features"}.get(
-            hyperparameters["trainable"], str(hyperparameters["trainable"])
+            settings["backbone.trainable"], str(settings["backbone.trainable"])
         ),
     )
-    yield "input", f"one grey channel, repeated; mean {prediction['mean']}, standard deviation {prediction['std']}"
-    yield "orientations averaged", str(prediction["orientations"])
-    yield "temperature", f"{prediction['temperature']:.3f}"
-    if hyperparameters["trainable"] != "none":
+    yield "input", f"one grey channel, repeated; mean {list(takes.mean)}, standard deviation {list(takes.std)}"
+    yield "orientations averaged", str(gives.orientations)
+    yield "temperature", f"{gives.temperature:.3f}"
+    if record.method == "finetune":
         optim = {key.partition(".")[2]: value for key, value in settings.items() if key.startswith("optim.")}
         yield (
             "optimiser",
@@ -136,9 +136,9 @@ def _model(model: Model) -> Iterator[tuple[str, str]]:
             f"decay {optim['weight_decay']:g}, batches of {optim['batch_size']}, at most "
             f"{settings['trainer.max_epochs']} epochs",
         )
-    yield "seed", str(provenance["seed"])
-    yield "precision", f"{provenance['precision']} on {provenance['accelerator']}"
-    yield "jimt", str(provenance["jimt_version"])
+    yield "seed", str(record.seed)
+    yield "precision", f"{record.precision} on {record.accelerator}"
+    yield "jimt", str(record.versions["jimt"])
 
 
 def _limits(model: Model, metrics: dict[str, Any] | None, curated: Curated | None) -> Iterator[str]:

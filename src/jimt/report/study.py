@@ -1,5 +1,6 @@
 """Opens what a run, a cross-validation or a sweep left in its folder."""
 
+import dataclasses
 import json
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,8 @@ import jimt
 from jimt.curation.manifest import Curated
 from jimt.errors import InputError
 from jimt.evaluation.test_split import read_scores, rows_of_test
-from jimt.models.checkpoint import read_checkpoint, refuse_several
+from jimt.models.checkpoint import Checkpoint, Record, read_checkpoint
+from jimt.models.predictor import Predictor
 from jimt.paper import paper_name
 from jimt.sweeps.folder import read_jobs
 from jimt.sweeps.table import Job
@@ -30,8 +32,27 @@ from jimt.system.files import (
     write_json,
     write_whole,
 )
+from jimt.system.run_folders import refuse_several
 
 Kind = Literal["run", "cross-validation", "sweep"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How results are opened.
+
+    Attributes:
+        curated_folder: Where the curated data set has moved to; None where it has not.
+        accelerator: ``cpu`` or ``gpu``, where networks run again; None for the training's.
+        device_index: Which graphics card, where one is used.
+    """
+
+    curated_folder: Path | None = None
+    accelerator: str | None = None
+    device_index: int = 0
+
+
+AS_TRAINED: Final = Options()
 _CROSSVAL_AGAIN: Final = "run the cross-validation again"
 
 
@@ -43,13 +64,14 @@ class Model:
         name: In figures and tables.
         folder: What it was opened from.
         checkpoints: The best one, or that of each fold.
-        curated_folder: Where the curated data set has moved to; None where it has not.
+        options: Where the data have moved to, and where networks run again.
     """
 
     name: str
     folder: Path
     checkpoints: tuple[Path, ...]
-    curated_folder: Path | None = None
+    options: Options
+    _opened: dict[int, Predictor] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def is_crossval(self) -> bool:
@@ -57,14 +79,36 @@ class Model:
         return self.checkpoints[0].parent.parent != self.folder
 
     @cached_property
-    def hyperparameters(self) -> dict[str, Any]:
-        """Of the first checkpoint: what a prediction needs, and where everything came from."""
-        return dict(read_checkpoint(self.checkpoints[0])["hyper_parameters"])
+    def _read(self) -> tuple[Checkpoint, ...]:
+        """Each checkpoint, read once."""
+        return tuple(map(read_checkpoint, self.checkpoints))
+
+    def renamed(self, name: str) -> "Model":
+        """The same model by another name; what was read is kept."""
+        model = dataclasses.replace(self, name=name)
+        model.__dict__["_read"] = self._read
+        return model
 
     @property
-    def provenance(self) -> dict[str, Any]:
-        """Where weights and data came from."""
-        return dict(self.hyperparameters["provenance"])
+    def checkpoint(self) -> Checkpoint:
+        """The first of them, which tells for all what is trained and how."""
+        return self._read[0]
+
+    @property
+    def record(self) -> Record:
+        """What its training was."""
+        return self.checkpoint.record
+
+    def predictor(self, number: int) -> Predictor:
+        """The model of a checkpoint, opened once.
+
+        Raises:
+            InputError: If there is no such device, or torch cannot use it.
+        """
+        if number not in self._opened:
+            accelerator, index = self.options.accelerator, self.options.device_index
+            self._opened[number] = Predictor(self._read[number], accelerator=accelerator, device_index=index)
+        return self._opened[number]
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
@@ -106,7 +150,7 @@ class Model:
         Raises:
             InputError: If it is absent, or another one.
         """
-        return rows_of_test(self.checkpoints[0], self.curated_folder)[0]
+        return rows_of_test(self.record, self.options.curated_folder, self.checkpoints[0])[0]
 
     @cached_property
     def tested(self) -> tuple[Curated, pd.DataFrame]:
@@ -116,8 +160,8 @@ class Model:
             InputError: If the data set is absent, or another one.
         """
         parts = []
-        for number, checkpoint in enumerate(self.checkpoints):
-            curated, rows = rows_of_test(checkpoint, self.curated_folder)
+        for number, (checkpoint, path) in enumerate(zip(self._read, self.checkpoints, strict=True)):
+            curated, rows = rows_of_test(checkpoint.record, self.options.curated_folder, path)
             parts.append(rows.assign(checkpoint=number))
         rows = pd.concat(parts, ignore_index=True)
         names = self.scores["raw_image_id"].astype(str).tolist()
@@ -164,7 +208,7 @@ class Model:
         return "", (f"jimt evaluate {shlex.quote(str(self.folder))}",)
 
 
-def why_not(model: Model, part: Literal["metrics", "scores", "curated"]) -> str | None:
+def why_not(model: Model, part: Literal["checkpoint", "metrics", "scores", "curated"]) -> str | None:
     """Why a part of a model cannot be read; None where it can."""
     try:
         getattr(model, part)
@@ -194,18 +238,18 @@ class Study:
         parts: dict[tuple[str, ...], list[Model]] = {}
         for model in self.models:
             keys = ("dataset", "curated_folder", "curation_fingerprint", "splits_digest")
-            parts.setdefault(tuple(str(model.provenance[key]) for key in keys), []).append(model)
+            parts.setdefault(tuple(str(getattr(model.record, key)) for key in keys), []).append(model)
         names = [dataset for dataset, *_ in parts]
         for number, (name, models) in enumerate(zip(names, parts.values(), strict=True)):
             yield (name if names.count(name) == 1 else f"{name} {names[:number].count(name) + 1}"), models
 
 
-def open_study(folder: Path, *, curated_folder: Path | None = None) -> Study:
-    """Open a folder that ``train.py`` or ``jimt.training.crossval`` wrote.
+def open_study(folder: Path, options: Options = AS_TRAINED) -> Study:
+    """Open a folder that ``train.py`` or ``jimt crossval`` wrote.
 
     Args:
         folder: Of a run, a sweep or a cross-validation.
-        curated_folder: Where the curated data set has moved to; None where it has not.
+        options: Where the data have moved to, and where networks run again.
 
     Raises:
         InputError: If it holds nothing that is finished.
@@ -213,27 +257,25 @@ def open_study(folder: Path, *, curated_folder: Path | None = None) -> Study:
     if not folder.is_dir():
         raise InputError(f"{folder} is missing", advice="give the folder of a run, a sweep or a cross-validation")
     if (folder / BEST).is_file():
-        return Study(folder, "run", [_alone(folder, (folder / BEST,), curated_folder)])
+        return Study(folder, "run", [_alone(folder, (folder / BEST,), options)])
     if folds := _folds(folder):
-        return Study(folder, "cross-validation", [_alone(folder, folds, curated_folder)])
+        return Study(folder, "cross-validation", [_alone(folder, folds, options)])
     jobs = read_jobs(folder)
     unfinished = {job.name: job.reason or job.status for job in jobs if not job.metrics}
     finished = [job for job in jobs if job.metrics]
-    readable = []
+    readable: list[tuple[Job, Model]] = []
     for job in finished:
-        try:
-            read_checkpoint(folder / job.name / BEST)
-            readable.append(job)
-        except (InputError, OSError) as error:
-            unfinished[job.name] = f"its checkpoint cannot be read ({error})"
+        model = Model(job.name, folder / job.name, (folder / job.name / BEST,), options)
+        if reason := why_not(model, "checkpoint"):
+            unfinished[job.name] = f"its checkpoint cannot be read ({reason})"
+        else:
+            readable.append((job, model))
     if not readable:
         refuse_several(folder)
         left = f", only {len(jobs)} jobs of a sweep that are not finished" if jobs else ""
         raise InputError(f"{folder} holds no finished training{left}", advice="train first, or give another folder")
-    models = [
-        Model(name, folder / job.name, (folder / job.name / BEST,), curated_folder)
-        for job, name in zip(readable, _names(readable), strict=True)
-    ]
+    names = _names([job for job, _ in readable])
+    models = [model.renamed(name) for (_, model), name in zip(readable, names, strict=True)]
     return Study(folder, "sweep", models, unfinished)
 
 
@@ -265,12 +307,12 @@ def _names(jobs: Sequence[Job]) -> list[str]:
             for job, key, name in zip(jobs, keys, names, strict=True)]  # fmt: skip
 
 
-def _alone(folder: Path, checkpoints: tuple[Path, ...], curated_folder: Path | None) -> Model:
-    hyperparameters = read_checkpoint(checkpoints[0])["hyper_parameters"]
-    words = {"none": "frozen, linear", "head": "head trained", "last_stage": "last stage trained"}
-    backbone = _backbone_name(str(hyperparameters["provenance"]["backbone"]))
-    trained = words.get(hyperparameters["trainable"])
-    return Model(f"{backbone} ({trained})" if trained else backbone, folder, checkpoints, curated_folder)
+def _alone(folder: Path, checkpoints: tuple[Path, ...], options: Options) -> Model:
+    words = {None: "frozen, linear", "head": "head trained", "last_stage": "last stage trained"}
+    model = Model("", folder, checkpoints, options)
+    backbone = _backbone_name(model.checkpoint.network.name)
+    trained = words.get(model.record.settings["backbone.trainable"])
+    return model.renamed(f"{backbone} ({trained})" if trained else backbone)
 
 
 def _backbone_name(name: str) -> str:

@@ -16,7 +16,6 @@ from jimt.system.files import MODEL_CARD, REPORT
 
 if TYPE_CHECKING:
     from jimt.report.blocks import Block, Section
-    from jimt.report.device import Device
     from jimt.report.study import Model, Study
 
 
@@ -61,20 +60,18 @@ def write_report(
         InputError: If the folder holds nothing that is finished, or the disk is full.
     """
     from jimt.report.blocks import Missing
-    from jimt.report.device import Device
     from jimt.report.model_card import model_card
     from jimt.report.page import write_page
     from jimt.report.progress import watched
-    from jimt.report.study import open_study
+    from jimt.report.study import Options, open_study
     from jimt.system.memory import keep_freed_memory
 
     keep_freed_memory()
-    study = open_study(folder, curated_folder=curated_folder)
-    device = Device(accelerator, device_index)
+    study = open_study(folder, Options(curated_folder, accelerator, device_index))
     title, subtitle = _title(study)
     try:
         with watched(functools.partial(print, flush=True)):
-            sections = build_sections(study, device=device, max_shown=max_shown, max_mapped=max_mapped)
+            sections = build_sections(study, max_shown=max_shown, max_mapped=max_mapped)
             n_figures = write_page(folder / REPORT, sections, title=title, subtitle=subtitle)
         if study.kind != "sweep":
             (folder / MODEL_CARD).write_text(model_card(study.models[0]))
@@ -87,12 +84,9 @@ def write_report(
     return Written(folder / REPORT, n_figures, missing)
 
 
-def build_sections(
-    study: "Study", *, device: "Device | None" = None, max_shown: int | None = None, max_mapped: int | None = None
-) -> list["Section"]:
+def build_sections(study: "Study", *, max_shown: int | None = None, max_mapped: int | None = None) -> list["Section"]:
     """The sections of a report, read as a paper's results; arguments as in ``write_report``."""
     from jimt.report.blocks import Section, Text
-    from jimt.report.device import AS_TRAINED
     from jimt.report.progress import part
     from jimt.report.sections.features_section import MAX_SHOWN
 
@@ -104,8 +98,8 @@ def build_sections(
     max_shown = max(1, max_shown // len(data_sets))
     for number, (name, models) in enumerate(data_sets, 1):
         several = len(data_sets) > 1
-        parts = _parts(models, f" ({name})" if several else "", device or AS_TRAINED, max_shown, max_mapped)
-        prefix = f"{number}_{models[0].provenance['dataset']}_" if several else ""
+        parts = _parts(models, f" ({name})" if several else "", max_shown, max_mapped)
+        prefix = f"{number}_{models[0].record.dataset}_" if several else ""
         for heading, blocks in parts:
             with part(heading[0].lower() + heading[1:]):
                 sections.append(Section(heading, list(_named(blocks, prefix))))
@@ -114,7 +108,7 @@ def build_sections(
 
 
 def _parts(
-    models: Sequence["Model"], of: str, device: "Device", max_shown: int, max_mapped: int | None
+    models: Sequence["Model"], of: str, max_shown: int, max_mapped: int | None
 ) -> Iterator[tuple[str, Iterator["Block"]]]:
     from jimt.report.blocks import attempt
     from jimt.report.sections.agreement_section import MAX_MAPPED
@@ -133,10 +127,10 @@ def _parts(
     of_best = f" of {best.name}" if len(models) > 1 else ""
     yield f"Where it fails{of}", attempt("The gallery of errors", error_blocks(best, of=of_best))
     in_order = [best, *(model for model in models if model is not best)]
-    yield f"What it has learned{of}", feature_blocks(in_order, device=device, max_shown=max_shown)
+    yield f"What it has learned{of}", feature_blocks(in_order, max_shown=max_shown)
     yield (
         f"What it looks at{of}",
-        attention_blocks(models, device=device, max_mapped=MAX_MAPPED if max_mapped is None else max_mapped),
+        attention_blocks(models, max_mapped=MAX_MAPPED if max_mapped is None else max_mapped),
     )
 
 
@@ -195,12 +189,12 @@ def _provenance(study: "Study") -> Iterator[str]:
     import jimt
 
     for model in study.models:
-        provenance = model.provenance
-        settings = provenance["settings"]
+        record = model.record
+        settings = record.settings
         yield (
-            f"{model.name} on {provenance['dataset']}: weights {provenance['weights']}; trainable "
-            f"{settings['backbone.trainable']}; seed {provenance['seed']}; {provenance['precision']} on "
-            f"{provenance['accelerator']}; jimt {provenance['jimt_version']}."
+            f"{model.name} on {record.dataset}: weights {record.weights}; trainable "
+            f"{settings['backbone.trainable'] or 'none of it'}; seed {record.seed}; {record.precision} on "
+            f"{record.accelerator}; jimt {record.versions['jimt']}."
         )
     yield (
         f"Written by jimt {jimt.__version__}. Paper: Pattarone et al., Scientific Reports 2021, "

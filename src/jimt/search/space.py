@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from jimt.config.search import TuneConfig
+from jimt.config.training import WITHOUT_EFFECT
 from jimt.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,11 +71,16 @@ def read_space(config: TuneConfig) -> list[Setting]:
     known = [
         f"{section}.{field.name}"
         for section, names in VARIED.items()
-        for field in dataclasses.fields(getattr(config, section))
+        if (part := getattr(config, section)) is not None
+        for field in dataclasses.fields(part)
         if names is None or field.name in names
     ]
     space = []
+    idle = WITHOUT_EFFECT[config.method]
     for key, asked in _flat(config.tune.space).items():
+        if key.partition(".")[0] in idle:
+            other = {"linear_probe": "search=probe", "finetune": "search=recipe"}[config.method]
+            raise InputError(f"tune.space: {key} is without effect under method={config.method}", remedies=(other,))
         if key not in known:
             near = difflib.get_close_matches(key, known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else f"it takes those of {', '.join(VARIED)}"
@@ -85,18 +91,8 @@ def read_space(config: TuneConfig) -> list[Setting]:
             "tune.space is empty",
             advice="name a setting, such as optim: {lr: {low: 1e-6, high: 1e-2, log: true}}",
         )
-    probe = {"none"} if config.backbone.trainable == "none" else set()
     for setting in space:
         _check_ends(config, setting, space)
-        if setting.key == "backbone.trainable":
-            probe = set(setting.ends())
-    idle = [one.key for one in space if not re.match("backbone|probe|optim.logistic_c", one.key)]
-    if probe == {"none"} and idle:
-        raise InputError(f"{', '.join(idle)}: without effect under backbone.trainable=none", remedies=("search=probe",))
-    if "none" not in probe and any(setting.key == "optim.logistic_c" for setting in space):
-        raise InputError(
-            "optim.logistic_c: without effect where a network is trained", remedies=("backbone.trainable=none",)
-        )
     return space
 
 

@@ -184,8 +184,10 @@ def _settings(config: TuneConfig, space: list[Setting], curated: "Curated") -> d
 
     content = dataclasses.asdict(config)
     kept: dict[str, Any] = {"seed": config.seed, "jimt version": jimt.__version__, "dataset": config.dataset.name}
+    kept["method"] = config.method
     for part in (*VARIED, "tune"):
-        kept |= {f"{part}.{key}": value for key, value in content[part].items()}
+        if content[part] is not None:  # of the other method
+            kept |= {f"{part}.{key}": value for key, value in content[part].items()}
     for key in ("num_workers", "num_threads", "eval_batch_size", "progress", "profiler", "fast_dev_run"):
         del kept[f"trainer.{key}"]
     for key in ("n_trials", "timeout", "keep_all_checkpoints"):
@@ -311,29 +313,18 @@ def _validate(run_folder: Path, metric: str, device_index: int) -> tuple[float, 
     import torch
 
     from jimt.evaluation.test_split import training_data
-    from jimt.models.checkpoint import load_classifier, read_checkpoint
-    from jimt.models.scoring import evaluation_device, patch_outputs
+    from jimt.models.predictor import open_predictor
     from jimt.models.split_metrics import SplitMetrics
     from jimt.system.files import BEST
     from jimt.vocabulary import Split
 
     checkpoint = run_folder / BEST
-    classifier, hyperparameters = load_classifier(checkpoint)
-    provenance = hyperparameters["provenance"]
-    curated = training_data(provenance, None, checkpoint)
+    predictor = open_predictor(run_folder, device_index=device_index)
+    record = predictor.checkpoint.record
+    curated = training_data(record, None, checkpoint)
     rows = curated.manifest[curated.manifest["split"] == Split.VAL.value]
-    precision = provenance["precision"]
-    outputs = patch_outputs(
-        classifier,
-        curated.folder,
-        rows,
-        prediction=hyperparameters["prediction"],
-        device=evaluation_device(provenance["accelerator"], index=device_index, precision=precision),
-        precision=precision,
-        batch_size=provenance["eval_batch_size"],
-    )
-    logits, labels = torch.from_numpy(outputs), torch.tensor(rows["label"].tolist())
+    logits, labels = torch.from_numpy(predictor.logits(curated.store, rows)), torch.tensor(rows["label"].tolist())
     metrics = SplitMetrics("val")
     metrics.update(logits, labels)
     values = {"val/loss": torch.nn.functional.cross_entropy(logits, labels), **metrics.compute()}
-    return float(values[metric]), int(read_checkpoint(checkpoint).get("epoch", 0)) + 1
+    return float(values[metric]), max(record.epoch, 1)

@@ -9,7 +9,10 @@ from typing import Any, Final
 from jimt.errors import InputError
 
 BEST: Final = Path("checkpoints", "best.ckpt")
+"""Of a finished run: its model."""
+BEST_EPOCH: Final = Path("checkpoints", "best_epoch.ckpt")
 LAST: Final = Path("checkpoints", "last.ckpt")
+"""Lightning's, of a fine-tuning: the best and the last finished epoch, to go on from."""
 FINISHED: Final = "finished.json"
 """Of a run that has come to its end: the fingerprint of its settings."""
 VALIDATION_FILE: Final = "val_metrics.json"

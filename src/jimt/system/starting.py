@@ -25,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from jimt.config.command_words import no_name_of_a_file, no_value, refuse_flags, unreadable
+from jimt.config.hydra_schema import is_idle, without_effect
 from jimt.config.own_configs import CONF, OWN_FOLDER, completed
 from jimt.config.search import CrossvalConfig, TuneConfig
 from jimt.config.setting_names import refuse_unknown, setting_names, takes_a_list, unknown_setting
@@ -60,6 +61,13 @@ def start(main: Callable[[], Any], kind: type) -> None:
         if "Invalid defaults list" not in str(error):  # a fault of ours
             raise
         sys.exit(f"error: {_of_defaults(str(error))}")
+    except AssertionError as error:
+        if "Unexpected type for root: NoneType" not in str(
+            error
+        ):  # OmegaConf's, of a setting in a section that is null
+            raise
+        keys = [word.partition("=")[0].lstrip("+~") for word in sys.argv[1:]]
+        sys.exit(f"error: {without_effect(next(key for key in keys if is_idle(key)))}")
     except KeyboardInterrupt:
         sys.exit("error: told to stop (Ctrl-C)")
 
@@ -235,6 +243,8 @@ def _in_a_sentence(error: HydraException, kind: type) -> InputError:
         name = twice[1] or twice[2]
         return InputError(f"{name} has a value already, so + cannot add one", remedies=(f"{name}=NAME",))
     unknown = re.match(r"Could not (?:override|append) '([^']+)'", text)
+    if unknown and isinstance(error, ConfigCompositionException) and is_idle(unknown[1]):
+        return without_effect(unknown[1])
     if unknown and isinstance(error, ConfigCompositionException):
         return unknown_setting(unknown[1], kind)
     cause = error.__cause__

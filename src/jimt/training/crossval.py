@@ -51,13 +51,14 @@ def _cross_validate(config: CrossvalConfig, folder: Path, begins: Callable[[], N
     from jimt.data.preparation import prepare
     from jimt.evaluation.test_split import SCORE_COLUMNS
     from jimt.system.files import CROSSVAL_RESULT, CROSSVAL_SCORES, FINISHED, write_whole
-    from jimt.training.run import maps_cache, train
+    from jimt.training.linear_probe import maps_cache
+    from jimt.training.run import train
     from jimt.vocabulary import AMBIGUOUS
 
     shutil.rmtree(maps_cache(folder), ignore_errors=True)  # of whichever network was there before
     validation = config.crossval.validation
     if validation is None:
-        validation = config.backbone.trainable != "none"
+        validation = config.method == "finetune"
     n_folds = config.crossval.n_folds
     asked = set(range(n_folds) if config.crossval.folds is None else config.crossval.folds)
     if Path(config.dataset.root).is_dir():  # simulated fields are not there yet
@@ -95,32 +96,32 @@ def _cross_validate(config: CrossvalConfig, folder: Path, begins: Callable[[], N
 def _scored(run_folder: Path, cache: Path) -> pd.DataFrame:
     """Scores of the held-out fold by its finished training; read back where they were written before."""
     from jimt.evaluation.test_split import read_scores, score_test_split, training_data
-    from jimt.models.checkpoint import load_classifier
+    from jimt.models.predictor import open_predictor
     from jimt.system.files import BEST, write_whole
 
     path, checkpoint = run_folder / ALL_SCORES_FILE, run_folder / BEST
     if not path.is_file() or path.stat().st_mtime_ns < checkpoint.stat().st_mtime_ns:
-        classifier, hyperparameters = load_classifier(checkpoint)
-        curated = training_data(hyperparameters["provenance"], None, checkpoint)
-        table = score_test_split(classifier, hyperparameters, curated, accelerator=None, device_index=0, cache=cache)
+        predictor = open_predictor(run_folder, cache=cache)
+        table = score_test_split(predictor, training_data(predictor.checkpoint.record, None, checkpoint))
         write_whole(path, table.to_csv(index=False))
     return read_scores(path)
 
 
 def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[str, Any]:
-    from jimt.evaluation.test_split import test_metrics, training_data
+    from jimt.evaluation.test_split import Origin, test_metrics, training_data
     from jimt.models.checkpoint import read_checkpoint
     from jimt.system.files import BEST
 
     held = sorted(int(fold) for fold in scored["fold"].unique())
     checkpoint = folder / f"fold_{held[0]}" / BEST
-    provenance = read_checkpoint(checkpoint)["hyper_parameters"]["provenance"]
-    curated = training_data(provenance, None, checkpoint)
+    record = read_checkpoint(checkpoint).record
+    curated = training_data(record, None, checkpoint)
+    origin = Origin.of(record)
     scale = curated.thresholds["scale"]
-    pooled = test_metrics(scored, provenance, scale=scale, checkpoint=checkpoint)
+    pooled = test_metrics(scored, origin, scale=scale, checkpoint=checkpoint)
     folds = []
     for fold, part in scored.groupby("fold"):
-        metrics = test_metrics(part, provenance, scale=scale, checkpoint=checkpoint)
+        metrics = test_metrics(part, origin, scale=scale, checkpoint=checkpoint)
         folds.append(
             {
                 "fold": int(str(fold)),
@@ -146,8 +147,9 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[
     return {
         "dataset": config.dataset.name,
         "backbone": config.backbone.name,
+        "method": config.method,
         "trainable": config.backbone.trainable,
-        "weights": provenance["weights"],
+        "weights": record.weights,
         "seed": config.seed,
         "n_folds": config.crossval.n_folds,
         "folds_held": held,

@@ -1,15 +1,17 @@
 """Fine-tuning by Lightning: the trainer, its callbacks, and what ends a training early."""
 
+import dataclasses
 import difflib
 import logging
+import os
 import time
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins import TorchCheckpointIO
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import callbacks as lightning_callbacks
 from pytorch_lightning.callbacks import (
@@ -20,17 +22,20 @@ from pytorch_lightning.callbacks import (
     RichProgressBar,
     WeightAveraging,
 )
-from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
-from jimt.config.trainer import TrainerConfig
+from jimt.curation.manifest import Curated
 from jimt.data.datamodule import LiveDeadDataModule
 from jimt.errors import InputError, Interrupted, as_typed
-from jimt.models.checkpoint import AtomicCheckpointIO, read_checkpoint
+from jimt.models.checkpoint import read_tensors, write_tensors
 from jimt.models.classifier import LiveDeadClassifier
-from jimt.system.files import BEST, LAST
+from jimt.models.freezing import freeze
+from jimt.models.network import LiveDeadNetwork
+from jimt.system.files import BEST_EPOCH, LAST
+from jimt.training.settled import Training, process_number
 
 MONITOR = "val/balanced_accuracy"
 _PROFILERS: dict[str, type[Profiler]] = {
@@ -40,84 +45,102 @@ _PROFILERS: dict[str, type[Profiler]] = {
 }
 
 
-def fit(
-    classifier: LiveDeadClassifier,
-    datamodule: LiveDeadDataModule,
-    settings: TrainerConfig,
-    *,
-    run_folder: Path,
-    resumed_by: Path,
-    precision: str,
-    accumulate: int,
-    ema_decay: float,
-    validates: bool,
-    resume_from: Path | None,
-    device_index: int,
-    loggers: Sequence[Logger],
-    callbacks: Sequence[Callback],
-) -> None:
-    """Train and leave ``checkpoints/best.ckpt`` and ``last.ckpt``.
+def fit(training: Training, network: LiveDeadNetwork, curated: Curated) -> int:
+    """Fine-tune and leave the weights of the best epoch in the network.
 
     Args:
-        classifier: Trained in place.
-        datamodule: Its data set is open.
-        settings: The device and how it is driven.
-        run_folder: Where checkpoints go.
-        resumed_by: The folder that ``resume`` takes: the run's, or of a fold that of its cross-validation.
-        precision: Lightning's word for it.
-        accumulate: Batches a step.
-        ema_decay: Decay of the average of the weights that is evaluated and kept; 0 for none.
-        validates: Whether there are validation patches; without, the best checkpoint is the last.
-        resume_from: Checkpoint to go on after; None to start anew.
-        device_index: Which graphics card, where one is used.
-        loggers: Where metrics go.
-        callbacks: Added to those of the settings.
+        training: What was asked and settled.
+        network: Trained in place.
+        curated: The data set, with the split to train on.
+
+    Returns:
+        The epoch whose weights were kept, from 1; 0 of a trial run, which keeps nothing.
 
     Raises:
         InputError: If the training is told to stop; finished epochs are kept.
     """
-    if settings.patience is not None and not validates:
+    config, settings, optim = training.config, training.config.trainer, training.config.optim
+    assert optim is not None
+    assert config.augmentation is not None
+    assert config.backbone.trainable is not None
+    if settings.patience is not None and not training.validates:
         raise InputError(
             "trainer.patience needs validation patches", remedies=("trainer.patience=null", "crossval.validation=true")
         )
+    datamodule = LiveDeadDataModule(
+        curated,
+        config.augmentation,
+        batch_size=optim.batch_size,
+        accumulate=optim.accumulate,
+        eval_batch_size=settings.eval_batch_size,
+        num_workers=settings.num_workers,
+        seed=config.seed,
+        mean=training.takes.mean,
+        std=training.takes.std,
+        validates=training.validates,
+        repeats=settings.overfit_batches is not None,
+        first_epoch=0 if training.resumes is None else training.resumes.n_epochs,
+    )
+    freeze(network.network, network.own_head, config.backbone.trainable)
+    classifier = LiveDeadClassifier(
+        network,
+        optim=dataclasses.asdict(optim),
+        seed=config.seed,
+        record={"settings": training.settings, "weights": training.weights, "precision": training.precision},
+    )
+    _run(classifier, datamodule, training)
+    if settings.fast_dev_run or process_number() != 0:
+        return 0
+    best = read_tensors(training.folder / BEST_EPOCH)
+    prefix = "network."
+    network.load_state_dict(
+        {name.removeprefix(prefix): value for name, value in best["state_dict"].items() if name.startswith(prefix)}
+    )
+    return int(best["epoch"]) + 1
+
+
+def _run(classifier: LiveDeadClassifier, datamodule: LiveDeadDataModule, training: Training) -> None:
+    """Let Lightning train; ``best_epoch.ckpt`` and ``last.ckpt`` hold what it needs to go on."""
+    settings, optim = training.config.trainer, training.config.optim
+    assert optim is not None
+    is_one_gpu = settings.accelerator == "gpu" and settings.devices == 1
+    monitor = MONITOR if training.validates else None  # without validation patches the best epoch is the last
     at_each_epoch_end: dict[str, Any] = {
-        "dirpath": run_folder / BEST.parent,
+        "dirpath": training.folder / BEST_EPOCH.parent,
         "save_on_train_epoch_end": True,  # a resumed run starts with the next epoch, not in the middle of one
         "enable_version_counter": False,
     }
     checkpoints = [
-        ModelCheckpoint(filename=BEST.stem, monitor=MONITOR if validates else None, mode="max", **at_each_epoch_end),
+        ModelCheckpoint(filename=BEST_EPOCH.stem, monitor=monitor, mode="max", **at_each_epoch_end),
         # Lightning's save_last writes in epochs alone that are the best so far; mode sets the two apart where none is
         ModelCheckpoint(filename=LAST.stem, monitor=None, mode="min", **at_each_epoch_end),
     ]
-    if resume_from is not None:
-        datamodule.first_epoch = int(read_checkpoint(resume_from)["epoch"]) + 1
     with warnings.catch_warnings():
         _ignore_what_nobody_can_act_on()
         trainer = pl.Trainer(
             accelerator=settings.accelerator,
-            devices=[device_index] if settings.accelerator == "gpu" and settings.devices == 1 else settings.devices,
+            devices=[training.device_index] if is_one_gpu else settings.devices,
             num_nodes=settings.num_nodes,
             strategy=settings.strategy,
-            precision=precision,  # type: ignore[arg-type]  # a closed set of strings, checked by TrainerConfig
+            precision=training.precision,  # type: ignore[arg-type]  # a closed set of strings, checked by TrainerConfig
             max_epochs=settings.max_epochs,
-            accumulate_grad_batches=accumulate,
+            accumulate_grad_batches=optim.accumulate,
             gradient_clip_val=settings.gradient_clip_val,
             limit_train_batches=_first_given(settings.overfit_batches, settings.limit_train_batches),
             limit_val_batches=settings.limit_val_batches,
             fast_dev_run=settings.fast_dev_run,
-            logger=list(loggers),
+            logger=[DummyLogger()] if settings.fast_dev_run else list(training.loggers),
             callbacks=[
                 *checkpoints,
                 *_progress(settings.progress),
                 *([Patience(MONITOR, patience=settings.patience, mode="max")] if settings.patience else []),
-                *([WeightAveraging(avg_fn=_moving_average(ema_decay), use_buffers=True)] if ema_decay > 0 else []),
+                *_averaging(optim.ema_decay),
                 LearningRateMonitor("epoch"),
                 *_lightning_callbacks(settings.callbacks),
-                *callbacks,
+                *training.callbacks,
             ],
-            profiler=_profiler(settings.profiler, run_folder),
-            plugins=[AtomicCheckpointIO()],
+            profiler=_profiler(settings.profiler, training.folder),
+            plugins=[_AtomicCheckpointIO()],
             enable_progress_bar=settings.progress == "rich",
             enable_model_summary=False,
             log_every_n_steps=1,
@@ -125,12 +148,13 @@ def fit(
             use_distributed_sampler=False,  # the sampler shares its own draw out; Lightning's wrapper would permute it
         )
         try:
-            trainer.fit(classifier, datamodule, ckpt_path=resume_from, weights_only=True)
+            goes_on_from = None if training.resumes is None else training.resumes.path
+            trainer.fit(classifier, datamodule, ckpt_path=goes_on_from, weights_only=True)
         except SystemExit as error:  # Lightning's answer to Ctrl-C and, as SIGTERMException, to SIGTERM
             signal = "SIGTERM" if isinstance(error, SIGTERMException) else "Ctrl-C"
             raise Interrupted(
                 f"the training was told to stop ({signal}) and can go on after the last finished epoch",
-                remedies=(as_typed("resume", resumed_by),),
+                remedies=(as_typed("resume", training.resumed_by),),
             ) from error
 
 
@@ -186,12 +210,27 @@ def _lightning_callbacks(asked: dict[str, Any]) -> list[Callback]:
     return made
 
 
+class _AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the old checkpoint and renames, so that a full disk or a kill leaves the old one whole."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint; an OSError of the disk leaves what was there before."""
+        write_tensors(checkpoint, Path(path))
+
+
 class Patience(EarlyStopping):
     """Lightning's, which would train a run on that had run out of patience when it was cut off."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop a resumed run that has waited long enough."""
         trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
+
+
+def _averaging(decay: float) -> list[Callback]:
+    """The moving average of the weights that is evaluated and kept; none at a decay of 0."""
+    return [WeightAveraging(avg_fn=_moving_average(decay), use_buffers=True)] if decay > 0 else []
 
 
 def _moving_average(decay: float) -> Any:
@@ -231,5 +270,3 @@ class EpochLine(Callback):
 # which cores are used and that processes start: nothing a user can act on
 for _name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric"):
     logging.getLogger(_name).setLevel(logging.WARNING)
-
-__all__ = ["BEST", "LAST", "MONITOR", "EpochLine", "fit"]

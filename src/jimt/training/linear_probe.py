@@ -1,39 +1,70 @@
-"""The baseline to beat: logistic regression on a frozen network's features (``backbone.trainable=none``)."""
+"""The baseline to beat: logistic regression on a frozen network's features (``method=linear_probe``)."""
 
-import importlib.metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from jimt.config.training import TrainConfig
 from jimt.curation.manifest import Curated
 from jimt.curation.tiles import fluorescence_cells
-from jimt.models.classifier import LiveDeadClassifier
-from jimt.models.field_maps import feature_maps
+from jimt.models.mapwise import MapPredictor
+from jimt.models.network import LiveDeadNetwork
+from jimt.models.predictor import prediction_device, scorer_of
+from jimt.system.files import digest_of
+from jimt.training.settled import Training
 from jimt.vocabulary import DEAD, LIVE, Split
 
-_STEP = 2  # every second cell along y and x: neighbours are nearly the same
-_MIN_VALID = 0.5  # share of a cell's pixels that are data
+_STEP = 2  # every second tile along y and x: neighbours are nearly the same
+_MIN_VALID = 0.5  # share of a tile's pixels that are data
+
+
+def fit(training: Training, network: LiveDeadNetwork, curated: Curated) -> int:
+    """Set the linear layer to a logistic regression on frozen features of the training patches or tiles.
+
+    Args:
+        training: What was asked and settled.
+        network: With a linear head, which is set in place.
+        curated: The data set, with the split to train on.
+
+    Returns:
+        0: no epoch was trained.
+    """
+    probe = training.config.probe
+    assert probe is not None
+    rows = curated.manifest[curated.manifest["split"] == Split.TRAIN.value]
+    if probe.tile is None:
+        features = _patch_features(training, network, curated, rows)
+        labels = rows["label"].to_numpy(np.int64)
+        groups = rows["group"].fillna(rows["raw_image_id"]).to_numpy(object)
+    else:
+        features, labels, groups = _tile_examples(training, network, curated, rows, tile=probe.tile)
+    weights = balanced_weights(labels, groups, balance_groups=probe.balance_groups)
+    set_linear(network.cpu(), features, labels, weights, c=probe.c)
+    return 0
+
+
+def maps_cache(folder: Path) -> Path:
+    """Where the folds of a cross-validation in a folder share the feature maps of whole fields."""
+    return folder / "maps"
 
 
 def set_linear(
-    classifier: LiveDeadClassifier,
+    network: LiveDeadNetwork,
     features: NDArray[np.float32],
     labels: NDArray[np.int64],
     weights: NDArray[np.float64],
     *,
     c: float,
 ) -> None:
-    """Set the classifier's linear layer to a logistic regression on standardised features.
+    """Set the linear layer to a logistic regression on standardised features.
 
     Args:
-        classifier: Built with ``backbone.trainable=none``; changed in place.
-        features: Of patches or cells, shape ``(n, n_features)``.
+        network: With a linear head; changed in place.
+        features: Of patches or tiles, shape ``(n, n_features)``.
         labels: Live 1, dead 0, shape ``(n,)``.
         weights: How much each counts, likewise; see ``balanced_weights``.
         c: Inverse of the L2 penalty.
@@ -45,7 +76,7 @@ def set_linear(
     regression.fit((features - mean) / sd, labels, sample_weight=weights)
     weight = regression.coef_[0] / sd
     bias = float(regression.intercept_[0] - weight @ mean)
-    linear = classifier.linear
+    linear = network.linear
     assert isinstance(linear, nn.Linear)
     with torch.no_grad():  # softmax of the two is the logistic function of their difference
         linear.weight.copy_(torch.tensor(np.stack([-weight / 2, weight / 2])))
@@ -57,6 +88,9 @@ def balanced_weights(
 ) -> NDArray[np.float64]:
     """Weights of mean 1 under which both classes count alike, as the sampler of fine-tuning draws them.
 
+    >>> balanced_weights(np.array([1, 1, 1, 0]), np.array(list("aabb"), object), balance_groups=False).round(3).tolist()
+    [0.667, 0.667, 0.667, 2.0]
+
     Args:
         labels: Live 1, dead 0, shape ``(n,)``.
         groups: Group of each, likewise.
@@ -64,55 +98,73 @@ def balanced_weights(
     """
     weights = np.ones(len(labels))
     if balance_groups:
-        _, of, sizes = np.unique(groups.astype(str), return_inverse=True, return_counts=True)
-        weights /= np.sqrt(sizes[of])
+        _, group_numbers, sizes = np.unique(groups.astype(str), return_inverse=True, return_counts=True)
+        weights /= np.sqrt(sizes[group_numbers])
     for label in (LIVE, DEAD):
         weights[labels == label] /= weights[labels == label].sum()
     return np.asarray(weights / weights.mean())
 
 
-def cell_examples(
-    classifier: LiveDeadClassifier, config: TrainConfig, curated: Curated, *, device: torch.device, cache: Path | None
+def _tile_examples(
+    training: Training, network: LiveDeadNetwork, curated: Curated, rows: pd.DataFrame, *, tile: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.object_]]:
-    """Features, labels and groups of cells of the training fields.
+    """Features, labels and groups of tiles of the training fields.
 
-    A cell is live below the middle of the two cut-offs; none is left out between them, since a patch between them is
+    A tile is live below the middle of the two thresholds; none is left out between them, since a patch between them is
     often one of live and dead cells side by side.
-
-    Raises:
-        InputError: If the fluorescence images are no longer there.
     """
-    cell = config.probe.cell
-    assert cell is not None
-    rows = curated.manifest[curated.manifest["split"] == Split.TRAIN.value]
+    config = training.config
     fields = rows.drop_duplicates("field").set_index("field")
-    cells = fluorescence_cells(config.dataset, config.curation, fields["raw_image_id"].tolist(), cell=cell)
+    measured = fluorescence_cells(config.dataset, config.curation, fields["raw_image_id"].tolist(), cell=tile)
     middle = (curated.thresholds["live_below"] + curated.thresholds["dead_above"]) / 2
-    features, labels, groups = [], [], []
-    maps = feature_maps(
-        classifier,
-        curated.folder,
-        fields.index.tolist(),
-        prediction=classifier.hparams["prediction"],
-        device=device,
-        cache=cache,
+    scorer = MapPredictor(
+        network,
+        training.takes,
+        training.gives.orientations,
+        tile,
+        prediction_device(config.trainer.accelerator, index=training.device_index, precision=training.precision),
+        training.precision,
+        None if training.fold is None else maps_cache(training.folder.parent),
     )
-    for field, feature_map in maps:
-        of_field = cells[str(fields.loc[field, "raw_image_id"])]
-        chosen = np.zeros(of_field.valid.shape, bool)
+    features, labels, groups = [], [], []
+    for field, feature_map in scorer.maps(curated.store, fields.index.tolist()):
+        tiles = measured[str(fields.loc[field, "raw_image_id"])]
+        chosen = np.zeros(tiles.valid.shape, bool)
         chosen[_STEP // 2 :: _STEP, _STEP // 2 :: _STEP] = True
-        chosen &= of_field.valid > _MIN_VALID
+        chosen &= tiles.valid > _MIN_VALID
         features.append(feature_map[:, chosen].T)
-        labels.append(np.where(of_field.label_value[chosen] < middle, LIVE, DEAD))
+        labels.append(np.where(tiles.label_value[chosen] < middle, LIVE, DEAD))
         groups.append(np.full(int(chosen.sum()), str(fields.loc[field, "group"]), object))
     return np.concatenate(features), np.concatenate(labels).astype(np.int64), np.concatenate(groups)
 
 
-def as_checkpoint(classifier: LiveDeadClassifier) -> dict[str, Any]:
-    """What Lightning would write of a classifier that was set and not trained."""
-    return {
-        "pytorch-lightning_version": importlib.metadata.version("pytorch-lightning"),
-        "epoch": 0,
-        "state_dict": classifier.state_dict(),
-        "hyper_parameters": dict(classifier.hparams),
-    }
+def _patch_features(
+    training: Training, network: LiveDeadNetwork, curated: Curated, rows: pd.DataFrame
+) -> NDArray[np.float32]:
+    """Pooled features of some patches; the folds of a cross-validation share those of all patches."""
+    trainer = training.config.trainer
+    scorer = scorer_of(
+        network,
+        takes=training.takes,
+        gives=training.gives,
+        device=prediction_device(trainer.accelerator, index=training.device_index, precision=training.precision),
+        precision=training.precision,
+        batch_size=trainer.eval_batch_size,
+    )
+    if training.fold is None:
+        return scorer.features(curated.store, rows)
+    used = curated.manifest[curated.manifest["split"].notna()]
+    keys = ("backbone.name", "weights", "probe.layer", "seed", "curation", "evaluation.orientations", "jimt version")
+    depends_on = digest_of([*(training.settings[key] for key in keys), training.precision])
+    cache = training.folder.parent / "features.npz"
+    features = None
+    if cache.is_file():
+        with np.load(cache) as cached:
+            if str(cached["depends_on"]) == depends_on:
+                features = cached["features"]
+    if features is None:
+        features = scorer.features(curated.store, used)
+        aside = cache.with_name(f".{cache.name}")
+        np.savez(aside, features=features, depends_on=depends_on)
+        aside.replace(cache)
+    return np.asarray(features[np.searchsorted(used.index, rows.index)])

@@ -1,6 +1,7 @@
 """Whether a run's folder holds a training, finished or cut off, and whether it is the one that is asked for."""
 
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from jimt.curation.manifest import Curated
 from jimt.curation.splits import Fold
 from jimt.errors import InputError
 from jimt.evaluation.test_split import splits_digest
-from jimt.models.checkpoint import read_checkpoint, refuse_several, save_checkpoint
+from jimt.models.checkpoint import read_checkpoint, read_tensors, write_tensors
 from jimt.system.files import BEST, FINISHED, LAST, digest_of
+from jimt.system.run_folders import refuse_several
 
 _LONG = ("curation", "splits", "fold")
 """Settings whose values say nothing to a reader."""
@@ -24,11 +26,14 @@ def settings_of(config: TrainConfig, curated: Curated, weights: str, fold: Fold 
     content = dataclasses.asdict(config)
     kept: dict[str, Any] = {"seed": config.seed, "jimt version": jimt.__version__}
     kept["evaluation.orientations"] = config.evaluation.orientations  # temperature and scores depend on it
+    kept["method"] = config.method
     for part in ("backbone", "probe", "augmentation", "optim", "trainer"):
-        kept |= {f"{part}.{key}": value for key, value in content[part].items()}
+        if content[part] is not None:  # of the other method
+            kept |= {f"{part}.{key}": value for key, value in content[part].items()}
     for key in ("num_workers", "num_threads", "eval_batch_size", "progress", "profiler", "fast_dev_run"):
         del kept[f"trainer.{key}"]
-    kept["optim.betas"] = list(config.optim.betas)
+    if config.optim is not None:
+        kept["optim.betas"] = list(config.optim.betas)
     kept["dataset"] = config.dataset.name
     kept["curation"] = curated.summary["fingerprint"]
     kept["splits"] = splits_digest(curated.manifest)
@@ -65,22 +70,61 @@ def _differing(folder: Path, settings: dict[str, Any]) -> str:
     """In what a finished run differs from what is asked, to stand behind "holds another training"."""
     if not (folder / BEST).is_file():
         return ""
-    before = read_checkpoint(folder / BEST)["hyper_parameters"]["provenance"]["settings"]
-    other = [key for key in settings if before.get(key) != settings[key]]
+    before = read_checkpoint(folder / BEST).record.settings
+    other = _other(before, settings)
     if other == [_MAY_GROW]:
         return f" ({before[_MAY_GROW]} epochs done, {settings[_MAY_GROW]} asked for)"
-    told = [key if key in _LONG else f"{key}={before.get(key)}, not {settings[key]}" for key in other]
+    told = [key if key in _LONG else f"{key}={before.get(key)}, not {settings.get(key)}" for key in other]
     return f" ({'; '.join(told)})" if told else ""
+
+
+def _other(before: dict[str, Any], settings: dict[str, Any]) -> list[str]:
+    """Settings that differ; those that one of two methods lacks are told by the method."""
+    shared = before.keys() & settings.keys()
+    return [key for key in settings if key in shared and before[key] != settings[key]]
 
 
 def _only_longer(folder: Path, settings: dict[str, Any]) -> bool:
     """Whether a finished run differs from what is asked in that more epochs are asked for, and may be resumed."""
-    before = read_checkpoint(folder / LAST)["hyper_parameters"]["provenance"]["settings"]
-    other = [key for key in settings if before.get(key) != settings[key]]
-    return other == [_MAY_GROW] and settings[_MAY_GROW] > before[_MAY_GROW] and settings["optim.schedule"] == "constant"
+    before = read_checkpoint(folder / BEST).record.settings
+    if settings["method"] != "finetune" or _other(before, settings) != [_MAY_GROW]:
+        return False
+    return bool(settings[_MAY_GROW] > before[_MAY_GROW] and settings["optim.schedule"] == "constant")
 
 
-def last_checkpoint(config: TrainConfig, folder: Path) -> Path | None:
+@dataclass(frozen=True)
+class Unfinished:
+    """A training that was cut off.
+
+    Attributes:
+        path: What Lightning goes on from.
+        n_epochs: Finished ones.
+        settings: What its result depends on, as ``settings_of`` gives it.
+        weights: Where its pretrained weights came from.
+        precision: What it computes in.
+    """
+
+    path: Path
+    n_epochs: int
+    settings: dict[str, Any]
+    weights: str
+    precision: str
+
+
+def read_unfinished(path: Path) -> Unfinished:
+    """Read what Lightning wrote of a training and ``LiveDeadClassifier`` put beside it.
+
+    Raises:
+        InputError: If the file is damaged, or not of jimt.
+    """
+    content = read_tensors(path)
+    record = content.get("record")
+    if not isinstance(record, dict) or "epoch" not in content:
+        raise InputError(f"{path} is not a checkpoint of jimt", advice="give the folder of a run that train.py wrote")
+    return Unfinished(path, int(content["epoch"]) + 1, **record)
+
+
+def unfinished_training(config: TrainConfig, folder: Path) -> Unfinished | None:
     """Where a resumed run goes on; None to start anew.
 
     Raises:
@@ -97,18 +141,18 @@ def last_checkpoint(config: TrainConfig, folder: Path) -> Path | None:
         )
     last = folder / LAST
     if last.is_file():
-        return last
+        return read_unfinished(last)
     refuse_several(folder)
-    print(f"{folder} holds no finished epoch: starting anew")
+    if not (folder / FINISHED).is_file():  # a finished linear probe has no epochs to go on from
+        print(f"{folder} holds no finished epoch: starting anew")
     return None
 
 
-def check_same_training(checkpoint: Path, settings: dict[str, Any], folder: Path) -> None:
-    """Raise unless a checkpoint is of the training that was asked for; it may be asked for more epochs."""
-    content = read_checkpoint(checkpoint)
-    before, done = content["hyper_parameters"]["provenance"]["settings"], int(content["epoch"]) + 1
-    other = [key for key in settings if before.get(key) != settings[key]]
-    if settings["optim.schedule"] == "constant":
+def check_same_training(unfinished: Unfinished, settings: dict[str, Any], folder: Path) -> None:
+    """Raise unless a training that was cut off is the one that was asked for; it may be asked for more epochs."""
+    before, done = unfinished.settings, unfinished.n_epochs
+    other = _other(before, settings)
+    if settings.get("optim.schedule") == "constant":
         other = [key for key in other if key != _MAY_GROW]
         if settings[_MAY_GROW] < done:
             raise InputError(
@@ -136,7 +180,7 @@ def check_same_training(checkpoint: Path, settings: dict[str, Any], folder: Path
 
 def relocate(last: Path) -> None:
     """Tell a checkpoint of a run whose folder was moved where it lies, so that its best checkpoint still counts."""
-    content = read_checkpoint(last)
+    content = read_tensors(last)
     moved, new = False, str(last.parent.resolve())  # as Lightning writes it
     for state in content.get("callbacks", {}).values():
         if isinstance(state, dict) and "dirpath" in state and state["dirpath"] != new:
@@ -148,4 +192,4 @@ def relocate(last: Path) -> None:
             }
             moved = True
     if moved:
-        save_checkpoint(content, last)
+        write_tensors(content, last)

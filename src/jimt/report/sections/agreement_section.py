@@ -12,7 +12,6 @@ from jimt.errors import InputError
 from jimt.interpretation.agreement import MIN_SHARE, Mean, pixel_auroc, pointing_game, summarise
 from jimt.report.activation import SMOOTHING, dye_of, maps_of, positive_in_words
 from jimt.report.blocks import Block, Table, attempt
-from jimt.report.device import AS_TRAINED, Device
 from jimt.report.study import Model
 from jimt.system.files import write_json
 from jimt.vocabulary import DEAD, LIVE
@@ -31,7 +30,7 @@ _MEASURES = {
 """Of the trained network, each with the measure of the random ones that it is held against."""
 
 
-def agreement_of(model: Model, *, device: Device = AS_TRAINED, max_mapped: int = MAX_MAPPED) -> pd.DataFrame:
+def agreement_of(model: Model, *, max_mapped: int = MAX_MAPPED) -> pd.DataFrame:
     """Agreement of maps with PI for each patch, kept in ``figures/agreement.csv``.
 
     Columns: place and group of the patch, ``positive`` (share of its pixels with data), each measure of the trained
@@ -41,7 +40,7 @@ def agreement_of(model: Model, *, device: Device = AS_TRAINED, max_mapped: int =
     Raises:
         InputError: If there is no fluorescence, no spatial layer, no scores or no curated data set.
     """
-    seed = int(model.provenance["seed"])
+    seed = model.record.seed
 
     def make() -> pd.DataFrame:
         scores = model.scores
@@ -54,7 +53,7 @@ def agreement_of(model: Model, *, device: Device = AS_TRAINED, max_mapped: int =
         positive = dye.positive[held]
 
         def measured(copy: int | None) -> dict[int, dict[str, NDArray[np.float64]]]:
-            maps, _ = maps_of(model, indices[held], device, labels=(DEAD, LIVE), copy=copy)
+            maps, _ = maps_of(model, indices[held], labels=(DEAD, LIVE), copy=copy)
             for of in maps.values():
                 of[~data[held]] = np.nan
             return {
@@ -86,18 +85,16 @@ def agreement_of(model: Model, *, device: Device = AS_TRAINED, max_mapped: int =
     return model.kept_table(AGREEMENT_FILE, make, depends_on=depends_on)
 
 
-def agreement_blocks(
-    models: Sequence[Model], *, device: Device = AS_TRAINED, max_mapped: int = MAX_MAPPED
-) -> Iterator[Block]:
+def agreement_blocks(models: Sequence[Model], *, max_mapped: int = MAX_MAPPED) -> Iterator[Block]:
     """How far maps agree with PI, beside the maps of networks with random weights; a row a model and measure."""
     rows: list[list[str]] = []
     told: list[str] = []
     for model in models:
         what = "The agreement of maps with PI" if len(models) == 1 else f"The agreement of {model.name} with PI"
-        yield from attempt(what, _rows(model, device, max_mapped, rows, told))
+        yield from attempt(what, _rows(model, max_mapped, rows, told))
     if not rows:
         return
-    confidence = f"{100 * float(models[0].provenance['confidence']):g} %"
+    confidence = f"{100 * models[0].record.confidence:g} %"
     yield Table(
         "Agreement of activation maps with PI",
         ["model", "measure", "trained", "random weights", "difference", "patches"],
@@ -110,11 +107,11 @@ def agreement_blocks(
     )
 
 
-def _rows(model: Model, device: Device, max_mapped: int, rows: list[list[str]], told: list[str]) -> Iterator[Block]:
+def _rows(model: Model, max_mapped: int, rows: list[list[str]], told: list[str]) -> Iterator[Block]:
     """Add a model's rows and what is to be said of them; the measures go to ``figures/agreement.json`` too."""
-    table = agreement_of(model, device=device, max_mapped=max_mapped)
+    table = agreement_of(model, max_mapped=max_mapped)
     curated, _ = model.tested
-    provenance = model.provenance
+    record = model.record
     groups = table["group"].to_numpy(object) if table["group"].notna().all() else None
     held = (table["positive"] >= MIN_SHARE) & (table["positive"] <= 1 - MIN_SHARE)
     results = {}
@@ -124,7 +121,7 @@ def _rows(model: Model, device: Device, max_mapped: int, rows: list[list[str]], 
             table[name].to_numpy(float),
             copies.mean(axis=1).to_numpy(float),
             groups,
-            confidence=provenance["confidence"],
+            confidence=record.confidence,
         )
         assert found is not None  # a table without such patches is not made
         single = copies[held].mean()
@@ -136,10 +133,10 @@ def _rows(model: Model, device: Device, max_mapped: int, rows: list[list[str]], 
     rows.append([model.name, "share of pixels with PI: the pointing game of guessing", f"{share:.3f}", "", "", ""])
     write_json(model.folder / "figures" / "agreement.json", results)
     if len(table) < len(model.scores):
-        told.append(f"Of a sample of {len(table):,} test patches, drawn with seed {provenance['seed']}.")
+        told.append(f"Of a sample of {len(table):,} test patches, drawn with seed {record.seed}.")
     if groups is None or any(result["n_groups"] < 3 for result in results.values()):
         told.append("Groups are too few, or not known, for intervals.")
-    if model.hyperparameters["prediction"]["cell"] is not None:
+    if model.checkpoint.output.tile is not None:
         told.append("Maps are of the patch alone, while scores are of cells seen in the whole field.")
     told.append(f"PI is positive {positive_in_words(curated)}.")
     yield from ()

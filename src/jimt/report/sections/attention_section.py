@@ -10,7 +10,6 @@ from jimt.errors import InputError
 from jimt.figures.maps import MappedPatch, activation_maps, maps_of_models
 from jimt.report.activation import Dye, dye_of, maps_of, positive_in_words
 from jimt.report.blocks import Block, Drawing, Text, attempt
-from jimt.report.device import AS_TRAINED, Device
 from jimt.report.sections.agreement_section import MAX_MAPPED, agreement_blocks
 from jimt.report.study import Model
 from jimt.report.thumbnails import patches_of
@@ -21,15 +20,13 @@ _N_EACH = 3
 _MODELS_A_FIGURE = 6
 
 
-def attention_blocks(
-    models: Sequence[Model], *, device: Device = AS_TRAINED, max_mapped: int = MAX_MAPPED
-) -> Iterator[Block]:
+def attention_blocks(models: Sequence[Model], *, max_mapped: int = MAX_MAPPED) -> Iterator[Block]:
     """Activation maps and their agreement with PI, of models of one data set."""
     if len(models) == 1:
-        yield from attempt("Grad-CAM", example_blocks(models[0], device=device))
+        yield from attempt("Grad-CAM", example_blocks(models[0]))
     else:
-        yield from attempt("Grad-CAM of all models", side_by_side_blocks(models, device=device))
-    yield from agreement_blocks(models, device=device, max_mapped=max_mapped)
+        yield from attempt("Grad-CAM of all models", side_by_side_blocks(models))
+    yield from agreement_blocks(models, max_mapped=max_mapped)
 
 
 def _dye(model: Model, indices: NDArray[np.int64]) -> tuple[Dye | None, str]:
@@ -59,7 +56,7 @@ def _patches(
     ]
 
 
-def example_blocks(model: Model, *, device: Device = AS_TRAINED) -> Iterator[Block]:
+def example_blocks(model: Model) -> Iterator[Block]:
     """Maps of the most certain, least certain and wrong live and dead patches (Fig. 6).
 
     Raises:
@@ -78,7 +75,7 @@ def example_blocks(model: Model, *, device: Device = AS_TRAINED) -> Iterator[Blo
             "wrong": wrong[::-1][:_N_EACH],
         }
     flat = np.unique(np.concatenate([rows for blocks in chosen.values() for rows in blocks.values()]))
-    maps, layer = maps_of(model, flat, device, labels=(LIVE, DEAD))
+    maps, layer = maps_of(model, flat, labels=(LIVE, DEAD))
     dye, of_pi = _dye(model, flat)
     patches = dict(zip(flat.tolist(), _patches(model, flat, maps, dye), strict=True))
     for label, word in ((LIVE, "live"), (DEAD, "dead")):
@@ -97,7 +94,7 @@ def example_blocks(model: Model, *, device: Device = AS_TRAINED) -> Iterator[Blo
 
 def _how(model: Model, layer: str) -> str:
     words = f"Grad-CAM of the layer {layer}."
-    if model.hyperparameters["prediction"]["cell"] is not None:
+    if model.checkpoint.output.tile is not None:
         words += (
             " Its features are what the linear classifier is given. Probabilities are of cells seen in the whole "
             "field, while maps are of the patch alone, upright."
@@ -105,7 +102,7 @@ def _how(model: Model, layer: str) -> str:
     return words
 
 
-def side_by_side_blocks(models: Sequence[Model], *, device: Device = AS_TRAINED) -> Iterator[Block]:
+def side_by_side_blocks(models: Sequence[Model]) -> Iterator[Block]:
     """Maps of the same patches by several models; who has none, or other patches, is named."""
     usable: list[Model] = []
     for model in models:
@@ -118,7 +115,7 @@ def side_by_side_blocks(models: Sequence[Model], *, device: Device = AS_TRAINED)
     mapped: dict[str, list[MappedPatch]] = {}
     layers: list[str] = []
     for model in usable:
-        yield from attempt(f"Grad-CAM of {model.name}", _map(model, indices, device, dye, mapped, layers))
+        yield from attempt(f"Grad-CAM of {model.name}", _map(model, indices, dye, mapped, layers))
     names = list(mapped)
     for start in range(0, len(names), _MODELS_A_FIGURE):
         part = {name: mapped[name] for name in names[start : start + _MODELS_A_FIGURE]}
@@ -159,12 +156,11 @@ def _of_all_kinds(first: Model, models: Sequence[Model]) -> NDArray[np.int64]:
 def _map(
     model: Model,
     indices: NDArray[np.int64],
-    device: Device,
     dye: Dye | None,
     mapped: dict[str, list[MappedPatch]],
     layers: list[str],
 ) -> Iterator[Block]:
-    maps, layer = maps_of(model, indices, device, labels=(DEAD,))
+    maps, layer = maps_of(model, indices, labels=(DEAD,))
     mapped[model.name] = _patches(model, indices, maps, dye)
     layers.append(f"{model.name} {layer}")
     yield from ()

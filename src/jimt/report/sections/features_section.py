@@ -13,10 +13,7 @@ from jimt.evaluation.test_split import TestPatches
 from jimt.figures import features as figures
 from jimt.figures.maps import gallery
 from jimt.interpretation.embedding import tsne
-from jimt.models.checkpoint import load_classifier
-from jimt.models.scoring import patch_features
 from jimt.report.blocks import Block, Drawing, Html, Table, Text, attempt
-from jimt.report.device import AS_TRAINED, Device
 from jimt.report.progress import part
 from jimt.report.sections.performance_section import arrays
 from jimt.report.study import Model
@@ -31,14 +28,12 @@ _MODELS_A_FIGURE = 6
 _COLUMNS = {"group": "", "y": ".0f", "x": ".0f"}
 
 
-def feature_blocks(
-    models: Sequence[Model], *, device: Device = AS_TRAINED, max_shown: int = MAX_SHOWN
-) -> Iterator[Block]:
+def feature_blocks(models: Sequence[Model], *, max_shown: int = MAX_SHOWN) -> Iterator[Block]:
     """Embeddings of models of one data set; of the first alone the figures that show single patches."""
     found: list[tuple[Model, NDArray[np.floating]]] = []
     for model in models:
         what = f"The embedding of {model.name}"
-        yield from attempt(what, _collect(model, device, found))
+        yield from attempt(what, _collect(model, found))
     for start in range(0, len(found) if len(found) > 1 else 0, _MODELS_A_FIGURE):
         side_by_side = {}
         for model, coordinates in found[start : start + _MODELS_A_FIGURE]:
@@ -54,18 +49,18 @@ def feature_blocks(
         yield from _one(*found[0], several=len(models) > 1, max_shown=max_shown)
 
 
-def _collect(model: Model, device: Device, found: list[tuple[Model, NDArray[np.floating]]]) -> Iterator[Block]:
-    found.append((model, embedding_of(model, device=device)))
+def _collect(model: Model, found: list[tuple[Model, NDArray[np.floating]]]) -> Iterator[Block]:
+    found.append((model, embedding_of(model)))
     yield from ()
 
 
-def embedding_of(model: Model, *, device: Device = AS_TRAINED) -> NDArray[np.floating]:
+def embedding_of(model: Model) -> NDArray[np.floating]:
     """t-SNE of the pooled features of the tested patches, shape ``(n, 2)``, kept in ``figures/embedding.csv``.
 
     Raises:
         InputError: If there are no scores or no curated data set, or the models of folds have features of their own.
     """
-    if model.is_crossval and model.hyperparameters["trainable"] != "none":
+    if model.is_crossval and model.record.method == "finetune":
         at = shlex.quote(str(model.checkpoints[0].parent.parent))
         raise InputError(
             "each fold has trained a network of its own, whose features are not those of another",
@@ -75,21 +70,10 @@ def embedding_of(model: Model, *, device: Device = AS_TRAINED) -> NDArray[np.flo
 
     def make() -> pd.DataFrame:
         curated, rows = model.tested
-        classifier, hyperparameters = load_classifier(model.checkpoints[0])
-        provenance = hyperparameters["provenance"]
-        precision = provenance["precision"]
         with part(f"features of {len(rows):,} patches by {model.name}"):
-            features = patch_features(
-                classifier,
-                curated.folder,
-                rows,
-                prediction=hyperparameters["prediction"],
-                device=device.of(provenance),
-                precision=precision,
-                batch_size=provenance["eval_batch_size"],
-            )
+            features = model.predictor(0).features(curated.store, rows)
         with part(f"t-SNE of {len(rows):,} patches by {model.name}"):
-            coordinates = tsne(features, seed=provenance["seed"])
+            coordinates = tsne(features, seed=model.record.seed)
         return rows[["raw_image_id", "y", "x"]].assign(tsne_1=coordinates[:, 0], tsne_2=coordinates[:, 1])
 
     table = model.kept_table(EMBEDDING_FILE, make, depends_on={})
@@ -99,7 +83,7 @@ def embedding_of(model: Model, *, device: Device = AS_TRAINED) -> NDArray[np.flo
 def _one(model: Model, coordinates: NDArray[np.floating], *, several: bool, max_shown: int) -> Iterator[Block]:
     labels, scores, groups = arrays(model)
     of = f" of {model.name}" if several else ""
-    frozen = " of the frozen network" if model.hyperparameters["trainable"] == "none" else ""
+    frozen = " of the frozen network" if model.record.method == "linear_probe" else ""
     yield Drawing(
         "embedding",
         f"Learned features{of}",
@@ -116,7 +100,7 @@ def _with_patches(model: Model, coordinates: NDArray[np.floating], *, of: str, m
     labels = rows["label"].to_numpy(int)
     chosen, told = np.arange(len(rows)), ""
     if len(rows) > max_shown:
-        seed = int(model.provenance["seed"])
+        seed = model.record.seed
         chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:max_shown])
         told = f" A sample of {max_shown:,} of the {len(rows):,} test patches, drawn with seed {seed}."
     small = thumbnails(TestPatches(curated, rows.iloc[chosen]), len(chosen))
@@ -140,8 +124,8 @@ def _interactive(
     from jimt.report.interactive import linked_scatter  # late: Bokeh takes a second
 
     # one data set and split a sheet: letters and digits alone, for the name goes into CSS
-    provenance = model.provenance
-    name = f"patches_{provenance['curation_fingerprint'][:12]}_{provenance['splits_digest'][:12]}"
+    record = model.record
+    name = f"patches_{record.curation_fingerprint[:12]}_{record.splits_digest[:12]}"
     return linked_scatter(name, model.scores.iloc[chosen], coordinates[chosen], small)
 
 

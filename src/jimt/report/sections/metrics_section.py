@@ -116,7 +116,7 @@ def _numbers(values: dict[str, Any]) -> list[str]:
 
 def confidence_of(model: Model) -> float:
     """Coverage of the intervals: that of the metrics, which may have been evaluated again with another."""
-    return float(model.metrics["confidence"] if has_metrics(model) else model.provenance["confidence"])
+    return float(model.metrics["confidence"] if has_metrics(model) else model.record.confidence)
 
 
 def interval_text(interval: Sequence[float] | None) -> str:

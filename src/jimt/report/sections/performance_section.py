@@ -86,7 +86,7 @@ def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
     confidence = 0.95
     for model in models:
         labels, scores, groups = arrays(model)
-        provenance = model.provenance
+        record = model.record
         confidence = confidence_of(model)
         share_live = float((labels == LIVE).mean())
         for name, curve in (("auroc", roc), ("average_precision_live", precision_recall)):
@@ -102,7 +102,7 @@ def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
                 groups,
                 n_resamples=_RESAMPLES_OF_A_BAND,
                 confidence=confidence,
-                seed=provenance["seed"],
+                seed=record.seed,
             )
             drawn[name][model.name] = (found, words)
         if model.is_crossval and len(models) == 1:
@@ -195,10 +195,10 @@ def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
                     "" if found is None else _correlation_title(found),
                 )
             )
-        provenance = model.provenance
-        paper = printed(provenance["dataset"], provenance["backbone"])
+        record = model.record
+        paper = printed(record.dataset, model.checkpoint.network.name)
         if paper is not None:
-            name = paper_name(provenance["backbone"])
+            name = paper_name(model.checkpoint.network.name)
             quoted = f" The paper prints r {paper.correlation:.3f} for {name}, on raw counts."
     both = (
         " On the scale that patches are labelled on, and in raw counts as in the paper." if _on_another(models) else ""
@@ -230,7 +230,7 @@ def _correlation_title(found: dict[str, Any]) -> str:
 
 def training_blocks(model: Model) -> Iterator[Block]:
     """Loss and validation metrics by epoch; nothing of a cross-validation or a frozen network."""
-    if model.is_crossval or model.hyperparameters["trainable"] == "none":
+    if model.is_crossval or model.record.method == "linear_probe":
         return
     path = model.folder / "metrics.csv"
     if not path.is_file():

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from jimt.models.field_maps import cells_of_patch, feature_maps, patch_features_of_fields, patch_logits_of_fields
 
 from conftest import composed_train
 from jimt.config.search import CrossvalConfig
@@ -11,7 +12,6 @@ from jimt.curation.manifest import open_curated
 from jimt.curation.tiles import fluorescence_cells
 from jimt.errors import InputError
 from jimt.models.checkpoint import load_classifier
-from jimt.models.field_maps import cells_of_patch, feature_maps, patch_features_of_fields, patch_logits_of_fields
 from jimt.training.run import train
 
 CELLS = [

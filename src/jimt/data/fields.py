@@ -1,0 +1,74 @@
+"""Where the fields come from that patches are cut from: a curated store, or images of one's own."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jimt.curation.no_data import no_data_mask
+from jimt.curation.patches import Scaling, to_8_bit
+from jimt.curation.payload import payload
+from jimt.errors import InputError
+
+
+class Fields(Protocol):
+    """8-bit fields by number; ``jimt.curation.store.FieldStore`` is one."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def field(self, index: int) -> NDArray[np.uint8]:
+        """One field, shape ``(height, width)``."""
+
+    def patches(
+        self, field: NDArray[np.int32], y: NDArray[np.int32], x: NDArray[np.int32], *, size: int
+    ) -> NDArray[np.uint8]:
+        """Patches by field and top-left corner, shape ``(n, size, size)``."""
+
+
+class RawFields:
+    """Bright-field images as their files hold them, turned into 8 bits as the training's were.
+
+    Args:
+        images: Arrays of shape ``(height, width)``, uint8, uint16 or floating-point; read one at a time, so that a
+            sequence that opens files holds one of them.
+        scaling: How counts become 8 bits.
+        bit_depth: Bits of a 16-bit pixel that carry the signal.
+        bit_shift: Zero bits below the signal.
+    """
+
+    def __init__(self, images: Sequence[NDArray[Any]], *, scaling: Scaling, bit_depth: int, bit_shift: int) -> None:
+        self._images, self._scaling = images, scaling
+        self._bit_depth, self._bit_shift = bit_depth, bit_shift
+        self._last: tuple[int, NDArray[np.uint8]] | None = None
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def field(self, index: int) -> NDArray[np.uint8]:
+        """One field in 8 bits, shape ``(height, width)``.
+
+        Raises:
+            InputError: If it has not two dimensions, or numbers that the scaling cannot convert.
+        """
+        if self._last is not None and self._last[0] == index:
+            return self._last[1]
+        stored = np.asarray(self._images[index])
+        if stored.ndim != 2:
+            raise InputError(
+                f"image {index} has the shape {stored.shape}, and one bright-field channel, (height, width), is wanted"
+            )
+        image = payload(stored, bit_depth=self._bit_depth, bit_shift=self._bit_shift)
+        pixels = to_8_bit(image, ~no_data_mask(image, image), self._scaling)
+        self._last = index, pixels
+        return pixels
+
+    def patches(
+        self, field: NDArray[np.int32], y: NDArray[np.int32], x: NDArray[np.int32], *, size: int
+    ) -> NDArray[np.uint8]:
+        """Copy patches together, shape ``(n, size, size)``."""
+        out = np.empty((len(field), size, size), np.uint8)
+        for i, (index, top, left) in enumerate(zip(field, y, x, strict=True)):
+            out[i] = self.field(int(index))[top : top + size, left : left + size]
+        return out

@@ -1,0 +1,132 @@
+"""A frozen network's feature maps of whole fields, on a grid of tiles, and the scores of patches cut from them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from jimt.data.fields import Fields
+from jimt.data.transforms import to_network_input
+from jimt.models.checkpoint import Input
+from jimt.models.network import LiveDeadNetwork
+
+_MULTIPLE = 32  # pixels: the reduction of every backbone in use, so that maps of mirrored fields fit each other
+
+
+@dataclass(frozen=True)
+class MapPredictor:
+    """Scores patches from maps of whole fields: P(live) of a patch is the mean of its tiles'.
+
+    Attributes:
+        network: With a linear head, its weights loaded.
+        takes: What it takes.
+        orientations: How many of the eight an answer is the mean of.
+        tile: Side of a tile, pixels.
+        device: Where it runs.
+        precision: Lightning's word for what it computes in.
+        cache: Folder that keeps the maps; None to keep none.
+    """
+
+    network: LiveDeadNetwork
+    takes: Input
+    orientations: int
+    tile: int
+    device: torch.device
+    precision: str
+    cache: Path | None
+
+    def logits(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
+        """Logits of patches, shape ``(n, 2)``; as ``predictor.Scorer.logits``."""
+        weight, bias = (value.detach().cpu().numpy() for value in self.network.linear.parameters())
+        live = np.full(len(rows), np.nan)
+        for field, maps in self.maps(fields, np.unique(rows["field"]).tolist()):
+            margin = np.einsum("fyx,f->yx", maps, weight[1] - weight[0]) + (bias[1] - bias[0])
+            tiles = 1 / (1 + np.exp(-margin.astype(np.float64)))
+            for row, window, (down, across) in self._windows(rows, field):
+                live[row] = down @ tiles[window] @ across
+        half = np.log(live / (1 - live)) / 2
+        return np.stack([-half, half], axis=1).astype(np.float32)
+
+    def features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
+        """Mean features of the tiles of patches, shape ``(n, n_features)``; as ``predictor.Scorer.features``."""
+        features: dict[int, NDArray[np.float32]] = {}
+        for field, maps in self.maps(fields, np.unique(rows["field"]).tolist()):
+            for row, window, (down, across) in self._windows(rows, field):
+                features[row] = np.einsum("fyx,y,x->f", maps[:, *window], down, across).astype(np.float32)
+        return np.stack([features[row] for row in range(len(rows))])
+
+    def maps(self, fields: Fields, numbers: Iterable[int]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Feature map of each field, averaged over the orientations, shape ``(n_features, height, width)`` in tiles."""
+        self.network.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for number in numbers:
+            kept = None if self.cache is None else self.cache / f"{number}.npy"
+            if kept is not None and kept.is_file():
+                yield number, np.load(kept)
+                continue
+            result = self._map(fields.field(number))
+            if kept is not None:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                aside = kept.with_name(f".{kept.name}")
+                np.save(aside, result)
+                aside.replace(kept)
+            yield number, result
+
+    @torch.inference_mode()
+    def _map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        height, width = pixels.shape
+        beyond = ((0, -height % _MULTIPLE), (0, -width % _MULTIPLE))
+        padded = torch.from_numpy(np.pad(pixels, beyond, mode="reflect"))[None, None].to(self.device)
+        size = (padded.shape[2] // self.tile, padded.shape[3] // self.tile)
+        total = torch.zeros((), device=self.device)
+        for orientation in range(self.orientations):
+            turned = padded.rot90(orientation % 4, (2, 3))
+            turned = turned.flip(3) if orientation >= 4 else turned
+            images = to_network_input(turned, mean=self.takes.mean, std=self.takes.std)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16-mixed"):
+                maps = self.network.feature_map(images)
+            maps = maps.float()
+            maps = maps.flip(3) if orientation >= 4 else maps
+            total = total + _resized(maps.rot90(-(orientation % 4), (2, 3)), size)
+        average = (total / self.orientations)[0]
+        result: NDArray[np.float32] = average[:, : -(-height // self.tile), : -(-width // self.tile)].cpu().numpy()
+        return result
+
+    def _windows(
+        self, rows: pd.DataFrame, field: int
+    ) -> Iterator[tuple[int, tuple[slice, slice], tuple[NDArray[np.float64], NDArray[np.float64]]]]:
+        """Of each row that lies in a field, its number, its tiles, and how much each row and column of them counts."""
+        for row in np.flatnonzero(rows["field"].to_numpy() == field).tolist():
+            (rows_of, down), (columns_of, across) = (
+                tiles_of_patch(int(rows[axis].iloc[row]), size=self.takes.patch_size, tile=self.tile)
+                for axis in ("y", "x")
+            )
+            yield row, (rows_of, columns_of), (down, across)
+
+
+def _resized(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    if maps.shape[2] > size[0]:
+        return functional.adaptive_avg_pool2d(maps, size)
+    return functional.interpolate(maps, size, mode="bilinear", align_corners=False)
+
+
+def tiles_of_patch(origin: int, *, size: int, tile: int) -> tuple[slice, NDArray[np.float64]]:
+    """The tiles that a patch lies on along one axis, and the share of the patch on each; a tile may be cut by its edge.
+
+    >>> tiles_of_patch(112, size=224, tile=32)[0]
+    slice(3, 11, None)
+    >>> (tiles_of_patch(112, size=224, tile=32)[1] * 224).round().tolist()
+    [16.0, 32.0, 32.0, 32.0, 32.0, 32.0, 32.0, 16.0]
+
+    Args:
+        origin: First pixel of the patch in its field.
+        size: Its side, pixels.
+        tile: Side of a tile, pixels.
+    """
+    first, end = origin // tile, -(-(origin + size) // tile)
+    edges = np.clip(np.arange(first, end + 1) * tile, origin, origin + size)
+    return slice(first, end), np.diff(edges) / size

@@ -1,0 +1,89 @@
+"""The network that tells living from dead: a timm backbone and two logits, for training and prediction alike."""
+
+import difflib
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from jimt.errors import InputError
+from jimt.networks.backbones import create_backbone
+
+Head = Literal["own", "linear"]
+"""The backbone's own classifier, which is fine-tuned with it, or a linear one on frozen pooled features."""
+
+
+class LiveDeadNetwork(nn.Module):
+    """Two logits for each patch: dead, live. ``score`` elsewhere is the softmax of the second.
+
+    Args:
+        backbone: timm's name.
+        head: Which layer gives the logits.
+        layer: With head ``linear``, part of the network whose feature map is pooled in place of the last; None for the
+            last.
+
+    Raises:
+        InputError: If timm knows no such network, or the network has no such layer.
+    """
+
+    def __init__(self, backbone: str, *, head: Head, layer: str | None) -> None:
+        super().__init__()
+        self._layer = layer
+        self.linear: nn.Module = nn.Identity()
+        if head == "linear":
+            self.network = create_backbone(backbone, num_classes=0)
+            self.linear = nn.Linear(self._n_features(backbone), 2)
+            return
+        self.network = create_backbone(backbone, num_classes=2)
+        classifier = self.own_head
+        if isinstance(classifier, nn.Linear):
+            # torch's own initialisation, as the paper's networks had: some of timm's are made for training from
+            # scratch and start a two-class head at logits of 5
+            classifier.reset_parameters()
+
+    @property
+    def own_head(self) -> nn.Module:
+        """The backbone's own classifier."""
+        return cast(nn.Module, cast(Any, self.network).get_classifier())
+
+    def _n_features(self, backbone: str) -> int:
+        if self._layer is None:
+            return cast(int, self.network.head_hidden_size)
+        names = [name for name, _ in self.network.named_modules() if name]
+        if self._layer not in names:
+            near = difflib.get_close_matches(self._layer, names, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(names[:5])} and more"
+            raise InputError(f"probe.layer={self._layer} is not a part of {backbone}", advice=hint)
+        with torch.inference_mode():
+            maps = self.eval().feature_map(torch.zeros(1, 3, 64, 64))
+        if maps.ndim != 4:
+            raise InputError(
+                f"probe.layer={self._layer} of {backbone} has no feature map", advice="choose a convolutional part"
+            )
+        return int(maps.shape[1])
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """Feature map of the layer, shape ``(n, n_features, height, width)``, of normalised images."""
+        if self._layer is None:
+            return cast(Tensor, self.network.forward_features(images))  # type: ignore[operator]
+        caught: list[Tensor] = []
+        hook = self.network.get_submodule(self._layer).register_forward_hook(
+            lambda _m, _i, output: caught.append(output)
+        )
+        try:
+            self.network.forward_features(images)  # type: ignore[operator]
+        finally:
+            hook.remove()
+        return caught[0]
+
+    def pooled_features(self, images: Tensor) -> Tensor:
+        """What the last linear layer is given, shape ``(n, n_features)``: 2,048 numbers for Inception-v3."""
+        if self._layer is not None:
+            return self.feature_map(images).mean((2, 3))
+        features = self.network.forward_features(images)  # type: ignore[operator]
+        return cast(Tensor, self.network.forward_head(features, pre_logits=True))  # type: ignore[operator]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of shape ``(n, 2)`` of normalised images of shape ``(n, 3, size, size)``."""
+        features = self.network(images) if self._layer is None else self.feature_map(images).mean((2, 3))
+        return cast(Tensor, self.linear(features))

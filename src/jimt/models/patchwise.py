@@ -1,0 +1,78 @@
+"""Patches scored one by one, each exactly once for each orientation, on one device."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from jimt.data.fields import Fields
+from jimt.data.transforms import orient, to_network_input
+from jimt.models.checkpoint import Input
+from jimt.models.network import LiveDeadNetwork
+
+
+@dataclass(frozen=True)
+class PatchPredictor:
+    """Scores patches one by one.
+
+    Attributes:
+        network: Its weights loaded.
+        takes: What it takes.
+        orientations: How many of the eight an answer is the mean of.
+        device: Where it runs.
+        precision: Lightning's word for what it computes in.
+        batch_size: Patches at once.
+    """
+
+    network: LiveDeadNetwork
+    takes: Input
+    orientations: int
+    device: torch.device
+    precision: str
+    batch_size: int
+
+    def logits(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
+        """Logits of patches, shape ``(n, 2)``, averaged over the orientations; as ``predictor.Scorer.logits``."""
+        return self._outputs(self.network, fields, rows)
+
+    def features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
+        """Pooled features of patches, shape ``(n, n_features)``, likewise."""
+        return self._outputs(self.network.pooled_features, fields, rows)
+
+    def _outputs(self, answer: Callable[[Tensor], Tensor], fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
+        self.network.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        outputs: list[NDArray[np.float32]] = []
+        with torch.inference_mode():
+            for patches in _batches(fields, rows, size=self.takes.patch_size, batch_size=self.batch_size):
+                outputs.append(self._mean_over_orientations(answer, patches.to(self.device)))
+        return np.concatenate(outputs)
+
+    def _mean_over_orientations(self, answer: Callable[[Tensor], Tensor], patches: Tensor) -> NDArray[np.float32]:
+        total = torch.zeros((), device=self.device)
+        for orientation in range(self.orientations):
+            turned = orient(patches, torch.full((len(patches),), orientation, device=self.device))
+            images = to_network_input(turned, mean=self.takes.mean, std=self.takes.std)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16-mixed"):
+                total = total + answer(images).float()
+        return (total / self.orientations).cpu().numpy()
+
+
+def _batches(fields: Fields, rows: pd.DataFrame, *, size: int, batch_size: int) -> Iterator[Tensor]:
+    """Grey patches of rows, in their order, uint8, shape ``(n, 1, size, size)``."""
+    field = rows["field"].to_numpy(np.int32)
+    y, x = (rows[name].fillna(0).to_numpy(np.int32) for name in ("y", "x"))  # a published patch has no origin
+    for start in range(0, len(rows), batch_size):
+        part = slice(start, start + batch_size)
+        yield torch.from_numpy(fields.patches(field[part], y[part], x[part], size=size)).unsqueeze(1)
+
+
+def input_batches(
+    fields: Fields, rows: pd.DataFrame, *, takes: Input, device: torch.device, batch_size: int
+) -> Iterator[Tensor]:
+    """Patches as a network takes them, upright, ``batch_size`` at a time, shape ``(n, 3, size, size)``."""
+    for patches in _batches(fields, rows, size=takes.patch_size, batch_size=batch_size):
+        yield to_network_input(patches.to(device), mean=takes.mean, std=takes.std)

@@ -1,0 +1,187 @@
+"""The one way to a score: opened once from a run or checkpoint, asked for any rows of any fields."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from jimt.curation.patches import Scaling, patch_origins
+from jimt.data.fields import Fields, RawFields
+from jimt.errors import InputError
+from jimt.models.checkpoint import Checkpoint, Input, Output, read_checkpoint
+from jimt.models.mapwise import MapPredictor
+from jimt.models.network import LiveDeadNetwork
+from jimt.models.patchwise import PatchPredictor
+from jimt.networks.backbones import FeatureExtractor
+from jimt.statistics.calibration import live_score
+from jimt.system.hardware import check_gpus
+from jimt.system.memory import keep_freed_memory
+from jimt.system.run_folders import find_checkpoint
+
+
+class Scorer(Protocol):
+    """What scores patches one by one, or from maps of whole fields."""
+
+    def logits(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
+        """Logits of patches, dead and live, shape ``(n, 2)``, in the order of the rows.
+
+        Args:
+            fields: That the rows count in.
+            rows: Columns ``field``, ``y`` and ``x``, at least one row.
+        """
+
+    def features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
+        """What the last linear layer is given, shape ``(n, n_features)``; arguments as of ``logits``."""
+
+
+def scorer_of(
+    network: LiveDeadNetwork,
+    *,
+    takes: Input,
+    gives: Output,
+    device: torch.device,
+    precision: str,
+    batch_size: int,
+    cache: Path | None = None,
+) -> Scorer:
+    """The scorer that an output asks for.
+
+    Args:
+        network: Its weights loaded.
+        takes: What it takes.
+        gives: How its logits become scores; with tiles, fields are scored, else patches.
+        device: Where it runs.
+        precision: Lightning's word for what it computes in.
+        batch_size: Patches at once.
+        cache: Folder that keeps the feature maps of whole fields, where those are taken; None to keep none.
+    """
+    if gives.tile is None:
+        return PatchPredictor(network, takes, gives.orientations, device, precision, batch_size)
+    return MapPredictor(network, takes, gives.orientations, gives.tile, device, precision, cache)
+
+
+class Predictor:
+    """A trained model that answers.
+
+    Args:
+        checkpoint: The model.
+        accelerator: ``cpu`` or ``gpu``; None for the training's.
+        device_index: Which graphics card, where one is used.
+        cache: Folder that keeps the feature maps of whole fields; None to keep none.
+
+    Raises:
+        InputError: If there is no such device, or torch cannot use it.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        accelerator: str | None = None,
+        device_index: int = 0,
+        cache: Path | None = None,
+    ) -> None:
+        record = checkpoint.record
+        self.checkpoint = checkpoint
+        self.device = prediction_device(
+            accelerator or record.accelerator, index=device_index, precision=record.precision
+        )
+        self.network = checkpoint.load_network()
+        self._scorer = scorer_of(
+            self.network,
+            takes=checkpoint.input,
+            gives=checkpoint.output,
+            device=self.device,
+            precision=record.precision,
+            batch_size=record.eval_batch_size,
+            cache=cache,
+        )
+
+    def logits(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
+        """Logits of patches, dead and live, shape ``(n, 2)``, before the temperature; as ``Scorer.logits``."""
+        return self._scorer.logits(fields, rows)
+
+    def features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
+        """What the last linear layer is given, shape ``(n, n_features)``; as ``Scorer.features``."""
+        return self._scorer.features(fields, rows)
+
+    def live_scores(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float64]:
+        """P(live) of patches, shape ``(n,)``; arguments as of ``Scorer.logits``."""
+        return live_score(self.logits(fields, rows), temperature=self.checkpoint.output.temperature)
+
+    def scores(self, image: NDArray[Any], *, stride: int | None = None) -> pd.DataFrame:
+        """P(live) of all patches of one bright-field image.
+
+        Args:
+            image: As its file holds it, uint8, uint16 or floating-point, shape ``(height, width)``.
+            stride: Pixels from one patch to the next; None for half a patch (paper: "Patches").
+
+        Returns:
+            A row for each whole patch: ``y`` and ``x`` of its top-left corner in pixels, ``score``, and ``empty``,
+            whether the filter that the training patches passed takes it for one without cells; None where the model
+            has no such filter.
+
+        Raises:
+            InputError: If the image is smaller than a patch, has not two dimensions, or numbers that the training's
+                8-bit scaling cannot convert.
+        """
+        takes = self.checkpoint.input
+        fields = RawFields(
+            [image], scaling=Scaling(**takes.scaling), bit_depth=takes.bit_depth, bit_shift=takes.bit_shift
+        )
+        height, width = fields.field(0).shape
+        if min(height, width) < takes.patch_size:
+            raise InputError(f"the image is {width} x {height} px, and a patch {takes.patch_size} x {takes.patch_size}")
+        y, x = patch_origins(height, width, size=takes.patch_size, stride=stride or takes.patch_size // 2)
+        rows = pd.DataFrame({"field": np.zeros(len(y), np.int32), "y": y, "x": x})
+        return rows[["y", "x"]].assign(score=self.live_scores(fields, rows), empty=self._empty(fields, rows))
+
+    def _empty(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.bool_] | None:
+        """Which patches hold no cells; None where the model has no filter."""
+        known = self.checkpoint.empty_filter
+        if known is None:
+            return None
+        import skops.io  # late: seconds
+
+        extractor = FeatureExtractor.with_state(
+            known.backbone,
+            known.state,
+            device=str(self.device),
+            batch_size=self.checkpoint.record.eval_batch_size,
+            precision=known.precision,
+        )
+        numbers, y, x = (rows[name].to_numpy(np.int32) for name in ("field", "y", "x"))
+        features = extractor(fields.patches(numbers, y, x, size=self.checkpoint.input.patch_size))
+        machine = skops.io.loads(known.machine.numpy().tobytes(), trusted=[])
+        return np.asarray(machine.decision_function(features) > 0)
+
+
+def open_predictor(
+    run_or_checkpoint: Path, *, accelerator: str | None = None, device_index: int = 0, cache: Path | None = None
+) -> Predictor:
+    """Open the model of a run's folder or of a checkpoint; arguments as of ``Predictor``.
+
+    Raises:
+        InputError: If there is none, it cannot be read, or there is no such device.
+    """
+    checkpoint, _ = find_checkpoint(run_or_checkpoint)
+    return Predictor(read_checkpoint(checkpoint), accelerator=accelerator, device_index=device_index, cache=cache)
+
+
+def prediction_device(accelerator: str, *, index: int, precision: str) -> torch.device:
+    """The one device that patches are scored on.
+
+    Raises:
+        InputError: If there is no such card, or torch cannot use it.
+    """
+    if accelerator == "cpu":
+        keep_freed_memory()
+        return torch.device("cpu")
+    try:
+        check_gpus(devices=index + 1, precision=precision, compile_network=False)
+    except InputError as error:  # what scores a finished training takes flags, and no overrides
+        raise InputError(error.cause, remedies=("--accelerator cpu",)) from error
+    return torch.device("cuda", index)

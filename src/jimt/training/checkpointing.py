@@ -1,0 +1,153 @@
+"""The checkpoint of a finished training, written once and complete."""
+
+import dataclasses
+import importlib.metadata
+import warnings
+
+import numpy as np
+import torch
+
+import jimt
+from jimt.config.curating import CurationConfig
+from jimt.config.training import TrainConfig
+from jimt.curation.manifest import FILTER, Curated
+from jimt.errors import InputError
+from jimt.evaluation.test_split import splits_digest
+from jimt.models.checkpoint import Checkpoint, EmptyFilter, Input, Network, Output, Record
+from jimt.models.network import LiveDeadNetwork
+from jimt.models.predictor import prediction_device, scorer_of
+from jimt.models.split_metrics import SplitMetrics
+from jimt.networks.backbones import FeatureExtractor, normalisation
+from jimt.statistics.calibration import fit_temperature
+from jimt.system.files import VALIDATION_FILE, write_json
+from jimt.training.settled import Training
+from jimt.vocabulary import Split
+
+_PACKAGES = ("torch", "torchvision", "timm", "pytorch-lightning", "numpy", "scikit-learn")
+
+
+def network_of(config: TrainConfig) -> Network:
+    """Which network a training is asked for."""
+    layer = None if config.probe is None else config.probe.layer
+    return Network(config.backbone.name, "own" if config.method == "finetune" else "linear", layer)
+
+
+def input_of(config: TrainConfig, curated: Curated) -> Input:
+    """What the network takes: patches as the data set was curated, normalised as the backbone's weights expect."""
+    mean, std = normalisation(config.backbone.name)
+    recorded = curated.summary["config"]["dataset"]
+    return Input(
+        patch_size=curated.summary["patch_size"],
+        scaling=curated.summary["scaling"],
+        bit_depth=recorded["bit_depth"],
+        bit_shift=recorded["bit_shift"],
+        mean=mean,
+        std=std,
+        pixel_size=None,
+    )
+
+
+def output_of(config: TrainConfig) -> Output:
+    """How logits become scores, before a temperature is fitted."""
+    tile = None if config.probe is None else config.probe.tile
+    return Output(temperature=1.0, orientations=config.evaluation.orientations, tile=tile)
+
+
+def checkpoint_of(training: Training, network: LiveDeadNetwork, curated: Curated, *, epoch: int) -> Checkpoint:
+    """The checkpoint of a fitted network, its temperature fitted on the validation split; writes that split's metrics.
+
+    Args:
+        training: What was asked and settled.
+        network: Fitted.
+        curated: The data set, with the split that was trained on.
+        epoch: Which epoch was kept.
+    """
+    return Checkpoint(
+        task="patch",
+        network=network_of(training.config),
+        input=training.takes,
+        output=dataclasses.replace(training.gives, temperature=_temperature(training, network, curated)),
+        empty_filter=_empty_filter(training.config.curation, curated),
+        reference={},
+        record=_record(training, curated, epoch),
+        state={name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()},
+    )
+
+
+def _temperature(training: Training, network: LiveDeadNetwork, curated: Curated) -> float:
+    if not training.validates:
+        return 1.0
+    trainer = training.config.trainer
+    scorer = scorer_of(
+        network,
+        takes=training.takes,
+        gives=training.gives,
+        device=prediction_device(trainer.accelerator, index=training.device_index, precision=training.precision),
+        precision=training.precision,
+        batch_size=trainer.eval_batch_size,
+    )
+    rows = curated.manifest[curated.manifest["split"] == Split.VAL.value]
+    logits = scorer.logits(curated.store, rows)
+    labels = rows["label"].to_numpy(np.int64)
+    metrics = SplitMetrics("val", across_processes=False)  # the other processes wait at the end
+    metrics.update(torch.from_numpy(logits), torch.from_numpy(labels))
+    values = {name.partition("/")[2]: float(value) for name, value in metrics.compute().items()}
+    write_json(
+        training.folder / VALIDATION_FILE,
+        {name: value if np.isfinite(value) else None for name, value in values.items()},
+    )
+    return fit_temperature(logits, labels)
+
+
+def _empty_filter(curation: CurationConfig, curated: Curated) -> EmptyFilter | None:
+    """The filter that the training patches passed, with the network that gives its features."""
+    path = curated.folder / FILTER
+    if not path.is_file():
+        return None
+    settings = curation.empty_filter
+    try:
+        extractor = FeatureExtractor(
+            settings.backbone,
+            settings.weights,
+            device="cpu",
+            batch_size=settings.batch_size,
+            precision=settings.precision,
+        )
+    except InputError as error:
+        warnings.warn(f"the checkpoint does not hold the empty filter, since {error}", stacklevel=2)
+        return None
+    machine = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+    return EmptyFilter(settings.backbone, settings.precision, machine, extractor.state())
+
+
+def _record(training: Training, curated: Curated, epoch: int) -> Record:
+    config, manifest = training.config, curated.manifest
+    known = bool(curated.summary["group_known"])
+    groups = {
+        split.value: sorted(manifest.loc[manifest["split"] == split.value, "group"].astype(str).unique().tolist())
+        for split in Split
+        if known
+    }
+    return Record(
+        dataset=config.dataset.name,
+        curated_folder=str(curated.folder.resolve()),
+        curation_fingerprint=curated.summary["fingerprint"],
+        splits_digest=splits_digest(manifest),
+        groups=groups,
+        fold=None if training.fold is None else dataclasses.asdict(training.fold),
+        group_known=known,
+        method=config.method,
+        weights=training.weights,
+        seed=config.seed,
+        accelerator=config.trainer.accelerator,
+        precision=training.precision,
+        eval_batch_size=config.trainer.eval_batch_size,
+        confidence=config.evaluation.confidence,
+        epoch=epoch,
+        settings=training.settings,
+        versions=_versions(),
+    )
+
+
+def _versions() -> dict[str, str]:
+    return {"jimt": jimt.__version__} | {name: importlib.metadata.version(name) for name in _PACKAGES}
