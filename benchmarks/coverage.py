@@ -24,7 +24,7 @@ Expected, in per cent, with the Monte-Carlo standard error; over patches: the pa
     80 groups, ICC 0.1       95.5 (0.5)      84.8        95.6 (0.5)      82.7           0
     80 groups, ICC 0.3       95.7 (0.5)      65.6        94.9 (0.5)      62.0           0
 
-and of the scores of `jimt crossval experiment=best curation.empty_filter.enabled=false` on mcf7:
+and of the scores of `jimt crossval experiment=frozen_tiles curation.empty_filter.enabled=false` on mcf7:
 
     20 drawn of 19           97.2 (0.4)      55.7        97.5 (0.3)      60.0           0
     40 drawn of 19           96.0 (0.4)      55.5        96.5 (0.4)      58.8           0

@@ -23,7 +23,7 @@ OVERRIDES = [
     "curation.split.test=8",
     "backbone=inception_v3",
     "backbone.weights=random",
-    "backbone.trainable=none",
+    "method=linear_probe",
     "report=false",
 ]
 FORWARD = """

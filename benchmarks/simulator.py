@@ -22,7 +22,7 @@ OVERRIDES = [
     "dataset=synthetic",
     WELLS,
     "backbone=efficientnet_lite0",
-    "backbone.trainable=none",
+    "method=linear_probe",
     "curation.empty_filter.enabled=false",
     "trainer.precision=32-true",
     "report=false",

@@ -176,6 +176,13 @@ TINY = [
     "trainer.precision=32-true",
 ]
 
+TINY_PROBE = [
+    *TINY[:3],
+    "method=linear_probe",
+    "trainer.num_threads=1",
+    "trainer.precision=32-true",
+]
+
 
 @pytest.fixture(scope="session")
 def uneven(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
@@ -221,11 +228,11 @@ def fine_figures() -> None:
 @pytest.fixture(scope="session")
 def reported(uneven: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a trained run with its report, which tests only read."""
-    from jimt.training.run import train  # late: most tests need no torch
+    from jimt.commands import train_and_report  # late, with what it imports
 
     folder = tmp_path_factory.mktemp("reported") / "run"
     with coarse_figures():
-        train(composed_train(*uneven, *TINY, f"run_dir={folder}", "report=true", "trainer.max_epochs=3"))
+        train_and_report(composed_train(*uneven, *TINY, f"run_dir={folder}", "report=true", "trainer.max_epochs=3"))
     return folder
 
 

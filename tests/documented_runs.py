@@ -150,8 +150,8 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     ),
     "jimt compare RUN_1 RUN_2": Run(says="+0.000"),
     "jimt transfer RUN RUN": Run(says="NAME"),
-    "jimt transfer RUN_A RUN_B --out DIR": Run(leaves="DIR/cross_treatment.md"),
-    "jimt transfer RUN_A RUN_B --whole": Run(leaves="cross_treatment.md"),
+    "jimt transfer RUN_A RUN_B --out DIR": Run(leaves="DIR/transfer.md"),
+    "jimt transfer RUN_A RUN_B --whole": Run(leaves="transfer.md"),
     "jimt label-sensitivity RUN": Run(leaves="RUN/label_sensitivity.md"),
     "jimt report RUN": Run(("--max-shown", "4", "--max-mapped", "2"), leaves="RUN/report.html", slow=True),
     # ---- many trainings
@@ -194,9 +194,11 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         )
         for backbone, network in (("squeezenet", "squeezenet1_1.tv_in1k"), ("resnet18", "resnet18.tv_in1k"))
     },
-    "jimt crossval experiment=best": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
-    "jimt crossval experiment=best curation.empty_filter.enabled=false": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
-    "jimt crossval dataset=mcf7 curation.empty_filter.enabled=false backbone.trainable=none backbone=NAME": Compose(
+    "jimt crossval experiment=frozen_tiles": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
+    "jimt crossval experiment=frozen_tiles curation.empty_filter.enabled=false": Compose(
+        ("mcf7 resnet18.tv_in1k",), MCF7
+    ),
+    "jimt crossval dataset=mcf7 curation.empty_filter.enabled=false method=linear_probe backbone=NAME": Compose(
         ("mcf7 NAME",), MCF7
     ),
     **{
@@ -204,7 +206,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         f"trainer.num_threads=1 trainer.precision=32-true hydra.run.dir=runs/{recipe}": Compose(
             ("mcf7 resnet18.tv_in1k",), f"{MCF7}; test_crossval.py runs some folds alone"
         )
-        for recipe in ("paper", "fast experiment=fast")
+        for recipe in ("paper", "fast experiment=one_cycle")
     },
     "jimt compare runs/paper runs/fast": Run(says="+0.000"),
     "python benchmarks/curation.py --rounds 1": Run(("--images", "4"), says="median:", slow=True),

@@ -64,19 +64,19 @@ CASES = {
         ("folds/scores.csv",),
     ),
     "simulated, pooled probe": Case(
-        ("train.py", *SIMULATED, *STEADY, "backbone=efficientnet_lite0", "backbone.trainable=none",
+        ("train.py", *SIMULATED, *STEADY, "backbone=efficientnet_lite0", "method=linear_probe",
          "hydra.run.dir=probe"),
         ("probe/test_scores.csv",),
     ),
     "mcf7, curated": Case(("prepare.py", "dataset=mcf7", "curation.n_jobs=1"), **_curated("mcf7"), is_real=True),
     "mcf7, pooled probe": Case(
-        ("jimt", "crossval", "dataset=mcf7", *STEADY, "backbone=efficientnet_lite0", "backbone.trainable=none",
+        ("jimt", "crossval", "dataset=mcf7", *STEADY, "backbone=efficientnet_lite0", "method=linear_probe",
          "hydra.run.dir=pooled"),
         ("pooled/scores.csv",),
         is_real=True,
     ),
     "mcf7, maps of fields": Case(
-        ("jimt", "crossval", "experiment=best", *STEADY, "hydra.run.dir=maps",
+        ("jimt", "crossval", "experiment=frozen_tiles", *STEADY, "hydra.run.dir=maps",
          "backbone.weights=${oc.env:JIMT_DATA}/weights/resnet18.safetensors"),
         ("maps/scores.csv", "maps/scores_with_ambiguous.csv"),
         is_real=True,

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from conftest import TINY, composed_train
+from conftest import TINY, TINY_PROBE, composed_train
+from jimt.commands import train_and_report
 from jimt.report.blocks import Drawing, Html, Missing
 from jimt.report.study import open_study
 from jimt.report.write import build_sections
-from jimt.training.run import train
 
 FIGURES = {
     "raw_pairs",
@@ -31,7 +31,7 @@ FIGURES = {
 
 
 def trained(uneven: list[str], run: Path, *overrides: str) -> Path:
-    train(composed_train(*uneven, *TINY, f"run_dir={run}", *overrides))
+    train_and_report(composed_train(*uneven, *TINY, f"run_dir={run}", *overrides))
     return run
 
 
@@ -47,3 +47,9 @@ class Parts:
             for block in blocks
             if not isinstance(block, Html)
         )
+
+
+def probed(uneven: list[str], run: Path) -> Path:
+    """The folder of a linear probe with its report."""
+    train_and_report(composed_train(*uneven, *TINY_PROBE, f"run_dir={run}"))
+    return run

@@ -75,15 +75,15 @@ def test_the_empty_filter_is_learned_from_the_hand_labels_without_a_model_hub(mc
 
 @pytest.mark.slow
 def test_maps_for_dead_lie_on_pi_of_real_fields_more_than_those_of_random_networks(real_data, tmp_path):
+    from jimt.commands import crossval_and_report
     from jimt.report.sections.agreement_section import N_COPIES
-    from jimt.training.crossval import cross_validate
 
     weights = real_data / "weights/resnet18.safetensors"
     folder = tmp_path / "folds"
     folder.mkdir()
-    overrides = ["experiment=best", f"dataset.root={real_data / 'mcf7'}", f"backbone.weights={weights}"]
+    overrides = ["experiment=frozen_tiles", f"dataset.root={real_data / 'mcf7'}", f"backbone.weights={weights}"]
     overrides += ["curation.empty_filter.enabled=false", f"run_dir={folder}", "report=true"]
-    cross_validate(composed_train(*overrides, name="crossval"))
+    crossval_and_report(composed_train(*overrides, name="crossval"))
     page = (folder / "report.html").read_text()
     drawn = set(re.findall(r'<figure id="(\w+)">', page))
     assert {"raw_pairs", "roc", "by_group", "by_raw_image", "worst_errors", "embedding", "grad_cam_dead"} <= drawn

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from conftest import TINY
+from conftest import TINY, TINY_PROBE
 from jimt.config.search import CrossvalConfig, TuneConfig
 from jimt.curation.manifest import open_curated
 from jimt.evaluation import compare, label_sensitivity
@@ -142,7 +142,7 @@ def of_a_report(lab: Lab) -> None:
 
 
 def of_several_runs(lab: Lab) -> None:
-    words = [*lab.uneven, *TINY, "backbone.trainable=none", "crossval.n_folds=2", "report=false"]
+    words = [*lab.uneven, *TINY_PROBE, "crossval.n_folds=2", "report=false"]
     config = composed_train(*words, "run_dir=folds", name="crossval")
     assert isinstance(config, CrossvalConfig)
     cross_validate(config)
@@ -241,7 +241,7 @@ def of_a_full_disk(lab: Lab) -> None:
                 patch.setattr(checkpoints.os, "fsync", no_space)
             train(composed_train(*overrides))
 
-    lab.mends(trains_until_it_is_full, *lab.uneven, *TINY, "backbone.trainable=none", "run_dir=run")
+    lab.mends(trains_until_it_is_full, *lab.uneven, *TINY_PROBE, "run_dir=run")
 
 
 def of_processes(lab: Lab) -> None:
@@ -296,15 +296,15 @@ RUNS: dict[Place, object] = {
     ("report/sections/features_section.py", "embedding_of"): of_folds_of_networks,
     ("evaluation/label_sensitivity.py", "of_run"): of_a_run_without_metrics,
     ("report/write.py", "report_on"): of_a_report,
-    ("models/checkpoint.py", "refuse_several"): of_several_runs,
+    ("system/run_folders.py", "refuse_several"): of_several_runs,
     ("evaluation/test_split.py", "training_data"): of_a_curation_that_has_moved,
-    ("models/scoring.py", "evaluation_device"): of_a_card_that_is_gone,
+    ("models/predictor.py", "prediction_device"): of_a_card_that_is_gone,
     ("training/resume.py", "is_finished"): of_a_finished_run,
-    ("training/resume.py", "last_checkpoint"): of_what_cannot_be_resumed,
+    ("training/resume.py", "unfinished_training"): of_what_cannot_be_resumed,
     ("training/resume.py", "check_same_training"): of_another_training,
     ("training/finetune.py", "fit"): of_fitting,
     ("training/run.py", "_train"): of_a_full_disk,
-    ("training/run.py", "_check_processes"): of_processes,
+    ("training/settled.py", "check_processes"): of_processes,
     ("search/tune.py", "_open_study"): of_a_folder_of_a_search,
     ("search/tune.py", "_run"): of_a_trial,
 }

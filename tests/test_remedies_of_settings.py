@@ -69,7 +69,7 @@ def of_optimisation(lab: Lab) -> None:
 
 
 def of_a_probe(lab: Lab) -> None:
-    lab.mends(trains, "backbone.trainable=none", "probe.cell=16", fill={"NAME": "layer4.0"})
+    lab.mends(trains, "method=linear_probe", "probe.tile=16", fill={"NAME": "layer4.0"})
 
 
 def of_the_trainer(lab: Lab) -> None:
@@ -79,10 +79,10 @@ def of_the_trainer(lab: Lab) -> None:
 
 
 def of_training(lab: Lab) -> None:
-    lab.mends(trains, "probe=cells")
-    lab.mends(trains, "probe=cells", "backbone.trainable=none", "trainer.precision=bf16-mixed")
+    lab.mends(trains, "probe=tiles")
+    lab.mends(trains, "probe=tiles", "method=linear_probe", "trainer.precision=bf16-mixed")
     of_epochs = "trainer.limit_train_batches=2", "trainer.fast_dev_run=true"
-    lab.mends(trains, "backbone.trainable=none", *of_epochs, "trainer.gradient_clip_val=1")
+    lab.mends(trains, "method=linear_probe", *of_epochs, "trainer.gradient_clip_val=1")
     lab.mends(trains, "trainer.fast_dev_run=true", "resume=run")
 
 
@@ -216,7 +216,7 @@ def space_of(*overrides: str) -> None:
 
 
 def of_a_space(lab: Lab) -> None:
-    lab.mends(space_of, "backbone.trainable=none")
+    lab.mends(space_of, "method=linear_probe")
     lab.mends(space_of, "search=probe")
 
 
@@ -300,7 +300,7 @@ def of_hydra(lab: Lab) -> None:
     lab.mends(partial(types_in, "train.py", lab), "seed=0,1")
     group = "dataset.pattern='{plate}/{well}_{channel}.tif'"
     lab.mends(partial(types_in, "train.py", lab, group), "dataset.group=plate,well")
-    lab.mends(partial(types_in, "train.py", lab), "+experiment=fast", fill={"NAME": "fast"})
+    lab.mends(partial(types_in, "train.py", lab), "+experiment=one_cycle", fill={"NAME": "fast"})
 
 
 def of_a_folder_in_use(lab: Lab) -> None:

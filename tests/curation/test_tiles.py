@@ -84,7 +84,7 @@ def test_a_raw_image_that_is_gone_is_named(tmp_path, prepare_config):
 def test_published_patches_have_no_cells(tmp_path, prepare_config):
     dataset, curation = prepare_config(*overrides(tmp_path))
     dataset.layout = "patches"
-    with pytest.raises(InputError, match="probe.cell needs fluorescence images, and no_treatment holds publ"):
+    with pytest.raises(InputError, match="probe.tile needs fluorescence images, and no_treatment holds publ"):
         fluorescence_cells(dataset, curation, [NAME], cell=16)
 
 

@@ -12,10 +12,11 @@ from sklearn.model_selection import GroupKFold
 from conftest import SMALL, composed_prepare, small_field, write_pair
 from jimt.config.training import AugmentationConfig
 from jimt.curation.curate import curate
+from jimt.curation.manifest import Curated
 from jimt.curation.splits import Fold
-from jimt.data import datamodule as module
-from jimt.data.datamodule import LiveDeadDataModule
+from jimt.data.datamodule import LiveDeadDataModule, open_for_training
 from jimt.data.dataset import PatchBatch
+from jimt.data.preparation import prepare
 from jimt.data.transforms import orient
 from jimt.errors import InputError
 
@@ -26,7 +27,9 @@ PAPER = AugmentationConfig(orientations=True, brightness=0.0, contrast=0.0, gamm
 INTENSITY = AugmentationConfig(orientations=True, brightness=0.1, contrast=0.5, gamma=0.5, blur=1.0)
 
 
-def data_of(config, *, augmentation: AugmentationConfig = PAPER, **changes) -> LiveDeadDataModule:
+def data_of(
+    config, *, augmentation: AugmentationConfig = PAPER, fold: Fold | None = None, **changes
+) -> LiveDeadDataModule:
     settings = {
         "batch_size": 8,
         "accumulate": 1,
@@ -35,10 +38,16 @@ def data_of(config, *, augmentation: AugmentationConfig = PAPER, **changes) -> L
         "seed": 0,
         "mean": MEAN,
         "std": STD,
-        "fold": None,
+        "validates": fold is None or fold.val is not None,
         "repeats": False,
+        "first_epoch": 0,
     }
-    return LiveDeadDataModule(*config, augmentation, **(settings | changes))
+    return LiveDeadDataModule(opened(config, fold), augmentation, **(settings | changes))
+
+
+def opened(config, fold: Fold | None = None) -> Curated:
+    dataset, curation = config
+    return open_for_training(Path(curation.output_root) / dataset.name, fold=fold)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +66,6 @@ def config(tmp_path_factory):
 @pytest.fixture
 def data(config) -> LiveDeadDataModule:
     data = data_of(config)
-    data.setup("fit")
     return data
 
 
@@ -69,29 +77,20 @@ def served(loader) -> PatchBatch:
 def pixels_by_split(data: LiveDeadDataModule) -> dict[str, set[bytes]]:
     """The patches of each split, cut from the fields without the data module."""
     patches: dict[str, set[bytes]] = {"train": set(), "val": set(), "test": set()}
-    for row in data.curated.manifest.dropna(subset="split").itertuples():
-        field = data.curated.store.field(row.field)
+    for row in data._curated.manifest.dropna(subset="split").itertuples():
+        field = data._curated.store.field(row.field)
         patches[row.split].add(field[row.y : row.y + 64, row.x : row.x + 64].tobytes())
     return patches
 
 
-def test_a_data_set_that_is_missing_is_curated_first(small, prepare_config, tmp_path):
-    data = data_of(prepare_config(*small))
+def test_a_data_set_that_is_missing_is_said_with_the_command_that_curates_it(small, prepare_config):
+    config = prepare_config(*small)
     with pytest.raises(InputError, match=r"manifest\.parquet is missing: run python prepare\.py dataset=no_treatment"):
-        data.setup("fit")
-    data.prepare_data()
-    assert (tmp_path / "data/curated/no_treatment/manifest.parquet").is_file()
-    data.setup("fit")
+        opened(config)
+    prepare(*config)
+    data = data_of(config)
     assert len(served(data.train_dataloader()).row) > 0
     assert len(served(data.val_dataloader()).row) > 0
-
-
-def test_what_was_opened_is_not_curated_again(data, monkeypatch):
-    monkeypatch.setattr(module, "prepare", lambda *arguments: pytest.fail("curated again"))
-    data.prepare_data()
-    opened = data.curated
-    data.setup("fit")
-    assert data.curated is opened
 
 
 def test_training_never_sees_a_patch_of_another_split(data):
@@ -104,7 +103,7 @@ def test_training_never_sees_a_patch_of_another_split(data):
 
 def test_validation_sees_every_validation_patch_once_and_upright(data):
     batch = served(data.val_dataloader())
-    manifest = data.curated.manifest
+    manifest = data._curated.manifest
     assert len(batch.row) == (manifest["split"] == "val").sum()
     assert {patch.tobytes() for patch in batch.patches.numpy()} == pixels_by_split(data)["val"]
     assert not batch.orientation.any()
@@ -114,9 +113,8 @@ def test_validation_sees_every_validation_patch_once_and_upright(data):
 @pytest.mark.parametrize(("batch_size", "accumulate"), [(8, 1), (7, 1), (7, 4)])
 def test_an_epoch_of_training_is_as_long_as_the_split_in_whole_steps(config, batch_size, accumulate):
     data = data_of(config, batch_size=batch_size, accumulate=accumulate)
-    data.setup("fit")
     batches = list(data.train_dataloader())
-    n_train = int((data.curated.manifest["split"] == "train").sum())
+    n_train = int((data._curated.manifest["split"] == "train").sum())
     n_steps = -(-n_train // (batch_size * accumulate))
     assert [len(batch.row) for batch in batches] == [batch_size] * (n_steps * accumulate)
 
@@ -124,10 +122,9 @@ def test_an_epoch_of_training_is_as_long_as_the_split_in_whole_steps(config, bat
 def test_classes_are_balanced_in_training_and_as_they_are_in_validation(small, prepare_config):
     # cut-offs that leave twice as many dead as live patches: columns at 64, 96 and 128 px against 0 and 32
     config = prepare_config(*small, "curation.label.dead_above=300")
+    prepare(*config)
     data = data_of(config)
-    data.prepare_data()
-    data.setup("fit")
-    manifest = data.curated.manifest
+    manifest = data._curated.manifest
     of_train = manifest.loc[manifest["split"] == "train", "label"].to_numpy(int)
     assert of_train.mean() == pytest.approx(0.4)
     loader = data.train_dataloader()
@@ -143,7 +140,6 @@ def test_classes_are_balanced_in_training_and_as_they_are_in_validation(small, p
 def test_the_seed_says_what_is_drawn(config):
     def draw(seed: int) -> PatchBatch:
         data = data_of(config, seed=seed)
-        data.setup("fit")
         return served(data.train_dataloader())
 
     first, again, other = draw(0), draw(0), draw(1)
@@ -156,14 +152,12 @@ def test_the_seed_says_what_is_drawn(config):
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # from Python 3.12 on; how torch starts workers
 def test_a_resumed_training_draws_the_epoch_it_goes_on_with(config, num_workers):
     def draw(data: LiveDeadDataModule, epoch: int | None) -> list[int]:
-        data.setup("fit")
         loader = data.train_dataloader()
         if epoch is not None:
             loader.sampler.set_epoch(epoch)
         return torch.cat([batch.row for batch in loader]).tolist()
 
-    resumed = data_of(config, num_workers=num_workers)
-    resumed.first_epoch = 3
+    resumed = data_of(config, num_workers=num_workers, first_epoch=3)
     # workers fetch before Lightning names the epoch, so nobody names it here
     assert draw(resumed, None) == draw(data_of(config), 3) != draw(data_of(config), 0)
 
@@ -182,7 +176,6 @@ def test_intensity_augmentation_draws_the_same_patches(config):
     drawn = []
     for augmentation in (PAPER, INTENSITY):
         data = data_of(config, augmentation=augmentation)
-        data.setup("fit")
         drawn.append(served(data.train_dataloader()))
     for tensor, same in zip(*drawn, strict=True):
         assert torch.equal(tensor, same)
@@ -192,7 +185,6 @@ def test_intensities_change_in_training_and_never_in_validation(config):
     seen = []
     for augmentation in (PAPER, INTENSITY):
         data = data_of(config, augmentation=augmentation)
-        data.setup("fit")
         batch, val = next(iter(data.train_dataloader())), next(iter(data.val_dataloader()))
         seen.append([data.on_after_batch_transfer(each, 0).patches for each in (batch, val)])
     (plain, plain_val), (changed, changed_val) = seen
@@ -214,8 +206,7 @@ def test_intensity_strengths_of_zero_are_the_papers_augmentation_to_the_last_bit
 
 def test_a_fold_replaces_the_split(config):
     data = data_of(config, fold=Fold(4, test=1, val=2))
-    data.setup("fit")
-    manifest = data.curated.manifest
+    manifest = data._curated.manifest
     used = manifest["split"].notna()
     groups = manifest.loc[used, "group"].to_numpy(str)
     parts = [set(groups[test]) for _, test in GroupKFold(4).split(groups, groups=groups)]
@@ -224,16 +215,15 @@ def test_a_fold_replaces_the_split(config):
     assert set(manifest.loc[manifest["split"] == "train", "group"]) == parts[0] | parts[3]
     train = manifest[manifest["split"] == "train"]
     assert {patch.tobytes() for patch in served(data.train_dataloader()).patches.numpy()} <= {
-        data.curated.store.field(row.field)[row.y : row.y + 64, row.x : row.x + 64].tobytes()
+        data._curated.store.field(row.field)[row.y : row.y + 64, row.x : row.x + 64].tobytes()
         for row in train.itertuples()
     }
 
 
 def test_a_fold_without_validation_trains_on_the_rest_and_validates_on_nothing(config):
     data = data_of(config, fold=Fold(4, test=1, val=None))
-    data.setup("fit")
     assert data.val_dataloader() == []
-    assert set(data.curated.manifest["split"].dropna()) == {"train", "test"}
+    assert set(data._curated.manifest["split"].dropna()) == {"train", "test"}
 
 
 def test_on_the_device_patches_are_turned_expanded_and_normalised(data):
@@ -267,11 +257,10 @@ def test_patches_of_unknown_raw_images_are_warned_of(prepare_config, tmp_path, p
         "curation.n_jobs=1",
     )
     config[0].layout, config[0].name, config[0].pattern = "patches", "published", pattern
-    data = data_of(config)
-    data.prepare_data()
+    prepare(*config)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        data.setup("fit")
+        data = data_of(config)
     messages = [str(warning.message) for warning in said]
     if pattern is None:
         assert len(messages) == 1
@@ -285,8 +274,7 @@ def test_patches_of_unknown_raw_images_are_warned_of(prepare_config, tmp_path, p
 
 def test_a_manifest_whose_groups_leak_is_refused(small, prepare_config):
     config = prepare_config(*small)
-    data = data_of(config)
-    data.prepare_data()
+    prepare(*config)
     path = Path(config[1].output_root) / "no_treatment" / "manifest.parquet"
     manifest = pd.read_parquet(path)
     group = manifest.loc[manifest["split"] == "test", "group"].iloc[0]
@@ -294,4 +282,4 @@ def test_a_manifest_whose_groups_leak_is_refused(small, prepare_config):
     manifest.loc[rows[0], "split"] = "train"
     manifest.to_parquet(path, index=False)
     with pytest.raises(InputError, match=f"in two splits, for example .*{group}"):
-        data.setup("fit")
+        opened(config)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import REPOSITORY, TINY
+from conftest import REPOSITORY, TINY_PROBE
 from jimt.evaluation.advice import cross_validation_advice, workable_folds
 from jimt.evaluation.test_split import has_few_groups
 
@@ -95,7 +95,7 @@ def test_many_groups_need_no_advice():
 @pytest.mark.slow
 def test_a_small_test_ends_with_a_command_that_works_as_printed(uneven, tmp_path):
     here = {"cwd": tmp_path, "env": os.environ | {"OMP_NUM_THREADS": "1"}, "capture_output": True, "text": True}
-    settings = [*uneven, *TINY, "backbone.trainable=none", "hydra.run.dir=a run"]
+    settings = [*uneven, *TINY_PROBE, "hydra.run.dir=a run"]
     done = subprocess.run([sys.executable, str(REPOSITORY / "train.py"), *settings], timeout=300, **here)
     assert done.returncode == 0, done.stderr
     advice, command = done.stdout.splitlines()[-2:]

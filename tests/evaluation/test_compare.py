@@ -159,7 +159,7 @@ def test_two_trainings_on_published_patches_are_compared_by_the_command(tmp_path
     published += ["dataset.live_folder=live", "dataset.dead_folder=dead"]
     published += ["curation.split.val=5", "curation.split.test=5", *SMALL]
     for seed in (0, 1):
-        own = [f"seed={seed}", f"run_dir={tmp_path / f'run{seed}'}", "backbone.trainable=none"]
+        own = [f"seed={seed}", f"run_dir={tmp_path / f'run{seed}'}", "method=linear_probe"]
         train(composed_train(*published, *TINY, *own))
     capsys.readouterr()
     main([str(tmp_path / "run0"), str(tmp_path / "run1")])

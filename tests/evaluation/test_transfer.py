@@ -12,16 +12,16 @@ import tifffile
 from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
-from conftest import TINY, UNEVEN, composed_train, uneven_field, write_pair
+from conftest import TINY_PROBE, UNEVEN, composed_train, uneven_field, write_pair
 from jimt.curation.manifest import open_curated
 from jimt.curation.store import read_field_names
 from jimt.errors import InputError
-from jimt.evaluation.transfer import _table, as_frame, as_markdown, cross_treatment, main
+from jimt.evaluation.transfer import _table, as_frame, as_markdown, transfer, main
 from jimt.system.screen import print_whole
 from jimt.training.run import train
 
 # the linear layer alone is fitted: a model in a second
-QUICK = [*TINY, "backbone.trainable=none", "trainer.eval_batch_size=64"]
+QUICK = [*TINY_PROBE, "trainer.eval_batch_size=64"]
 WELL = "--W{:05d}--P00001--Z00000--T00000"
 
 
@@ -70,7 +70,7 @@ def treated(folder):
 
 @pytest.fixture(scope="module")
 def matrix(plain, treated):
-    return cross_treatment([plain, treated])
+    return transfer([plain, treated])
 
 
 def entry(matrix: list[dict], trained_on: str, tested_on: str) -> dict:
@@ -102,7 +102,7 @@ def test_the_values_are_of_this_models_scores_on_that_data_set(folder, plain, tr
     kept = []
     score = evaluate.score_test_split
     monkeypatch.setattr(evaluate, "score_test_split", lambda *a, **o: kept.append(score(*a, **o)) or kept[-1])
-    again = cross_treatment([plain, treated])
+    again = transfer([plain, treated])
     assert [e["metrics"] for e in again] == [e["metrics"] for e in matrix]
     for found, table in zip(again, kept, strict=True):
         assert found["metrics"]["auroc"]["value"] == pytest.approx(roc_auc_score(table["label"], table["score"]))
@@ -110,7 +110,7 @@ def test_the_values_are_of_this_models_scores_on_that_data_set(folder, plain, tr
 
 
 def test_another_data_set_can_be_tested_on_whole_and_ones_own_never(folder, plain, treated, matrix):
-    whole = cross_treatment([plain, treated], whole=True)
+    whole = transfer([plain, treated], whole=True)
     assert entry(whole, "plain", "treated")["counts"]["patches"] == 180
     for name in ("plain", "treated"):
         assert entry(whole, name, name)["metrics"] == entry(matrix, name, name)["metrics"]
@@ -126,11 +126,11 @@ def test_raw_images_of_the_training_are_left_out_where_two_data_sets_share_a_fol
     tested = groups_of(manifest_of(folder, "plain_again"), "test")
     assert tested & seen
     assert tested - seen
-    found = entry(cross_treatment([plain, other]), "plain", "plain_again")
+    found = entry(transfer([plain, other]), "plain", "plain_again")
     assert found["n_left_out"] == 15 * len(tested & seen)
     assert found["counts"]["patches"] == 15 * len(tested - seen)
     assert found["counts"]["groups"] == len(tested - seen)
-    found = entry(cross_treatment([plain, other], whole=True), "plain", "plain_again")
+    found = entry(transfer([plain, other], whole=True), "plain", "plain_again")
     assert found["counts"]["groups"] == 12 - len(seen)
 
 
@@ -141,7 +141,7 @@ def test_the_same_pixels_are_left_out_under_another_name_and_root(folder, plain)
     tested = groups_of(manifest_of(folder, "renumbered"), "test")
     assert tested & seen
     assert tested - seen
-    found = entry(cross_treatment([plain, copy]), "plain", "renumbered")
+    found = entry(transfer([plain, copy]), "plain", "renumbered")
     assert found["n_left_out"] == 15 * len(tested & seen)
     assert found["counts"]["groups"] == len(tested - seen)
 
@@ -164,7 +164,7 @@ def test_the_same_files_are_known_whatever_8_bit_scaling_and_encoding_make_of_th
     seen = groups_of(manifest_of(tmp_path, "first"), "train", "val")
     tested = groups_of(manifest_of(tmp_path, "more"), "train", "val", "test")
     assert len(tested) == 24
-    found = entry(cross_treatment([first, more], whole=True), "first", "more")
+    found = entry(transfer([first, more], whole=True), "first", "more")
     assert found["n_left_out"] == 15 * len(seen) > 0
     assert found["counts"]["groups"] == 24 - len(seen)
 
@@ -195,7 +195,7 @@ def test_a_new_image_of_a_group_that_was_trained_on_is_left_out_too(folder, tmp_
     seen = groups_of(manifest_of(tmp_path, "plain"), "train", "val")
     tested = groups_of(manifest_of(tmp_path, "later"), "test")
     assert tested & seen
-    found = entry(cross_treatment([run, later]), "plain", "later")
+    found = entry(transfer([run, later]), "plain", "later")
     assert found["n_left_out"] == 30 * len(tested & seen)
 
 
@@ -208,7 +208,7 @@ def test_where_nothing_is_left_no_metric_is_given(folder, plain, tmp_path):
             (tmp_path / "raw").mkdir(exist_ok=True)
             shutil.copy(folder / "plain" / f"{raw_image_id}--{channel}.tif", tmp_path / "raw")
     run = trained(tmp_path, "subset", tmp_path / "raw")
-    found = entry(cross_treatment([plain, run]), "plain", "subset")
+    found = entry(transfer([plain, run]), "plain", "subset")
     assert found["metrics"] is None
     assert found["n_left_out"] == (manifest_of(tmp_path, "subset")["split"] == "test").sum() > 0
     assert "none left" in as_markdown([found])
@@ -225,7 +225,7 @@ def test_where_nothing_is_left_no_metric_is_given(folder, plain, tmp_path):
 def test_patches_made_another_way_are_not_compared(folder, plain, tmp_path, override, key):
     other = trained(tmp_path, "other", folder / "treated", override)
     with pytest.raises(InputError, match=f"plain expects {key}=.* and other has .*: curate both data sets in one way"):
-        cross_treatment([plain, other])
+        transfer([plain, other])
 
 
 # ---- the command
@@ -235,13 +235,13 @@ def test_the_command_writes_the_matrix_three_times_and_prints_it(plain, treated,
     main([str(plain), str(treated), "--out", str(tmp_path / "out")])
     out = capsys.readouterr().out
     assert "Each model on each data set" in out
-    assert json.loads((tmp_path / "out/cross_treatment.json").read_text()) == json.loads(json.dumps(matrix))
-    table = pd.read_csv(tmp_path / "out/cross_treatment.csv")
+    assert json.loads((tmp_path / "out/transfer.json").read_text()) == json.loads(json.dumps(matrix))
+    table = pd.read_csv(tmp_path / "out/transfer.csv")
     assert table[["trained_on", "tested_on"]].values.tolist() == [
         [one, other] for one in ("plain", "treated") for other in ("plain", "treated")
     ]
     assert table["auroc"].tolist() == pytest.approx([e["metrics"]["auroc"]["value"] for e in matrix])
-    lines = (tmp_path / "out/cross_treatment.md").read_text().splitlines()
+    lines = (tmp_path / "out/transfer.md").read_text().splitlines()
     assert len(lines) == 2 + 4
     assert all(line.count("|") == lines[0].count("|") for line in lines)
 

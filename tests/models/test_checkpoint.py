@@ -3,20 +3,22 @@
 import errno
 import io
 import os
+import re
 import resource
 import shutil
 import signal
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
 import torch
 
-from conftest import TINY, composed_train
+from conftest import TINY, TINY_PROBE, composed_train
 from jimt.errors import InputError
 from jimt.evaluation.test_split import evaluate
-from jimt.models import checkpoint as checkpoints
-from jimt.models.checkpoint import load_classifier, read_checkpoint, save_checkpoint
+from jimt.models.checkpoint import VERSION, read_checkpoint, read_tensors, save_checkpoint, write_tensors
 from jimt.networks.backbones import create_backbone, load_weights
+from jimt.system import files
 from jimt.training.run import train
 from processes import in_process
 
@@ -45,7 +47,7 @@ def resumed(uneven, run: Path, *changes: str):
 
 def test_a_checkpoint_that_does_not_fit_leaves_the_old_one_whole(tmp_path):
     path = tmp_path / "checkpoints/best.ckpt"
-    save_checkpoint({"epoch": 1, "weights": torch.arange(10)}, path)
+    write_tensors({"epoch": 1, "weights": torch.arange(10)}, path)
     assert in_process(_save_beyond_the_limit, path) == 0
     content = torch.load(path, weights_only=True)
     assert content["epoch"] == 1
@@ -57,7 +59,7 @@ def _save_beyond_the_limit(path: Path) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as Python does itself
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
     try:
-        save_checkpoint({"epoch": 2, "weights": torch.zeros(1_000_000)}, path)
+        write_tensors({"epoch": 2, "weights": torch.zeros(1_000_000)}, path)
     except OSError as error:
         assert error.errno == errno.EFBIG  # noqa: PT017
     else:
@@ -67,32 +69,32 @@ def _save_beyond_the_limit(path: Path) -> None:
 def test_a_disk_that_fills_up_in_training_is_said_in_a_sentence_and_keeps_finished_epochs(
     uneven, run, finished, monkeypatch
 ):
-    before = {name: (run / f"checkpoints/{name}.ckpt").read_bytes() for name in ("best", "last")}
+    before = {name: (run / f"checkpoints/{name}.ckpt").read_bytes() for name in ("best_epoch", "last")}
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.os, "fsync", _no_space)  # where a network file system says so
+        patch.setattr(files.os, "fsync", _no_space)  # where a network file system says so
         with pytest.raises(
             InputError,
             match=r"no space left for .*run \(No space left on device\); the checkpoints .* are whole.* give resume=",
         ):
             train(resumed(uneven, run))
-    assert before == {name: (run / f"checkpoints/{name}.ckpt").read_bytes() for name in ("best", "last")}
-    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert before == {name: (run / f"checkpoints/{name}.ckpt").read_bytes() for name in ("best_epoch", "last")}
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best_epoch.ckpt", "last.ckpt"}
     assert not (run / "finished.json").exists()
-    load_classifier(run / "checkpoints/best.ckpt")
     train(resumed(uneven, run))
-    assert read_checkpoint(run / "checkpoints/last.ckpt")["epoch"] == 1
+    assert read_tensors(run / "checkpoints/last.ckpt")["epoch"] == 1
+    assert read_checkpoint(run / "checkpoints/best.ckpt").record.epoch in (1, 2)
 
 
 def _no_space(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize("trainable", ["all", "none"])
-def test_a_disk_that_is_full_after_training_is_said_in_a_sentence(uneven, run, monkeypatch, trainable):
-    monkeypatch.setattr(checkpoints.os, "fsync", _no_space)
-    overrides = [*uneven, *TINY, f"backbone.trainable={trainable}", f"run_dir={run}"]
-    if trainable == "all":  # trained already: what is left is to store the temperature
-        overrides += [f"resume={run}", "trainer.max_epochs=1"]
+@pytest.mark.parametrize("method", ["finetune", "linear_probe"])
+def test_a_disk_that_is_full_after_training_is_said_in_a_sentence(uneven, run, monkeypatch, method):
+    monkeypatch.setattr(files.os, "fsync", _no_space)
+    overrides = [*uneven, *TINY_PROBE, f"run_dir={run}"]
+    if method == "finetune":  # trained already: what is left is to write the checkpoint
+        overrides = [*uneven, *TINY, f"run_dir={run}", f"resume={run}", "trainer.max_epochs=1"]
     with pytest.raises(InputError, match=r"no space left for .*run \(No space left on device\);.* give resume="):
         train(composed_train(*overrides))
     assert not (run / "finished.json").exists()
@@ -113,12 +115,10 @@ class Malicious:
 def test_code_in_a_checkpoint_is_not_executed_by_evaluation_resuming_or_loading_weights(uneven, run, tmp_path):
     victim, path = tmp_path / "executed", run / "checkpoints/last.ckpt"
     content = torch.load(path, weights_only=True)
-    content["hyper_parameters"]["provenance"]["seed"] = Malicious(victim)
+    content["record"]["weights"] = Malicious(victim)
     torch.save(content, path)
     shutil.copy(path, run / "checkpoints/best.ckpt")
     said = "last.ckpt is damaged, or holds more than tensors and plain values, so it was not loaded"
-    with pytest.raises(InputError, match=said):
-        evaluate(path)
     with pytest.raises(InputError, match="best.ckpt is damaged, or holds more than tensors"):
         evaluate(run)
     with pytest.raises(InputError, match=said):
@@ -132,12 +132,11 @@ def test_code_in_a_checkpoint_is_not_executed_by_evaluation_resuming_or_loading_
 
 @pytest.mark.parametrize("damage", [lambda _: b"", lambda _: b"not a checkpoint", lambda whole: whole[:5000]])
 def test_a_damaged_checkpoint_is_refused(uneven, run, damage):
-    path = run / "checkpoints/last.ckpt"
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(InputError, match="last.ckpt is damaged"):
-        evaluate(path)
-    with pytest.raises(InputError, match="last.ckpt is damaged"):
-        train(resumed(uneven, run))
+    for name, use in (("best.ckpt", lambda: evaluate(run)), ("last.ckpt", lambda: train(resumed(uneven, run)))):
+        path = run / "checkpoints" / name
+        path.write_bytes(damage(path.read_bytes()))
+        with pytest.raises(InputError, match=f"{name} is damaged"):
+            use()
 
 
 @pytest.mark.parametrize(
@@ -145,27 +144,75 @@ def test_a_damaged_checkpoint_is_refused(uneven, run, damage):
     [
         {"weights": torch.zeros(3)},
         {"state_dict": {"weight": torch.zeros(3)}, "hyper_parameters": {"lr": 0.1}},
-        {"state_dict": {}, "hyper_parameters": {"prediction": {}, "provenance": {}}},
+        {"state_dict": {}, "record": {}},
         [1, 2],
     ],
     ids=["tensors", "another project's", "empty", "a list"],
 )
 def test_a_checkpoint_of_something_else_is_refused(uneven, run, content):
-    path = run / "checkpoints/last.ckpt"
-    torch.save(content, path)
-    said = r"last\.ckpt is not a checkpoint of jimt: give one that train\.py wrote"
-    with pytest.raises(InputError, match=said):
-        evaluate(path)
-    with pytest.raises(InputError, match=said):
-        train(resumed(uneven, run))
+    for name, use in (("best.ckpt", lambda: evaluate(run)), ("last.ckpt", lambda: train(resumed(uneven, run)))):
+        torch.save(content, run / "checkpoints" / name)
+        with pytest.raises(InputError, match=f"{name} is not a checkpoint of jimt: give "):
+            use()
 
 
-def test_a_checkpoint_whose_weights_are_of_another_network_is_refused(run):
+def test_what_a_training_goes_on_from_is_no_model(run):
+    with pytest.raises(
+        InputError, match=r"last\.ckpt is what a training goes on from, and no finished model: give .*run"
+    ):
+        evaluate(run / "checkpoints/last.ckpt")
+
+
+# ---- one contract, whole
+
+
+def as_strings(value) -> object:
+    """Plain values and tensors, to be compared."""
+    if isinstance(value, torch.Tensor):
+        return (value.dtype, value.tolist())
+    if isinstance(value, dict):
+        return {key: as_strings(part) for key, part in value.items()}
+    return value
+
+
+def test_a_checkpoint_is_the_same_after_it_was_written_and_read(run, tmp_path):
+    one = read_checkpoint(run / "checkpoints/best.ckpt")
+    save_checkpoint(one, tmp_path / "again.ckpt")
+    other = read_checkpoint(tmp_path / "again.ckpt")
+    assert as_strings(one.to_plain()) == as_strings(other.to_plain())
+    assert one.record.groups["train"] and not set(one.record.groups["train"]) & set(one.record.groups["test"])  # noqa: PT018
+    with pytest.raises(FrozenInstanceError):
+        one.task = "another"
+
+
+@pytest.mark.parametrize("lost", ["task", "output", "output.temperature", "record.groups", "input.pixel_size"])
+def test_an_older_checkpoint_says_in_one_sentence_what_it_lacks(run, lost):
     path = run / "checkpoints/best.ckpt"
     content = torch.load(path, weights_only=True)
-    content["hyper_parameters"]["backbone"] = "test_efficientnet"
+    *parents, name = lost.split(".")
+    part = content
+    for parent in parents:
+        part = part[parent]
+    del part[name]
     torch.save(content, path)
-    with pytest.raises(InputError, match="best.ckpt is not a checkpoint of jimt"):
+    with pytest.raises(InputError, match=rf"best\.ckpt is of an earlier jimt and lacks {re.escape(lost)}: train again"):
+        evaluate(run)
+
+
+def test_a_checkpoint_of_a_later_jimt_is_refused(run):
+    path = run / "checkpoints/best.ckpt"
+    content = torch.load(path, weights_only=True)
+    torch.save(content | {"jimt_checkpoint": VERSION + 1}, path)
+    with pytest.raises(InputError, match=r"best\.ckpt is of a later jimt .*: install that jimt"):
+        evaluate(run)
+
+
+def test_weights_of_another_network_are_refused(run):
+    path = run / "checkpoints/best.ckpt"
+    content = torch.load(path, weights_only=True)
+    content["network"]["name"] = "test_efficientnet"
+    torch.save(content, path)
+    with pytest.raises(InputError, match="the checkpoint holds the weights of another network than test_efficientnet"):
         evaluate(run)
 
 
@@ -187,7 +234,7 @@ def test_a_run_starts_from_the_weights_of_another(uneven, finished, tmp_path):
 
 
 def test_the_network_of_a_frozen_run_is_taken_and_its_linear_layer_left(uneven, tmp_path):
-    train(composed_train(*uneven, *TINY, "backbone.trainable=none", f"run_dir={tmp_path / 'run'}"))
+    train(composed_train(*uneven, *TINY_PROBE, f"run_dir={tmp_path / 'run'}"))
     path = tmp_path / "run/checkpoints/best.ckpt"
     state = torch.load(path, weights_only=True)["state_dict"]
     assert any(key.startswith("linear.") for key in state)

@@ -8,6 +8,8 @@ from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
 from torch.utils.data import DataLoader
 
 from jimt.models.classifier import LiveDeadClassifier
+from jimt.models.freezing import freeze
+from jimt.models.network import LiveDeadNetwork
 from jimt.statistics.calibration import live_score
 
 pytestmark = [
@@ -16,8 +18,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning"),  # Lightning 2.6 on torch 2.14
 ]
 
-PREDICTION = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "patch_size": 64, "scaling": {"low": None}}
-PROVENANCE = {"dataset": "synthetic", "weights": "random", "seed": 0, "group_known": True}
+RECORD = {"settings": {"seed": 0}, "weights": "random", "precision": "32-true"}
 OPTIM = {
     "lr": 1e-2,
     "betas": [0.5, 0.999],
@@ -33,15 +34,9 @@ def classifier_of(
     trainable: str = "all", *, backbone: str = "test_resnet.r160_in1k", seed: int = 0, **changes
 ) -> LiveDeadClassifier:
     torch.manual_seed(0)
-    return LiveDeadClassifier(
-        backbone=backbone,
-        trainable=trainable,
-        layer=None,
-        optim=OPTIM | changes,
-        seed=seed,
-        prediction=dict(PREDICTION),
-        provenance=dict(PROVENANCE),
-    )
+    network = LiveDeadNetwork(backbone, head="own", layer=None)
+    freeze(network.network, network.own_head, trainable)
+    return LiveDeadClassifier(network, optim=OPTIM | changes, seed=seed, record=dict(RECORD))
 
 
 def images_and_labels(n: int = 8, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,7 +75,7 @@ def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> 
 
 
 def state_of(classifier: LiveDeadClassifier) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in classifier.network.state_dict().items()}
+    return {name: tensor.clone() for name, tensor in classifier.network.network.state_dict().items()}
 
 
 def test_training_the_head_changes_nothing_else_not_even_batch_statistics(tmp_path):
@@ -121,7 +116,7 @@ def test_adam_moves_what_is_trained_as_the_config_says(trainable, n_trained, dec
 def test_a_training_step_is_one_of_adam_by_hand():
     images, labels = images_and_labels()
     classifier = classifier_of("head").train()
-    bias = classifier.network.fc.bias
+    bias = classifier.network.own_head.bias
     optimizer = classifier.configure_optimizers()
     classifier.log = lambda *arguments, **options: None
     classifier.training_step(SimpleNamespace(patches=images, label=labels), 0).backward()
@@ -200,17 +195,8 @@ def test_a_checkpoint_loads_without_executing_anything(tmp_path):
     trainer = fit(classifier, tmp_path)
     trainer.save_checkpoint(tmp_path / "one.ckpt")
     content = torch.load(tmp_path / "one.ckpt", map_location="cpu", weights_only=True)
-    hyperparameters = content["hyper_parameters"]
-    assert hyperparameters == {
-        "backbone": "test_resnet.r160_in1k",
-        "trainable": "head",
-        "layer": None,
-        "optim": OPTIM,
-        "seed": 0,
-        "prediction": PREDICTION,
-        "provenance": PROVENANCE,
-    }
-    again = LiveDeadClassifier(**hyperparameters)
+    assert content["record"] == RECORD
+    again = classifier_of("head")
     again.load_state_dict(content["state_dict"])
     images, _ = images_and_labels()
     np.testing.assert_array_equal(scores_of(again, images), scores_of(classifier, images))

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from playwright.sync_api import sync_playwright
 
-from jimt.evaluation.test_split import read_test_patches
+from jimt.evaluation.test_split import TestPatches
 from jimt.report.interactive import linked_scatter
+from jimt.report.study import open_study
 from jimt.report.thumbnails import SIDE, sheet, thumbnails
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -90,7 +91,8 @@ def test_the_table_of_contents_leads_to_every_section(page):
 
 
 def test_a_point_shows_its_patch_its_score_and_its_raw_image(page, reported):
-    scores, patches = read_test_patches(reported)
+    model = open_study(reported).models[0]
+    scores, patches = model.scores, TestPatches(*model.tested)
     page.evaluate("document.querySelector('.interactive').scrollIntoView({block: 'center'})")
     points = page.evaluate(FIRST_POINTS)
     assert len(points) == 4

@@ -12,15 +12,15 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from conftest import TINY, composed_train
-from jimt.report.activation import _load, maps_of
-from jimt.report.device import AS_TRAINED
+from conftest import TINY, TINY_PROBE, composed_train
+from jimt.commands import crossval_and_report
+from jimt.report.activation import _mapped, maps_of
 from jimt.report.sections.agreement_section import N_COPIES
 from jimt.report.sections.features_section import embedding_of
 from jimt.report.study import open_study
 from jimt.report.write import main
 from jimt.training.run import train
-from reports import FIGURES, trained
+from reports import FIGURES, probed, trained
 
 
 @pytest.fixture(scope="module")
@@ -82,26 +82,16 @@ def test_the_embedding_is_of_the_whole_test_split(run):
 
 def test_features_are_those_before_the_last_layer(run, uneven):
     from jimt.evaluation.test_split import rows_of_test
-    from jimt.models.checkpoint import load_classifier
-    from jimt.models.scoring import patch_features
+    from jimt.models.predictor import open_predictor
 
-    checkpoint = run / "checkpoints/best.ckpt"
-    classifier, hyperparameters = load_classifier(checkpoint)
-    curated, rows = rows_of_test(checkpoint)
-    features = patch_features(
-        classifier,
-        curated.folder,
-        rows,
-        prediction=hyperparameters["prediction"],
-        device=torch.device("cpu"),
-        precision="32-true",
-        batch_size=7,
-    )
-    head = classifier.network.get_classifier()
+    predictor = open_predictor(run)
+    curated, rows = rows_of_test(predictor.checkpoint.record, None, run / "checkpoints/best.ckpt")
+    features = predictor.features(curated.store, rows)
+    head = predictor.network.own_head
     with torch.no_grad():
         logits = head(torch.from_numpy(features)).numpy()
     scores = pd.read_csv(run / "test_scores.csv")["score"].to_numpy()
-    temperature = hyperparameters["prediction"]["temperature"]
+    temperature = predictor.checkpoint.output.temperature
     assert np.allclose(1 / (1 + np.exp((logits[:, 0] - logits[:, 1]) / temperature)), scores, atol=1e-5)
 
 
@@ -167,11 +157,9 @@ def test_training_anew_removes_the_report_of_before(own, uneven):
 
 
 def test_the_report_of_a_cross_validation_is_of_all_folds(uneven, tmp_path, capsys):
-    from jimt.training.crossval import cross_validate
-
-    overrides = [*uneven, *TINY, "backbone.trainable=none", "crossval.n_folds=3", "report=true"]
+    overrides = [*uneven, *TINY_PROBE, "crossval.n_folds=3", "report=true"]
     (tmp_path / "folds").mkdir()
-    cross_validate(composed_train(*overrides, f"run_dir={tmp_path / 'folds'}", name="crossval"))
+    crossval_and_report(composed_train(*overrides, f"run_dir={tmp_path / 'folds'}", name="crossval"))
     page = (tmp_path / "folds/report.html").read_text()
     scores = pd.read_csv(tmp_path / "folds/scores.csv")
     assert set(re.findall(r'<figure id="(\w+)">', page)) == FIGURES - {"training"}
@@ -181,23 +169,21 @@ def test_the_report_of_a_cross_validation_is_of_all_folds(uneven, tmp_path, caps
 
 
 def test_fine_tuned_folds_have_no_common_embedding_and_the_report_says_why(uneven, tmp_path, capsys):
-    from jimt.training.crossval import cross_validate
-
     overrides = [*uneven, *TINY, "crossval.n_folds=3", "trainer.max_epochs=1", "report=true"]
-    cross_validate(composed_train(*overrides, f"run_dir={tmp_path / 'folds'}", name="crossval"))
+    crossval_and_report(composed_train(*overrides, f"run_dir={tmp_path / 'folds'}", name="crossval"))
     told = capsys.readouterr().err
     assert "each fold has trained a network of its own" in told
     assert "grad_cam_dead" in (tmp_path / "folds/report.html").read_text()
 
 
 def test_random_copies_are_other_networks_than_a_frozen_random_one_and_than_each_other(uneven, tmp_path):
-    run = trained(uneven, tmp_path / "run", "backbone.trainable=none")
+    run = probed(uneven, tmp_path / "run")
     model = open_study(run).models[0]
     indices = np.arange(6)
-    maps = [maps_of(model, indices, AS_TRAINED, labels=(0,), copy=copy)[0][0] for copy in (None, 0, 1)]
-    again = maps_of(model, indices, AS_TRAINED, labels=(0,), copy=1)[0][0]
+    maps = [maps_of(model, indices, labels=(0,), copy=copy)[0][0] for copy in (None, 0, 1)]
+    again = maps_of(model, indices, labels=(0,), copy=1)[0][0]
     assert np.array_equal(maps[2], again)
-    weights = [_load(model, 0, AS_TRAINED, copy).classifier.network.state_dict() for copy in (None, 0, 1)]
+    weights = [_mapped(model, 0, copy).network.network.state_dict() for copy in (None, 0, 1)]
     convolution = next(name for name, of in weights[0].items() if of.ndim == 4)
     for one, other in itertools.combinations(weights, 2):
         assert not torch.allclose(one[convolution], other[convolution])

@@ -12,11 +12,10 @@ from jimt.curation.manifest import MANIFEST, open_curated
 from jimt.errors import InputError
 from jimt.networks.backbones import create_backbone
 from jimt.report.blocks import Drawing, Section
-from jimt.report.device import Device
 from jimt.report.page import render
 from jimt.report.sections.errors_section import error_blocks
 from jimt.report.sections.performance_section import forest_blocks
-from jimt.report.study import open_study
+from jimt.report.study import Options, open_study
 from jimt.report.write import build_sections, main
 from jimt.training.run import train
 from reports import Parts, trained
@@ -182,12 +181,12 @@ def test_published_patches_are_reported_without_fluorescence(uneven, tmp_path):
 def test_a_run_of_a_graphics_card_is_reported_on_a_machine_without_one_when_asked(own, monkeypatch):
     checkpoint = own / "checkpoints/best.ckpt"
     content = torch.load(checkpoint, weights_only=True)
-    content["hyper_parameters"]["provenance"]["accelerator"] = "gpu"
+    content["record"]["accelerator"] = "gpu"
     torch.save(content, checkpoint)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     told = Parts(own).missing
     assert "give --accelerator cpu" in told["Grad-CAM"]
-    on_cpu = build_sections(open_study(own), device=Device("cpu"))
+    on_cpu = build_sections(open_study(own, Options(accelerator="cpu")))
     names = {block.name for section in on_cpu for block in section.blocks if isinstance(block, Drawing)}
     assert {"grad_cam_dead", "embedding"} <= names
 

@@ -46,7 +46,7 @@ def tiny(small) -> list[str]:
 
 @pytest.fixture
 def _closed_test_split(monkeypatch):
-    for module, name in ((training, "evaluate"), (training, "read_test_patches"), (training, "log_evaluation")):
+    for module, name in ((training, "evaluate_model"), (training, "log_evaluation")):
         monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("the test split was read"))
     monkeypatch.setattr(
         "jimt.evaluation.test_split.score_test_split", lambda *_, **__: pytest.fail("the test split was read")
@@ -146,10 +146,10 @@ def test_a_search_that_was_cut_off_goes_on_as_if_it_had_not_been(tiny, tune_conf
 
 @pytest.mark.usefixtures("_closed_test_split")
 def test_a_linear_probe_is_searched_by_its_validation_metric(tiny, tune_config):
-    config = tune_config(*tiny, "backbone.trainable=none", "search=probe", "tune.n_trials=2")
+    config = tune_config(*tiny, "method=linear_probe", "search=probe", "tune.n_trials=2")
     rows = tune(config)["trials"]
     assert [row["state"] for row in rows] == ["finished", "finished"]
-    assert rows[0]["settings"] == {"optim.logistic_c": 1e-3}
+    assert rows[0]["settings"] == {"probe.c": 1e-3}
     assert rows[0]["value"] != rows[1]["value"]
 
 
@@ -275,7 +275,7 @@ def test_the_command_resumes_a_search_with_the_overrides_it_was_started_with(sma
         return None
 
     monkeypatch.delitem(sys.modules, "jimt.search.tune")
-    monkeypatch.setattr("jimt.models.checkpoint.load_classifier", lambda _: pytest.fail("validated"))
+    monkeypatch.setattr("jimt.models.checkpoint.read_checkpoint", lambda _: pytest.fail("validated"))
     fake.fails = {1: InputError("no weights"), 2: InputError("no weights")}
     assert command(*small, *CONTRAST, "tune.n_trials=1", "hydra.run.dir=found") == (
         "error: no trial came to its end; trial 0 failed (no weights): mend what failed and start the search again"
@@ -316,7 +316,7 @@ def test_every_kind_of_setting_reaches_the_training(small, tune_config, fake):
         tune_config(
             *small,
             "search=probe",
-            "tune.space.optim.logistic_c=null",
+            "tune.space.probe.c=null",
             "+tune.space.optim.betas.choices=[[0.5,0.99],[0.8,0.99]]",
             "+tune.space.optim.batch_size={low:2,high:64,log:true}",
             "+tune.space.optim.decoupled.choices=[true]",
@@ -365,8 +365,8 @@ def test_every_kind_of_setting_reaches_the_training(small, tune_config, fake):
         ("augmentation.contrast={low:0,high:9}", "augmentation.contrast=9.0 is not allowed: it takes 0 to 3"),
         ("probe.layer={choices:[layer4]}", "tune.space: probe.layer is without effect where the network is trained"),
         (
-            "optim.logistic_c={low:1,high:9}",
-            "optim.logistic_c: without effect where a network is trained: give",
+            "probe.c={low:1,high:9}",
+            "probe.c: without effect where a network is trained: give",
         ),
     ],
 )
@@ -381,9 +381,9 @@ def test_a_bad_space_is_said_in_a_sentence(tune_config, space, told):
 
 def test_settings_without_effect_on_a_linear_probe_are_refused(tune_config):
     with pytest.raises(
-        InputError, match="augmentation.blur: without effect under backbone.trainable=none: give search=probe"
+        InputError, match="augmentation.blur: without effect under method=linear_probe: give search=probe"
     ):
-        read_space(tune_config("backbone.trainable=none"))
+        read_space(tune_config("method=linear_probe"))
     with pytest.raises(InputError, match="tune.space is empty"):
         read_space(tune_config("tune.space={optim:null,augmentation:null}"))
 

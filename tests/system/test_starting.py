@@ -113,7 +113,7 @@ def test_what_a_plus_may_add_is_added(command, training):
         ("optim.lr=null", "optim.lr takes a value, and null is none"),
         ("seed=0,1", "seed=0,1 has several values, which -m tries one after another: give -m"),
         ("optim.lr={", "optim.lr={ cannot be read: write KEY=VALUE"),
-        ("+experiment=fast", "experiment has a value already, so + cannot add one: give experiment=NAME"),
+        ("+experiment=one_cycle", "experiment has a value already, so + cannot add one: give experiment=NAME"),
         ("optim.lr=0", "optim.lr=0.0 is not allowed: it takes more than 0"),
     ],
 )

@@ -19,16 +19,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 
-from conftest import TINY, composed_prepare, composed_train
+from conftest import TINY, TINY_PROBE, composed_prepare, composed_train
 from jimt.curation.manifest import Curated, open_curated
 from jimt.errors import InputError, Interrupted
-from jimt.models.checkpoint import load_classifier
+from jimt.models.checkpoint import read_checkpoint
 from jimt.networks.backbones import create_backbone, normalisation
 from jimt.training import finetune as fitting
 from jimt.training import run as training
 from jimt.training.crossval import cross_validate
 
-FROZEN = [*TINY, "backbone.trainable=none", "crossval.n_folds=4"]
+FROZEN = [*TINY_PROBE, "crossval.n_folds=4"]
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_scores_on_frozen_features_are_those_of_scikit_learns_pipeline(uneven, c
     for train, held_out in GroupKFold(2).split(groups, groups=groups):
         labels = used["label"].to_numpy(int)[train]
         weights = compute_sample_weight("balanced", labels)
-        pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=config.optim.logistic_c, max_iter=5000))
+        pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=config.probe.c, max_iter=5000))
         pipeline.fit(
             features[train],
             labels,
@@ -132,13 +132,13 @@ def test_a_finished_fold_is_not_trained_again(uneven, commanded, monkeypatch, tm
     folder, _ = commanded
     before = {path: path.read_bytes() for path in folder.rglob("*.csv")}
     trained = [path.stat().st_mtime_ns for path in folder.rglob("*.ckpt")]
-    monkeypatch.setattr(training, "_fit_probe", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setitem(training._FIT, "linear_probe", lambda *_: pytest.fail("trained again"))
     monkeypatch.setattr("jimt.evaluation.test_split.score_test_split", lambda *_, **__: pytest.fail("scored again"))
     cross_validate(crossval_config(uneven, folder, *FROZEN))
     assert before == {path: path.read_bytes() for path in folder.rglob("*.csv")}
     assert trained == [path.stat().st_mtime_ns for path in folder.rglob("*.ckpt")]
     with pytest.raises(InputError, match="fold_0 holds another training"):
-        cross_validate(crossval_config(uneven, folder, *FROZEN, "optim.logistic_c=0.5"))
+        cross_validate(crossval_config(uneven, folder, *FROZEN, "probe.c=0.5"))
 
 
 def test_a_cross_validation_that_was_cut_off_goes_on_with_the_fold_it_was_at(uneven, tmp_path, monkeypatch):
@@ -212,9 +212,9 @@ def test_a_network_trained_in_folds_sees_no_group_of_the_fold_it_is_tested_on(un
         assert not tested & seen[number]["train"]
         assert not tested & seen[number]["val"]
         assert not seen[number]["train"] & seen[number]["val"]
-        _, hyperparameters = load_classifier(tmp_path / f"fold_{number}/checkpoints/best.ckpt")
-        assert hyperparameters["prediction"]["temperature"] != 1  # fitted on the fold that was held back for it
-        assert hyperparameters["provenance"]["fold"] == {"n_folds": 3, "test": number, "val": (number + 1) % 3}
+        checkpoint = read_checkpoint(tmp_path / f"fold_{number}/checkpoints/best.ckpt")
+        assert checkpoint.output.temperature != 1  # fitted on the fold that was held back for it
+        assert checkpoint.record.fold == {"n_folds": 3, "test": number, "val": (number + 1) % 3}
 
 
 def test_a_network_trained_without_validation_keeps_its_last_epoch(uneven, tmp_path):
@@ -257,11 +257,9 @@ def test_folds_may_be_run_one_by_one_and_what_is_written_says_which_it_holds(une
 def test_folds_of_another_training_are_not_mixed_in(uneven, tmp_path):
     cross_validate(crossval_config(uneven, tmp_path, *FROZEN, "crossval.folds=[1]"))
     with pytest.raises(InputError, match="fold_1 holds another training"):
-        cross_validate(crossval_config(uneven, tmp_path, *FROZEN, "crossval.folds=[0,3]", "optim.logistic_c=0.5"))
+        cross_validate(crossval_config(uneven, tmp_path, *FROZEN, "crossval.folds=[0,3]", "probe.c=0.5"))
     with pytest.raises(InputError, match="fold_1 holds another training"):  # retrain=true is for the folds asked for
-        cross_validate(
-            crossval_config(uneven, tmp_path, *FROZEN, "crossval.folds=[3]", "optim.logistic_c=0.5", "retrain=true")
-        )
+        cross_validate(crossval_config(uneven, tmp_path, *FROZEN, "crossval.folds=[3]", "probe.c=0.5", "retrain=true"))
 
 
 @pytest.mark.parametrize("folds", ["[4]", "[-1]", "[]"])

@@ -17,7 +17,8 @@ from conftest import REPOSITORY, TINY, composed_train
 from jimt.curation.manifest import open_curated
 from jimt.errors import InputError
 from jimt.evaluation.test_split import main as evaluate_command
-from jimt.models.checkpoint import load_classifier
+from jimt.models.checkpoint import Checkpoint, read_checkpoint, read_tensors
+from jimt.models.network import LiveDeadNetwork
 from jimt.training.run import train
 from processes import Note, train_in_processes
 
@@ -61,6 +62,15 @@ def test_each_thing_is_said_once_and_nothing_is_warned_of(run):
         assert out.count(line) == 1, line
 
 
+def last_epoch(run: Path) -> tuple[Checkpoint, LiveDeadNetwork]:
+    """The checkpoint of a run, and its network with the weights of the last epoch."""
+    checkpoint, state = read_checkpoint(run / "checkpoints/best.ckpt"), read_tensors(run / "checkpoints/last.ckpt")
+    network, prefix = checkpoint.network.build(), "network."
+    weights = {name: value for name, value in state["state_dict"].items() if name.startswith(prefix)}
+    network.load_state_dict({name.removeprefix(prefix): value for name, value in weights.items()})
+    return checkpoint, network.eval()
+
+
 def test_every_test_patch_is_scored_once_as_by_one_process_to_the_last_digit(run, uneven):
     folder, _, _ = run
     curated = open_curated(Path(composed_train(*uneven, *DDP, "run_dir=x").curation.output_root) / "no_treatment")
@@ -83,14 +93,14 @@ def test_every_test_patch_is_scored_once_as_by_one_process_to_the_last_digit(run
 
 def test_validation_is_scikit_learns_over_the_shares_of_both_processes(run):
     folder, _, _ = run
-    classifier, hyperparameters = load_classifier(folder / "checkpoints/last.ckpt")
-    curated = open_curated(Path(hyperparameters["provenance"]["curated_folder"]))
+    checkpoint, network = last_epoch(folder)
+    curated = open_curated(Path(checkpoint.record.curated_folder))
     rows = curated.manifest[curated.manifest["split"] == "val"]
     assert len(rows) % 2 == 1
     patches = np.stack([curated.store.field(r.field)[r.y : r.y + 64, r.x : r.x + 64] for r in rows.itertuples()])
-    mean, std = (torch.tensor(hyperparameters["prediction"][key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+    mean, std = (torch.tensor(part).view(1, 3, 1, 1) for part in (checkpoint.input.mean, checkpoint.input.std))
     with torch.inference_mode():
-        logits = classifier((torch.from_numpy(patches)[:, None].float() / 255 - mean) / std).double()
+        logits = network((torch.from_numpy(patches)[:, None].float() / 255 - mean) / std).double()
     labels, live = rows["label"].to_numpy(int), logits.softmax(1)[:, 1].numpy()
     expected = {
         "val/loss": log_loss(labels, live),
@@ -154,13 +164,13 @@ def test_both_processes_validate_the_network_that_is_kept(uneven, tmp_path):
         composed_train(*uneven, *DDP, "trainer.max_epochs=1", "optim.ema_decay=0.5", f"run_dir={tmp_path / 'run'}"),
         Note(tmp_path / "noted"),
     )
-    classifier, hyperparameters = load_classifier(tmp_path / "run/checkpoints/last.ckpt")
-    curated = open_curated(Path(hyperparameters["provenance"]["curated_folder"]))
+    checkpoint, network = last_epoch(tmp_path / "run")
+    curated = open_curated(Path(checkpoint.record.curated_folder))
     rows = curated.manifest[curated.manifest["split"] == "val"]
     patches = np.stack([curated.store.field(r.field)[r.y : r.y + 64, r.x : r.x + 64] for r in rows.itertuples()])
-    mean, std = (torch.tensor(hyperparameters["prediction"][key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+    mean, std = (torch.tensor(part).view(1, 3, 1, 1) for part in (checkpoint.input.mean, checkpoint.input.std))
     with torch.inference_mode():
-        logits = classifier((torch.from_numpy(patches)[:, None].float() / 255 - mean) / std)
+        logits = network((torch.from_numpy(patches)[:, None].float() / 255 - mean) / std)
     loss = torch.nn.functional.cross_entropy(logits, torch.tensor(rows["label"].to_numpy(np.int64))).item()
     table = pd.read_csv(tmp_path / "run/metrics.csv")
     assert table["val/loss"].dropna().tolist() == pytest.approx([loss], rel=1e-4)

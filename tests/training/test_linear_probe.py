@@ -6,28 +6,24 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from jimt.errors import InputError
-from jimt.models.classifier import LiveDeadClassifier
+from jimt.models.network import LiveDeadNetwork
 from jimt.training.linear_probe import balanced_weights, set_linear
-
-OPTIM = {"lr": 1e-3, "betas": [0.9, 0.999], "weight_decay": 0.0, "decoupled": False, "schedule": "constant"}
 
 
 def probe(backbone="test_resnet.r160_in1k", layer=None):
-    return LiveDeadClassifier(
-        backbone=backbone, trainable="none", layer=layer, optim=OPTIM, seed=0, prediction={}, provenance={}
-    )
+    return LiveDeadNetwork(backbone, head="linear", layer=layer)
 
 
 def test_the_linear_layer_is_scikit_learns_logistic_regression():
     rng = np.random.default_rng(0)
-    classifier = probe()
-    n_features = classifier.linear.in_features
+    network = probe()
+    n_features = network.linear.in_features
     features = rng.normal(3, rng.uniform(0.1, 5, n_features), (60, n_features)).astype(np.float32)
     labels = np.tile([0, 1], 30)  # of unequal classes the oracle would standardise without the weights
     features[:, 0] += labels
     weights = balanced_weights(labels, np.arange(60).astype(object), balance_groups=False)
-    set_linear(classifier, features, labels, weights, c=0.5)
-    scores = classifier.linear(torch.tensor(features)).softmax(1)[:, 1].detach().numpy()
+    set_linear(network, features, labels, weights, c=0.5)
+    scores = network.linear(torch.tensor(features)).softmax(1)[:, 1].detach().numpy()
     oracle = make_pipeline(StandardScaler(), LogisticRegression(C=0.5, class_weight="balanced", max_iter=5000))
     assert scores == pytest.approx(oracle.fit(features, labels).predict_proba(features)[:, 1], abs=1e-3)
 
@@ -46,13 +42,13 @@ def test_both_classes_count_alike_and_large_groups_as_their_square_root():
 
 
 def test_the_features_of_a_named_part_are_its_feature_map():
-    classifier = probe("resnet18.tv_in1k", "layer4.0").eval()
+    network = probe("resnet18.tv_in1k", "layer4.0").eval()
     image = torch.rand(1, 3, 96, 96)
     caught = {}
-    classifier.network.layer4[0].register_forward_hook(lambda _m, _i, o: caught.update(map=o))
-    logits = classifier(image)
-    assert torch.equal(classifier.linear(caught["map"].mean((2, 3))), logits)
-    assert classifier.linear.in_features == 512
+    network.network.layer4[0].register_forward_hook(lambda _m, _i, o: caught.update(map=o))
+    logits = network(image)
+    assert torch.equal(network.linear(caught["map"].mean((2, 3))), logits)
+    assert network.linear.in_features == 512
 
 
 @pytest.mark.parametrize(

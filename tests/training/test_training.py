@@ -8,18 +8,21 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, recall_score, roc_auc_score
 
-from conftest import TINY, composed_train
+from conftest import TINY, TINY_PROBE, composed_train
 from jimt.curation.manifest import open_curated
 from jimt.errors import InputError, Interrupted
-from jimt.evaluation.test_split import evaluate, read_test_patches
+from jimt.evaluation.test_split import evaluate
 from jimt.evaluation.test_split import main as evaluate_command
-from jimt.models.checkpoint import find_checkpoint, load_classifier
+from jimt.models.checkpoint import read_checkpoint, read_tensors
+from jimt.models.network import LiveDeadNetwork
+from jimt.models.predictor import open_predictor
 from jimt.models.schedules import step_schedule
 from jimt.statistics.calibration import fit_temperature
 from jimt.system.files import BEST
+from jimt.system.run_folders import find_checkpoint
 from jimt.training import finetune as fitting
 from jimt.training import run as training
-from jimt.training.resume import last_checkpoint
+from jimt.training.resume import unfinished_training
 from jimt.training.run import train
 from processes import Note
 
@@ -49,7 +52,7 @@ def test_a_run_leaves_checkpoints_metrics_and_scores(trained):
         "test_metrics.json",
         "test_scores.csv",
     } <= names
-    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "best_epoch.ckpt", "last.ckpt"}
     for column in ("train/loss", "train/auroc", "val/loss", "val/balanced_accuracy", "val/auroc"):
         assert epochs_of(run, column) == [0, 1]
 
@@ -84,15 +87,16 @@ def test_test_metrics_are_those_of_scikit_learn_on_the_scores(trained):
 
 def test_a_score_is_the_softmax_of_the_networks_live_logit(trained):
     _, run, curated = trained
-    classifier, hyperparameters = load_classifier(run / "checkpoints/best.ckpt")
+    predictor = open_predictor(run)
+    takes, temperature = predictor.checkpoint.input, predictor.checkpoint.output.temperature
     row = pd.read_csv(run / "test_scores.csv").iloc[5]
     field = curated.manifest.loc[curated.manifest["raw_image_id"] == row.raw_image_id, "field"].iloc[0]
     patch = curated.store.field(field)[row.y : row.y + 64, row.x : row.x + 64] / 255
-    mean, std = hyperparameters["prediction"]["mean"], hyperparameters["prediction"]["std"]
-    image = torch.tensor(np.stack([(patch - m) / s for m, s in zip(mean, std, strict=True)]), dtype=torch.float32)
+    channels = [(patch - mean) / std for mean, std in zip(takes.mean, takes.std, strict=True)]
+    image = torch.tensor(np.stack(channels), dtype=torch.float32)
     with torch.no_grad():
-        dead, live = (classifier.network(image[None])[0] / hyperparameters["prediction"]["temperature"]).tolist()
-    assert hyperparameters["prediction"]["temperature"] != 1  # calibrated on the validation split
+        dead, live = (predictor.network(image[None])[0] / temperature).tolist()
+    assert temperature != 1  # calibrated on the validation split
     assert row.score == pytest.approx(np.exp(live) / (np.exp(live) + np.exp(dead)), abs=1e-5)
 
 
@@ -101,17 +105,15 @@ def test_random_weights_are_recorded_in_every_output(trained):
     metrics = json.loads((run / "test_metrics.json").read_text())
     assert metrics["weights"] == "random"
     assert "the backbone started from random weights" in metrics["notes"]
-    _, hyperparameters = load_classifier(run / "checkpoints/best.ckpt")
-    assert hyperparameters["provenance"]["weights"] == "random"
+    assert read_checkpoint(run / BEST).record.weights == "random"
 
 
 def test_a_checkpoint_carries_what_prediction_needs(trained):
     _, run, curated = trained
     content = torch.load(run / "checkpoints/best.ckpt", weights_only=True)
-    prediction = content["hyper_parameters"]["prediction"]
-    assert prediction["patch_size"] == 64
-    assert prediction["scaling"] == curated.summary["scaling"]
-    assert len(prediction["mean"]) == len(prediction["std"]) == 3
+    assert content["input"]["patch_size"] == 64
+    assert content["input"]["scaling"] == curated.summary["scaling"]
+    assert len(content["input"]["mean"]) == len(content["input"]["std"]) == 3
 
 
 @pytest.mark.stack
@@ -128,7 +130,7 @@ def test_evaluating_a_run_or_a_checkpoint_again_gives_the_same_scores(trained, c
 def test_the_same_command_again_evaluates_without_training(trained, monkeypatch, capsys):
     config, run, _ = trained
     (run / "test_metrics.json").unlink()
-    monkeypatch.setattr(training, "fit", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setitem(training._FIT, "finetune", lambda *_: pytest.fail("trained again"))
     train(config)
     assert (run / "test_metrics.json").is_file()
     assert "holds this training, finished" in capsys.readouterr().out
@@ -165,7 +167,7 @@ def test_evaluation_refuses_a_curation_the_model_was_not_trained_on(trained, sma
 
 
 def resumes(folder: Path) -> None:
-    last_checkpoint(composed_train(f"resume={folder}", "run_dir=new"), folder)
+    unfinished_training(composed_train(f"resume={folder}", "run_dir=new"), folder)
 
 
 def test_a_run_without_a_finished_training_is_refused(tmp_path):
@@ -185,7 +187,7 @@ def test_a_run_without_a_finished_training_is_refused(tmp_path):
         (["a", "b"], [], "holds 2 runs, and one run is asked for: give the folder of one of them, such as {}/a$"),
     ],
 )
-@pytest.mark.parametrize("asks", [find_checkpoint, evaluate, read_test_patches, resumes])
+@pytest.mark.parametrize("asks", [find_checkpoint, evaluate, resumes])
 def test_a_folder_of_several_runs_says_what_it_is_and_which_can_be_given(tmp_path, runs, marks, told, asks):
     files = [*(f"{run}/checkpoints/best.ckpt" for run in runs), *marks]
     for name in files:
@@ -222,7 +224,11 @@ def test_a_training_that_was_cut_off_starts_again(uneven, train_config, tmp_path
     assert not (tmp_path / "run/finished.json").exists()
     train(config)
     assert (tmp_path / "run/test_metrics.json").is_file()
-    assert {path.name for path in (tmp_path / "run/checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert {path.name for path in (tmp_path / "run/checkpoints").iterdir()} == {
+        "best.ckpt",
+        "best_epoch.ckpt",
+        "last.ckpt",
+    }
     assert epochs_of(tmp_path / "run", "val/loss") == [0, 1]
 
 
@@ -250,23 +256,20 @@ def test_graphics_cards_compute_in_32_bit_unless_asked_otherwise(train_config, t
 def test_precision_is_decided_by_what_the_processor_has_and_is_printed_and_recorded(
     uneven, train_config, monkeypatch, tmp_path, capsys, instructions, precision
 ):
-    monkeypatch.setattr("jimt.training.run.bfloat16_instructions", lambda: instructions)
+    monkeypatch.setattr("jimt.training.settled.bfloat16_instructions", lambda: instructions)
     train(train_config(*uneven, *TINY, "trainer.precision=auto", "trainer.max_epochs=1"))
     said = capsys.readouterr().out
     assert f"(all, {precision})" in said
     assert ("since this processor has avx512_bf16" in said) == (instructions is not None)
-    assert load_classifier(tmp_path / "run" / BEST)[1]["provenance"]["precision"] == precision
+    assert read_checkpoint(tmp_path / "run" / BEST).record.precision == precision
 
 
-def test_maps_of_whole_fields_are_taken_in_32_bit_and_recorded_so(uneven, train_config, monkeypatch, tmp_path):
-    monkeypatch.setattr("jimt.training.run.bfloat16_instructions", lambda: "avx512_bf16")
-    cells = ["backbone.trainable=none", "probe=cells", "probe.layer=layer3", "trainer.precision=auto"]
-    train(train_config(*uneven, *TINY, *cells))
-    assert load_classifier(tmp_path / "run" / BEST)[1]["provenance"]["precision"] == "32-true"
-    with pytest.raises(
-        InputError, match=r"trainer\.precision=bf16-mixed is without effect .*: give trainer\.precision=32"
-    ):
-        train_config(*uneven, *TINY, *cells[:-1], "trainer.precision=bf16-mixed")
+def test_maps_of_whole_fields_are_taken_in_32_bit_unless_asked_otherwise_and_recorded_so(
+    uneven, train_config, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("jimt.training.settled.bfloat16_instructions", lambda: "avx512_bf16")
+    train(train_config(*uneven, *TINY_PROBE, "probe=tiles", "probe.layer=layer3", "trainer.precision=auto"))
+    assert read_checkpoint(tmp_path / "run" / BEST).record.precision == "32-true"
 
 
 def test_published_patches_without_raw_images_train_with_a_warning_and_no_interval_over_groups(train_config, tmp_path):
@@ -361,22 +364,27 @@ def test_weights_are_averaged_as_by_hand_and_the_average_is_kept(uneven, train_c
 
 def test_the_averaged_weights_are_those_that_are_validated(uneven, train_config, tmp_path):
     train(train_config(*uneven, *TINY, "optim.ema_decay=0.9", "trainer.max_epochs=1"))
-    classifier, hyperparameters = load_classifier(tmp_path / "run/checkpoints/last.ckpt")
+    state = read_tensors(tmp_path / "run/checkpoints/last.ckpt")["state_dict"]
+    network = LiveDeadNetwork("test_resnet.r160_in1k", head="own", layer=None)
+    network.load_state_dict(
+        {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
+    )
     table = pd.read_csv(tmp_path / "run/metrics.csv")
-    labels, logits = validated(tmp_path / "run", classifier, hyperparameters)
+    labels, logits = validated(tmp_path / "run", network.eval())
     loss = torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels))
     assert table["val/loss"].dropna().tolist() == pytest.approx([loss.item()], rel=1e-5)
 
 
-def validated(run: Path, classifier, hyperparameters) -> tuple[np.ndarray, np.ndarray]:
+def validated(run: Path, network) -> tuple[np.ndarray, np.ndarray]:
     """Labels and logits of the validation split, without jimt's own loaders."""
-    curated = open_curated(Path(hyperparameters["provenance"]["curated_folder"]))
+    checkpoint = read_checkpoint(run / BEST)
+    curated = open_curated(Path(checkpoint.record.curated_folder))
     rows = curated.manifest[curated.manifest["split"] == "val"]
     patches = np.stack([curated.store.field(r.field)[r.y : r.y + 64, r.x : r.x + 64] for r in rows.itertuples()])
-    mean, std = (torch.tensor(hyperparameters["prediction"][key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+    mean, std = (torch.tensor(part).view(1, 3, 1, 1) for part in (checkpoint.input.mean, checkpoint.input.std))
     images = (torch.from_numpy(patches)[:, None].float() / 255 - mean) / std
     with torch.inference_mode():
-        return rows["label"].to_numpy(np.int64), classifier(images).numpy()
+        return rows["label"].to_numpy(np.int64), network(images).numpy()
 
 
 @pytest.mark.parametrize(("schedule", "warmup"), [("constant", 0.0), ("cosine", 0.25), ("one_cycle", 0.3)])
@@ -393,18 +401,18 @@ def test_the_learning_rate_follows_the_schedule_at_every_step(uneven, train_conf
 
 def test_the_checkpoints_temperature_is_fitted_on_the_validation_split(trained):
     _, run, _ = trained
-    classifier, hyperparameters = load_classifier(run / "checkpoints/best.ckpt")
-    labels, logits = validated(run, classifier, hyperparameters)
+    predictor = open_predictor(run)
+    labels, logits = validated(run, predictor.network)
     expected = fit_temperature(logits, labels)
-    assert hyperparameters["prediction"]["temperature"] == pytest.approx(expected, rel=1e-4)
+    assert predictor.checkpoint.output.temperature == pytest.approx(expected, rel=1e-4)
     assert json.loads((run / "test_metrics.json").read_text())["temperature"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_score_over_eight_orientations_is_the_softmax_of_the_mean_logits(uneven, train_config, tmp_path):
     train(train_config(*uneven, *TINY, "trainer.max_epochs=1", "evaluation.orientations=8"))
-    classifier, hyperparameters = load_classifier(tmp_path / "run/checkpoints/best.ckpt")
-    prediction = hyperparameters["prediction"]
-    curated = open_curated(Path(hyperparameters["provenance"]["curated_folder"]))
+    predictor = open_predictor(tmp_path / "run")
+    takes, temperature = predictor.checkpoint.input, predictor.checkpoint.output.temperature
+    curated = open_curated(Path(predictor.checkpoint.record.curated_folder))
     fields = curated.manifest.drop_duplicates("raw_image_id").set_index("raw_image_id")["field"]
     scores = pd.read_csv(tmp_path / "run/test_scores.csv")
     upright = []
@@ -412,12 +420,12 @@ def test_a_score_over_eight_orientations_is_the_softmax_of_the_mean_logits(uneve
         patch = curated.store.field(fields[row.raw_image_id])[row.y : row.y + 64, row.x : row.x + 64]
         grey = torch.from_numpy(np.array(patch)).float()[None] / 255
         views = [torch.rot90(copy, turns, (1, 2)) for copy in (grey, grey.flip(2)) for turns in range(4)]
-        mean, std = (torch.tensor(prediction[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+        mean, std = (torch.tensor(part).view(1, 3, 1, 1) for part in (takes.mean, takes.std))
         with torch.inference_mode():
-            logits = classifier((torch.stack(views) - mean) / std)
-        expected = (logits.mean(0) / prediction["temperature"]).softmax(0)[1].item()
+            logits = predictor.network((torch.stack(views) - mean) / std)
+        expected = (logits.mean(0) / temperature).softmax(0)[1].item()
         assert row.score == pytest.approx(expected, abs=1e-6)
-        upright.append((logits[0] / prediction["temperature"]).softmax(0)[1].item() - expected)
+        upright.append((logits[0] / temperature).softmax(0)[1].item() - expected)
     assert max(np.abs(upright)) > 1e-4
 
 

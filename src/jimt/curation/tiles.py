@@ -42,7 +42,7 @@ def fluorescence_cells(
         InputError: If a raw image is no longer there, or the data set has no fluorescence images.
     """
     cells = {}
-    for image in read_fluorescence(dataset, curation, raw_image_ids, needed_by="probe.cell"):
+    for image in read_fluorescence(dataset, curation, raw_image_ids, needed_by="probe.tile"):
         cells[image.raw_image_id] = _cells(
             image.pixels, image.valid, image.background, scale=curation.label.scale, cell=cell
         )

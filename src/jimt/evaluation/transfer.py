@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jimt.models.predictor import Predictor
 
 _SHOWN = ("auroc", "balanced_accuracy")
-_FILES = "cross_treatment"
+_FILES = "transfer"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class _Model:
         return f"{self.predictor.checkpoint.network.name} on {self.curated.summary['dataset']}"
 
 
-def cross_treatment(runs: list[Path], *, whole: bool = False, accelerator: str | None = None) -> list[dict[str, Any]]:
+def transfer(runs: list[Path], *, whole: bool = False, accelerator: str | None = None) -> list[dict[str, Any]]:
     """Score every run's model on the test split of every run's data set.
 
     Patches of a raw image or a group that the model was trained or validated on are left out: raw images are the same
@@ -229,7 +229,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--whole", action="store_true", help="test on all of another data set, not on its test split alone"
     )
-    parser.add_argument("--out", type=Path, default=Path(), help="where cross_treatment.csv, .md and .json go")
+    parser.add_argument("--out", type=Path, default=Path(), help="where transfer.csv, .md and .json go")
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], help="device, where it is not the training's")
     options = parser.parse_args(arguments)
     from rich.console import Console
@@ -239,7 +239,7 @@ def main(arguments: list[str] | None = None) -> None:
     made: list[Path] = []
     try:
         made = make_folder(options.out)  # before an hour of scoring
-        entries = cross_treatment(options.runs, whole=options.whole, accelerator=options.accelerator)
+        entries = transfer(options.runs, whole=options.whole, accelerator=options.accelerator)
         with writing(options.out, advice="give another folder"):
             write_whole(options.out / f"{_FILES}.csv", as_frame(entries).to_csv(index=False))
             write_whole(options.out / f"{_FILES}.md", as_markdown(entries))

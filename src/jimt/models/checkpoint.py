@@ -88,13 +88,13 @@ class EmptyFilter:
         backbone: timm's name of its feature network.
         precision: What that computes in.
         machine: The support vector machine, as skops saves it, uint8.
-        state: Weights of the feature network.
+        state_dict: Weights of the feature network.
     """
 
     backbone: str
     precision: str
     machine: Tensor
-    state: dict[str, Tensor]
+    state_dict: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Checkpoint:
         empty_filter: What drops patches without cells; None where all are scored.
         reference: What tells images unlike the training data; nothing so far.
         record: What the training was.
-        state: Weights of the network.
+        state_dict: Weights of the network.
     """
 
     task: str
@@ -162,12 +162,21 @@ class Checkpoint:
     empty_filter: EmptyFilter | None
     reference: dict[str, Tensor]
     record: Record
-    state: dict[str, Tensor]
+    state_dict: dict[str, Tensor]
 
     def load_network(self) -> LiveDeadNetwork:
-        """The trained network, in evaluation mode."""
+        """The trained network, in evaluation mode.
+
+        Raises:
+            InputError: If the weights are of another network.
+        """
         network = self.network.build()
-        network.load_state_dict(self.state)
+        try:
+            network.load_state_dict(self.state_dict)
+        except RuntimeError as error:  # no such keys, or of other shapes
+            raise InputError(
+                f"the checkpoint holds the weights of another network than {self.network.name}", advice=_NOT_OURS
+            ) from error
         return network.eval()
 
     def to_plain(self) -> dict[str, Any]:

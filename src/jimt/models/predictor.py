@@ -148,7 +148,7 @@ class Predictor:
 
         extractor = FeatureExtractor.with_state(
             known.backbone,
-            known.state,
+            known.state_dict,
             device=str(self.device),
             batch_size=self.checkpoint.record.eval_batch_size,
             precision=known.precision,

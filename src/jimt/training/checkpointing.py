@@ -70,7 +70,7 @@ def checkpoint_of(training: Training, network: LiveDeadNetwork, curated: Curated
         empty_filter=_empty_filter(training.config.curation, curated),
         reference={},
         record=_record(training, curated, epoch),
-        state={name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()},
+        state_dict={name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()},
     )
 
 
