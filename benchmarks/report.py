@@ -29,21 +29,13 @@ OVERRIDES = [
 FORWARD = """
 import sys, time
 from pathlib import Path
-from jimt.models.checkpoint import load_classifier
 from jimt.evaluation.test_split import rows_of_test
-from jimt.system.memory import keep_freed_memory
-from jimt.models.scoring import evaluation_device, patch_features
-keep_freed_memory()
-checkpoint = Path(sys.argv[1]) / "checkpoints/best.ckpt"
-classifier, hyperparameters = load_classifier(checkpoint)
-provenance = hyperparameters["provenance"]
-curated, rows = rows_of_test(checkpoint)
+from jimt.models.predictor import open_predictor
+run = Path(sys.argv[1])
+predictor = open_predictor(run, accelerator="cpu")
+curated, rows = rows_of_test(predictor.checkpoint.record, None, run / "checkpoints/best.ckpt")
 start = time.perf_counter()
-patch_features(
-    classifier, curated.folder, rows, prediction=hyperparameters["prediction"], precision=provenance["precision"],
-    device=evaluation_device("cpu", index=0, precision=provenance["precision"]),
-    batch_size=provenance["eval_batch_size"],
-)
+predictor.features(curated.store, rows)
 print(time.perf_counter() - start)
 """
 

@@ -32,7 +32,7 @@ OVERRIDES = [
 def auc(folder: Path, difficulty: float, seed: int, n_wells: int) -> float:
     """Pooled AUC of a cross-validation over wells of one simulation, which stays in the folder."""
     command = [
-        *(sys.executable, "jimt", "crossval", *OVERRIDES),
+        *(sys.executable, "-m", "jimt", "crossval", *OVERRIDES),
         f"dataset.root={folder / 'raw'}",
         f"dataset.simulation.difficulty={difficulty}",
         f"dataset.simulation.seed={seed}",

@@ -65,8 +65,7 @@ def config(tmp_path_factory):
 
 @pytest.fixture
 def data(config) -> LiveDeadDataModule:
-    data = data_of(config)
-    return data
+    return data_of(config)
 
 
 def served(loader) -> PatchBatch:

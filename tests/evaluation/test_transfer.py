@@ -16,7 +16,7 @@ from conftest import TINY_PROBE, UNEVEN, composed_train, uneven_field, write_pai
 from jimt.curation.manifest import open_curated
 from jimt.curation.store import read_field_names
 from jimt.errors import InputError
-from jimt.evaluation.transfer import _table, as_frame, as_markdown, transfer, main
+from jimt.evaluation.transfer import _table, as_frame, as_markdown, main, transfer
 from jimt.system.screen import print_whole
 from jimt.training.run import train
 

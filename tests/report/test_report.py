@@ -18,7 +18,7 @@ from jimt.report.activation import _mapped, maps_of
 from jimt.report.sections.agreement_section import N_COPIES
 from jimt.report.sections.features_section import embedding_of
 from jimt.report.study import open_study
-from jimt.report.write import main
+from jimt.report.write import main, write_report
 from jimt.training.run import train
 from reports import FIGURES, probed, trained
 
@@ -187,3 +187,11 @@ def test_random_copies_are_other_networks_than_a_frozen_random_one_and_than_each
     convolution = next(name for name, of in weights[0].items() if of.ndim == 4)
     for one, other in itertools.combinations(weights, 2):
         assert not torch.allclose(one[convolution], other[convolution])
+
+
+def test_a_report_opens_its_checkpoint_once(own, monkeypatch):
+    opened = []
+    load = torch.load
+    monkeypatch.setattr(torch, "load", lambda path, **options: opened.append(path) or load(path, **options))
+    write_report(own, max_shown=4, max_mapped=2)
+    assert opened == [own / "checkpoints/best.ckpt"]
