@@ -1,6 +1,6 @@
 """How honest the AUC of ``experiment=frozen_tiles`` on ``mcf7`` is: its choices made where the test fold is not seen.
 
-Layer, penalty and the way cells are averaged are chosen on three inner folds of whole experiments, anew for each of the
+Layer, penalty and the way tiles are averaged are chosen on three inner folds of whole experiments, anew for each of the
 five outer folds. Beside it the settings of ``experiment=frozen_tiles``, these with one thing changed, and the same on
 other partitions of the experiments. Overrides of a cross-validation may follow, such as backbone.weights=FILE:
 
@@ -9,7 +9,7 @@ other partitions of the experiments. Overrides of a cross-validation may follow,
 Expected, pooled AUC of 241 live and 335 dead patches of 19 experiments (float32, 23 minutes on two busy cores; the
 third decimal differs between processors):
 
-    experiment=frozen_tiles                      0.897
+    experiment=frozen_tiles              0.897
     the mean of a patch's logits         0.895
     layer3.1 in place of layer4.0        0.861
     layer4.1 in place of layer4.0        0.846
@@ -26,14 +26,13 @@ third decimal differs between processors):
 
 import argparse
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
-from jimt.models.field_maps import feature_maps
 from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
@@ -44,10 +43,11 @@ from jimt.config.own_configs import CONF
 from jimt.config.search import CrossvalConfig
 from jimt.curation.manifest import Curated, open_curated
 from jimt.data.preparation import prepare
-from jimt.models.classifier import LiveDeadClassifier
+from jimt.models.checkpoint import Input
+from jimt.models.mapwise import MapPredictor
+from jimt.models.network import LiveDeadNetwork
 from jimt.networks.backbones import load_weights, normalisation
-from jimt.training.linear_probe import balanced_weights, cell_examples, set_linear
-from jimt.vocabulary import Split
+from jimt.training.linear_probe import balanced_weights, set_linear, tile_examples
 
 LAYERS = ("layer3.1", "layer4.0", "layer4.1")
 PENALTIES = (7e-5, 7e-4, 7e-3)  # probe.c
@@ -57,45 +57,34 @@ LAYER, C, MEAN = "layer4.0", 7e-4, "probabilities"  # experiment=frozen_tiles
 
 @dataclass(frozen=True)
 class Features:
-    """Of one layer: every second cell with its label, to train on; and the cells of each patch, to score."""
+    """Of one layer: every second tile with its label, to train on; and the tiles of each patch, to score."""
 
-    classifier: LiveDeadClassifier
-    cells: NDArray[np.float32]
+    network: LiveDeadNetwork
+    tiles: NDArray[np.float32]
     labels: NDArray[np.int64]
     groups: NDArray[np.object_]
     patches: list[NDArray[np.float32]]
-    """Shape ``(n_features, n_cells)`` each, in the order of the manifest's used rows."""
+    """Shape ``(n_features, n_tiles)`` each, in the order of the manifest's used rows."""
 
 
 def features_of(layer: str, config: CrossvalConfig, curated: Curated, folder: Path) -> Features:
     """Run the frozen network over every field once."""
-    config = replace(config, probe=replace(config.probe, layer=layer))
+    network = LiveDeadNetwork(config.backbone.name, head="linear", layer=layer)
+    load_weights(network.network, config.backbone.name, config.backbone.weights)
     mean, std = normalisation(config.backbone.name)
-    prediction = {"mean": mean, "std": std, "orientations": config.evaluation.orientations, "cell": config.probe.tile}
-    classifier = LiveDeadClassifier(
-        backbone=config.backbone.name,
-        trainable="none",
-        layer=layer,
-        optim={},
-        seed=config.seed,
-        prediction=prediction,
-        provenance={},
-    )
-    load_weights(classifier.network, config.backbone.name, config.backbone.weights)
-    device, cache = torch.device("cpu"), folder / layer
-    manifest = curated.manifest.assign(split=curated.manifest["split"].mask(used(curated), Split.TRAIN.value))
-    whole = replace(curated, manifest=manifest)
-    cells, labels, groups = cell_examples(classifier, config, whole, device=device, cache=cache)
+    takes = Input(config.curation.patches.size, {}, config.dataset.bit_depth, 0, mean, std, None)
+    tile, orientations = config.probe.tile, config.evaluation.orientations
+    scorer = MapPredictor(network, takes, orientations, tile, torch.device("cpu"), "32-true", folder / layer)
     rows = curated.manifest[used(curated)]
-    fields = rows["field"].unique().tolist()
-    maps = dict(feature_maps(classifier, curated.folder, fields, prediction=prediction, device=device, cache=cache))
-    cell, side = config.probe.tile, config.curation.patches.size // config.probe.tile
+    tiles, labels, groups = tile_examples(scorer, curated, rows)
+    maps = dict(scorer.maps(curated.store, rows["field"].unique().tolist()))
+    side = config.curation.patches.size // tile
     patches = []
     for row in rows.itertuples():
-        of_field = maps[row.field]
-        y, x = min(row.y // cell, of_field.shape[1] - side), min(row.x // cell, of_field.shape[2] - side)
-        patches.append(of_field[:, y : y + side, x : x + side].reshape(len(of_field), -1))
-    return Features(classifier, cells, labels, groups, patches)
+        field = maps[row.field]
+        y, x = min(row.y // tile, field.shape[1] - side), min(row.x // tile, field.shape[2] - side)
+        patches.append(field[:, y : y + side, x : x + side].reshape(len(field), -1))
+    return Features(network, tiles, labels, groups, patches)
 
 
 def used(curated: Curated) -> NDArray[np.bool_]:
@@ -106,12 +95,12 @@ def used(curated: Curated) -> NDArray[np.bool_]:
 def scored(
     features: Features, rows: NDArray[np.int_], trained_on: set[str], c: float, *, even: bool
 ) -> dict[str, NDArray[np.float64]]:
-    """P(live) of patches by a regression on the cells of some experiments, for each way to average a patch's cells."""
+    """P(live) of patches by a regression on the tiles of some experiments, for each way to average a patch's tiles."""
     train = np.isin(features.groups.astype(str), list(trained_on))
     labels = features.labels[train]
     weights = balanced_weights(labels, features.groups[train], balance_groups=even)
-    set_linear(features.classifier, features.cells[train], labels, weights, c=c)
-    weight, bias = (value.detach().numpy() for value in features.classifier.linear.parameters())
+    set_linear(features.network, features.tiles[train], labels, weights, c=c)
+    weight, bias = (value.detach().numpy() for value in features.network.linear.parameters())
     margins = [(weight[1] - weight[0]) @ features.patches[row] + bias[1] - bias[0] for row in rows]
     return {
         "probabilities": np.array([expit(margin).mean() for margin in margins]),
@@ -168,7 +157,7 @@ def main() -> None:
         study = Study(curated, {layer: features_of(layer, config, curated, Path(folder)) for layer in options.layers})
     folds = GroupKFold(5)
     best = study.aucs(study.everything, LAYER, C, folds)
-    print(f"experiment=frozen_tiles                      {best[MEAN]:.3f}")
+    print(f"experiment=frozen_tiles              {best[MEAN]:.3f}")
     print(f"the mean of a patch's logits         {best['logits']:.3f}")
     for layer in options.layers:
         if layer != LAYER:

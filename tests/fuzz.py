@@ -28,8 +28,8 @@ from rich.console import Console
 
 from conftest import SMALL, composed_prepare
 from jimt.curation.curate import find_raw_images
-from jimt.curation.finding import Finding
-from jimt.curation.pipeline import _read_all
+from jimt.curation.raw_images import Finding
+from jimt.curation.read_stage import read_all
 from jimt.curation.store import FieldStore
 from jimt.errors import InputError
 from mutations import MUTATIONS, TURNS, Case, Pixels, draw
@@ -88,7 +88,7 @@ def outcome(case: Case, partial: Path) -> str:
     dataset = replace(dataset, root=str(case.root), layout=case.layout, pattern=PATTERNS[case.layout])
     try:
         finding = find_raw_images(dataset, curation, case.root)
-        _, rows, fields, bad, bits = _read_all(dataset, curation, finding, partial, Console(quiet=True))
+        _, rows, fields, bad, bits = read_all(dataset, curation, finding, partial, Console(quiet=True))
     except InputError as refusal:
         check_sentence(str(refusal))
         return "refused"

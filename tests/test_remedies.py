@@ -26,12 +26,13 @@ ELSEWHERE: dict[Place, str] = {
 
 NEEDS_NONE: dict[Place, str] = {
     ("config/command_words.py", "no_value"): "what the value must be is all there is to say",
-    ("curation/rereading.py", "read_fluorescence"): "published patches have no fluorescence, whatever one does",
+    ("curation/store.py", "FieldStore.fluorescence"): "published patches have no fluorescence, whatever one does",
     ("config/hydra_schema.py", "to_dataclasses"): "the sentence is OmegaConf's",
     ("evaluation/label_sensitivity.py", "of_run"): "class folders have no cut-offs",
     ("report/sections/agreement_section.py", "agreement_of.make"): "a part of the report that these data do not have",
     ("report/sections/attention_section.py", "_usable"): "likewise",
     ("report/sections/data_section.py", "label_blocks"): "likewise",
+    ("report/sections/data_section.py", "raw_pair_blocks"): "likewise",
     ("report/sections/filter_section.py", "empty_filter_blocks"): "likewise",
     ("report/sections/performance_section.py", "fluorescence_blocks"): "likewise",
     ("report/sections/performance_section.py", "training_blocks"): "likewise",

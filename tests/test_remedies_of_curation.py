@@ -23,11 +23,12 @@ from jimt.curation.found import describe_finding
 from jimt.curation.hand_label_pool import hand_labels_of_others, hand_labels_path, save_hand_labelled
 from jimt.curation.hand_labels_only import keep_hand_labels_of
 from jimt.curation.labels import fit_label_thresholds
-from jimt.curation.manifest import MANIFEST, SUMMARY, read_json, read_manifest
+from jimt.curation.manifest import MANIFEST, SUMMARY, read_beside, read_manifest
 from jimt.curation.splits import Fold, folds_of, split_by_fold
 from jimt.data.datamodule import LiveDeadDataModule
-from jimt.data.preparation import prepare
+from jimt.data.preparation import OtherDataset, prepare
 from jimt.synthetic import simulate_dataset
+from jimt.system.files import read_json
 from remedies import Lab, Place, check, composed_prepare, composed_train, marked
 
 TINY_PATCHES = ["curation.patches.size=32", "curation.patches.stride=32", "curation.n_jobs=1"]
@@ -102,21 +103,41 @@ def of_a_full_disk(lab: Lab) -> None:
     lab.mends(curates, *pairs(lab), "curation.output_root=full", fill={"FOLDER": "elsewhere"})
 
 
-def of_cut_offs_of_another(lab: Lab) -> None:
+def of_a_range_to_fit_on(lab: Lab) -> None:
+    curates(*pairs(lab), *FIT)
+    lab.mends(curates, *pairs(lab, "doxo"), *FIT, "curation.label.fit_range=[0,4000]")
+
+
+def of_another_that_cannot_be_curated(lab: Lab) -> None:
+    first = [*pairs(lab), *FIT]
+    (lab.tmp_path / "no_treatment/--W00001--P00001--Z00000--T00000--PI.tif").write_bytes(b"")
+
+    def prepares(*overrides: str) -> None:
+        prepare(*composed_prepare(*overrides), config_of=lambda name: OtherDataset(*composed_prepare(*first), False))
+
+    lab.mends(prepares, *pairs(lab, "doxo"), *FIT, types=partial(types_in, first))
+
+
+def of_thresholds_of_another(lab: Lab) -> None:
     first = [*pairs(lab), *FIT]
     second = [*pairs(lab, "doxo"), *FIT]
     curates(*first)
-    lab.mends(curates, *second, "curation.label.fit_range=[0,4000]")
     scale = "curation.label.scale=background_subtracted"
     lab.mends(curates, *second, scale, types=partial(types_in, first))
 
 
 def of_a_curation_that_is_missing(lab: Lab) -> None:
-    given = pairs(lab)
-    reads = {"read_manifest": (read_manifest, MANIFEST), "read_json": (read_json, SUMMARY)}
-    read, name = reads[lab.place[1]]
-    path = Path("data/curated/no_treatment") / name
-    lab.mends(lambda: read(path), types=partial(types_in, given))
+    path = Path("data/curated/no_treatment") / MANIFEST
+    lab.mends(lambda: read_manifest(path), types=partial(types_in, pairs(lab)))
+
+
+def of_a_file_of_values(lab: Lab) -> None:
+    summary = Path("data/curated/no_treatment") / SUMMARY
+    lab.mends(lambda: read_beside(summary), types=partial(types_in, pairs(lab)))
+    path = lab.tmp_path / "values.json"
+    for damaged in ("{", "[]"):
+        path.write_text(damaged)
+        lab.mends(lambda: read_json(path, remedies=("python prepare.py",)), types=lambda words: path.write_text("{}"))
 
 
 # ---- names and folders
@@ -403,10 +424,6 @@ def of_no_data(lab: Lab) -> None:
 # ---- splits
 
 
-def of_folds_of_a_curation(lab: Lab) -> None:
-    lab.mends(curates, *pairs(lab), "curation.split.n_folds=20")
-
-
 def manifest_of(groups: list[str | None], labels: list[int]) -> pd.DataFrame:
     return pd.DataFrame({"group": groups, "label": labels, "split": "train"})
 
@@ -434,7 +451,7 @@ def of_a_fold(lab: Lab) -> None:
         n_folds = config.crossval.n_folds
         split_by_fold(manifest, Fold(n_folds, 0, 1 if config.crossval.validation else None))
 
-    lab.mends(splits, fill={"crossval.n_folds=NUMBER": "crossval.n_folds=3"})
+    lab.mends(splits)
 
 
 # ---- the empty filter
@@ -545,18 +562,20 @@ RUNS: dict[Place, object] = {
     ("curation/curate.py", "refuse_few_groups"): of_few_groups,
     ("curation/finding.py", "find_stacks"): of_pairs_read_as_stacks,
     ("curation/curate.py", "_replace"): of_a_full_disk,
-    ("curation/curate.py", "_reference_thresholds"): of_cut_offs_of_another,
+    ("curation/reference_thresholds.py", "reference_thresholds"): of_thresholds_of_another,
+    ("curation/reference_thresholds.py", "thresholds_from"): of_a_range_to_fit_on,
+    ("data/preparation.py", "_told_of"): of_another_that_cannot_be_curated,
     ("curation/manifest.py", "read_manifest"): of_a_curation_that_is_missing,
-    ("curation/manifest.py", "read_json"): of_a_curation_that_is_missing,
+    ("system/files.py", "read_json"): of_a_file_of_values,
     ("curation/finding.py", "leave_out"): of_what_is_left_out,
-    ("curation/finding.py", "_read_names"): of_names,
+    ("curation/file_names.py", "read_names"): of_names,
     ("curation/finding.py", "find_pairs"): of_channels,
-    ("curation/finding.py", "find_patches"): of_published_patches,
-    ("curation/finding.py", "_split_of_folders"): of_a_folder_that_may_be_a_split,
+    ("curation/published_patches.py", "find_patches"): of_published_patches,
+    ("curation/published_patches.py", "_split_of_folders"): of_a_folder_that_may_be_a_split,
     ("curation/found.py", "describe_finding"): of_files_passed_over,
     ("curation/listing.py", "list_files"): of_folders,
-    ("curation/pipeline.py", "_read_usable"): of_a_bad_image,
-    ("curation/pipeline.py", "_label"): of_no_data,
+    ("curation/read_stage.py", "read_usable"): of_a_bad_image,
+    ("curation/label_stage.py", "label_patches_of"): of_no_data,
     ("curation/images.py", "read_channels"): of_channels_of_a_stack,
     ("curation/images.py", "check_pair"): of_images_below_a_patch,
     ("curation/reading.py", "_read"): of_published_patches_of_another_size,
@@ -573,7 +592,6 @@ RUNS: dict[Place, object] = {
     ("curation/summary.py", "_describe_unused_bits"): of_unused_bits,
     ("curation/summary.py", "_describe_outliers"): of_outliers_that_were_left_out,
     ("curation/summary.py", "_describe_filter"): of_no_hand_labels,
-    ("curation/splits.py", "group_folds"): of_folds_of_a_curation,
     ("curation/splits.py", "folds_of"): of_folds,
     ("curation/splits.py", "split_by_fold"): of_a_fold,
     ("curation/splits.py", "check_both_classes"): of_a_class_that_a_folder_lacks,
@@ -584,7 +602,7 @@ RUNS: dict[Place, object] = {
     ("curation/hand_labels_only.py", "keep_hand_labels_of"): of_hand_labels_only,
     ("curation/hand_labels.py", "read_hand_labels"): of_hand_labels_that_are_missing,
     ("curation/hand_labels.py", "_with_words"): of_words,
-    ("curation/pipeline.py", "_drop_empty"): of_a_filter_that_passes_none,
+    ("curation/filter_stage.py", "drop_empty"): of_a_filter_that_passes_none,
     ("data/datamodule.py", "LiveDeadDataModule.setup"): of_unknown_groups_in_training,
 }
 
@@ -594,7 +612,7 @@ SLOW: set[Place] = {  # several curations each
     ("curation/hand_labels_only.py", "keep_hand_labels_of"),
     ("curation/summary.py", "_describe_filter"),
     ("curation/listing.py", "list_files"),
-    ("curation/curate.py", "_reference_thresholds"),
+    ("curation/reference_thresholds.py", "reference_thresholds"),
     ("data/datamodule.py", "LiveDeadDataModule.setup"),
 }
 

@@ -14,7 +14,7 @@ from jimt.config.command_words import refuse_flags
 from jimt.config.own_configs import completed
 from jimt.config.search import TuneConfig
 from jimt.config.training import TrainConfig
-from jimt.curation.pipeline import open_executor
+from jimt.curation.parallel.executors import open_executor
 from jimt.models.freezing import freeze
 from jimt.networks.backbones import create_backbone
 from jimt.search import tune
@@ -363,7 +363,7 @@ RUNS: dict[Place, object] = {
     ("models/freezing.py", "_last_stage"): of_stages,
     ("config/own_configs.py", "completed"): of_a_folder_of_configs,
     ("config/own_configs.py", "_folders_of"): of_a_folder_of_configs_that_has_gone,
-    ("config/patterns.py", "check_pattern"): of_a_pattern,
+    ("config/pattern_checks.py", "check_pattern"): of_a_pattern,
     ("system/starting.py", "_refuse_raw_data"): of_results_among_raw_data,
     ("system/starting.py", "_own_folder"): of_processes_started_together,
     ("system/starting.py", "_in_a_sentence"): of_hydra,

@@ -6,7 +6,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -15,16 +15,19 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from jimt.config.curating import PrepareConfig
-from jimt.config.hydra_schema import to_dataclasses
+from jimt.config.hydra_schema import compose_other, to_dataclasses
 from jimt.config.own_configs import CONF
 from jimt.config.search import CrossvalConfig, TuneConfig
 from jimt.config.training import TrainConfig
 from jimt.errors import InputError
-from jimt.sweeps.job import run_job
+from jimt.sweeps.job import datasets_of, run_job
 from jimt.sweeps.sweep import failed_since, how_to_go_on, update_table
 from jimt.system.gpus import count_cards
 from jimt.system.processes import process_rank, refuse_relaunch
 from jimt.system.starting import in_one_sentence, start, write_start
+
+if TYPE_CHECKING:
+    from jimt.data.preparation import OtherDataset
 
 OmegaConf.register_new_resolver("n_cards", count_cards, replace=True)  # hydra/launcher=cards
 
@@ -59,21 +62,34 @@ def _prepare(config: DictConfig) -> None:
         assert isinstance(prepare_config, PrepareConfig)
         from jimt.data import preparation
 
-        do = preparation.list_raw_images if prepare_config.dry_run else preparation.prepare
-        if prepare_config.hand_labels_only:
-            do = preparation.prepare_hand_labels
-        do(prepare_config.dataset, prepare_config.curation)
+        dataset, curation = prepare_config.dataset, prepare_config.curation
+        if prepare_config.dry_run:
+            preparation.list_raw_images(dataset, curation)
+        elif prepare_config.hand_labels_only:
+            preparation.prepare_hand_labels(dataset, curation)
+        else:
+            preparation.prepare(dataset, curation, config_of=_other_dataset)
+
+
+def _other_dataset(name: str) -> "OtherDataset | None":
+    """How this command curates another data set that it needs; None where there is no config of it."""
+    from jimt.data.preparation import OtherDataset
+
+    hydra = HydraConfig.get()
+    shares = hydra.mode == RunMode.MULTIRUN and name in datasets_of(Path(hydra.sweep.dir))
+    other = compose_other(str(hydra.job.config_name), hydra.overrides.task, name, shares=shares)
+    return None if other is None else OtherDataset(other.dataset, other.curation, anew=shares)
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def _train(config: DictConfig) -> None:
     if HydraConfig.get().mode == RunMode.MULTIRUN:
-        run_job(config, train=train_and_report)
+        run_job(config, train=partial(train_and_report, config_of=_other_dataset))
         return
     with in_one_sentence():
         train_config = to_dataclasses(config)
         assert isinstance(train_config, TrainConfig)
-        train_and_report(train_config, begins=partial(write_start, config))
+        train_and_report(train_config, begins=partial(write_start, config), config_of=_other_dataset)
 
 
 def train_and_report(config: TrainConfig, **options: Any) -> dict[str, Any]:
@@ -101,7 +117,7 @@ def _crossval(config: DictConfig) -> None:
     with in_one_sentence():
         crossval_config = to_dataclasses(config)
         assert isinstance(crossval_config, CrossvalConfig)
-        crossval_and_report(crossval_config, begins=partial(write_start, config))
+        crossval_and_report(crossval_config, begins=partial(write_start, config), config_of=_other_dataset)
 
 
 def crossval_and_report(config: CrossvalConfig, **options: Any) -> dict[str, Any]:
@@ -123,7 +139,12 @@ def _tune(config: DictConfig) -> None:
         assert isinstance(tune_config, TuneConfig)
         from jimt.search import tune
 
-        tune.tune(tune_config, overrides=HydraConfig.get().overrides.task, begins=partial(write_start, config))
+        tune.tune(
+            tune_config,
+            overrides=HydraConfig.get().overrides.task,
+            begins=partial(write_start, config),
+            config_of=_other_dataset,
+        )
 
 
 class SweepCallback(Callback):

@@ -33,11 +33,11 @@ class InputError(ValueError):
     ) -> None:
         told = ways_out(advice=advice, remedies=remedies)
         super().__init__("\n  ".join([f"{cause}: {told}" if told else cause, *listed]))
-        self.cause, self.advice, self.remedies = cause, advice, remedies
+        self.cause, self.advice, self.remedies, self.listed = cause, advice, remedies, listed
 
     def about(self, cause: str) -> Self:
         """The same error with the same ways out of it, its cause in other words."""
-        return type(self)(cause, advice=self.advice, remedies=self.remedies)
+        return type(self)(cause, advice=self.advice, remedies=self.remedies, listed=self.listed)
 
 
 class Interrupted(InputError):
@@ -69,11 +69,20 @@ def ways_out(*, advice: str = "", remedies: tuple[str, ...] = ()) -> str:
     >>> ways_out(advice="mend the file", remedies=("trainer=cpu", "--config-dir FOLDER", "pip install optuna"))
     'mend the file, or give trainer=cpu, or --config-dir FOLDER, or run pip install optuna'
     """
-    given = [remedy for remedy in remedies if re.match(r"-|['\"]?[+~]*[\w./@]+=", remedy)]  # overrides and flags
-    run = [remedy for remedy in remedies if remedy not in given]
+    given = [remedy for remedy in remedies if not is_command(remedy)]
+    run = [remedy for remedy in remedies if is_command(remedy)]
     ways = [advice] if advice else []
     ways += [f"{verb} {', or '.join(those)}" for verb, those in (("give", given), ("run", run)) if those]
     return ", or ".join(ways)
+
+
+def is_command(remedy: str) -> bool:
+    """Whether a remedy is a whole command, and no overrides or flags to add to one.
+
+    >>> is_command("pip install optuna"), is_command("a.b=c d=E"), is_command("--config-dir FOLDER")
+    (True, False, False)
+    """
+    return re.match(r"-|['\"]?[+~]*[\w./@]+=", remedy) is None
 
 
 _NOT_TEXT: Final = re.compile(r"(?i)null|true|false|[+-]?(inf|nan)|[+-]?[_.]*\d[\d_.]*(e[+-]?[\d_]+)?")

@@ -2,19 +2,21 @@
 
 import warnings
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra import compose, initialize_config_dir
 
 from jimt.config.curating import PrepareConfig
-from jimt.config.hydra_schema import to_dataclasses
+from jimt.config.hydra_schema import compose_other, to_dataclasses
 from jimt.config.own_configs import CONF
 from jimt.config.training import TrainConfig
 from jimt.system.files import digest_of
 
 if TYPE_CHECKING:
     from jimt.curation.manifest import Curated
+    from jimt.data.preparation import OtherDataset
     from jimt.report.blocks import Block
     from jimt.report.study import Study
 
@@ -33,8 +35,9 @@ def prepare(*overrides: str) -> "Curated":
 
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = to_dataclasses(compose("prepare", overrides=list(overrides)))
-    assert isinstance(config, PrepareConfig)
-    return open_curated(prepare_dataset(config.dataset, config.curation))
+        assert isinstance(config, PrepareConfig)
+        config_of = partial(_other_dataset, "prepare", overrides)
+        return open_curated(prepare_dataset(config.dataset, config.curation, config_of=config_of))
 
 
 def train(*overrides: str) -> "Study":
@@ -51,11 +54,19 @@ def train(*overrides: str) -> "Study":
     of_these = digest_of(overrides)[:8]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         folder = Path("runs/notebook") / of_these
-        config = to_dataclasses(compose("train", overrides=[*overrides, f"run_dir={folder}", "report=false"]))
-    assert isinstance(config, TrainConfig)
-    folder.mkdir(parents=True, exist_ok=True)
-    train_and_evaluate(config)
+        of_run = (*overrides, f"run_dir={folder}", "report=false")
+        config = to_dataclasses(compose("train", overrides=list(of_run)))
+        assert isinstance(config, TrainConfig)
+        folder.mkdir(parents=True, exist_ok=True)
+        train_and_evaluate(config, config_of=partial(_other_dataset, "train", of_run))
     return open_study(folder)
+
+
+def _other_dataset(config_name: str, overrides: tuple[str, ...], name: str) -> "OtherDataset | None":
+    from jimt.data.preparation import OtherDataset
+
+    other = compose_other(config_name, overrides, name, shares=False)
+    return None if other is None else OtherDataset(other.dataset, other.curation, anew=False)
 
 
 def show(blocks: "Iterable[Block]") -> None:

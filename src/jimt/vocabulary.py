@@ -50,5 +50,4 @@ MANIFEST_COLUMNS: Final = (
     "label",
     "excluded",
     "split",
-    "fold",
 )

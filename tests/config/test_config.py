@@ -248,7 +248,6 @@ def test_a_word_where_a_number_belongs_names_the_field(prepare_config):
         ("curation.label.min_weight=0.5", "0 to below 0.5"),
         ("curation.label.min_patches=1", "2 or more"),
         ("curation.split.val=0.0", "more than 0"),
-        ("curation.split.n_folds=1", "0, or 2 or more"),
         ("curation.on_bad_image=ignore", "one of raise, skip"),
         ("curation.n_jobs=0", "-1, or 1 or more"),
         ("optim.lr=0.0", "more than 0"),

@@ -6,7 +6,8 @@ import unicodedata
 
 import pytest
 
-from jimt.config.patterns import check_pattern, group_names, parse_pattern
+from jimt.config.pattern_checks import check_pattern
+from jimt.config.patterns import group_names, parse_pattern
 from jimt.errors import InputError
 
 PLATES = "{plate}/{well}_s{field}_{channel}.tif"

@@ -19,11 +19,11 @@ from rich.console import Console
 import jimt
 from conftest import MIXTURE, small_field, write_pair
 from jimt.config.curating import ExecutorConfig
-from jimt.curation import pipeline
+from jimt.curation import read_stage
 from jimt.curation.curate import curate
-from jimt.curation.finding import RawImage
 from jimt.curation.parallel import cluster as clusters
 from jimt.curation.parallel.executors import ExecutorError, open_executor
+from jimt.curation.raw_images import RawImage
 from jimt.curation.reading import brightfield_histogram, read_field
 from jimt.errors import InputError
 
@@ -145,8 +145,8 @@ def slow_down(client, seconds: float) -> None:
         if not hasattr(reading, "real_spool"):
             reading.real_spool = reading._spool
 
-        def spool(pixels, folder):
-            path = reading.real_spool(pixels, folder)
+        def spool(parts, folder):
+            path = reading.real_spool(parts, folder)
             time.sleep(seconds)
             return path
 
@@ -168,7 +168,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_bytes_of_a_local_run(pairs, pre
     here = run(prepare_config(*pairs, "curation.output_root=here"))
     workers = processes.have(2)
     slow_down(processes.client, 0.05)
-    real_add, real_finish = pipeline.FieldWriter.add, pipeline.FieldWriter.finish
+    real_add, real_finish = read_stage.FieldWriter.add, read_stage.FieldWriter.finish
     orphans = []
 
     def add(writer, result):
@@ -181,8 +181,8 @@ def test_a_cluster_that_loses_a_worker_gives_the_bytes_of_a_local_run(pairs, pre
         orphans.extend(writer.spool.iterdir())
         return real_finish(writer)
 
-    monkeypatch.setattr(pipeline.FieldWriter, "add", add)
-    monkeypatch.setattr(pipeline.FieldWriter, "finish", finish)
+    monkeypatch.setattr(read_stage.FieldWriter, "add", add)
+    monkeypatch.setattr(read_stage.FieldWriter, "finish", finish)
     there = run(prepare_config(*pairs, DASK, f"curation.executor.scheduler={processes.address}"))
     assert orphans
     assert contents(there) == contents(here)
@@ -227,9 +227,9 @@ def test_without_workers_a_run_ends_and_goes_on_on_this_machine(pairs, prepare_c
     ]
     processes.have(1)
     slow_down(processes.client, 0.05)
-    monkeypatch.setattr(pipeline, "_COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr(read_stage, "_COMMIT_SECONDS", 0.0)
     monkeypatch.setattr(clusters, "_LOOK_SECONDS", 0.2)
-    real = pipeline.FieldWriter.add
+    real = read_stage.FieldWriter.add
     read = []
 
     def add(writer, result):
@@ -241,7 +241,7 @@ def test_without_workers_a_run_ends_and_goes_on_on_this_machine(pairs, prepare_c
         real(writer, result)
         read.append(result.raw.raw_image_id)
 
-    monkeypatch.setattr(pipeline.FieldWriter, "add", add)
+    monkeypatch.setattr(read_stage.FieldWriter, "add", add)
     start = time.monotonic()
     with pytest.raises(
         InputError, match=r"has had no worker for 0.5 s, and the same command goes on .*: run dask worker"

@@ -160,9 +160,9 @@ def test_one_shared_channel_is_enough(small_pairs, small, prepare_config, channe
 
 
 def test_an_interrupted_curation_finds_copies_of_what_it_read_before(twice, small, prepare_config, monkeypatch):
-    from jimt.curation import pipeline
+    from jimt.curation import read_stage
 
-    real = pipeline.FieldWriter.add
+    real = read_stage.FieldWriter.add
 
     def stops(writer, result):
         real(writer, result)
@@ -170,10 +170,10 @@ def test_an_interrupted_curation_finds_copies_of_what_it_read_before(twice, smal
             writer.commit()
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline.FieldWriter, "add", stops)
+    monkeypatch.setattr(read_stage.FieldWriter, "add", stops)
     with pytest.raises(KeyboardInterrupt):
         run(prepare_config(*small))
-    monkeypatch.setattr(pipeline.FieldWriter, "add", real)
+    monkeypatch.setattr(read_stage.FieldWriter, "add", real)
     assert "which is of group W00001--P00002 and not W00007--P00002" in said(lambda: run(prepare_config(*small)))
 
 

@@ -13,7 +13,7 @@ import tifffile
 from rich.console import Console
 
 from conftest import MIXTURE, small_field, write_pair
-from jimt.curation import pipeline
+from jimt.curation import read_stage
 from jimt.curation.curate import curate
 from jimt.curation.manifest import open_curated, read_manifest
 from jimt.errors import InputError
@@ -78,7 +78,7 @@ def test_the_table_row_counts_what_the_splits_hold(small, prepare_config):
 def test_the_same_curation_again_does_nothing(small, prepare_config, monkeypatch):
     folder = run(prepare_config(*small))
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-    monkeypatch.setattr(pipeline, "read_field", no_features)
+    monkeypatch.setattr(read_stage, "read_field", no_features)
     assert run(prepare_config(*small)) == folder
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
@@ -334,14 +334,6 @@ def test_fields_of_different_sizes_share_one_store(small, small_pairs, prepare_c
     assert len(curated.manifest) == 7 * 2 + 11 * 20
 
 
-def test_grouped_folds_hold_every_used_patch_once(small, prepare_config):
-    manifest = open_curated(run(prepare_config(*small, "curation.split.n_folds=3"))).manifest
-    used = manifest["split"].notna()
-    assert manifest.loc[used, "fold"].notna().all()
-    assert set(manifest.loc[used, "fold"]) == {0, 1, 2}
-    assert manifest[used].groupby("group", observed=True)["fold"].nunique().max() == 1
-
-
 def test_results_never_go_into_the_raw_data(small, small_pairs, prepare_config):
     with pytest.raises(InputError, match="lies in the raw data's folder"):
         run(prepare_config(*small, f"curation.output_root={small_pairs / 'curated'}"))
@@ -359,9 +351,9 @@ def test_what_a_data_set_of_a_longer_name_has_left_is_not_removed(small, prepare
 
 def test_an_interrupted_curation_goes_on_where_it_stopped(small, prepare_config, monkeypatch, tmp_path):
     whole = read_manifest(run(prepare_config(*small, "curation.output_root=whole")) / "manifest.parquet")
-    monkeypatch.setattr(pipeline, "_COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr(read_stage, "_COMMIT_SECONDS", 0.0)
     seen: list[str] = []
-    real = pipeline.FieldWriter.add
+    real = read_stage.FieldWriter.add
 
     def stops_after_seven(writer, result):
         if len(seen) == 7:
@@ -369,7 +361,7 @@ def test_an_interrupted_curation_goes_on_where_it_stopped(small, prepare_config,
         seen.append(result.raw.raw_image_id)
         real(writer, result)
 
-    monkeypatch.setattr(pipeline.FieldWriter, "add", stops_after_seven)
+    monkeypatch.setattr(read_stage.FieldWriter, "add", stops_after_seven)
     with pytest.raises(KeyboardInterrupt):
         run(prepare_config(*small))
     assert not (tmp_path / "data/curated/no_treatment").exists()
@@ -377,11 +369,11 @@ def test_an_interrupted_curation_goes_on_where_it_stopped(small, prepare_config,
     with (partial / "fields.u8").open("ab") as pixels:
         pixels.write(b"half a field that was never committed")
     first = list(seen)
-    monkeypatch.setattr(pipeline.FieldWriter, "add", real)
+    monkeypatch.setattr(read_stage.FieldWriter, "add", real)
     read = []
-    real_read = pipeline.read_field
+    real_read = read_stage.read_field
     monkeypatch.setattr(
-        pipeline, "read_field", lambda raw, *rest: read.append(raw.raw_image_id) or real_read(raw, *rest)
+        read_stage, "read_field", lambda raw, *rest: read.append(raw.raw_image_id) or real_read(raw, *rest)
     )
     folder = run(prepare_config(*small))
     assert len(first) == 7
@@ -396,7 +388,7 @@ CURATE = """
 import sys
 from rich.console import Console
 from jimt.curation.curate import curate
-from jimt.curation import pipeline
+from jimt.curation import read_stage
 import conftest
 from hydra import compose, initialize_config_dir
 from jimt.errors import InputError
@@ -408,14 +400,14 @@ if sys.argv[1] == "full":
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 if sys.argv[1] == "slow":
-    pipeline._COMMIT_SECONDS = 0.0
-    read = pipeline.read_field
+    read_stage._COMMIT_SECONDS = 0.0
+    read = read_stage.read_field
     def slowly(*arguments):
         import time
         print("reading", flush=True)
         time.sleep(0.2)
         return read(*arguments)
-    pipeline.read_field = slowly
+    read_stage.read_field = slowly
 try:
     curate(config.dataset, config.curation, embed=None, console=Console(quiet=True))
 except InputError as error:

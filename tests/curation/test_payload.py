@@ -15,12 +15,11 @@ import tifffile
 from rich.console import Console
 
 from conftest import SMALL, composed_prepare, small_field, write_pair
-from jimt.curation import pipeline
+from jimt.curation import read_stage
 from jimt.curation.curate import curate
 from jimt.curation.images import read_page
 from jimt.curation.manifest import open_curated, read_json, read_manifest
 from jimt.curation.payload import UsedBits, check_bits, payload, unused_bits, used_bits
-from jimt.curation.rereading import configs_of, read_fluorescence
 from jimt.errors import InputError
 
 FIRST = "--W00001--P00001--Z00000--T00000"
@@ -120,7 +119,7 @@ def test_bits_that_are_the_same_in_every_pixel_are_an_offset(pairs, config, refe
 
 
 def test_an_offset_is_taken_off_everywhere_and_told(pairs, config, capsys):
-    # by both passes over the files, by every process, and where fluorescence is read again
+    # by both passes over the files, by every process, and in the store
     two_passes = dataclasses.replace(config()[1].scaling, method="percentile_dataset")
     plain = run(config(scaling=two_passes, output_root="plain"))
     before = {path.name: tifffile.imread(path) for path in pairs.glob("*PI.tif")}
@@ -129,8 +128,7 @@ def test_an_offset_is_taken_off_everywhere_and_told(pairs, config, capsys):
     assert "32,768 is added to every pixel of every file, and was taken off" in capsys.readouterr().out
     assert read_json(folder / "summary.json")["scaling"] == read_json(plain / "summary.json")["scaling"]
     same(folder, plain)
-    for image in read_fluorescence(*configs_of(open_curated(folder)), [FIRST], needed_by="a test"):
-        np.testing.assert_array_equal(image.pixels, before[f"{FIRST}--PI.tif"])
+    np.testing.assert_array_equal(open_curated(folder).store.fluorescence(0), before[f"{FIRST}--PI.tif"])
 
 
 def test_a_border_of_zeros_beside_an_offset_is_no_data(pairs, config):
@@ -288,19 +286,19 @@ def test_fluorescence_of_two_types_is_refused(pairs, config):
 
 
 def test_what_an_interrupted_run_has_read_is_judged_with_the_rest(pairs, config, monkeypatch):
-    monkeypatch.setattr(pipeline, "_COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr(read_stage, "_COMMIT_SECONDS", 0.0)
     rewrite(pairs, lambda v: v * np.uint16(3), f"{FIRST}--*.tif")  # read before the interruption
-    real = pipeline.FieldWriter.add
+    real = read_stage.FieldWriter.add
 
     def add(writer, result):
         if writer.n_images == 3:
             raise KeyboardInterrupt
         real(writer, result)
 
-    monkeypatch.setattr(pipeline.FieldWriter, "add", add)
+    monkeypatch.setattr(read_stage.FieldWriter, "add", add)
     with pytest.raises(KeyboardInterrupt):
         run(config())
-    monkeypatch.setattr(pipeline.FieldWriter, "add", real)
+    monkeypatch.setattr(read_stage.FieldWriter, "add", real)
     assert remedy(told(config())) == "dataset.bit_depth=14"
 
 

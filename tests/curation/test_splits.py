@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import GroupKFold
 
-from jimt.curation.splits import check_no_leak, group_folds, split_groups
+from jimt.curation.splits import Fold, check_no_leak, folds_of, group_folds, split_by_fold, split_groups
 from jimt.errors import InputError
 from jimt.vocabulary import DEAD, LIVE, Split
 
@@ -158,10 +158,37 @@ def test_every_group_can_be_a_fold_however_many_there_are():
 
 
 def test_more_folds_than_groups_are_refused():
-    groups, _ = mixed(4)
+    groups, labels = mixed(4)
     with pytest.raises(InputError) as caught:
-        group_folds(groups, n_folds=5)
-    assert str(caught.value) == "4 groups cannot fill 5 folds: add groups, or give curation.split.n_folds=4"
+        folds_of(pd.DataFrame({"group": groups, "label": labels, "split": "train"}), n_folds=5)
+    assert str(caught.value) == "4 groups cannot fill 5 folds: add groups, or give crossval.n_folds=4"
+
+
+@pytest.mark.parametrize(
+    ("classes", "n_folds", "validation", "way_out"),
+    [
+        ("lldd", 4, True, "give crossval.validation=false"),
+        ("llldddbb", 8, True, "give crossval.n_folds=5, or crossval.validation=false"),
+        ("bb", 2, True, "give crossval.validation=false"),
+        ("llld", 4, False, "add groups that hold dead patches"),  # one fold holds all the dead, however many there are
+        ("llld", 4, True, "add groups that hold dead patches"),
+    ],
+)
+def test_folds_that_leave_one_class_alone_name_what_does_not(classes, n_folds, validation, way_out):
+    held = {"l": [LIVE], "d": [DEAD], "b": [LIVE, DEAD]}
+    rows = [(f"g{number}", label) for number, letter in enumerate(classes) for label in held[letter]]
+    table = pd.DataFrame(rows, columns=["group", "label"]).assign(split="train")
+
+    def split_all(n_folds: int, *, validation: bool) -> None:
+        for test in range(n_folds):
+            split_by_fold(table, Fold(n_folds, test, (test + 1) % n_folds if validation else None))
+
+    with pytest.raises(InputError) as caught:
+        split_all(n_folds, validation=validation)
+    assert str(caught.value).endswith(f": {way_out}")
+    for remedy in caught.value.remedies:
+        given = dict(word.removeprefix("crossval.").split("=") for word in remedy.split())
+        split_all(int(given.get("n_folds", n_folds)), validation=validation and "validation" not in given)
 
 
 # ---- leaks
@@ -172,9 +199,8 @@ def manifest(**changes: list[object]) -> pd.DataFrame:
         "raw_image_id": ["a", "a", "b", "b", "c", "c"],
         "group": ["w1", "w1", "w1", "w1", "w2", "w2"],
         "split": ["train", None, "train", "train", "test", "test"],
-        "fold": [0, None, 0, 0, 1, 1],
     }
-    return pd.DataFrame(columns | changes).astype({"fold": "Int8"})
+    return pd.DataFrame(columns | changes)
 
 
 @pytest.mark.parametrize("as_category", [False, True])
@@ -182,7 +208,7 @@ def test_a_clean_manifest_passes(as_category):
     table = manifest()
     if as_category:  # as the parquet file is read
         table = table.astype({"raw_image_id": "category", "group": "category", "split": "category"})
-    check_no_leak(table)
+    check_no_leak(table, advice="", remedies=())
 
 
 @pytest.mark.parametrize(
@@ -200,10 +226,8 @@ def test_a_clean_manifest_passes(as_category):
             {"group": ["w1", "w3", "w1", "w1", "w2", "w2"], "split": ["train", "val", "train", "train", "test", "val"]},
             "2 raw_image_ids in two splits, for example a in train and val",
         ),
-        ({"fold": [0, None, 1, 1, 2, 2]}, "1 group in two folds, for example w1 in 0 and 1"),
-        ({"fold": [0, 1, 0, 0, 2, 2], "group": [None] * 6}, "1 raw_image_id in two folds, for example a in 0 and 1"),
     ],
-    ids=["group", "raw image", "raw images", "group in folds", "raw image in folds"],
+    ids=["group", "raw image", "raw images"],
 )
 @pytest.mark.parametrize("as_category", [False, True])
 def test_a_leak_is_refused_whoever_wrote_the_manifest(changes, sentence, as_category):
@@ -211,10 +235,11 @@ def test_a_leak_is_refused_whoever_wrote_the_manifest(changes, sentence, as_cate
     if as_category:
         table = table.astype({"raw_image_id": "category", "group": "category", "split": "category"})
     with pytest.raises(InputError) as caught:
-        check_no_leak(table)
-    assert str(caught.value).startswith(sentence + ", so test scores would be of patches that were trained on")
+        check_no_leak(table, advice="curate again", remedies=("a=B",))
+    told = ", so test scores would be of patches that were trained on: curate again, or give a=B"
+    assert str(caught.value) == sentence + told
 
 
 def test_patches_of_unknown_group_pass_and_unused_ones_do_not_count():
-    check_no_leak(manifest(group=[None] * 6))
-    check_no_leak(manifest(split=[None] * 6, fold=[None] * 6))
+    check_no_leak(manifest(group=[None] * 6), advice="", remedies=())
+    check_no_leak(manifest(split=[None] * 6), advice="", remedies=())

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from conftest import REPOSITORY, TINY_PROBE
-from jimt.evaluation.advice import cross_validation_advice, workable_folds
+from jimt.curation.splits import workable_folds
+from jimt.evaluation.advice import cross_validation_advice
 from jimt.evaluation.test_split import has_few_groups
 
 
@@ -25,9 +26,7 @@ def manifest_of(classes: str) -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows, columns=["group", "label"])
     last = f"group{len(classes) - 1}"
-    return table.assign(
-        split=np.where(table["group"] == last, "test", "train"), raw_image_id=table["group"], fold=0, y=0, x=0
-    )
+    return table.assign(split=np.where(table["group"] == last, "test", "train"), raw_image_id=table["group"], y=0, x=0)
 
 
 @pytest.mark.parametrize(

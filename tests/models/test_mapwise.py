@@ -9,8 +9,6 @@ import torch
 from conftest import composed_train
 from jimt.config.search import CrossvalConfig
 from jimt.curation.manifest import open_curated
-from jimt.curation.tiles import fluorescence_cells
-from jimt.errors import InputError
 from jimt.models.checkpoint import Input
 from jimt.models.mapwise import MapPredictor, tiles_of_patch
 from jimt.models.predictor import open_predictor
@@ -125,17 +123,10 @@ def test_folds_share_the_maps_and_leave_none(small, tmp_path):
     assert json.loads((tmp_path / "folds/crossval.json").read_text())["counts"] == result["counts"]
 
 
-def test_training_on_tiles_needs_the_raw_images_and_scoring_does_not(run, small_pairs, small, train_config, tmp_path):
+def test_no_raw_image_is_read_after_the_curation(run, small_pairs):
     from jimt.evaluation.test_split import evaluate
 
     folder, metrics = run
-    for path in small_pairs.glob("*--PI.tif"):
-        path.rename(path.with_name(path.name.replace("--PI", "--Ph")))
+    for path in small_pairs.glob("*.tif"):
+        path.unlink()
     assert evaluate(folder)["metrics"]["auroc"] == metrics["metrics"]["auroc"]
-    with pytest.raises(InputError):
-        fluorescence_cells(*_config(small, train_config), ["--W00001--P00001--Z00000--T00000"], cell=16)
-
-
-def _config(small, train_config):
-    config = train_config(*small)
-    return config.dataset, config.curation

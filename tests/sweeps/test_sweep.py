@@ -19,6 +19,7 @@ from filelock import FileLock
 from hydra import compose, initialize_config_dir
 
 from conftest import MIXTURE, REPOSITORY, SMALL
+from jimt.data.preparation import OtherDataset
 from jimt.errors import InputError, Interrupted
 from jimt.paper import RESULTS, SPLIT_COUNTS, paper_name
 from jimt.sweeps.job import _NamedLines
@@ -63,11 +64,10 @@ class Training:
         self.asked: list[tuple] = []
         self.ends: dict[str, BaseException] = {}
         self.done: list[str] = []
+        self.others: list[OtherDataset | None] = []
 
-    def prepare(self, dataset, _):
-        self.done.append(f"curate {dataset.name}")
-
-    def train(self, config, *, device_index=0):
+    def train(self, config, *, device_index=0, config_of):
+        self.others.append(config_of(config.curation.label.fit_on))
         name = f"{config.dataset.name}/{config.backbone.name.partition('.')[0]}"
         self.asked.append((config, device_index))
         self.done.append(name)
@@ -86,7 +86,6 @@ def training(monkeypatch):
     module = types.ModuleType("jimt.training.run")
     module.train = training.train  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "jimt.training.run", module)
-    monkeypatch.setattr("jimt.data.preparation.prepare", training.prepare)
     for name in OUTSIDE:
         monkeypatch.delenv(name, raising=False)
     return training
@@ -125,7 +124,7 @@ def table(folder="runs/paper_grid") -> list[dict]:
 
 def test_the_grid_is_the_papers_six_models(sweep, training):
     assert sweep("experiment=paper_grid") is None
-    assert [name for name in training.done if not name.startswith("curate")] == [
+    assert training.done == [
         f"{dataset}/{backbone}"
         for dataset in ("no_treatment", "doxo")
         for backbone in ("resnet18", "squeezenet1_1", "inception_v3")
@@ -161,21 +160,21 @@ def test_the_grid_needs_no_multirun_switch(training, monkeypatch):
     assert Path("runs/paper_grid/synthetic/resnet18/finished.json").is_file()
 
 
-def test_the_data_set_of_the_cut_offs_is_curated_before_the_one_they_label(sweep, training):
-    assert sweep(*TWO, "dataset=synthetic_treated,synthetic") is None
-    assert training.done == [
-        "curate synthetic",
-        "synthetic_treated/resnet18",
-        "synthetic/resnet18",
-    ]
+def test_the_data_set_of_the_thresholds_is_composed_with_the_settings_of_the_sweep(sweep, training):
+    assert sweep(*TWO, "dataset=synthetic_treated,synthetic", "dataset.simulation.height=336") is None
+    assert training.done == ["synthetic_treated/resnet18", "synthetic/resnet18"]
+    other = training.others[0]
+    assert (other.dataset.name, other.dataset.simulation.height, other.anew) == ("synthetic", 336, True)
 
 
-def test_a_data_set_that_is_not_in_the_sweep_is_not_curated_by_it(sweep, training):
-    assert sweep("experiment=paper_grid", "dataset=doxo", "backbone=resnet18") is None
-    assert training.done == ["doxo/resnet18"]
-    training.done.clear()
-    assert sweep("experiment=paper_grid", "dataset=doxo,no_treatment", "backbone=resnet18") is None
-    assert training.done == ["curate no_treatment", "doxo/resnet18", "no_treatment/resnet18"]
+def test_a_data_set_that_is_not_in_the_sweep_is_left_as_it_stands(sweep, training):
+    grid = "experiment=paper_grid", "backbone=resnet18", "dataset.root=here"
+    assert sweep(*grid, "dataset=doxo") is None
+    assert (training.others[0].dataset.name, training.others[0].anew) == ("no_treatment", False)
+    assert training.others[0].dataset.root != "here"
+    training.others.clear()
+    assert sweep(*grid, "dataset=doxo,no_treatment") is None
+    assert training.others[0].anew
 
 
 # What does and does not end a sweep
@@ -256,7 +255,7 @@ def test_two_jobs_do_not_work_in_one_folder(sweep, training):
     with FileLock(folder / ".job.lock"):
         code = sweep(*TWO)
     assert re.search("another process is at work in .*resnet18: let it end, or give .hydra.sweep.subdir=", code)
-    assert training.done == ["curate synthetic", "synthetic_treated/resnet18"]
+    assert training.done == ["synthetic_treated/resnet18"]
 
 
 # Several processes and several cards
@@ -504,7 +503,7 @@ def start(*arguments: str) -> subprocess.Popen:
 
 
 @pytest.mark.slow
-def test_two_jobs_at_a_time_label_by_the_cut_offs_that_one_of_them_fits(small_pairs):
+def test_two_jobs_at_a_time_label_by_the_thresholds_that_one_of_them_fits(small_pairs):
     """By joblib: the treated data set comes first, and is curated second."""
     done = start(
         "hydra/launcher=cards",

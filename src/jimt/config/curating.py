@@ -1,7 +1,6 @@
 """Settings of a curation, from raw images to the manifest, in the order of the pipeline."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from jimt.config.checks import check, is_name, one_of
 from jimt.config.data import DatasetConfig
@@ -151,14 +150,11 @@ class SplitConfig:
     test: float
     keep_folders: bool
     """Layout ``patches``: take the split of the folders as published."""
-    n_folds: int
-    """Grouped folds for cross-validation beside the split; 0 for none."""
 
     def __post_init__(self) -> None:
         for field in ("train", "val", "test"):
             value = getattr(self, field)
             check(f"curation.split.{field}", value, value > 0, "more than 0")
-        check("curation.split.n_folds", self.n_folds, self.n_folds == 0 or self.n_folds >= 2, "0, or 2 or more")
 
 
 @dataclass
@@ -224,16 +220,3 @@ class PrepareConfig:
                 "dry_run=true writes nothing and hand_labels_only=true writes a file",
                 remedies=("dry_run=false", "hand_labels_only=false"),
             )
-
-
-def curation_config(values: dict[str, Any]) -> CurationConfig:
-    """A curation's settings from plain values, as it records them."""
-    parts = {
-        "executor": ExecutorConfig,
-        "scaling": ScalingConfig,
-        "patches": PatchConfig,
-        "empty_filter": EmptyFilterConfig,
-        "label": LabelConfig,
-        "split": SplitConfig,
-    }
-    return CurationConfig(**values | {name: kind(**values[name]) for name, kind in parts.items()})

@@ -1,10 +1,10 @@
 """Settings of a data set: where its images lie, how their names are read, what groups them."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from jimt.config.checks import check, is_name, one_of
-from jimt.config.patterns import check_pattern, composed, parse_pattern
+from jimt.config.pattern_checks import check_pattern
+from jimt.config.patterns import composed, parse_pattern
 from jimt.errors import InputError
 
 LAYOUTS = ("pairs", "stack", "patches")
@@ -93,9 +93,3 @@ class DatasetConfig:
                     f"{self.brightfield_index}, and each channel has its own, from 0",
                     remedies=("dataset.brightfield_index=NUMBER", "dataset.fluorescence_index=NUMBER"),
                 )
-
-
-def dataset_config(values: dict[str, Any]) -> DatasetConfig:
-    """A data set's settings from plain values, as a curation records them."""
-    simulation = values["simulation"]
-    return DatasetConfig(**values | {"simulation": None if simulation is None else SimulationConfig(**simulation)})

@@ -1,15 +1,19 @@
 """Registers the dataclasses of ``jimt.config`` with Hydra, so that every key and type in ``conf/`` is checked."""
 
+import re
+from collections.abc import Sequence
 from typing import cast
 
+from hydra import compose
 from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from jimt.config.curating import PrepareConfig
 from jimt.config.search import CrossvalConfig, TuneConfig
 from jimt.config.training import WITHOUT_EFFECT, TrainConfig
-from jimt.errors import InputError
+from jimt.errors import InputError, quoted
 
 ConfigStore.instance().store(name="prepare_schema", node=PrepareConfig)
 ConfigStore.instance().store(name="train_schema", node=TrainConfig)
@@ -18,6 +22,30 @@ ConfigStore.instance().store(name="tune_schema", node=TuneConfig)
 
 # ${first:${resume},runs/NAME}: what is resumed goes on in its own folder
 OmegaConf.register_new_resolver("first", lambda value, instead: instead if value is None else value, replace=True)
+
+
+def compose_other(
+    config_name: str, overrides: Sequence[str], name: str, *, shares: bool
+) -> PrepareConfig | TrainConfig | None:
+    """The config that a command's overrides make for another data set, once Hydra has begun.
+
+    Args:
+        config_name: Of the command.
+        overrides: As they were typed.
+        name: Of the other data set.
+        shares: Whether settings of ``dataset`` are of the other one too, as in a sweep over both; else they are the
+            command's own, and the other is read as its YAML says.
+
+    Returns:
+        None where there is no such data set, or no config can be made of it.
+    """
+    own = r"[+~]*dataset=" if shares else r"[+~]*dataset[./@=]"
+    kept = [text for text in overrides if re.match(own, text) is None]
+    try:
+        config = to_dataclasses(compose(config_name, [*kept, f"dataset={quoted(name)}"]))
+    except (HydraException, InputError):
+        return None
+    return config if config.dataset.name == name else None
 
 
 def to_dataclasses(config: DictConfig) -> PrepareConfig | TrainConfig:

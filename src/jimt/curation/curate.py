@@ -1,8 +1,6 @@
 """Curate a data set: find its raw images, do nothing where this curation stands, else write it aside and rename."""
 
 import dataclasses
-import hashlib
-import json
 import re
 import shutil
 from pathlib import Path
@@ -10,28 +8,27 @@ from typing import Any
 
 from rich.console import Console
 
-import jimt
 from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
 from jimt.config.patterns import ABOVE_A_FIELD, CHANNEL, GROUP, group_names, parse_pattern
 from jimt.curation.empty_filter import Embed
-from jimt.curation.finding import Finding, find_pairs, find_patches, find_stacks, leave_out, name_key
+from jimt.curation.file_names import name_key
+from jimt.curation.finding import find_pairs, find_stacks, leave_out
+from jimt.curation.fingerprint import fingerprint_of
 from jimt.curation.found import describe_finding, print_lines
 from jimt.curation.hand_label_pool import HandLabelled, hand_labels_of_others
 from jimt.curation.listing import list_files
 from jimt.curation.manifest import SUMMARY, THRESHOLDS, read_beside
 from jimt.curation.parallel.executors import ExecutorError
 from jimt.curation.pipeline import run_pipeline
+from jimt.curation.published_patches import find_patches
+from jimt.curation.raw_images import Finding
+from jimt.curation.reference_thresholds import reference_thresholds
 from jimt.curation.summary import describe, table_row
 from jimt.errors import DISK_FULL, InputError, as_typed
 from jimt.system.locks import in_turn
 from jimt.system.screen import print_whole
 from jimt.vocabulary import Split
-
-_FORMAT = 4  # of the files that a curation leaves; another one curates anew
-# 2: fields.parquet names each field's file and its pixels
-# 3: summary.json says how many hand labels of which data sets the empty filter was trained on
-# 4: and how many bits no bright-field pixel uses
 
 
 def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, console: Console) -> Path:
@@ -60,9 +57,9 @@ def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, co
     print_lines(describe_finding(finding), console)
     if not (dataset.layout == "patches" and curation.split.keep_folders):
         refuse_few_groups(dataset, finding, n=len(Split), what="train, val and test")
-    reference = _reference_thresholds(dataset, curation)
+    reference = reference_thresholds(dataset, curation)
     others, digests = hand_labels_of_others(dataset, curation)
-    fingerprint = _fingerprint(dataset, curation, finding, reference, digests)
+    fingerprint = fingerprint_of(dataset, curation, finding, reference, digests)
     if not _is_up_to_date(folder, fingerprint):
         with in_turn(folder, what=f"curates {dataset.name} below {curation.output_root}"):
             if not _is_up_to_date(folder, fingerprint):  # by the process that had the lock
@@ -208,73 +205,6 @@ def _find(dataset: DatasetConfig, curation: CurationConfig, root: Path, files: l
         fluorescence=dataset.fluorescence,
         group=dataset.group,
     )
-
-
-def _reference_thresholds(dataset: DatasetConfig, curation: CurationConfig) -> dict[str, Any] | None:
-    """Cut-offs of another data set (paper: "No treatment" labels both), or fixed ones; None to fit them here."""
-    label = curation.label
-    if dataset.layout == "patches":
-        return {"source": "class folders"}
-    if label.live_below is not None and label.dead_above is not None:
-        return {
-            "source": "given in the config",
-            "scale": label.scale,
-            "background_percentile": label.background_percentile,
-            "live_below": label.live_below,
-            "dead_above": label.dead_above,
-        }
-    if label.fit_on == dataset.name:
-        return None
-    if label.fit_range is not None:
-        raise InputError(
-            f"curation.label.fit_range is without effect for {dataset.name}, which takes the cut-offs of "
-            f"{label.fit_on} (curation.label.fit_on)",
-            advice=f"give it where {label.fit_on} is curated",
-            remedies=("curation.label.fit_range=null", as_typed("curation.label.fit_on", dataset.name)),
-        )
-    path = Path(curation.output_root) / label.fit_on / THRESHOLDS
-    thresholds = read_beside(path)
-    for key in ("scale", "background_percentile"):
-        wanted = getattr(label, key)
-        if thresholds.get(key) != wanted:
-            raise InputError(
-                f"the cut-offs in {path} are for curation.label.{key}={thresholds.get(key)}, not {wanted}",
-                remedies=(
-                    f"curation.label.{key}={thresholds.get(key)}",
-                    f"python prepare.py {as_typed('dataset', label.fit_on)} curation.label.{key}={wanted}",
-                ),
-            )
-    return thresholds | {"source": f"fitted on {label.fit_on}"}
-
-
-def _fingerprint(
-    dataset: DatasetConfig,
-    curation: CurationConfig,
-    finding: Finding,
-    reference: dict[str, Any] | None,
-    hand_labels: dict[str, str],
-) -> str:
-    """Identify a curation by its config, its input files (path, size, time of change) and jimt's version."""
-    settings = dataclasses.asdict(curation)
-    for where in ("output_root", "n_jobs", "executor"):  # change nothing in the result
-        del settings[where]
-    for where in ("batch_size", "device"):
-        del settings["empty_filter"][where]
-    description = dataclasses.asdict(dataset)
-    del description["how_to_get"], description["simulation"]
-    digest = hashlib.sha256(
-        json.dumps(
-            [jimt.__version__, _FORMAT, description, settings, reference, finding.bad, hand_labels], sort_keys=True
-        ).encode()
-    )
-    extra = [Path(path) for path in (dataset.empty_labels, curation.empty_filter.weights) if path is not None]
-    paths = [path for raw in finding.images for path in (raw.brightfield, raw.fluorescence) if path is not None]
-    for path in paths + [path for path in extra if path.is_file()]:
-        if not path.exists():  # a link that leads nowhere: the reading refuses it by name
-            continue
-        status = path.stat()
-        digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
 
 
 def _print_config(dataset: DatasetConfig, curation: CurationConfig, console: Console) -> None:

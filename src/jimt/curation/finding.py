@@ -1,75 +1,16 @@
-"""Find raw images by their names.
+"""Finds raw images by their names, as pairs of files or as stacks of both channels.
 
-Three layouts: ``pairs`` (bright-field and fluorescence in two files), ``stack`` (both in one multi-channel file) and
-``patches`` (already cropped, in class folders). A pattern (see ``patterns``) reads the raw image, the group and, for
-pairs, the channel in the path below the data set's folder.
+A pattern (``config/patterns.py``) reads the raw image, the group and, for pairs, the channel in the path below the data
+set's folder.
 """
 
-import re
-from collections import Counter
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
 
-from jimt.config.patterns import CHANNEL, composed, group_names, parse_pattern
+from jimt.config.patterns import CHANNEL, composed, parse_pattern
+from jimt.curation.file_names import NamedFile, name_key, read_names
 from jimt.curation.listing import Listing
+from jimt.curation.raw_images import Finding, RawImage
 from jimt.errors import InputError
-from jimt.vocabulary import DEAD, LIVE, Split
-
-_SPLIT_FOLDER: Final = re.compile(
-    r"(?P<split>train(ing)?|val(id(ation)?)?|test(ing)?)([\W_]*(set|split|data|images|patches))?(?P<rest>([\W\d_].*)?)"
-)
-"""Names of a split's folder in small letters: ``training``, ``valid``, ``test_set``; ``rest`` is of a doubtful one."""
-
-
-@dataclass(frozen=True)
-class RawImage:
-    """The files of one raw image, or one published patch."""
-
-    raw_image_id: str
-    group: str | None
-    """None where nothing tells which raw image a published patch was cut from."""
-    brightfield: Path
-    fluorescence: Path | None
-    label: int | None = None
-    split: Split | None = None
-
-
-@dataclass
-class Finding:
-    """What a data set's folder holds."""
-
-    images: list[RawImage] = field(default_factory=list)
-    bad: dict[str, str] = field(default_factory=dict)
-    """Path below the data set's folder (or raw_image_id) to the reason it cannot be used."""
-    n_files: int = 0
-    """Image files in the folder, those left out on purpose not counted."""
-    unmatched: list[str] = field(default_factory=list)
-    """Image files that the pattern does not match, or that lie in no class folder."""
-    channels: Counter[str] = field(default_factory=Counter)
-    """Layout ``pairs``: files of each channel, those of no use included."""
-    used_channels: tuple[str, ...] = ()
-    read: dict[str, Counter[str]] = field(default_factory=dict)
-    """Of each placeholder or named group, what it read and in how many files."""
-    merged: dict[str, list[str]] = field(default_factory=dict)
-    """Groups whose name is written in several ways: the name that is kept, and the others."""
-    listing: Listing = field(default_factory=Listing)
-    """Where it was made from one: files of other formats, and links that were not followed."""
-
-    @property
-    def n_ignored(self) -> int:
-        """Image files that the pattern does not match, or which are of another channel."""
-        return len(self.unmatched) + sum(n for word, n in self.channels.items() if word not in self.used_channels)
-
-
-@dataclass(frozen=True)
-class _Named:
-    """A file and what its path tells."""
-
-    path: Path
-    raw_image_id: str
-    group: str | None
-    channel: str | None
 
 
 def leave_out(listing: Listing, root: Path, *, pattern: str) -> Listing:
@@ -92,78 +33,6 @@ def leave_out(listing: Listing, root: Path, *, pattern: str) -> Listing:
     return Listing(images, {name: files for name, files in foreign.items() if files}, listing.links)
 
 
-def _read_names(
-    files: list[Path], root: Path, finding: Finding, *, pattern: str, group: list[str] | None, needs: tuple[str, ...]
-) -> list[_Named]:
-    """Read the names of all files, and note what was read and which were not."""
-    reader = parse_pattern(pattern, setting="dataset.pattern")
-    of_group = group_names(reader, group)
-    named = []
-    for path in files:
-        name = path.relative_to(root).as_posix()
-        reading = reader.read(name)
-        if reading is None:
-            finding.unmatched.append(name)
-            continue
-        for part in (*needs, *of_group):
-            if part not in reading.values:  # an optional group that took no part
-                raise InputError(
-                    f"dataset.pattern reads no {part} in {name}",
-                    advice=f"let the named group {part} take part in every match",
-                )
-        if reading.raw_image_id is None:
-            raise InputError(
-                f"dataset.pattern reads no raw_image_id in {name}",
-                advice="let the named group raw_image_id take part in every match",
-            )
-        for part, value in reading.values.items():
-            finding.read.setdefault(part, Counter())[value] += 1
-        of_file = "/".join(reading.values[part] for part in of_group) if of_group else reading.raw_image_id
-        named.append(_Named(path, reading.raw_image_id, of_file, reading.values.get(CHANNEL)))
-    if not named:
-        example = files[0].relative_to(root).as_posix()
-        raise InputError(
-            f"dataset.pattern matches none of the {len(files)} images in {root}, for example "
-            f"{example}{reader.explain(example)}",
-            advice="mend the pattern",
-            remedies=("dataset.pattern=PATTERN",),
-        )
-    return _merge_groups(named, finding)
-
-
-def name_key(name: str) -> tuple[str, ...]:
-    """What two ways of writing one well, position or experiment have in common.
-
-    The case, zeros before a number and what stands between a letter and its number make no difference: at worst two
-    groups become one, which can leak nothing.
-
-    >>> name_key("B 02") == name_key("b2") == name_key("B_002")
-    True
-    >>> name_key("B2") == name_key("B20") or name_key("1.5 uM") == name_key("15 uM")
-    False
-    """
-    text = re.sub(r"(?<=[^\W\d_])[\s_-]+(?=\d)", "", composed(name).casefold())
-    text = re.sub(r"[\s_-]+", " ", text)
-    return tuple(
-        part.lstrip("0") or "0" if part.isdigit() else part  # .05 is another number than .5
-        for part in re.findall(r"[.,]\d+|\d+|[^\W\d_]+|.", text)
-    )
-
-
-def _merge_groups(named: list[_Named], finding: Finding) -> list[_Named]:
-    """Make one group of those whose names differ only in how they are written: A1 and A01 are one well."""
-    spellings: dict[tuple[str, ...], Counter[str]] = {}
-    for group, n_files in Counter(one.group for one in named if one.group is not None).items():
-        spellings.setdefault(name_key(group), Counter())[group] = n_files
-    kept: dict[str, str] = {}
-    for counts in spellings.values():
-        first, *others = sorted(counts, key=lambda group: (-counts[group], group))
-        kept |= dict.fromkeys(others, first)
-        if others:
-            finding.merged[first] = sorted(others)
-    return [one if one.group is None else replace(one, group=kept.get(one.group, one.group)) for one in named]
-
-
 def find_pairs(
     files: list[Path],
     root: Path,
@@ -182,7 +51,7 @@ def find_pairs(
     finding = Finding(n_files=len(files), used_channels=(brightfield, fluorescence))
     channels: dict[str, dict[str, list[Path]]] = {brightfield: {}, fluorescence: {}}
     groups: dict[str, set[str]] = {}
-    for one in _read_names(files, root, finding, pattern=pattern, group=group, needs=(CHANNEL,)):
+    for one in read_names(files, root, finding, pattern=pattern, group=group, needs=(CHANNEL,)):
         assert one.channel is not None
         assert one.group is not None
         finding.channels[one.channel] += 1
@@ -241,8 +110,8 @@ def find_stacks(files: list[Path], root: Path, *, pattern: str, group: list[str]
         InputError: If the pattern matches nothing.
     """
     finding = Finding(n_files=len(files))
-    by_id: dict[str, list[_Named]] = {}
-    for one in _read_names(files, root, finding, pattern=pattern, group=group, needs=()):
+    by_id: dict[str, list[NamedFile]] = {}
+    for one in read_names(files, root, finding, pattern=pattern, group=group, needs=()):
         by_id.setdefault(one.raw_image_id, []).append(one)
     channels = {one.channel for found in by_id.values() for one in found if one.channel is not None}
     if all(len({one.channel for one in found}) == len(found) > 1 for found in by_id.values()):
@@ -261,88 +130,3 @@ def find_stacks(files: list[Path], root: Path, *, pattern: str, group: list[str]
         else:
             finding.images.append(RawImage(raw_image_id, found[0].group, found[0].path, None))
     return finding
-
-
-def find_patches(
-    files: list[Path],
-    root: Path,
-    *,
-    pattern: str | None,
-    live_folder: str,
-    dead_folder: str,
-    keep_folders: bool,
-    group: list[str] | None = None,
-) -> Finding:
-    """Published patches: the class is the name of the folder, the split that of the folder above, where there is one.
-
-    Both are known however they are written: ``Test/LIVE`` is ``test/live``, ``Validation`` and ``val_set`` are ``val``.
-    A split folder may hold folders of its own, such as one for each plate, above the class folders.
-
-    Without a pattern nothing is known of the raw image: each patch then stands for itself and ``group`` is None.
-
-    Raises:
-        InputError: If no file lies in a class folder, the pattern matches nothing, or a folder may be that of a split.
-    """
-    labels = _label_of_folder(files, live_folder=live_folder, dead_folder=dead_folder)
-    finding = Finding(n_files=len(files))
-    in_folders = [path for path in files if path.parent.name in labels]
-    finding.unmatched = [path.relative_to(root).as_posix() for path in files if path.parent.name not in labels]
-    if not in_folders:
-        raise InputError(
-            f"{root} has no image in a folder named {live_folder} or {dead_folder}",
-            remedies=("dataset.live_folder=WORD dataset.dead_folder=WORD",),
-        )
-    if pattern is not None:
-        named = _read_names(in_folders, root, finding, pattern=pattern, group=group, needs=())
-    else:
-        names = {path: composed(path.relative_to(root).with_suffix("").as_posix()) for path in in_folders}
-        named = [_Named(path, name, None, None) for path, name in names.items()]
-    for one in named:
-        path = one.path
-        split = _split_of_folders(path.parent.parent, root) if keep_folders else None
-        label = labels[path.parent.name]
-        finding.images.append(RawImage(one.raw_image_id, one.group, path, None, label, split))
-    n_split = sum(image.split is not None for image in finding.images)
-    if 0 < n_split < len(finding.images):
-        raise InputError(
-            f"{len(finding.images) - n_split} of {len(finding.images)} patches in {root} lie outside the "
-            "folders train, val and test",
-            advice="move them there",
-            remedies=("curation.split.keep_folders=false",),
-        )
-    return finding
-
-
-def _label_of_folder(files: list[Path], *, live_folder: str, dead_folder: str) -> dict[str, int]:
-    """The class that each folder's name means; capitals make no difference, unless they alone tell the two apart."""
-    known = {composed(live_folder): LIVE, composed(dead_folder): DEAD}
-    folded = {name.casefold(): label for name, label in known.items()}
-    labels = {}
-    for name in {path.parent.name for path in files}:
-        label = known.get(composed(name))
-        if label is None and len(folded) == len(known):
-            label = folded.get(composed(name).casefold())
-        if label is not None:
-            labels[name] = label
-    return labels
-
-
-def _split_of_folders(folder: Path, root: Path) -> Split | None:
-    """The split that the innermost folder of such a name below ``root`` means; None where none has one.
-
-    Raises:
-        InputError: If a folder begins with the name of a split, such as ``test2``, and is not known to be one.
-    """
-    for part in reversed(folder.relative_to(root).parts):
-        named = _SPLIT_FOLDER.fullmatch(composed(part).strip().casefold())
-        if named is None:
-            continue
-        split = next(split for split in Split if named["split"].startswith(split))
-        if named["rest"]:
-            raise InputError(
-                f"the folder {part} in {root} may hold published patches of the split {split}, or of none",
-                advice=f"name it {split}, or otherwise",
-                remedies=("curation.split.keep_folders=false",),
-            )
-        return split
-    return None

@@ -9,9 +9,9 @@ from typing import Final
 import pandas as pd
 from rich.console import Console
 
-from jimt.curation.finding import Finding, RawImage
 from jimt.curation.hand_labels import describe_off_grid, off_grid
 from jimt.curation.listing import describe_foreign
+from jimt.curation.raw_images import Finding, RawImage
 from jimt.errors import ways_out
 
 # Shares of the image files that are passed over: stray files, then what deserves a look, then most likely a mistake.

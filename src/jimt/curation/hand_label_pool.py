@@ -163,6 +163,15 @@ def pool(parts: Sequence[HandLabelled]) -> Pool:
     )
 
 
+def hand_labels_from(dataset: DatasetConfig, curation: CurationConfig) -> list[str]:
+    """Names of the other data sets whose hand labels train this one's empty filter; none where no filter is trained."""
+    settings = curation.empty_filter
+    unlabelled = dataset.name in settings.fit_on and dataset.empty_labels is None
+    if not settings.enabled or dataset.layout == "patches" or unlabelled:
+        return []
+    return [name for name in settings.fit_on if name != dataset.name]
+
+
 def hand_labels_of_others(
     dataset: DatasetConfig, curation: CurationConfig
 ) -> tuple[dict[str, HandLabelled] | None, dict[str, str]]:

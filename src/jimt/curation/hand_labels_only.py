@@ -16,11 +16,20 @@ from jimt.errors import DISK_FULL, InputError
 from jimt.system.locks import in_turn
 
 
-def keep_hand_labels_of(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, console: Console) -> Path:
+def keep_hand_labels_of(
+    dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, console: Console, anew: bool = True
+) -> Path:
     """Keep the features of a data set's hand-labelled patches for others, and curate nothing.
 
     Two data sets that are labelled by the cut-offs of one, and whose filter is trained on both, would otherwise each
     have to be curated before the other.
+
+    Args:
+        dataset: Where the raw images lie, and the hand labels.
+        curation: How patches are cut and features made.
+        embed: Features of the empty filter's network.
+        console: Where progress is shown.
+        anew: Whether those that are kept already are replaced.
 
     Returns:
         The file.
@@ -44,6 +53,8 @@ def keep_hand_labels_of(dataset: DatasetConfig, curation: CurationConfig, *, emb
     partial = path.with_name(f".{dataset.name}.hand_labels.partial")
     folder = Path(curation.output_root) / dataset.name  # whose curation works in the same places
     with in_turn(folder, what=f"curates {dataset.name} below {curation.output_root}"):
+        if not anew and path.is_file():  # by the process that had the lock
+            return path
         shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed, perhaps of other settings
         try:
             labelled = keep_hand_labels(dataset, curation, finding, partial, embed, console)

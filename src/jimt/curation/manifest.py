@@ -18,8 +18,12 @@ FILTER_LABELS = "empty_filter_labels.npz"
 
 
 def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
-    """Write the manifest, leak-checked; text columns as dictionaries, so that it stays small."""
-    check_no_leak(manifest)
+    """Write the manifest, leak-checked; text columns as dictionaries, so that it stays small.
+
+    Raises:
+        InputError: If a group is in two splits, as the folders of published patches may have it.
+    """
+    check_no_leak(manifest, advice="", remedies=("curation.split.keep_folders=false",))
     table = manifest[list(MANIFEST_COLUMNS)]
     for column in ("raw_image_id", "group", "excluded", "split"):
         table[column] = table[column].astype("category")
@@ -43,7 +47,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
         raise InputError(
             f"{path} lacks the column {', '.join(missing)}", advice=f"delete {path.parent} and curate again"
         )
-    check_no_leak(manifest)
+    check_no_leak(manifest, advice=f"delete {path.parent} and curate again", remedies=())
     return manifest
 
 

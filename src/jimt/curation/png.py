@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jimt.curation.decoding import BadImageError, decoding
-from jimt.curation.tiff import EXPORT_GREY, NOT_GREY_PALETTE
+from jimt.curation.tiff_meaning import EXPORT_GREY, NOT_GREY_PALETTE
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PALETTE = 3  # colour type

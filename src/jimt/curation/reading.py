@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 from jimt.curation.copies import pixel_digest
 from jimt.curation.decoding import BadImageError
 from jimt.curation.exchanged import look_exchanged
-from jimt.curation.finding import RawImage
 from jimt.curation.images import Image, check_pair, read_channels, read_page
 from jimt.curation.no_data import no_data_mask
 from jimt.curation.patches import (
@@ -26,6 +26,7 @@ from jimt.curation.patches import (
     window_means,
 )
 from jimt.curation.payload import UsedBits, payload, used_bits
+from jimt.curation.raw_images import RawImage
 from jimt.system.memory import keep_freed_memory
 
 
@@ -54,7 +55,11 @@ class FieldPatches:
 
     raw: RawImage
     spool: Path
-    """File of the 8-bit pixels, row by row; whoever appends them to the field store deletes it."""
+    """File of bright-field in 8 bits, fluorescence and no-data; whoever appends them to the field store deletes it."""
+    spooled: tuple[int, ...]
+    """Bytes of each in it: a published patch has no fluorescence, and there is no no-data where every pixel is data."""
+    fluorescence_type: str | None
+    """Of its counts, as NumPy names it; None for a published patch."""
     height: int
     width: int
     y: NDArray[np.int32] | None
@@ -107,11 +112,12 @@ def _read(raw: RawImage, settings: ReadSettings) -> tuple[Image, Image | None, t
     return images[0], images[1], bits
 
 
-def _spool(pixels: NDArray[np.uint8], folder: Path) -> Path:
+def _spool(parts: list[NDArray[Any]], folder: Path) -> Path:
     # sent between processes, a field would be copied four times and take longer than all that is measured on it
     descriptor, name = tempfile.mkstemp(dir=folder)
     with os.fdopen(descriptor, "wb") as spool:
-        spool.write(pixels.data)
+        for part in parts:
+            spool.write(np.ascontiguousarray(part).data)
     return Path(name)
 
 
@@ -129,13 +135,7 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
     try:
         brightfield, fluorescence, bits = _read(raw, settings)
         if fluorescence is None:
-            valid = np.ones(brightfield.shape, np.bool_)
-            pixels = to_8_bit(brightfield, valid, scaling)
-            height, width = pixels.shape
-            digests = pixel_digest(brightfield), None
-            return FieldPatches(
-                raw, _spool(pixels, folder), height, width, None, None, np.zeros(1), None, np.nan, digests, bits, False
-            )
+            return _published_patch(raw, brightfield, bits, scaling, folder)
         no_data = no_data_mask(brightfield, fluorescence)
         valid = ~no_data
         pixels = to_8_bit(brightfield, valid, scaling)
@@ -145,12 +145,48 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
         if settings.background_percentile is not None:
             (background,) = valid_percentiles(fluorescence, valid, (settings.background_percentile,))
         means, share = window_means(fluorescence, no_data, y, x, size=settings.patch_size)
-        digests_of_both = pixel_digest(brightfield), pixel_digest(fluorescence)
-        spool = _spool(pixels, folder)
-        exchanged = look_exchanged(brightfield, fluorescence, valid)
-        return FieldPatches(raw, spool, height, width, y, x, share, means, background, digests_of_both, bits, exchanged)
+        parts = [pixels, fluorescence, *[np.packbits(no_data)] * bool(no_data.any())]
+        return FieldPatches(
+            raw=raw,
+            spool=_spool(parts, folder),
+            spooled=tuple(part.nbytes for part in parts),
+            fluorescence_type=fluorescence.dtype.name,
+            height=height,
+            width=width,
+            y=y,
+            x=x,
+            no_data=share,
+            mean_fluorescence=means,
+            background=background,
+            digests=(pixel_digest(brightfield), pixel_digest(fluorescence)),
+            bits=bits,
+            exchanged=look_exchanged(brightfield, fluorescence, valid),
+        )
     except BadImageError as error:
         return BadField(raw, str(error))
+
+
+def _published_patch(
+    raw: RawImage, brightfield: Image, bits: tuple[UsedBits, ...], scaling: Scaling, folder: Path
+) -> FieldPatches:
+    pixels = to_8_bit(brightfield, np.ones(brightfield.shape, np.bool_), scaling)
+    height, width = pixels.shape
+    return FieldPatches(
+        raw=raw,
+        spool=_spool([pixels], folder),
+        spooled=(pixels.nbytes,),
+        fluorescence_type=None,
+        height=height,
+        width=width,
+        y=None,
+        x=None,
+        no_data=np.zeros(1),
+        mean_fluorescence=None,
+        background=np.nan,
+        digests=(pixel_digest(brightfield), None),
+        bits=bits,
+        exchanged=False,
+    )
 
 
 def brightfield_histogram(raw: RawImage, settings: ReadSettings) -> NDArray[np.int64] | None:

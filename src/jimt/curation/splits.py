@@ -7,12 +7,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
+from jimt.curation.balancing import balanced_assignment
 from jimt.errors import InputError
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE, Split
 
 _SPLITS = (Split.TRAIN, Split.VAL, Split.TEST)
-# Random orders tried: on 19 groups of very unequal size the best of 32 no longer improves; many groups need no luck.
-_N_STARTS_FEW, _N_STARTS_MANY, _MANY_GROUPS = 32, 4, 200
 
 
 def split_groups(
@@ -20,14 +19,16 @@ def split_groups(
 ) -> dict[str, Split]:
     """Assign whole groups to train, validation and test, near ``ratio`` in patches of each class.
 
-    Groups are placed one by one, largest first among random orders, where they bring both classes nearest to the
-    ratio; then single groups move while that improves it. The best of several starts is taken.
+    >>> groups, labels = np.array([*"aabbccdd"], object), np.array([1, 0] * 4, np.int8)
+    >>> splits = split_groups(groups, labels, ratio=(2, 1, 1), seed=0)
+    >>> sorted(str(split) for split in splits.values())
+    ['test', 'train', 'train', 'val']
 
     Args:
         groups: Group of each patch, shape ``(n_patches,)``.
         labels: Live (1) or dead (0), shape ``(n_patches,)``.
         ratio: Patches wanted in train, validation and test, in any unit.
-        seed: Seed of the orders; the same seed gives the same splits.
+        seed: Of ``balanced_assignment``; the same seed gives the same splits.
 
     Raises:
         InputError: If there are fewer groups than splits, one class only, or no assignment that leaves both classes in
@@ -37,7 +38,7 @@ def split_groups(
         if not (labels == label).any():
             raise InputError(
                 f"no patch is {LABEL_NAMES[label]}, and one class alone cannot be learned or tested",
-                advice=("add raw images of the other class, or check the cut-offs and the scale of curation.label"),
+                advice=("add raw images of the other class, or check the thresholds and the scale of curation.label"),
             )
     codes, names = pd.factorize(groups, sort=True)
     if len(names) < len(_SPLITS):
@@ -47,91 +48,32 @@ def split_groups(
         )
     counts = np.zeros((len(names), 2))
     np.add.at(counts, (codes, labels.astype(int)), 1)
-    target = counts.sum(0) * (np.asarray(ratio) / sum(ratio))[:, None]  # (3 splits, 2 classes)
-    scale = 1.0 / target
-    rng = np.random.default_rng(seed)
-    best_cost, best = np.inf, np.zeros(len(names), int)
-    for _ in range(_N_STARTS_FEW if len(names) <= _MANY_GROUPS else _N_STARTS_MANY):
-        assignment = _place(counts, target, scale, rng)
-        cost = _cost(_totals(counts, assignment), target, scale)
-        if cost < best_cost:
-            best_cost, best = cost, assignment
-    totals = _totals(counts, best)
-    if (totals[1:] == 0).any() or (totals[0] == 0).any():
+    assignment = balanced_assignment(counts, ratio, seed=seed)
+    if any((counts[assignment == split].sum(0) == 0).any() for split in range(len(_SPLITS))):
         both = int(((counts > 0).sum(1) == 2).sum())
         raise InputError(
             f"no split by group leaves live and dead patches in train, val and test ({len(names)} groups, of which "
             f"{both} hold both classes)",
             advice="add groups, or let dataset.pattern group more finely",
         )
-    return {str(name): _SPLITS[i] for name, i in zip(names, best, strict=True)}
-
-
-def _totals(counts: NDArray[np.float64], assignment: NDArray[np.int_]) -> NDArray[np.float64]:
-    totals = np.zeros((len(_SPLITS), 2))
-    np.add.at(totals, assignment, counts)
-    return totals
-
-
-def _cost(totals: NDArray[np.float64], target: NDArray[np.float64], scale: NDArray[np.float64]) -> float:
-    # a split without one of the classes is worse than any imbalance of the others
-    relative = (totals - target) * scale
-    return float((relative**2).sum() + 1e6 * (totals == 0).sum())
-
-
-def _place(
-    counts: NDArray[np.float64], target: NDArray[np.float64], scale: NDArray[np.float64], rng: np.random.Generator
-) -> NDArray[np.int_]:
-    sizes = counts.sum(1)
-    order = np.argsort(-sizes * rng.uniform(0.5, 1.5, len(sizes)))
-    assignment = np.zeros(len(sizes), int)
-    totals = np.zeros_like(target)
-    for group in order:
-        costs = []
-        for split in range(len(_SPLITS)):
-            placed = totals.copy()
-            placed[split] += counts[group]
-            costs.append((((placed - target) * scale) ** 2).sum())
-        assignment[group] = int(np.argmin(costs))
-        totals[assignment[group]] += counts[group]
-    cost = _cost(totals, target, scale)
-    improved = True
-    while improved:
-        improved = False
-        for group in order:
-            for split in range(len(_SPLITS)):
-                moved = totals.copy()
-                moved[assignment[group]] -= counts[group]
-                moved[split] += counts[group]
-                moved_cost = _cost(moved, target, scale)
-                if moved_cost < cost - 1e-9:
-                    totals, cost, improved = moved, moved_cost, True
-                    assignment[group] = split
-    return assignment
+    return {str(name): _SPLITS[i] for name, i in zip(names, assignment, strict=True)}
 
 
 def group_folds(groups: NDArray[np.object_], *, n_folds: int) -> NDArray[np.int16]:
     """Fold of each patch by scikit-learn's ``GroupKFold``: whole groups, folds of near equal size, no randomness.
 
-    Raises:
-        InputError: If there are fewer groups than folds.
+    >>> group_folds(np.array(["a", "a", "b", "c", "a"], object), n_folds=2)
+    array([0, 0, 1, 1, 0], dtype=int16)
+
+    Args:
+        groups: Group of each patch, shape ``(n_patches,)``; at least as many groups as folds.
+        n_folds: Number of folds.
     """
-    codes, names = pd.factorize(groups, sort=True)
-    n_groups = len(names)
-    if n_groups < n_folds:
-        raise InputError(
-            f"{n_groups} groups cannot fill {n_folds} folds",
-            advice="add groups",
-            remedies=_fewer_folds("curation.split.n_folds", n_groups),
-        )
+    codes, _ = pd.factorize(groups, sort=True)
     folds = np.zeros(len(groups), np.int16)
     for fold, (_, test) in enumerate(GroupKFold(n_folds).split(codes, groups=codes)):
         folds[test] = fold
     return folds
-
-
-def _fewer_folds(setting: str, n_groups: int) -> tuple[str, ...]:
-    return (f"{setting}={n_groups}",) if n_groups > 1 else ()
 
 
 @dataclass(frozen=True)
@@ -163,7 +105,7 @@ def folds_of(manifest: pd.DataFrame, *, n_folds: int) -> NDArray[np.int16]:
         raise InputError(
             f"{n_groups} groups cannot fill {n_folds} folds",
             advice="add groups",
-            remedies=_fewer_folds("crossval.n_folds", n_groups),
+            remedies=(f"crossval.n_folds={n_groups}",) if n_groups > 1 else (),
         )
     folds = np.full(len(manifest), -1, np.int16)
     folds[used] = group_folds(groups.to_numpy(object), n_folds=n_folds)
@@ -177,24 +119,80 @@ def split_by_fold(manifest: pd.DataFrame, fold: Fold) -> pd.DataFrame:
         InputError: As ``folds_of``, or if the rest or the validation fold lacks a class.
     """
     folds = folds_of(manifest, n_folds=fold.n_folds)
+    lacking = _lacking_class(_counts_of_folds(manifest, folds, n_folds=fold.n_folds), fold)
+    if lacking is not None:
+        label, part = lacking
+        remedies = _workable_settings(manifest, fold)
+        raise InputError(
+            f"fold {fold.test} leaves no {LABEL_NAMES[label]} patch in {part}",
+            advice="" if remedies else f"add groups that hold {LABEL_NAMES[label]} patches",
+            remedies=remedies,
+        )
     split = np.full(len(manifest), None, object)
     split[folds >= 0] = Split.TRAIN.value
     split[folds == fold.test] = Split.TEST.value
     if fold.val is not None:
         split[folds == fold.val] = Split.VAL.value
-    labels = manifest["label"].to_numpy()
-    for part in (Split.TRAIN, Split.VAL) if fold.val is not None else (Split.TRAIN,):
-        for label in (LIVE, DEAD):
-            if not ((split == part.value) & (labels == label)).any():
-                raise InputError(
-                    f"fold {fold.test} leaves no {LABEL_NAMES[label]} patch in {part.value}",
-                    remedies=(
-                        "crossval.n_folds=NUMBER",
-                        *("crossval.validation=false",) * (fold.val is not None),
-                    ),
-                )
     dtype = pd.CategoricalDtype([part.value for part in Split])
     return manifest.assign(split=pd.Categorical(split, dtype=dtype))
+
+
+def workable_folds(manifest: pd.DataFrame, *, at_most: int, validation: bool) -> int | None:
+    """The largest number of folds of whole groups each of which leaves both classes to train on; None of none.
+
+    Args:
+        manifest: Of the data set, its groups known.
+        at_most: Folds wanted.
+        validation: Whether another fold is kept for validation, which needs both classes too.
+    """
+    n_groups = manifest.loc[manifest["split"].notna(), "group"].nunique()
+    for n_folds in range(min(at_most, n_groups), 2 if validation else 1, -1):
+        if _are_workable(manifest, n_folds=n_folds, validation=validation):
+            return n_folds
+    return None
+
+
+def _are_workable(manifest: pd.DataFrame, *, n_folds: int, validation: bool) -> bool:
+    counts = _counts_of_folds(manifest, folds_of(manifest, n_folds=n_folds), n_folds=n_folds)
+    folds = [Fold(n_folds, test, (test + 1) % n_folds if validation else None) for test in range(n_folds)]
+    return all(_lacking_class(counts, fold) is None for fold in folds)
+
+
+def _workable_settings(manifest: pd.DataFrame, fold: Fold) -> tuple[str, ...]:
+    """Settings under which every fold leaves both classes to train on, and to validate on where it does."""
+    settings = []
+    fewer = workable_folds(manifest, at_most=fold.n_folds - 1, validation=fold.val is not None)
+    if fewer is not None:
+        settings.append(f"crossval.n_folds={fewer}")
+    if fold.val is not None:
+        without = workable_folds(manifest, at_most=fold.n_folds, validation=False)
+        if without == fold.n_folds:
+            settings.append("crossval.validation=false")
+        elif without is not None:
+            settings.append(f"crossval.n_folds={without} crossval.validation=false")
+    return tuple(settings)
+
+
+def _counts_of_folds(manifest: pd.DataFrame, folds: NDArray[np.int16], *, n_folds: int) -> NDArray[np.int64]:
+    """Patches of each fold and class, shape ``(n_folds, 2)``, dead ones first."""
+    counts = np.zeros((n_folds, 2), np.int64)
+    labels = manifest["label"].to_numpy()
+    for label in (LIVE, DEAD):
+        counts[:, label] = np.bincount(folds[(folds >= 0) & (labels == label)], minlength=n_folds)
+    return counts
+
+
+def _lacking_class(counts: NDArray[np.int64], fold: Fold) -> tuple[int, Split] | None:
+    """A class that one fold leaves no patch of, and where; None where both are everywhere."""
+    held = {Split.TRAIN: counts.sum(0) - counts[fold.test]}
+    if fold.val is not None:
+        held[Split.TRAIN] = held[Split.TRAIN] - counts[fold.val]
+        held[Split.VAL] = counts[fold.val]
+    for part, classes in held.items():
+        for label in (LIVE, DEAD):
+            if not classes[label]:
+                return label, part
+    return None
 
 
 def check_both_classes(manifest: pd.DataFrame) -> None:
@@ -214,22 +212,26 @@ def check_both_classes(manifest: pd.DataFrame) -> None:
                 )
 
 
-def check_no_leak(manifest: pd.DataFrame) -> None:
-    """Refuse a manifest in which a raw image or a group is in two splits or two folds, whoever wrote it.
+def check_no_leak(manifest: pd.DataFrame, *, advice: str, remedies: tuple[str, ...]) -> None:
+    """Refuse a manifest in which a raw image or a group is in two splits, whoever wrote it.
+
+    Args:
+        manifest: Of a data set.
+        advice: What mends it where this manifest came from.
+        remedies: Likewise, what to type.
 
     Raises:
         InputError: If one is; the message names the first.
     """
     for what in ("raw_image_id", "group"):
-        for part in ("split", "fold"):
-            n_parts = manifest.dropna(subset=[what, part]).groupby(what, observed=True)[part].nunique()
-            leaks = n_parts[n_parts > 1]
-            if len(leaks):
-                name = leaks.index[0]
-                found = sorted({str(value) for value in manifest.loc[manifest[what] == name, part].dropna()})
-                raise InputError(
-                    f"{len(leaks)} {what}{'s' * (len(leaks) > 1)} in two {part}s, for example {name} in "
-                    f"{' and '.join(found)}, so test scores would be of patches that were trained on",
-                    advice="curate again",
-                    remedies=("curation.split.keep_folders=false",),
-                )
+        n_splits = manifest.dropna(subset=[what, "split"]).groupby(what, observed=True)["split"].nunique()
+        leaks = n_splits[n_splits > 1]
+        if len(leaks):
+            name = leaks.index[0]
+            found = sorted({str(value) for value in manifest.loc[manifest[what] == name, "split"].dropna()})
+            raise InputError(
+                f"{len(leaks)} {what}{'s' * (len(leaks) > 1)} in two splits, for example {name} in "
+                f"{' and '.join(found)}, so test scores would be of patches that were trained on",
+                advice=advice,
+                remedies=remedies,
+            )

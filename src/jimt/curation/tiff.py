@@ -4,9 +4,8 @@ import logging
 import math
 import struct
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +14,9 @@ import tifffile
 from numpy.typing import NDArray
 
 from jimt.curation.decoding import BadImageError, decoding
+from jimt.curation.tiff_meaning import check_colours, meaning_of, upright
 
-_PHOTOMETRIC, _ORIENTATION = 262, 274
 _OF_BLACK_AND_WHITE = {tifffile.COMPRESSION.CCITTRLE, tifffile.COMPRESSION.CCITT_T4, tifffile.COMPRESSION.CCITT_T6}
-_Turn = Callable[[NDArray[Any]], NDArray[Any]]
-# by Orientation: what puts the first row on top and the first column left (TIFF 6.0, page 36)
-_TURNS: dict[int, _Turn] = {
-    1: lambda image: image,
-    2: np.fliplr,
-    3: lambda image: np.rot90(image, 2),
-    4: np.flipud,
-    5: lambda image: np.swapaxes(image, 0, 1),
-    6: lambda image: np.rot90(image, -1),
-    7: lambda image: np.rot90(np.swapaxes(image, 0, 1), 2),
-    8: lambda image: np.rot90(image, 1),
-}
-
-NOT_GREY_PALETTE = "has a palette that is not the grey of its numbers (a look-up table of colours, or a reversed one)"
-EXPORT_GREY = "export it with plain grey (ImageJ: Image > Lookup Tables > Grays)"
 
 
 @contextmanager
@@ -72,9 +56,9 @@ def read_tiff_page(path: Path) -> NDArray[Any]:
         image: NDArray[Any] = page.asarray()
         if "S" in page.axes and image.ndim == 3:  # colours may come first
             image = np.moveaxis(image, page.axes.index("S"), -1)
-        meaning = _meaning(page)
-    _check_colours(meaning, image)
-    return _upright(image, meaning.orientation)
+        meaning = meaning_of(page)
+    check_colours(meaning, image)
+    return upright(image, meaning.orientation)
 
 
 def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str, int]:
@@ -102,13 +86,13 @@ def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str, int]:
         same_kind = len({page.hash for page in pages}) == 1
         stack: NDArray[Any] = series.asarray()
         axes, n_series = series.axes, len(all_series)
-        meanings = [_meaning(page) for page in pages]
+        meanings = [meaning_of(page) for page in pages]
     if not same_kind or len({meaning.orientation for meaning in meanings}) > 1:
         raise BadImageError("has pages of different kinds", advice="export all channels in one way")
     for meaning in meanings:
-        _check_colours(meaning, stack)
+        check_colours(meaning, stack)
     stack = np.moveaxis(stack, [axes.index(axis) for axis in "YX"], [0, 1])
-    stack = np.moveaxis(_upright(stack, meanings[0].orientation), [0, 1], [-2, -1])
+    stack = np.moveaxis(upright(stack, meanings[0].orientation), [0, 1], [-2, -1])
     return stack, "".join(axis for axis in axes if axis not in "YX") + "YX", n_series
 
 
@@ -196,62 +180,6 @@ def _names_another_page(tif: tifffile.TiffFile) -> bool:
     (n_tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
     file.seek(n_tags * form.tagsize, 1)
     return any(file.read(form.offsetsize))
-
-
-@dataclass(frozen=True)
-class _Meaning:
-    """What a page's tags say of its numbers."""
-
-    photometric: int | None
-    orientation: int
-    palette: NDArray[np.uint16] | None
-    """Shape ``(3, n)``, 16 bits a colour."""
-
-
-def _meaning(page: Any) -> _Meaning:
-    orientation = page.tags.get(_ORIENTATION)
-    return _Meaning(
-        int(page.photometric) if _PHOTOMETRIC in page.tags else None,
-        1 if orientation is None else int(orientation.value),
-        page.colormap,
-    )
-
-
-def _check_colours(meaning: _Meaning, image: NDArray[Any]) -> None:
-    """Refuse what programs read in different ways.
-
-    A file with white at zero, or with a reversed palette, is the negative of an image to one program and an image
-    shown as a negative to another (ImageJ stores so whatever is on the screen with an inverted look-up table): which
-    end is bright, and so which cell is dead, cannot be told from the file.
-    """
-    kinds = tifffile.PHOTOMETRIC
-    if meaning.photometric is None:
-        raise BadImageError("does not say whether zero is black (PhotometricInterpretation)", advice="export it again")
-    if meaning.photometric == kinds.MINISWHITE:
-        raise BadImageError(
-            "has white at zero (MinIsWhite), which some programs invert and others do not",
-            advice="export it with black at zero (ImageJ: Image > Lookup Tables > Grays)",
-        )
-    if meaning.photometric == kinds.PALETTE:
-        if meaning.palette is None or image.dtype != np.uint8:
-            raise BadImageError(NOT_GREY_PALETTE, advice=EXPORT_GREY)
-        used = np.unique(image)
-        if (meaning.palette[:, used] >> 8 != used).any():
-            raise BadImageError(NOT_GREY_PALETTE, advice=EXPORT_GREY)
-    elif meaning.photometric not in (kinds.MINISBLACK, kinds.RGB, kinds.YCBCR):
-        raise BadImageError(
-            f"has pixels of another kind than grey (PhotometricInterpretation {meaning.photometric})",
-            advice="export it as a grey image",
-        )
-
-
-def _upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Turn an image as its Orientation says; rows and columns are the first two axes."""
-    if orientation not in _TURNS:
-        raise BadImageError(
-            f"has the orientation {orientation}, which does not exist (1 to 8 do)", advice="export it again"
-        )
-    return np.ascontiguousarray(_TURNS[orientation](image))
 
 
 def _check_axes(axes: str, shape: tuple[int, ...]) -> None:

@@ -10,8 +10,8 @@ import pandas as pd
 import yaml
 
 from jimt.config.own_configs import config_flags
-from jimt.curation.splits import Fold, split_by_fold
-from jimt.errors import InputError, quoted
+from jimt.curation.splits import workable_folds
+from jimt.errors import quoted
 from jimt.vocabulary import Split
 
 MAX_FOLDS = 5
@@ -55,25 +55,6 @@ def cross_validation_advice(manifest: pd.DataFrame, run_folder: Path, *, method:
         "raw images of other wells or experiments",
         None,
     )
-
-
-def workable_folds(manifest: pd.DataFrame, *, at_most: int, validation: bool) -> int | None:
-    """The largest number of folds of whole groups each of which leaves both classes to train on; None of none.
-
-    Args:
-        manifest: Of the data set, its groups known.
-        at_most: Folds wanted.
-        validation: Whether another fold is kept for validation, which needs both classes too.
-    """
-    groups = manifest.loc[manifest["split"].notna(), "group"]
-    for n_folds in range(min(at_most, groups.nunique()), 2 if validation else 1, -1):
-        try:
-            for test in range(n_folds):
-                split_by_fold(manifest, Fold(n_folds, test, (test + 1) % n_folds if validation else None))
-        except InputError:  # this number of folds leaves a part without a class
-            continue
-        return n_folds
-    return None
 
 
 def _command(run_folder: Path, settings: Sequence[str]) -> str | None:

@@ -8,8 +8,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from jimt.curation.fluorescence_images import UNITS, fluorescence_patches, value_in_unit
 from jimt.curation.manifest import Curated
-from jimt.curation.rereading import UNITS, configs_of, fluorescence_patches, value_in_unit
 from jimt.curation.store import FieldStore
 from jimt.interpretation.agreement import positive_pixels
 from jimt.interpretation.grad_cam import SpatialLayer, class_maps, last_spatial_layer
@@ -109,12 +109,12 @@ def dye_of(model: Model, indices: NDArray[np.int64]) -> Dye:
     """PI of tested patches.
 
     Raises:
-        InputError: If there are no fluorescence images, or they are no longer there.
+        InputError: If the data set holds published patches, which have no fluorescence.
     """
     curated, rows = model.tested
     with part(f"PI of {len(indices):,} patches"):
-        images = fluorescence_patches(curated, rows.iloc[indices], needed_by="PI beside activation maps")
-    scale = configs_of(curated)[1].label.scale
+        images = fluorescence_patches(curated, rows.iloc[indices])
+    scale = curated.thresholds["scale"]
     cut = value_in_unit(curated.thresholds["dead_above"], scale=scale)
     return Dye(images, positive_pixels(images, least=cut, smoothing=SMOOTHING), UNITS[scale])
 

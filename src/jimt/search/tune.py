@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pytorch_lightning.callbacks import Callback
 
     from jimt.curation.manifest import Curated
+    from jimt.data.preparation import ConfigOf
 
 from jimt.search.space import VARIED, Setting, as_override, label, read_space, with_values
 from jimt.search.trials import STATES, print_results, run_folder_of, short, write_results
@@ -38,7 +39,11 @@ _HOPELESS = 3
 
 
 def tune(
-    config: TuneConfig, *, overrides: Sequence[str] = (), begins: Callable[[], None] = lambda: None
+    config: TuneConfig,
+    *,
+    overrides: Sequence[str] = (),
+    begins: Callable[[], None] = lambda: None,
+    config_of: "ConfigOf | None" = None,
 ) -> dict[str, Any]:
     """Search until ``tune.n_trials`` trials have begun, each a training in a folder of its own.
 
@@ -50,6 +55,7 @@ def tune(
         config: What a search is made of.
         overrides: What the command line set, for the command that repeats the best trial.
         begins: Called when nothing stands against the search.
+        config_of: As ``preparation.prepare`` takes it.
 
     Returns:
         What ``tune.json`` holds.
@@ -80,7 +86,7 @@ def tune(
         )
     space = read_space(config)
     begin = time.monotonic()
-    curated = open_curated(prepare(config.dataset, config.curation))
+    curated = open_curated(prepare(config.dataset, config.curation, config_of=config_of))
     study = _open_study(config, space, folder, curated)
     begins()
     with _card(config) as device_index:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from hydra import compose
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -88,7 +87,6 @@ def _train(config: TrainConfig, hydra: HydraConf, train: Callable[..., Any]) -> 
         # SLURM gives each of its jobs a card of its own
         if config.trainer.accelerator == "gpu" and n_processes == 1 and "Slurm" not in hydra.launcher["_target_"]:
             device_index = stack.enter_context(_card())
-        _curate_reference(config, hydra)
         train(config, device_index=device_index)
 
 
@@ -107,21 +105,7 @@ def _card() -> Iterator[int]:
         yield index
 
 
-def _curate_reference(config: TrainConfig, hydra: HydraConf) -> None:
-    """Curate the data set whose cut-offs label this job's, where the sweep has jobs of both: they come in any order."""
-    label = config.curation.label
-    refers = label.fit_on != config.dataset.name and label.live_below is None and config.dataset.layout != "patches"
-    if not refers or label.fit_on not in _datasets_of(Path(hydra.sweep.dir)):
-        return
-    from jimt.data.preparation import prepare
-
-    overrides = [text for text in hydra.overrides.task if not text.startswith("dataset=")]
-    reference = to_dataclasses(compose(hydra.job.config_name, [*overrides, f"dataset={label.fit_on}"]))
-    if reference.dataset.name == label.fit_on:
-        prepare(reference.dataset, reference.curation)
-
-
-def _datasets_of(sweep: Path) -> list[str]:
+def datasets_of(sweep: Path) -> list[str]:
     """The data sets of a sweep, by the words of its ``dataset=``; the command line's wins over an experiment's."""
     path = sweep / "multirun.yaml"  # written by Hydra before the first job
     if not path.is_file():

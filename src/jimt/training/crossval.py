@@ -4,7 +4,7 @@ import copy
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,15 @@ from jimt.errors import InputError
 from jimt.system.files import ALL_CROSSVAL_SCORES, ALL_SCORES_FILE, MODEL_CARD, REPORT, write_json
 from jimt.system.locks import owner
 
+if TYPE_CHECKING:
+    from jimt.data.preparation import ConfigOf
+
 _SPREAD_OF = ("auroc", "balanced_accuracy", "average_precision_live")
 
 
-def cross_validate(config: CrossvalConfig, *, begins: Callable[[], None] = lambda: None) -> dict[str, Any]:
+def cross_validate(
+    config: CrossvalConfig, *, begins: Callable[[], None] = lambda: None, config_of: "ConfigOf | None" = None
+) -> dict[str, Any]:
     """Train once for each fold and score the fold that was held out; write ``scores.csv`` and ``crossval.json``.
 
     Finished folds are kept when the same folder is given again, those too that ``crossval.folds`` leaves out: what is
@@ -28,6 +33,7 @@ def cross_validate(config: CrossvalConfig, *, begins: Callable[[], None] = lambd
     Args:
         config: What a cross-validation is made of.
         begins: Called when nothing stands against the first fold that is trained.
+        config_of: As ``preparation.prepare`` takes it.
 
     Returns:
         What ``crossval.json`` holds.
@@ -42,10 +48,12 @@ def cross_validate(config: CrossvalConfig, *, begins: Callable[[], None] = lambd
         )
     folder = config.folder
     with owner(folder, who="a cross-validation"):
-        return _cross_validate(config, folder, begins)
+        return _cross_validate(config, folder, begins, config_of)
 
 
-def _cross_validate(config: CrossvalConfig, folder: Path, begins: Callable[[], None]) -> dict[str, Any]:
+def _cross_validate(
+    config: CrossvalConfig, folder: Path, begins: Callable[[], None], config_of: "ConfigOf | None"
+) -> dict[str, Any]:
     from jimt.curation.curate import find_raw_images, refuse_few_groups
     from jimt.curation.splits import Fold
     from jimt.data.preparation import prepare
@@ -66,7 +74,7 @@ def _cross_validate(config: CrossvalConfig, folder: Path, begins: Callable[[], N
         n_groups = len({image.group for image in finding.images})
         fewer = (f"crossval.n_folds={n_groups}",) if n_groups > 1 else ()
         refuse_few_groups(config.dataset, finding, n=n_folds, what=f"{n_folds} folds", remedies=fewer)
-    prepare(config.dataset, config.curation)
+    prepare(config.dataset, config.curation, config_of=config_of)
     tables = []
     for test in range(n_folds):
         fold = Fold(n_folds, test, (test + 1) % n_folds if validation else None)

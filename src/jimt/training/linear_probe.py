@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from jimt.curation.manifest import Curated
-from jimt.curation.tiles import fluorescence_cells
+from jimt.curation.tiles import fluorescence_tiles
 from jimt.models.mapwise import MapPredictor
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.predictor import prediction_device, scorer_of
@@ -41,7 +41,7 @@ def fit(training: Training, network: LiveDeadNetwork, curated: Curated) -> int:
         labels = rows["label"].to_numpy(np.int64)
         groups = rows["group"].fillna(rows["raw_image_id"]).to_numpy(object)
     else:
-        features, labels, groups = _tile_examples(training, network, curated, rows, tile=probe.tile)
+        features, labels, groups = tile_examples(_map_scorer(training, network, probe.tile), curated, rows)
     weights = balanced_weights(labels, groups, balance_groups=probe.balance_groups)
     set_linear(network.cpu(), features, labels, weights, c=probe.c)
     return 0
@@ -105,30 +105,38 @@ def balanced_weights(
     return np.asarray(weights / weights.mean())
 
 
-def _tile_examples(
-    training: Training, network: LiveDeadNetwork, curated: Curated, rows: pd.DataFrame, *, tile: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.object_]]:
-    """Features, labels and groups of tiles of the training fields.
-
-    A tile is live below the middle of the two thresholds; none is left out between them, since a patch between them is
-    often one of live and dead cells side by side.
-    """
-    config = training.config
-    fields = rows.drop_duplicates("field").set_index("field")
-    measured = fluorescence_cells(config.dataset, config.curation, fields["raw_image_id"].tolist(), cell=tile)
-    middle = (curated.thresholds["live_below"] + curated.thresholds["dead_above"]) / 2
-    scorer = MapPredictor(
+def _map_scorer(training: Training, network: LiveDeadNetwork, tile: int) -> MapPredictor:
+    accelerator = training.config.trainer.accelerator
+    return MapPredictor(
         network,
         training.takes,
         training.gives.orientations,
         tile,
-        prediction_device(config.trainer.accelerator, index=training.device_index, precision=training.precision),
+        prediction_device(accelerator, index=training.device_index, precision=training.precision),
         training.precision,
         None if training.fold is None else maps_cache(training.folder.parent),
     )
+
+
+def tile_examples(
+    scorer: MapPredictor, curated: Curated, rows: pd.DataFrame
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.object_]]:
+    """Features, labels and groups of tiles of the fields that some rows of the manifest lie in.
+
+    A tile is live below the middle of the two thresholds; none is left out between them, since a patch between them is
+    often one of live and dead cells side by side.
+
+    Args:
+        scorer: Gives the feature maps.
+        curated: The data set.
+        rows: Of its manifest.
+    """
+    fields = rows.drop_duplicates("field").set_index("field")
+    measured = fluorescence_tiles(curated, fields.index.tolist(), tile=scorer.tile)
+    middle = (curated.thresholds["live_below"] + curated.thresholds["dead_above"]) / 2
     features, labels, groups = [], [], []
     for field, feature_map in scorer.maps(curated.store, fields.index.tolist()):
-        tiles = measured[str(fields.loc[field, "raw_image_id"])]
+        tiles = measured[field]
         chosen = np.zeros(tiles.valid.shape, bool)
         chosen[_STEP // 2 :: _STEP, _STEP // 2 :: _STEP] = True
         chosen &= tiles.valid > _MIN_VALID

@@ -15,7 +15,7 @@ from jimt.config.training import TrainConfig
 from jimt.curation.manifest import Curated
 from jimt.curation.splits import Fold
 from jimt.data.datamodule import open_for_training
-from jimt.data.preparation import prepare
+from jimt.data.preparation import ConfigOf, prepare
 from jimt.errors import DISK_FULL, InputError, as_typed
 from jimt.evaluation.test_split import TestPatches, evaluate_model, print_metrics, read_scores, rows_of_test
 from jimt.models.checkpoint import save_checkpoint
@@ -62,6 +62,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     evaluates: bool = True,
     begins: Callable[[], None] = lambda: None,
+    config_of: ConfigOf | None = None,
 ) -> dict[str, Any]:
     """Train, unless the run's folder holds this very training, finished; then evaluate its model.
 
@@ -72,6 +73,7 @@ def train(
         callbacks: Lightning callbacks added to those of the config.
         evaluates: Whether the test split is scored; a search that chooses among trainings must not look at it.
         begins: Called on the first process when nothing stands against the training, before anything is written.
+        config_of: As ``preparation.prepare`` takes it.
 
     Returns:
         What ``test_metrics.json`` holds; nothing on other processes than the first, for a fold or without evaluation.
@@ -81,7 +83,7 @@ def train(
     """
     writes = process_number() == 0 and not config.trainer.fast_dev_run
     with owner(config.folder, who="a training") if writes else nullcontext():
-        return _train(config, fold, device_index, callbacks, evaluates and fold is None, begins)
+        return _train(config, fold, device_index, callbacks, evaluates and fold is None, begins, config_of)
 
 
 def _train(
@@ -91,6 +93,7 @@ def _train(
     callbacks: Sequence[Callback],
     evaluates: bool,
     begins: Callable[[], None],
+    config_of: ConfigOf | None,
 ) -> dict[str, Any]:
     folder, is_first = config.folder, process_number() == 0
     resumes = unfinished_training(config, folder)
@@ -99,7 +102,7 @@ def _train(
     # before the curation, which can take long: weights may be out of reach
     network, weights = _build(config, resumes)
     if is_first and fold is None:  # a cross-validation has prepared it
-        prepare(config.dataset, config.curation)
+        prepare(config.dataset, config.curation, config_of=config_of)
     curated = open_for_training(Path(config.curation.output_root) / config.dataset.name, fold=fold)
     check_processes(config, curated)
     settings = settings_of(config, curated, weights, fold)

@@ -25,9 +25,9 @@ from distributed.comm.core import connect
 
 import jimt
 from jimt.config.curating import ExecutorConfig
-from jimt.curation.finding import RawImage
 from jimt.curation.parallel.executors import BATCH, ExecutorError, Result, located
 from jimt.curation.parallel.worker import Call, write_probe
+from jimt.curation.raw_images import RawImage
 
 _CONNECT_SECONDS = 5.0
 _LOOK_SECONDS = 5.0  # without a result, until somebody looks whether there still are workers

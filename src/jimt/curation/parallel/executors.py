@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 import joblib
 
 from jimt.config.curating import ExecutorConfig
-from jimt.curation.finding import RawImage
+from jimt.curation.raw_images import RawImage
 from jimt.errors import InputError
 
 Result = TypeVar("Result")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import jimt
-from jimt.curation.finding import RawImage
 from jimt.curation.parallel.executors import ExecutorError, Result
+from jimt.curation.raw_images import RawImage
 from jimt.errors import DISK_FULL
 
 

@@ -8,15 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jimt.curation.fluorescence_images import UNITS, fluorescence_of_field, fluorescence_patches, value_in_unit
 from jimt.curation.manifest import MANIFEST, Curated, open_curated
-from jimt.curation.rereading import (
-    UNITS,
-    configs_of,
-    fluorescence_patches,
-    in_unit,
-    read_fluorescence,
-    value_in_unit,
-)
 from jimt.curation.summary import describe_copies, hand_labels_in_words
 from jimt.errors import InputError
 from jimt.figures import curation as figures
@@ -166,10 +159,12 @@ def _outcomes(rows: pd.DataFrame) -> NDArray[np.object_]:
 
 
 def raw_pair_blocks(curated: Curated) -> Iterator[Block]:
-    """Fig. 1: raw images and what became of their patches; an InputError where they are no longer there."""
+    """Fig. 1: raw images and what became of their patches; an InputError where the data set is published patches."""
+    scale = curated.thresholds["scale"]
+    if scale is None:
+        raise InputError(f"{curated.summary['dataset']} holds published patches, which have no fluorescence images")
     manifest = curated.manifest.assign(outcome=_outcomes(curated.manifest))
     manifest = manifest[manifest["y"].notna()]
-    dataset, curation = configs_of(curated)
     counts = manifest.groupby(["raw_image_id", "outcome"], observed=True).size().unstack(fill_value=0)
     chosen: list[str] = []
     for wanted in (["live"], ["dead"], ["ambiguous", "empty", "no_data"]):
@@ -177,30 +172,26 @@ def raw_pair_blocks(curated: Curated) -> Iterator[Block]:
         if columns:
             order = counts[columns].sum(axis=1).sort_values(ascending=False, kind="stable")
             chosen += [str(name) for name in order.index if str(name) not in chosen][:1]
-    fluorescence = {
-        image.raw_image_id: in_unit(image, scale=curation.label.scale)
-        for image in read_fluorescence(dataset, curation, chosen, needed_by="this figure")
-    }
     fields = []
     for name in chosen[:_N_FIELDS]:
         rows = manifest[manifest["raw_image_id"] == name]
-        brightfield = np.asarray(curated.store.field(int(rows["field"].iloc[0])))
+        field = int(rows["field"].iloc[0])
+        brightfield, fluorescence = curated.store.field(field), fluorescence_of_field(curated, field)
         y, x = (rows[column].to_numpy(int) for column in ("y", "x"))
-        fields.append(figures.FieldView(name, brightfield, fluorescence[name], y, x, rows["outcome"].to_numpy(object)))
+        fields.append(figures.FieldView(name, brightfield, fluorescence, y, x, rows["outcome"].to_numpy(object)))
     yield Drawing(
         "raw_pairs",
         "Raw image pairs and what became of their patches",
         "Bright-field above, propidium iodide below: the raw images with most live, most dead and most discarded "
         "patches. Thin lines are edges of patches, which overlap; a mark at a patch's centre tells its label (Fig. 1).",
-        figures.raw_pairs(fields, patch_size=curated.summary["patch_size"], unit=f"PI ({UNITS[curation.label.scale]})"),
+        figures.raw_pairs(fields, patch_size=curated.summary["patch_size"], unit=f"PI ({UNITS[scale]})"),
     )
 
 
 def sample_blocks(curated: Curated) -> Iterator[Block]:
     """Fig. 2a: live and dead patches above their fluorescence; an InputError as in ``raw_pair_blocks``."""
-    _, curation = configs_of(curated)
     used = curated.manifest[curated.manifest["split"].notna()]
-    rng = np.random.default_rng(curation.seed)
+    rng = np.random.default_rng(curated.summary["config"]["curation"]["seed"])
     parts = []
     for label in (LIVE, DEAD):
         of = used[used["label"] == label]
@@ -208,8 +199,8 @@ def sample_blocks(curated: Curated) -> Iterator[Block]:
         more = of.drop(one_an_image.index)
         parts.append(pd.concat([one_an_image, more])[:_N_SAMPLES])
     rows = pd.concat(parts)
-    fluorescence = fluorescence_patches(curated, rows, needed_by="this figure")
-    unit = UNITS[curation.label.scale]
+    fluorescence = fluorescence_patches(curated, rows)
+    unit = UNITS[curated.thresholds["scale"]]
     yield Drawing(
         "sample_patches",
         "Live and dead patches",
@@ -275,5 +266,5 @@ def label_blocks(curated: Curated) -> Iterator[Block]:
         "labelled_patches",
         "Patches by mean fluorescence",
         "A column is a group, that is what a split may not divide. Dashed: the cut-offs (Fig. 3b).",
-        figures.labelled_patches(data_sets, scale=scale, seed=configs_of(curated)[1].seed),
+        figures.labelled_patches(data_sets, scale=scale, seed=curated.summary["config"]["curation"]["seed"]),
     )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jimt.curation.rereading import UNITS, configs_of, fluorescence_patches
+from jimt.curation.fluorescence_images import UNITS, fluorescence_patches
 from jimt.errors import InputError
 from jimt.figures.maps import gallery
 from jimt.report.blocks import Block, Drawing, Table, Text
@@ -46,8 +46,8 @@ def error_blocks(model: Model, *, of: str) -> Iterator[Block]:
     images = dict(zip(flat, patches_of(curated, rows.iloc[flat]), strict=True))
     unit, pi, without = "", {}, ""
     try:
-        found = fluorescence_patches(curated, rows.iloc[flat], needed_by="PI beside the errors")
-        pi, unit = dict(zip(flat, found, strict=True)), UNITS[configs_of(curated)[1].label.scale]
+        found = fluorescence_patches(curated, rows.iloc[flat])
+        pi, unit = dict(zip(flat, found, strict=True)), UNITS[curated.thresholds["scale"]]
     except InputError as error:
         without = f" Without PI: {error}."
     places = dict(zip(flat, scores.loc[flat].to_dict("records"), strict=True))

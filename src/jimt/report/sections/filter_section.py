@@ -7,7 +7,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jimt.curation.manifest import FILTER_LABELS, Curated
-from jimt.curation.rereading import configs_of
 from jimt.curation.summary import hand_labels_in_words
 from jimt.errors import InputError
 from jimt.figures import empty_scores as filter_figures
@@ -30,9 +29,9 @@ def empty_filter_blocks(curated: Curated) -> Iterator[Block]:
     with np.load(path) as labelled:
         features, empty, decision = labelled["features"], labelled["empty"], labelled["held_out_score"]
         rows = pd.DataFrame({name: labelled[name] for name in ("field", "y", "x")})
-    _, curation = configs_of(curated)
+    seed = curated.summary["config"]["curation"]["seed"]
     report = curated.summary["empty_filter"]
-    rng = np.random.default_rng(curation.seed)
+    rng = np.random.default_rng(seed)
     own = rows["field"].to_numpy() >= 0  # of other data sets there is no picture here
     sample = np.concatenate(
         [rng.permutation(np.flatnonzero(own & (empty == value)))[:_N_BARCODES] for value in (False, True)]
@@ -48,7 +47,7 @@ def empty_filter_blocks(curated: Curated) -> Iterator[Block]:
     else:
         yield Text(f"The filter was trained on {hand_labels_in_words(report)}: none of this data set can be shown.")
     if np.isfinite(decision).all():
-        coordinates = tsne(features, seed=curation.seed)
+        coordinates = tsne(features, seed=seed)
         yield Drawing(
             "empty_filter_map",
             "The empty filter's decision",

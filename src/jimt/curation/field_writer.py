@@ -1,0 +1,155 @@
+"""Writes the store's files so that an interrupted curation goes on where it stopped."""
+
+import dataclasses
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow
+from numpy.typing import NDArray
+
+from jimt.curation.copies import DIGESTS
+from jimt.curation.reading import BadField, FieldPatches
+from jimt.curation.store import FIELDS, FILES, FLUORESCENCE, NAMES, NO_DATA, PIXELS, PLACE
+
+
+class FieldWriter:
+    """Appends fields and the rows of their patches; what was committed survives an interruption.
+
+    A commit is a pair of files: the patches' rows, then a small JSON file whose presence makes it count. What lies
+    beyond the last commit is cut off the three files of pixels when the writing is taken up again.
+    """
+
+    def __init__(self, folder: Path, *, root: Path) -> None:
+        # Arrow's own allocator keeps what was freed: 30 MiB that grow with the number of commits
+        pyarrow.set_memory_pool(pyarrow.system_memory_pool())
+        self.folder = folder
+        self.root = root.absolute()
+        """The data set's folder; a field is named by the path of its bright-field file below it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.spool = folder / "spool"
+        """Where ``read_field`` leaves pixels; what a killed process left there is thrown away."""
+        shutil.rmtree(self.spool, ignore_errors=True)
+        self.spool.mkdir(exist_ok=True)
+        self._commits = sorted(folder.glob("commit-*.json"))
+        self.fields: list[dict[str, Any]] = []
+        self.bad: dict[str, str] = {}
+        self._ends = dict.fromkeys(FILES, 0)
+        for path in self._commits:
+            commit = json.loads(path.read_text())
+            self.fields += commit["fields"]
+            self.bad |= commit["bad"]
+            self._ends = commit["ends"]
+        for name in FILES:
+            (folder / name).touch()
+        if any((folder / name).stat().st_size < end for name, end in self._ends.items()):
+            # a power cut came between the pixels and the disk: start anew
+            for path in self._commits:
+                path.unlink()
+            self._ends, self._commits, self.fields, self.bad = dict.fromkeys(FILES, 0), [], [], {}
+        for name, end in self._ends.items():
+            os.truncate(folder / name, end)
+        self.n_images = len(self.fields) + len(self.bad)
+        self._files = {name: (folder / name).open("ab") for name in FILES}
+        self._n_committed = len(self.fields)
+        self._bad_committed = set(self.bad)
+        self._results: list[FieldPatches] = []
+
+    def add(self, result: FieldPatches | BadField) -> None:
+        """Append one field, or note a bad image."""
+        self.n_images += 1
+        raw = result.raw
+        if isinstance(result, BadField):
+            self.bad[str(raw.brightfield)] = result.reason
+            return
+        begins = dict(self._ends)
+        with result.spool.open("rb", buffering=0) as spool:
+            for name, n_bytes in zip(FILES, result.spooled, strict=False):
+                self._files[name].write(spool.read(n_bytes))
+                self._ends[name] += n_bytes
+        result.spool.unlink()
+        self._results.append(result)
+        self.fields.append(
+            {
+                "raw_image_id": raw.raw_image_id,
+                "group": raw.group,
+                "file": raw.brightfield.absolute().relative_to(self.root).as_posix(),
+                "height": result.height,
+                "width": result.width,
+                "offset": begins[PIXELS],
+                "fluorescence_offset": begins[FLUORESCENCE],
+                "fluorescence_type": result.fluorescence_type,
+                "no_data_offset": begins[NO_DATA] if self._ends[NO_DATA] > begins[NO_DATA] else -1,
+                "background": None if np.isnan(result.background) else result.background,
+                "exchanged": result.exchanged,
+                "label": raw.label,
+                "split": raw.split,
+                **dict(zip(DIGESTS, result.digests, strict=True)),
+                "bits": [dataclasses.asdict(bits) for bits in result.bits],
+            }
+        )
+
+    def commit(self) -> None:
+        """Make everything added so far survive an interruption."""
+        bad = {key: reason for key, reason in self.bad.items() if key not in self._bad_committed}
+        if not self._results and not bad:
+            return
+        # not synchronised with the disk: a killed process loses nothing of this, and waiting for the disk would cost
+        # more than all the rest; after a power cut pixels may be fewer than committed, which the next start notices
+        for file in self._files.values():
+            file.flush()
+        name = f"commit-{len(self._commits):06d}"
+        if self._results:
+            self._rows().to_parquet(self.folder / f"{name}.parquet")
+        marker = self.folder / f"{name}.json"
+        content = {"fields": self.fields[self._n_committed :], "bad": bad, "ends": self._ends}
+        marker.with_suffix(".tmp").write_text(json.dumps(content))
+        marker.with_suffix(".tmp").replace(marker)
+        self._commits.append(marker)
+        self._n_committed = len(self.fields)
+        self._bad_committed = set(self.bad)
+        self._results = []
+
+    def _rows(self) -> pd.DataFrame:
+        """One row for each patch added since the last commit."""
+        results = self._results
+        counts = [len(result.no_data) for result in results]
+
+        def column(name: str, missing: float) -> NDArray[Any]:
+            parts = [getattr(result, name) for result in results]
+            filled = [np.full(n, missing) if part is None else part for part, n in zip(parts, counts, strict=True)]
+            return np.concatenate(filled)
+
+        return pd.DataFrame(
+            {
+                "field": np.repeat(np.arange(self._n_committed, len(self.fields), dtype=np.int32), counts),
+                "y": pd.array(column("y", np.nan), dtype="Int32"),
+                "x": pd.array(column("x", np.nan), dtype="Int32"),
+                "no_data": column("no_data", 0.0).astype(np.float32),
+                "mean_fluorescence": column("mean_fluorescence", np.nan),
+            }
+        )
+
+    def finish(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Commit, write the table of fields; returns the rows of all patches and of all fields."""
+        self.commit()
+        shutil.rmtree(self.spool, ignore_errors=True)  # holds what a killed worker left: its image was read again
+        parts = [path.with_suffix(".parquet") for path in self._commits]
+        rows = [pd.read_parquet(part) for part in parts if part.exists()]
+        columns = [*PLACE, *NAMES, "exchanged", "label", "split"]
+        fields = pd.DataFrame(self.fields, columns=columns)
+        fields.drop(columns=["exchanged", "label", "split"]).to_parquet(self.folder / FIELDS)
+        patches = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+        del rows
+        return patches, fields
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for file in self._files.values():
+            file.close()

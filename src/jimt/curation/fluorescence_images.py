@@ -1,0 +1,85 @@
+"""Fluorescence of fields and patches as it is drawn: in the unit of the labels, nothing where there is no data."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from jimt.curation.manifest import Curated
+
+UNITS = {
+    "raw": "raw counts",
+    "background_subtracted": "counts above background",
+    "log_background_ratio": "times background",
+}
+"""What a fluorescence image is drawn in, by the scale of the labels."""
+
+
+def in_unit(
+    counts: NDArray[np.generic], no_data: NDArray[np.bool_], *, background: float, scale: str
+) -> NDArray[np.float32]:
+    """A fluorescence image in the unit of ``UNITS``.
+
+    >>> in_unit(np.array([[300, 0]], np.uint16), np.array([[False, True]]), background=100.0, scale="raw")
+    array([[300.,  nan]], dtype=float32)
+    >>> counts, everywhere = np.array([[300, 50]], np.uint16), np.zeros((1, 2), bool)
+    >>> in_unit(counts, everywhere, background=100.0, scale="log_background_ratio")
+    array([[3. , 0.5]], dtype=float32)
+
+    Args:
+        counts: Shape ``(height, width)``.
+        no_data: Pixels that become NaN, likewise.
+        background: Of the field, in counts; of no meaning on the scale ``raw``.
+        scale: Of the labels.
+    """
+    pixels = counts.astype(np.float32)
+    pixels[no_data] = np.nan
+    if scale == "background_subtracted":
+        return np.asarray(pixels - background, np.float32)
+    if scale == "log_background_ratio":
+        return np.asarray(pixels / max(background, float(np.finfo(np.float32).tiny)), np.float32)
+    return pixels
+
+
+def value_in_unit(label_value: float, *, scale: str) -> float:
+    """A number on the labels' scale, such as a threshold, in the unit of ``UNITS``.
+
+    >>> value_in_unit(0.0, scale="log_background_ratio"), value_in_unit(300.0, scale="raw")
+    (1.0, 300.0)
+    """
+    return float(np.exp(label_value)) if scale == "log_background_ratio" else label_value
+
+
+def fluorescence_of_field(curated: Curated, field: int) -> NDArray[np.float32]:
+    """Fluorescence of one field in the unit of ``UNITS``, NaN where there is no data, shape ``(height, width)``.
+
+    Raises:
+        InputError: If the data set holds published patches.
+    """
+    store = curated.store
+    return in_unit(
+        store.fluorescence(field),
+        store.no_data(field),
+        background=store.background(field),
+        scale=curated.thresholds["scale"],
+    )
+
+
+def fluorescence_patches(curated: Curated, rows: pd.DataFrame) -> NDArray[np.float32]:
+    """Fluorescence of patches in the unit of ``UNITS``, NaN where there is no data, shape ``(n, size, size)``.
+
+    Args:
+        curated: The data set.
+        rows: Rows of its manifest, in any order.
+
+    Raises:
+        InputError: If the data set holds published patches.
+    """
+    size = int(curated.summary["patch_size"])
+    out = np.empty((len(rows), size, size), np.float32)
+    fields = rows["field"].to_numpy()
+    y, x = (rows[name].fillna(0).to_numpy(int) for name in ("y", "x"))
+    for field in np.unique(fields).tolist():
+        pixels = fluorescence_of_field(curated, field)
+        for row in np.flatnonzero(fields == field):
+            out[row] = pixels[y[row] : y[row] + size, x[row] : x[row] + size]
+    return out

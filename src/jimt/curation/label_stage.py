@@ -1,0 +1,101 @@
+"""The last stages: patches are labelled by their fluorescence, and split into train, validation and test."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jimt.config.curating import CurationConfig
+from jimt.config.data import DatasetConfig
+from jimt.curation.fluorescence import label_values
+from jimt.curation.labels import fit_label_thresholds, label_patches
+from jimt.curation.read_stage import no_words
+from jimt.curation.splits import check_both_classes, split_groups
+from jimt.errors import InputError
+from jimt.vocabulary import AMBIGUOUS, Excluded, Split
+
+
+def label_patches_of(
+    dataset: DatasetConfig,
+    curation: CurationConfig,
+    manifest: pd.DataFrame,
+    fields: pd.DataFrame,
+    reference: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Label the patches that are kept, and mark those between the thresholds; the manifest is changed in place.
+
+    Returns:
+        The thresholds, and where they came from: what ``thresholds.json`` holds.
+
+    Raises:
+        InputError: If no patch is kept, or no thresholds can be fitted.
+    """
+    settings = curation.label
+    manifest["label_value"] = np.full(len(manifest), np.nan)
+    manifest["label"] = pd.array([None] * len(manifest), dtype="Int8")
+    if dataset.layout == "patches":
+        manifest["label"] = pd.array(fields["label"].to_numpy(int)[manifest["field"].to_numpy()], dtype="Int8")
+        return {"source": "class folders", "scale": None, "live_below": None, "dead_above": None}
+    kept = manifest["excluded"].isna().to_numpy()
+    if not kept.any():
+        limit = curation.patches.max_no_data
+        raise InputError(
+            f"every patch has more than {limit:.0%} no-data pixels", remedies=("curation.patches.max_no_data=NUMBER",)
+        )
+    background = fields["background"].to_numpy(float)[manifest["field"].to_numpy()]
+    values = label_values(
+        manifest.loc[kept, "mean_fluorescence"].to_numpy(float), background[kept], scale=settings.scale
+    )
+    if reference is None:
+        fitted = fit_label_thresholds(
+            values,
+            n_sigma=settings.n_sigma,
+            n_init=settings.n_init,
+            tolerance=settings.tolerance,
+            min_patches=settings.min_patches,
+            min_weight=settings.min_weight,
+            fit_range=settings.fit_range,
+            seed=curation.seed,
+        )
+        reference = {
+            "source": f"fitted on {dataset.name}",
+            "scale": settings.scale,
+            "background_percentile": settings.background_percentile,
+            "n_sigma": settings.n_sigma,
+            **dataclasses.asdict(fitted),
+        }
+    labels = label_patches(values, live_below=reference["live_below"], dead_above=reference["dead_above"])
+    manifest.loc[kept, "label_value"] = values
+    manifest.loc[kept, "label"] = labels
+    manifest.loc[kept & (manifest["label"] == AMBIGUOUS).fillna(False).to_numpy(bool), "excluded"] = (
+        Excluded.AMBIGUOUS.value
+    )
+    return reference
+
+
+def split_patches(
+    dataset: DatasetConfig, curation: CurationConfig, manifest: pd.DataFrame, fields: pd.DataFrame
+) -> None:
+    """Give each labelled patch its split, by group or by the folders of published patches; in place.
+
+    Raises:
+        InputError: If no split leaves both classes in each part.
+    """
+    settings = curation.split
+    manifest["split"] = no_words(len(manifest), Split)
+    used = manifest["excluded"].isna().to_numpy()
+    known = manifest["group"].notna().to_numpy()
+    groups = np.where(known, manifest["group"].to_numpy(object), manifest["raw_image_id"].to_numpy(object))[used]
+    published = fields["split"].to_numpy(object)[manifest["field"].to_numpy()]
+    if dataset.layout == "patches" and pd.notna(published).all():
+        manifest.loc[used, "split"] = published[used]
+        check_both_classes(manifest)
+    else:
+        assignment = split_groups(
+            groups,
+            manifest.loc[used, "label"].to_numpy(np.int8),
+            ratio=(settings.train, settings.val, settings.test),
+            seed=curation.seed,
+        )
+        manifest.loc[used, "split"] = [assignment[str(group)].value for group in groups]

@@ -1,0 +1,48 @@
+"""The raw images of a data set, as its folder tells them."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jimt.curation.listing import Listing
+from jimt.vocabulary import Split
+
+
+@dataclass(frozen=True)
+class RawImage:
+    """The files of one raw image, or one published patch."""
+
+    raw_image_id: str
+    group: str | None
+    """None where nothing tells which raw image a published patch was cut from."""
+    brightfield: Path
+    fluorescence: Path | None
+    label: int | None = None
+    split: Split | None = None
+
+
+@dataclass
+class Finding:
+    """What a data set's folder holds."""
+
+    images: list[RawImage] = field(default_factory=list)
+    bad: dict[str, str] = field(default_factory=dict)
+    """Path below the data set's folder (or raw_image_id) to the reason it cannot be used."""
+    n_files: int = 0
+    """Image files in the folder, those left out on purpose not counted."""
+    unmatched: list[str] = field(default_factory=list)
+    """Image files that the pattern does not match, or that lie in no class folder."""
+    channels: Counter[str] = field(default_factory=Counter)
+    """Layout ``pairs``: files of each channel, those of no use included."""
+    used_channels: tuple[str, ...] = ()
+    read: dict[str, Counter[str]] = field(default_factory=dict)
+    """Of each placeholder or named group, what it read and in how many files."""
+    merged: dict[str, list[str]] = field(default_factory=dict)
+    """Groups whose name is written in several ways: the name that is kept, and the others."""
+    listing: Listing = field(default_factory=Listing)
+    """Where it was made from one: files of other formats, and links that were not followed."""
+
+    @property
+    def n_ignored(self) -> int:
+        """Image files that the pattern does not match, or which are of another channel."""
+        return len(self.unmatched) + sum(n for word, n in self.channels.items() if word not in self.used_channels)
