@@ -27,7 +27,12 @@ OUR_LAB = (
 )
 CUT_OFF = "runs/NAME/resnet18/2026-11-23_10-00-00"
 """Where the tests train the run that is resumed, which is RUN and RUN_A too."""
-TOGETHER: dict[str, tuple[str, ...]] = {"dataset.group=[plate]": ("dataset.pattern='{plate}/{well}_{channel}.tif'",)}
+TOGETHER: dict[str, tuple[str, ...]] = {
+    "dataset.group=[plate]": ("dataset.pattern='{plate}/{well}_{channel}.tif'",),
+    "dataset.bit_shift=4": ("dataset.bit_depth=12",),
+    "probe=pooled": ("method=linear_probe",),
+    "probe=tiles": ("method=linear_probe",),
+}
 """What an override of a sentence needs beside it."""
 MCF7 = "mcf7 is not part of the repository"
 PAPER = "the paper's images are not part of the repository"
@@ -94,11 +99,16 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "make test-slow": Ask(
         ("python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow",), "tests do not start all tests"
     ),
+    "python -m pytest tests/curation": Ask(("python -m pytest tests/curation",), "tests do not start tests"),
     "make lint": Ask(("python -m ruff check .", "python -m mypy"), "tests do not start the linters"),
     # ---- curation
+    "jimt prepare dataset=NAME": Run(leaves="data/curated/NAME/manifest.parquet"),
     "python prepare.py dataset=NAME": Run(leaves="data/curated/NAME/manifest.parquet"),
+    "jimt prepare dataset=NAME dry_run=true": Run(says="12 raw images in 12 groups"),
     "python prepare.py dataset=NAME dry_run=true": Run(says="12 raw images in 12 groups"),
-    "python prepare.py dataset=NAME hand_labels_only=true": Run(
+    "jimt prepare dataset=synthetic": Compose(("synthetic",), "a minute; test_synthetic.py simulates smaller fields"),
+    "jimt prepare dataset=mcf7": Compose(("mcf7",), MCF7),
+    "jimt prepare dataset=NAME hand_labels_only=true": Run(
         (
             "dataset.empty_labels=hand.csv",
             "dataset.empty_word=bare",
@@ -109,35 +119,49 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         ),
         leaves="data/curated/NAME.hand_labels.npz",
     ),
-    "python prepare.py --config-dir mine dataset=our_lab": Run(OUR_LAB, leaves="data/curated/our_lab/manifest.parquet"),
-    "JIMT_DATA=FOLDER python prepare.py dataset=mcf7": Compose(("mcf7",), MCF7),
-    "python prepare.py dataset=NAME executor=dask curation.executor.scheduler=tcp://HOST:8786": Compose(
+    "jimt prepare --config-dir mine dataset=our_lab": Run(OUR_LAB, leaves="data/curated/our_lab/manifest.parquet"),
+    "JIMT_DATA=FOLDER jimt prepare dataset=mcf7": Compose(("mcf7",), MCF7),
+    "jimt prepare dataset=NAME executor=dask curation.executor.scheduler=tcp://HOST:8786": Compose(
         ("NAME",), "no machine is called HOST; test_cluster.py curates on a cluster of this machine"
     ),
     "dask scheduler": Read("it runs until it is ended; test_cluster.py has a cluster of its own"),
     "dask worker tcp://HOST:8786 --nworkers 8 --nthreads 1": Read("no machine is called HOST"),
     # ---- training
-    "python train.py backbone=resnet18 dataset=NAME": Run(
+    "jimt train backbone=resnet18 dataset=NAME": Run(
         (*TINY, "hydra.run.dir=runs/first"), leaves="runs/first/test_metrics.json"
     ),
-    "python train.py backbone=inception_v3 dataset=doxo": Compose(("doxo inception_v3.tv_in1k",), PAPER),
-    "python train.py backbone.name=convnext_atto dataset=NAME": Run(
+    "jimt train experiment=demo": Compose(
+        ("synthetic tf_efficientnet_lite0",), "minutes; 02_results.ipynb runs experiment=demo in the slow tests"
+    ),
+    "jimt train dataset=NAME method=linear_probe": Run(
+        ("backbone.weights=random", "trainer.precision=32-true", "report=false", "hydra.run.dir=runs/probe"),
+        leaves="runs/probe/test_metrics.json",
+    ),
+    "jimt crossval dataset=NAME method=linear_probe backbone=efficientnet_lite0": Run(
+        ("trainer.precision=32-true", "report=false", "crossval.n_folds=3"), says="3 folds of NAME"
+    ),
+    "jimt train -m dataset=NAME optim.lr=1e-5,1e-4": Compose(
+        ("NAME resnet18.tv_in1k",) * 2, "test_sweep.py runs sweeps of small networks"
+    ),
+    **{
+        f"{program} backbone=inception_v3 dataset=doxo": Compose(("doxo inception_v3.tv_in1k",), PAPER)
+        for program in ("jimt train", "python train.py")
+    },
+    "jimt train backbone.name=convnext_atto dataset=NAME": Run(
         (*ONE_EPOCH, "report=false"), says="training convnext_atto"
     ),
-    "python train.py dataset=NAME backbone.trainable=last_stage": Run(TINY, says="(last_stage, "),
-    "python train.py dataset=NAME optim.schedule=cosine optim.warmup=0.1 optim.accumulate=2 optim.ema_decay=0.999": Run(
+    "jimt train dataset=NAME backbone.trainable=last_stage": Run(TINY, says="(last_stage, "),
+    "jimt train dataset=NAME optim.schedule=cosine optim.warmup=0.1 optim.accumulate=2 optim.ema_decay=0.999": Run(
         TINY, says="epoch   1/1"
     ),
-    "python train.py dataset=NAME trainer.patience=5 trainer.progress=rich trainer.profiler=simple": Run(
+    "jimt train dataset=NAME trainer.patience=5 trainer.progress=rich trainer.profiler=simple": Run(
         (*TINY, "hydra.run.dir=runs/profiled"), leaves="runs/profiled/fit-profile.txt"
     ),
-    "python train.py dataset=NAME '+trainer.callbacks.Timer={duration:{hours:8}}'": Run(
+    "jimt train dataset=NAME '+trainer.callbacks.Timer={duration:{hours:8}}'": Run(
         (*TINY, "hydra.run.dir=runs/watched"), leaves="runs/watched/test_metrics.json"
     ),
-    "python train.py resume=runs/NAME/resnet18/2026-11-23_10-00-00": Run(
-        ("trainer.max_epochs=2",), says="after epoch 1"
-    ),
-    "srun python train.py trainer=ddp trainer.num_nodes=2 optim.batch_size=4 hydra.run.dir=runs/NAME": Compose(
+    "jimt train resume=runs/NAME/resnet18/2026-11-23_10-00-00": Run(("trainer.max_epochs=2",), says="after epoch 1"),
+    "srun jimt train trainer=ddp trainer.num_nodes=2 optim.batch_size=4 hydra.run.dir=runs/NAME": Compose(
         ("synthetic resnet18.tv_in1k",), "it takes two nodes with two cards; test_ddp.py trains in two processes"
     ),
     # ---- evaluation
@@ -155,17 +179,23 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "jimt label-sensitivity RUN": Run(leaves="RUN/label_sensitivity.md"),
     "jimt report RUN": Run(("--max-shown", "4", "--max-mapped", "2"), leaves="RUN/report.html", slow=True),
     # ---- many trainings
-    "python train.py -m experiment=paper_grid": Compose(of_grid("no_treatment", "doxo"), PAPER),
-    "python train.py -m experiment=paper_grid trainer=gpu hydra/launcher=cards": Compose(
-        of_grid("no_treatment", "doxo"), PAPER
-    ),
-    "python train.py -m experiment=paper_grid trainer=gpu hydra/launcher=slurm hydra.launcher.partition=NAME": Compose(
-        of_grid("no_treatment", "doxo"), "it takes SLURM; test_sweep.py queues jobs by submitit on this machine"
-    ),
+    "jimt train -m experiment=paper_grid": Compose(of_grid("no_treatment", "doxo"), PAPER),
+    **{
+        f"{program} -m experiment=paper_grid trainer=gpu hydra/launcher=cards": Compose(
+            of_grid("no_treatment", "doxo"), PAPER
+        )
+        for program in ("jimt train", "python train.py")
+    },
+    **{
+        f"{program} -m experiment=paper_grid trainer=gpu hydra/launcher=slurm hydra.launcher.partition=NAME": Compose(
+            of_grid("no_treatment", "doxo"), "it takes SLURM; test_sweep.py queues jobs by submitit on this machine"
+        )
+        for program in ("jimt train", "python train.py")
+    },
     "python train.py -m experiment=paper_grid dataset=synthetic,synthetic_treated": Compose(
         of_grid("synthetic", "synthetic_treated"), "a day without a graphics card"
     ),
-    "python train.py -m experiment=paper_grid dataset=synthetic,synthetic_treated backbone.weights=random "
+    "jimt train -m experiment=paper_grid dataset=synthetic,synthetic_treated backbone.weights=random "
     "dataset.simulation.fields_per_well=1 curation.empty_filter.enabled=false trainer.max_epochs=1 "
     "optim.batch_size=16": Compose(
         of_grid("synthetic", "synthetic_treated"), "79 s; test_sweep.py runs sweeps of small networks"
@@ -184,11 +214,11 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "wandb sync FOLDER": Read("it takes a server"),
     "tensorboard --logdir runs": Read("it runs until it is ended"),
     # ---- what was measured
-    "python prepare.py dataset=mcf7 curation.empty_filter.enabled=false curation.label.tolerance=1e-6": Compose(
+    "jimt prepare dataset=mcf7 curation.empty_filter.enabled=false curation.label.tolerance=1e-6": Compose(
         ("mcf7",), MCF7
     ),
     **{
-        f"python train.py dataset=synthetic backbone={backbone} backbone.trainable=head optim.lr=1e-3 "
+        f"jimt train dataset=synthetic backbone={backbone} backbone.trainable=head optim.lr=1e-3 "
         "optim.batch_size=32 trainer.max_epochs=3": Compose(
             (f"synthetic {network}",), "ImageNet weights take a model hub or a file"
         )
@@ -206,9 +236,9 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         f"trainer.num_threads=1 trainer.precision=32-true hydra.run.dir=runs/{recipe}": Compose(
             ("mcf7 resnet18.tv_in1k",), f"{MCF7}; test_crossval.py runs some folds alone"
         )
-        for recipe in ("paper", "fast experiment=one_cycle")
+        for recipe in ("paper", "one_cycle experiment=one_cycle")
     },
-    "jimt compare runs/paper runs/fast": Run(says="+0.000"),
+    "jimt compare runs/paper runs/one_cycle": Run(says="+0.000"),
     "python benchmarks/curation.py --rounds 1": Run(("--images", "4"), says="median:", slow=True),
     "python benchmarks/coverage.py": Run(("--data-sets", "2"), says="80 groups, ICC 0.3", slow=True),
     "python benchmarks/coverage.py --scores scores.csv": Run(("--data-sets", "2"), says="80 drawn of 3", slow=True),
@@ -221,10 +251,15 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         says="chosen on inner folds",
         slow=True,
     ),
+    "python benchmarks/picture.py runs/demo": Run(leaves="scored_field.png", slow=True),
     "python benchmarks/simulator.py": Run(("--wells", "5", "--difficulties", "0"), says="AUC", slow=True),
     "python benchmarks/report.py": Run(
         ("--help",), says="--max-mapped", why="minutes even of 72 patches; test_report.py writes reports"
     ),
     # ---- named without arguments
+    "jimt --help": Run(says="label-sensitivity"),
+    "python -m jimt": Run(says="usage: jimt COMMAND"),
+    "python train.py": Run(("--help",), says="experiment"),
+    "python prepare.py": Run(("--help",), says="dataset"),
     **{f"jimt {name}": help_of(name) for name in COMMANDS},
 }

@@ -82,7 +82,16 @@ def clone(tmp_path_factory, uneven) -> Clone:
     train = "python train.py backbone=resnet18 dataset="
     clone.run(f"{train}NAME", *TINY, f"hydra.run.dir={CUT_OFF}")
     clone.run(f"{train}our_lab", *OUR_LAB, *TINY, "hydra.run.dir=RUN_B", "--config-dir", "mine")
-    for name in ("RUN", "RUN_1", "RUN_2", "RUN_A", "runs/paper", "runs/fast", "runs/paper_grid/NAME/resnet18"):
+    for name in (
+        "RUN",
+        "RUN_1",
+        "RUN_2",
+        "RUN_A",
+        "runs/demo",
+        "runs/paper",
+        "runs/one_cycle",
+        "runs/paper_grid/NAME/resnet18",
+    ):
         shutil.copytree(folder / CUT_OFF, folder / name)
     shutil.copy(folder / "RUN/test_scores.csv", folder / "scores.csv")
     (folder / "DIR").symlink_to("runs/paper_grid")
@@ -167,7 +176,7 @@ PRINTED = {words: where for words, where in overrides(TEXTS).items() if any(name
 @pytest.mark.parametrize("words", sorted(PRINTED))
 def test_an_override_in_a_sentence_is_one_that_a_command_takes(clone, words):
     refused = []
-    for script in (["train.py"], ["jimt", "crossval"], ["jimt", "tune"], ["prepare.py"]):
+    for script in (["train.py"], ["-m", "jimt", "crossval"], ["-m", "jimt", "tune"], ["prepare.py"]):
         try:
             clone.composed([*script, *words.split(), *TOGETHER.get(words, ())])
         except (HydraException, InputError) as error:

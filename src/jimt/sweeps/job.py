@@ -1,4 +1,17 @@
-"""One job of a sweep: on a card of its own, in a folder of its own, and its failure does not end the others."""
+"""One job of a sweep, step by step; whatever becomes of it, the others go on.
+
+Hydra composes the config of each job of ``train.py -m`` and calls ``run_job``, which
+
+1. takes the lock of the job's folder and forgets an earlier failure,
+2. resumes what an earlier start of the sweep has left in the folder,
+3. claims a free GPU, where jobs run side by side,
+4. curates the data set whose thresholds label this job's,
+5. trains, evaluates and reports as ``train.py`` does,
+6. writes what ended it, if anything did, to ``failed.json``,
+7. rewrites the table of the sweep.
+
+After the last job ``commands.SweepCallback`` prints the table and writes the report of all.
+"""
 
 import contextlib
 import io
