@@ -50,7 +50,7 @@ def test_the_benchmark_labels_241_live_and_335_dead_of_661_patches(mcf7, real_da
 
 def test_raw_means_cannot_be_cut_in_two(mcf7):
     with pytest.raises(
-        InputError, match="the cut-offs cannot be trusted, .* or curation.label.scale=log_background_ratio"
+        InputError, match="the thresholds cannot be trusted, .* or curation.label.scale=log_background_ratio"
     ):
         run(mcf7("curation.label.scale=raw"))
 

@@ -6,6 +6,8 @@ from collections import Counter
 import pytest
 
 import test_remedies_of_curation as of_curation
+import test_remedies_of_finding as of_finding
+import test_remedies_of_labels as of_labels
 import test_remedies_of_runs as of_runs
 import test_remedies_of_settings as of_settings
 import test_remedies_of_weights as of_weights
@@ -43,7 +45,8 @@ NEEDS_NONE: dict[Place, str] = {
 
 
 def test_every_place_that_names_a_remedy_has_its_run():
-    runs = [*of_settings.RUNS, *of_curation.RUNS, *of_runs.RUNS, *of_weights.RUNS, *ELSEWHERE]
+    modules = of_settings, of_curation, of_finding, of_labels, of_runs, of_weights
+    runs = [*(place for module in modules for place in module.RUNS), *ELSEWHERE]
     assert not [place for place, n in Counter(runs).items() if n > 1]
     named = Counter(one.place for one in told() if one.has("remedies"))
     assert set(named) - set(runs) == set(), "these name something to type, which no case runs"

@@ -6,7 +6,7 @@ from typing import Final
 LIVE: Final = 1
 DEAD: Final = 0
 AMBIGUOUS: Final = -1
-"""Mean fluorescence between the two cut-offs: neither live nor dead, so neither trained nor tested on."""
+"""Mean fluorescence between the two thresholds: neither live nor dead, so neither trained nor tested on."""
 
 LABEL_NAMES: Final = {LIVE: "live", DEAD: "dead", AMBIGUOUS: "ambiguous"}
 
@@ -44,7 +44,7 @@ MANIFEST_COLUMNS: Final = (
     "x",
     "no_data",  # share of the patch's pixels that are no data
     "mean_fluorescence",  # raw camera units
-    "label_value",  # mean fluorescence on the scale the cut-offs are on
+    "label_value",  # mean fluorescence on the scale the thresholds are on
     "empty_score",  # SVM decision value, > 0 is empty
     "empty",
     "label",

@@ -53,7 +53,7 @@ def test_the_fit_has_converged_to_the_likeliest_mixture():
     oracle = GaussianMixture(2, tol=1e-9, max_iter=5000, random_state=1).fit(values[:, None])
     low, high = np.argsort(oracle.means_.ravel())
     sd = np.sqrt(oracle.covariances_.ravel())
-    # a tenth of the cut-offs' sampling error
+    # a tenth of the thresholds' sampling error
     assert thresholds.live_below == pytest.approx(oracle.means_[low, 0] + sd[low], abs=0.05)
     assert thresholds.dead_above == pytest.approx(oracle.means_[high, 0] - sd[high], abs=0.3)
     assert thresholds.live_weight == pytest.approx(oracle.weights_[low], abs=0.003)
@@ -118,7 +118,7 @@ def test_crossing_cut_offs_name_n_sigma_and_the_background():
     with pytest.raises(InputError) as caught:
         fit(values, n_sigma=2.0)
     sentence = str(caught.value)
-    assert sentence.startswith("the cut-offs cross (live below ")
+    assert sentence.startswith("the thresholds cross (live below ")
     # they meet at (420 - 300) / (60 + 60) standard deviations, less what the overlap hides
     assert sentence.endswith("give curation.label.scale=log_background_ratio, or curation.label.n_sigma=0.94")
     assert fit(values, n_sigma=0.0).live_below < fit(values, n_sigma=0.0).dead_above
@@ -186,7 +186,7 @@ def test_more_debris_is_refused_with_a_range_for_either_reading(share, at, sd):
     clean = paper_mixture(1)
     debris = np.random.default_rng(0).normal(at, sd, round(share * len(clean)))
     values = np.concatenate([clean, debris])
-    with pytest.raises(InputError, match="the cut-offs cannot be trusted, since they hang on ") as caught:
+    with pytest.raises(InputError, match="the thresholds cannot be trusted, since they hang on ") as caught:
         fit(values)
     without, of_all = (
         tuple(float(end) for end in found.split(","))

@@ -146,9 +146,9 @@ def test_what_weakens_a_result_is_a_warning(changes, words):
     assert words in warning
 
 
-def test_published_patches_have_no_cut_offs_to_tell():
+def test_published_patches_have_no_thresholds_to_tell():
     text = lines(thresholds={"source": "class folders", "scale": None, "live_below": None, "dead_above": None})
-    assert "cut-offs" in text  # of the patches left out, here none
+    assert "thresholds" in text  # of the patches left out, here none
     assert "live below" not in text
 
 

@@ -96,7 +96,7 @@ class LabelConfig:
     fit_range: tuple[float, float] | None
     """Least and greatest value the mixture is fitted on; null: all values but outliers."""
     live_below: float | None
-    """Fixed cut-offs, on the chosen scale, in place of the mixture's."""
+    """Fixed thresholds, on the chosen scale, in place of the mixture's."""
     dead_above: float | None
 
     def __post_init__(self) -> None:

@@ -110,9 +110,9 @@ def _group(fields: pd.DataFrame, number: int) -> str | int:
 
 def _largest_group_first(fields: pd.DataFrame, alike: NDArray[np.intp]) -> list[int]:
     """Numbers of fields, those of the group with most of them first; of groups with as many, the first."""
-    of = [_group(fields, int(number)) for number in alike]
-    n_fields, place = Counter(of), {group: rank for rank, group in reversed([*enumerate(of)])}
-    order = sorted(zip(of, alike, strict=True), key=lambda one: (-n_fields[one[0]], place[one[0]]))
+    groups = [_group(fields, int(number)) for number in alike]
+    n_fields, place = Counter(groups), {group: rank for rank, group in reversed([*enumerate(groups)])}
+    order = sorted(zip(groups, alike, strict=True), key=lambda one: (-n_fields[one[0]], place[one[0]]))
     return [int(number) for _, number in order]
 
 

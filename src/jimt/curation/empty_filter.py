@@ -88,8 +88,8 @@ def fit_empty_filter(
         )
         scores = precision_recall_fscore_support(empty, held_out > 0, average="binary", zero_division=0.0)
         precision, recall, f1 = (float(score) for score in scores[:3])
-    by = "raw image" if groups is None else "group"
-    report = EmptyFilterReport(len(empty), int(empty.sum()), len(folds), by, precision, recall, f1)
+    folds_by = "raw image" if groups is None else "group"
+    report = EmptyFilterReport(len(empty), int(empty.sum()), len(folds), folds_by, precision, recall, f1)
     return pipeline.fit(features, empty), report, held_out
 
 

@@ -49,10 +49,10 @@ def describe_exchanged(raw_image_ids: list[str], n_raw_images: int, settings: Ma
         settings: The data set's, by their names.
     """
     n, most = len(raw_image_ids), 2 * len(raw_image_ids) > n_raw_images
-    of = "_index" if settings["layout"] == "stack" else ""
-    brightfield, fluorescence = settings[f"brightfield{of}"], settings[f"fluorescence{of}"]
+    suffix = "_index" if settings["layout"] == "stack" else ""
+    brightfield, fluorescence = settings[f"brightfield{suffix}"], settings[f"fluorescence{suffix}"]
     exchange = " ".join(
-        as_typed(f"dataset.{channel}{of}", value)
+        as_typed(f"dataset.{channel}{suffix}", value)
         for channel, value in (("brightfield", fluorescence), ("fluorescence", brightfield))
     )
     advice = "" if most else "look at them, and exchange the names of their files"

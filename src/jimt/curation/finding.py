@@ -73,10 +73,10 @@ def find_pairs(
         for word in (brightfield, fluorescence):
             paths = channels[word].get(raw_image_id, [])
             if not paths:
-                near = [other for other in alike[name_key(raw_image_id)] if other in channels[word]]
+                alike_names = [other for other in alike[name_key(raw_image_id)] if other in channels[word]]
                 reason = (
-                    f"its {word} image is missing, and {near[0]} has one: give both files one name"
-                    if near
+                    f"its {word} image is missing, and {alike_names[0]} has one: give both files one name"
+                    if alike_names
                     else f"its {word} image is missing: copy it there, or remove its partner"
                 )
             elif len(paths) > 1:

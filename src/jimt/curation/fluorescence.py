@@ -1,4 +1,4 @@
-"""Mean fluorescence of each patch, in raw camera units, and the scale the cut-offs are on (paper: "Labelling")."""
+"""Mean fluorescence of each patch, in raw camera units, and the scale the thresholds are on (paper: "Labelling")."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,12 @@ from jimt.errors import InputError
 def label_values(
     mean_fluorescence: NDArray[np.float64], background: NDArray[np.float64], *, scale: str
 ) -> NDArray[np.float64]:
-    """Mean fluorescence on the scale the cut-offs are on.
+    """Mean fluorescence on the scale the thresholds are on.
+
+    >>> label_values(np.array([300.0]), np.array([100.0]), scale="background_subtracted")
+    array([200.])
+    >>> label_values(np.array([300.0]), np.array([100.0]), scale="log_background_ratio").round(3)
+    array([1.099])
 
     Args:
         mean_fluorescence: Mean PI intensity of each patch in raw camera units, shape ``(n_patches,)``.

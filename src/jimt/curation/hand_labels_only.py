@@ -21,7 +21,7 @@ def keep_hand_labels_of(
 ) -> Path:
     """Keep the features of a data set's hand-labelled patches for others, and curate nothing.
 
-    Two data sets that are labelled by the cut-offs of one, and whose filter is trained on both, would otherwise each
+    Two data sets that are labelled by the thresholds of one, and whose filter is trained on both, would otherwise each
     have to be curated before the other.
 
     Args:

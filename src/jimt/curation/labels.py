@@ -1,4 +1,4 @@
-"""Live and dead by mean fluorescence: a Gaussian mixture and two cut-offs (paper: "Labelling", Fig. 3a)."""
+"""Live and dead by mean fluorescence: a Gaussian mixture and two thresholds (paper: "Labelling", Fig. 3a)."""
 
 import math
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from jimt.curation.mixture import Mixture, Pair, find_outliers, find_third, fit_
 from jimt.errors import InputError
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 
-_CUT_OFFS = "curation.label.live_below=NUMBER curation.label.dead_above=NUMBER"
+_GIVEN_THRESHOLDS = "curation.label.live_below=NUMBER curation.label.dead_above=NUMBER"
 _NO_RANGE = "curation.label.fit_range=null"
 
 
 @dataclass(frozen=True)
 class LabelThresholds:
-    """Two cut-offs on the label scale, and the mixture they came from (None where they were given)."""
+    """Two thresholds on the label scale, and the mixture they came from (None where they were given)."""
 
     live_below: float
     dead_above: float
@@ -46,7 +46,7 @@ def fit_label_thresholds(
     fit_range: Pair | None,
     seed: int,
 ) -> LabelThresholds:
-    """Fit a two-component mixture and place one cut-off ``n_sigma`` inside each component.
+    """Fit a two-component mixture and place one threshold ``n_sigma`` inside each component.
 
     A patch is live below ``live_mean + n_sigma * live_sd`` and dead above ``dead_mean - n_sigma * dead_sd``.
 
@@ -56,7 +56,7 @@ def fit_label_thresholds(
 
     Args:
         label_value: Mean fluorescence of each patch on the label scale, shape ``(n_patches,)``.
-        n_sigma: Standard deviations between a component's mean and its cut-off (paper: 1).
+        n_sigma: Standard deviations between a component's mean and its threshold (paper: 1).
         n_init: Starts of the expectation-maximisation; the likeliest result is taken.
         tolerance: Gain in mean log-likelihood below which the fit has converged.
         min_patches: Fewer patches are refused.
@@ -65,8 +65,8 @@ def fit_label_thresholds(
         seed: Seed of the starts.
 
     Raises:
-        InputError: If there are too few patches, a component collapsed, the components overlap so far that the cut-offs
-            cross, or they hang on patches far from all others; the message says what to change.
+        InputError: If there are too few patches, a component collapsed, the components overlap so far that the
+            thresholds cross, or they hang on patches far from all others; the message says what to change.
     """
     if fit_range is None:
         taken = np.ones(len(label_value), np.bool_)
@@ -79,7 +79,7 @@ def fit_label_thresholds(
             f"only {len(values)} patches hold cells{where}, and a mixture needs {min_patches} "
             "(curation.label.min_patches)",
             advice="add raw images",
-            remedies=(_CUT_OFFS,) if fit_range is None else (_NO_RANGE, f"{_NO_RANGE} {_CUT_OFFS}"),
+            remedies=(_GIVEN_THRESHOLDS,) if fit_range is None else (_NO_RANGE, f"{_NO_RANGE} {_GIVEN_THRESHOLDS}"),
         )
     if np.ptp(values) == 0:
         raise InputError(
@@ -105,7 +105,7 @@ def fit_label_thresholds(
                     raise _hang_on(values, outliers, mixture, others, n_sigma, min_weight)
                 mixture, values = others, values[~outliers]
     _check(mixture, n_sigma=n_sigma, min_weight=min_weight, fit_range=fit_range)
-    live_below, dead_above = mixture.cut_offs(n_sigma)
+    live_below, dead_above = mixture.thresholds(n_sigma)
     (live_mean, dead_mean), (live_sd, dead_sd), (live_weight, dead_weight) = mixture.mean, mixture.sd, mixture.weight
     return LabelThresholds(
         live_below,
@@ -133,13 +133,13 @@ def _check(mixture: Mixture, *, n_sigma: float, min_weight: float, fit_range: tu
             remedies=(
                 "curation.label.fit_on=NAME",
                 "curation.label.fit_range=[LOW,HIGH]",
-                _CUT_OFFS if fit_range is None else f"{_NO_RANGE} {_CUT_OFFS}",
+                _GIVEN_THRESHOLDS if fit_range is None else f"{_NO_RANGE} {_GIVEN_THRESHOLDS}",
             ),
         )
-    live_below, dead_above = mixture.cut_offs(n_sigma)
+    live_below, dead_above = mixture.thresholds(n_sigma)
     if live_below > dead_above:
         raise InputError(
-            f"the cut-offs cross (live below {live_below:.4g}, dead above {dead_above:.4g}, for live "
+            f"the thresholds cross (live below {live_below:.4g}, dead above {dead_above:.4g}, for live "
             f"{live}, dead {dead}), as where background differs between raw images",
             remedies=_to_uncross(mixture),
         )
@@ -153,20 +153,20 @@ def _hang_on(
     n_sigma: float,
     min_weight: float,
 ) -> InputError:
-    """What to say where a few patches decide the cut-offs; the first remedies are ranges to fit on."""
+    """What to say where a few patches decide the thresholds; the first remedies are ranges to fit on."""
     kept, far = values[~outliers], values[outliers]
-    without, of_all = _range_around(kept, far), _range_around(values, far[:0])
-    keep, remedies = "", [f"curation.label.fit_range={without}"]
-    below, above = mixture.cut_offs(n_sigma)
-    if not mixture.is_collapsed(min_weight) and below <= above:
+    range_without, range_of_all = _range_around(kept, far), _range_around(values, far[:0])
+    keep, remedies = "", [f"curation.label.fit_range={range_without}"]
+    lower, upper = mixture.thresholds(n_sigma)
+    if not mixture.is_collapsed(min_weight) and lower <= upper:
         keep = (
-            f", the second keeps them, as cells, where the others are of one kind (live below {below:.4g}, dead above "
-            f"{above:.4g})"
+            f", the second keeps them, as cells, where the others are of one kind (live below {lower:.4g}, dead above "
+            f"{upper:.4g})"
         )
-        remedies.append(f"curation.label.fit_range={of_all}")
-    live_below, dead_above = others.cut_offs(n_sigma)
+        remedies.append(f"curation.label.fit_range={range_of_all}")
+    live_below, dead_above = others.thresholds(n_sigma)
     return InputError(
-        f"the cut-offs cannot be trusted, since they hang on {len(far)} of {len(values)} patches "
+        f"the thresholds cannot be trusted, since they hang on {len(far)} of {len(values)} patches "
         f"({len(far) / len(values):.1%}) with values of {far.min():.4g} to {far.max():.4g}, far from the others "
         f"({kept.min():.4g} to {kept.max():.4g}), which are of two kinds without them; the first remedy leaves them "
         f"out of the fit, as debris or saturated (live below {live_below:.4g}, dead above {dead_above:.4g}){keep}, and "
@@ -176,7 +176,7 @@ def _hang_on(
 
 
 def _to_uncross(mixture: Mixture) -> tuple[str, ...]:
-    """Remedies for cut-offs that cross: on another scale the populations may be further apart."""
+    """Remedies for thresholds that cross: on another scale the populations may be further apart."""
     (live, dead), (live_sd, dead_sd) = mixture.mean, mixture.sd
     n_sigma = math.floor(100 * (dead - live) / (live_sd + dead_sd)) / 100  # where they meet, in two digits
     nearer = (f"curation.label.n_sigma={n_sigma}",) if n_sigma > 0 else ()
@@ -186,16 +186,25 @@ def _to_uncross(mixture: Mixture) -> tuple[str, ...]:
 def _range_around(kept: NDArray[np.float64], far: NDArray[np.float64]) -> str:
     """Ends, in few digits, between which the kept values lie and none of the others."""
     ends = []
-    for edge, beyond, away in ((kept.min(), far[far < kept.min()], -1), (kept.max(), far[far > kept.max()], 1)):
+    for edge, excluded, away in ((kept.min(), far[far < kept.min()], -1), (kept.max(), far[far > kept.max()], 1)):
         span = float(np.ptp(kept))
-        room = span if not len(beyond) else float(np.abs(beyond - edge).min())
+        room = span if not len(excluded) else float(np.abs(excluded - edge).min())
         digits = max(0, 1 - math.floor(math.log10(room)))  # a step well below the room there is
         ends.append(f"{edge + away * room / 2:.{digits}f}")
     return f"[{ends[0]},{ends[1]}]"
 
 
 def label_patches(label_value: NDArray[np.float64], *, live_below: float, dead_above: float) -> NDArray[np.int8]:
-    """Live (1) strictly below one cut-off, dead (0) strictly above the other, ambiguous (-1) from one to the other."""
+    """Live (1) strictly below one threshold, dead (0) strictly above the other, ambiguous (-1) in between.
+
+    >>> label_patches(np.array([200.0, 259.0, 300.0, 400.0]), live_below=259.0, dead_above=397.0)
+    array([ 1, -1, -1,  0], dtype=int8)
+
+    Args:
+        label_value: Mean fluorescence of each patch on the label scale, shape ``(n_patches,)``.
+        live_below: On the same scale.
+        dead_above: Likewise, not less than ``live_below``.
+    """
     labels = np.full(len(label_value), AMBIGUOUS, np.int8)
     labels[label_value < live_below] = LIVE
     labels[label_value > dead_above] = DEAD

@@ -35,7 +35,7 @@ class Mixture:
     spread: float
     """Standard deviation of all values it was fitted on."""
 
-    def cut_offs(self, n_sigma: float) -> Pair:
+    def thresholds(self, n_sigma: float) -> Pair:
         """Live below the one, dead above the other: each ``n_sigma`` inside its component."""
         return self.mean[0] + n_sigma * self.sd[0], self.mean[1] - n_sigma * self.sd[1]
 
@@ -46,12 +46,17 @@ class Mixture:
     @property
     def is_of_two(self) -> bool:
         """Whether there are two populations beyond doubt, a standard deviation of each between them."""
-        below, above = self.cut_offs(1.0)
-        return below < above and self.gain > _STRONG
+        live_below, dead_above = self.thresholds(1.0)
+        return live_below < dead_above and self.gain > _STRONG
 
 
 def fit_mixture(values: Values, *, tolerance: float, n_init: int, seed: int, start: Mixture | None = None) -> Mixture:
     """Fit two components by expectation-maximisation.
+
+    >>> values = np.concatenate([np.linspace(190, 210, 60), np.linspace(480, 520, 40)])
+    >>> mixture = fit_mixture(values, tolerance=1e-6, n_init=1, seed=0)
+    >>> [round(mean) for mean in mixture.mean], [round(weight, 2) for weight in mixture.weight]
+    ([200, 500], [0.6, 0.4])
 
     Args:
         values: Not all equal, shape ``(n_patches,)``.
@@ -109,20 +114,20 @@ def find_outliers(values: Values, *, tolerance: float, n_init: int, seed: int) -
         seed: Likewise.
     """
     low, high = np.quantile(values, [_TAILS, 1 - _TAILS])
-    inside = (values >= low) & (values <= high)
-    if np.ptp(values[inside]) == 0:  # nearly all are one value
+    taken = (values >= low) & (values <= high)
+    if np.ptp(values[taken]) == 0:  # nearly all are one value
         return np.zeros(len(values), np.bool_)
     reach = float(norm.isf(_CHANCE / len(values)))  # standard deviations
     found = None
     while True:
-        found = fit_mixture(values[inside], tolerance=_ROUGH, n_init=n_init, seed=seed, start=found)
+        found = fit_mixture(values[taken], tolerance=_ROUGH, n_init=n_init, seed=seed, start=found)
         mean, sd = np.array(found.mean), np.array(found.sd)
-        grown = inside | ((values >= (mean - reach * sd).min()) & (values <= (mean + reach * sd).max()))
-        if (grown == inside).all():
+        grown = taken | ((values >= (mean - reach * sd).min()) & (values <= (mean + reach * sd).max()))
+        if (grown == taken).all():
             break
-        inside = grown
-    whole = fit_mixture(values[inside], tolerance=tolerance, n_init=n_init, seed=seed)
-    of_search, of_fit = found.cut_offs(1.0), whole.cut_offs(1.0)
+        taken = grown
+    whole = fit_mixture(values[taken], tolerance=tolerance, n_init=n_init, seed=seed)
+    of_search, of_fit = found.thresholds(1.0), whole.thresholds(1.0)
     contradict = of_fit[0] > of_search[1] or of_search[0] > of_fit[1]  # a patch is live by the one, dead by the other
     if contradict and found.is_of_two and whole.is_of_two and min(whole.weight) < _TAILS:
         live, dead = (
@@ -130,10 +135,10 @@ def find_outliers(values: Values, *, tolerance: float, n_init: int, seed: int) -
             for mean, sd, weight in zip(whole.mean, whole.sd, whole.weight, strict=True)
         )
         if whole.weight[1] < whole.weight[0]:
-            inside &= values < values[(dead > live) & (values > whole.mean[0])].min(initial=np.inf)
+            taken &= values < values[(dead > live) & (values > whole.mean[0])].min(initial=np.inf)
         else:
-            inside &= values > values[(live > dead) & (values < whole.mean[1])].max(initial=-np.inf)
-    return np.asarray(~inside)
+            taken &= values > values[(live > dead) & (values < whole.mean[1])].max(initial=-np.inf)
+    return np.asarray(~taken)
 
 
 Third = tuple[NDArray[np.bool_], Mixture]
@@ -150,7 +155,7 @@ def find_third(
     Args:
         values: Shape ``(n_patches,)``.
         mixture: Fitted on them.
-        n_sigma: Of the cut-offs.
+        n_sigma: Of the thresholds.
         tolerance: As in ``fit_mixture``.
         n_init: Likewise.
         seed: Likewise.
@@ -164,8 +169,8 @@ def find_third(
         if lump.sum() < _FEWEST or np.ptp(values[lump]) == 0:
             continue
         parts = fit(values[lump], tolerance=_ROUGH)
-        below, above = parts.cut_offs(_APART)
-        if below >= above or parts.gain <= _STRONG:
+        gap_begins, gap_ends = parts.thresholds(_APART)
+        if gap_begins >= gap_ends or parts.gain <= _STRONG:
             continue
         of_upper = np.zeros(len(values), np.bool_)
         of_upper[lump] = _is_upper(values[lump], parts)
@@ -174,7 +179,7 @@ def find_third(
         if end.mean() > _TAILS:  # no debris, but cells
             continue
         others = fit(values[~end], tolerance=tolerance)
-        if others.is_of_two and _loses_a_class(values[~end], mixture.cut_offs(n_sigma), others.cut_offs(n_sigma)):
+        if others.is_of_two and _loses_a_class(values[~end], mixture.thresholds(n_sigma), others.thresholds(n_sigma)):
             return end, others
     return None
 
@@ -192,14 +197,14 @@ def _is_upper(values: Values, mixture: Mixture) -> NDArray[np.bool_]:
         np.log(weight) + norm.logpdf(values, mean, sd)
         for mean, sd, weight in zip(mixture.mean, mixture.sd, mixture.weight, strict=True)
     )
-    between = (values > mixture.mean[0]) & (values < mixture.mean[1])
-    border = values[between & (upper > lower)].min(initial=mixture.mean[1])
+    middle = (values > mixture.mean[0]) & (values < mixture.mean[1])
+    border = values[middle & (upper > lower)].min(initial=mixture.mean[1])
     return np.asarray(values >= border)
 
 
-def _loses_a_class(values: Values, cut_offs: Pair, without: Pair) -> bool:
-    """Whether most of what is live, or dead, by the second cut-offs is not so by the first, or these cross."""
-    if cut_offs[0] > cut_offs[1]:
+def _loses_a_class(values: Values, thresholds: Pair, expected: Pair) -> bool:
+    """Whether most of what is live, or dead, by the second thresholds is not so by the first, or these cross."""
+    if thresholds[0] > thresholds[1]:
         return True
-    kept = (values < cut_offs[0])[values < without[0]], (values > cut_offs[1])[values > without[1]]
+    kept = (values < thresholds[0])[values < expected[0]], (values > thresholds[1])[values > expected[1]]
     return any(len(same) > 0 and same.mean() < 0.5 for same in kept)

@@ -67,11 +67,11 @@ def _padding(zeros: NDArray[np.bool_]) -> NDArray[np.bool_]:
     of_rows = ~zeros[rows]
     first, last = of_rows.argmax(axis=1), zeros.shape[1] - 1 - of_rows[:, ::-1].argmax(axis=1)
     ends = np.concatenate([np.stack([first, rows], axis=1), np.stack([last, rows], axis=1)]).astype(np.int32)
-    inside = _inside(cv2.convexHull(ends)[:, 0], zeros.shape)
-    n_inside = int(inside.sum())
-    if n_inside < _MIN_ALIGNED * zeros.size or (zeros & inside).sum() > _MAX_ZEROS_INSIDE * n_inside:
+    hull = _inside(cv2.convexHull(ends)[:, 0], zeros.shape)
+    n_inside = int(hull.sum())
+    if n_inside < _MIN_ALIGNED * zeros.size or (zeros & hull).sum() > _MAX_ZEROS_INSIDE * n_inside:
         return nothing
-    return np.asarray(zeros & ~inside)
+    return np.asarray(zeros & ~hull)
 
 
 def _inside(corners: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -31,7 +31,12 @@ class Scaling:
 
 
 def patch_origins(height: int, width: int, *, size: int, stride: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Top-left corners ``(y, x)`` of all whole patches, row by row, each of shape ``(n_patches,)``."""
+    """Top-left corners ``(y, x)`` of all whole patches, row by row, each of shape ``(n_patches,)``.
+
+    >>> y, x = patch_origins(336, 340, size=224, stride=112)
+    >>> list(zip(y.tolist(), x.tolist()))
+    [(0, 0), (0, 112), (112, 0), (112, 112)]
+    """
     ys = np.arange(0, height - size + 1, stride, dtype=np.int32)
     xs = np.arange(0, width - size + 1, stride, dtype=np.int32)
     return np.repeat(ys, len(xs)), np.tile(xs, len(ys))
@@ -81,12 +86,16 @@ def grey_histogram(image: Image, valid: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def histogram_percentile(histogram: NDArray[np.int64], percentile: float) -> float:
-    """Percentile of integer data from its histogram, interpolated linearly as ``numpy.percentile`` does."""
+    """Percentile of integer data from its histogram, interpolated linearly as ``numpy.percentile`` does.
+
+    >>> histogram_percentile(np.array([0, 2, 0, 2]), 50), float(np.percentile([1, 1, 3, 3], 50))
+    (2.0, 2.0)
+    """
     cumulative = np.cumsum(histogram)
     position = (int(cumulative[-1]) - 1) * percentile / 100
-    below = math.floor(position)
-    lower, upper = np.searchsorted(cumulative, np.array([below, math.ceil(position)]), side="right")
-    return float(lower + (upper - lower) * (position - below))
+    floor = math.floor(position)
+    lower, upper = np.searchsorted(cumulative, np.array([floor, math.ceil(position)]), side="right")
+    return float(lower + (upper - lower) * (position - floor))
 
 
 def valid_percentiles(image: Image, valid: NDArray[np.bool_], percentiles: tuple[float, ...]) -> tuple[float, ...]:

@@ -29,7 +29,7 @@ def thresholds_from(dataset: DatasetConfig, curation: CurationConfig) -> str | N
 
 
 def reference_thresholds(dataset: DatasetConfig, curation: CurationConfig) -> dict[str, Any] | None:
-    """Cut-offs of another data set (paper: "No treatment" labels both), or fixed ones; None to fit them here."""
+    """Thresholds of another data set (paper: "No treatment" labels both), or fixed ones; None to fit them here."""
     label = curation.label
     if dataset.layout == "patches":
         return {"source": "class folders"}
@@ -49,7 +49,7 @@ def reference_thresholds(dataset: DatasetConfig, curation: CurationConfig) -> di
         wanted = getattr(label, key)
         if thresholds.get(key) != wanted:
             raise InputError(
-                f"the cut-offs in {path} are for curation.label.{key}={thresholds.get(key)}, not {wanted}",
+                f"the thresholds in {path} are for curation.label.{key}={thresholds.get(key)}, not {wanted}",
                 remedies=(
                     f"curation.label.{key}={thresholds.get(key)}",
                     f"python prepare.py {as_typed('dataset', label.fit_on)} curation.label.{key}={wanted}",

@@ -165,11 +165,11 @@ def _workable_settings(manifest: pd.DataFrame, fold: Fold) -> tuple[str, ...]:
     if fewer is not None:
         settings.append(f"crossval.n_folds={fewer}")
     if fold.val is not None:
-        without = workable_folds(manifest, at_most=fold.n_folds, validation=False)
-        if without == fold.n_folds:
+        unvalidated = workable_folds(manifest, at_most=fold.n_folds, validation=False)
+        if unvalidated == fold.n_folds:
             settings.append("crossval.validation=false")
-        elif without is not None:
-            settings.append(f"crossval.n_folds={without} crossval.validation=false")
+        elif unvalidated is not None:
+            settings.append(f"crossval.n_folds={unvalidated} crossval.validation=false")
     return tuple(settings)
 
 

@@ -3,7 +3,7 @@
 Three files hold the fields one after the other: ``fields.u8`` bright-field in 8 bits, ``fluorescence.counts`` the
 fluorescence as it was measured, and ``no_data.bits`` which pixels are no data, of the fields that have any. A table,
 ``fields.parquet``, says where each field begins in them; fields may differ in size. Published patches have no
-fluorescence.
+fluorescence. Of a 16-bit camera a pixel takes 3 bytes, and an eighth more in fields with no-data.
 """
 
 from pathlib import Path

@@ -63,13 +63,13 @@ def table_row(name: str, summary: dict[str, Any]) -> Table:
 
 
 def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
-    """Lines that tell what was dropped, by which cut-offs, and what a reader must know before trusting the rest."""
+    """Lines that tell what was dropped, by which thresholds, and what a reader must know before trusting the rest."""
     counts, excluded = summary["counts"], summary["counts"]["excluded"]
     bad = summary["bad_images"]
     lines = [
         f"{counts['n_patches']:,} patches of {summary['n_raw_images']:,} raw images; left out: "
         f"{excluded['no_data']:,} with "
-        f"too much no-data, {excluded['empty']:,} empty, {excluded['ambiguous']:,} between the cut-offs"
+        f"too much no-data, {excluded['empty']:,} empty, {excluded['ambiguous']:,} between the thresholds"
     ]
     if bad:
         lines.append(f"WARNING: {len(bad)} bad raw images were skipped (listed in summary.json)")
@@ -125,10 +125,10 @@ def describe_copies(copies: dict[str, dict[str, str]], *, n_patches: int) -> lis
             f"{n_patches:,} patches of {len(left_out)} raw images were left out as copies (listed in "
             f"summary.json), for example {name}: it {reason}"
         )
-    if within := copies["within_group"]:
-        name, other = next(iter(within.items()))
+    if repeated := copies["within_group"]:
+        name, other = next(iter(repeated.items()))
         lines.append(
-            f"{len(within)} raw image{'s repeat others' if len(within) > 1 else ' repeats another'} of the same "
+            f"{len(repeated)} raw image{'s repeat others' if len(repeated) > 1 else ' repeats another'} of the same "
             f"group, so their patches count twice (listed in summary.json), for example {name} repeats {other}"
         )
     return lines
@@ -136,12 +136,12 @@ def describe_copies(copies: dict[str, dict[str, str]], *, n_patches: int) -> lis
 
 def _describe_outliers(summary: dict[str, Any], thresholds: dict[str, Any]) -> str:
     n_left_out = thresholds["n_left_out"]
-    within = f"{thresholds['fitted_from']:.4g} to {thresholds['fitted_to']:.4g}"
+    fitted_range = f"{thresholds['fitted_from']:.4g} to {thresholds['fitted_to']:.4g}"
     told = f"{n_left_out:,} of {n_left_out + thresholds['n_patches']:,} patches took no part in the fit of the mixture"
     if summary["config"]["curation"]["label"]["fit_range"] is not None:
-        return f"{told}, as curation.label.fit_range says; the others have values of {within}"
+        return f"{told}, as curation.label.fit_range says; the others have values of {fitted_range}"
     ways = ways_out(advice="look at them", remedies=("curation.label.fit_range=[LOW,HIGH]",))
-    return f"WARNING: {told}, since they lie far from all others ({within}), as debris does: {ways}"
+    return f"WARNING: {told}, since they lie far from all others ({fitted_range}), as debris does: {ways}"
 
 
 def hand_labels_in_words(report: dict[str, Any]) -> str:

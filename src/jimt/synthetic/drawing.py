@@ -71,9 +71,9 @@ def _spots(
     x = np.round(cells.x[owner] + rng.normal(0, spread, len(owner))).astype(np.int64)
     height = heights[owner] * rng.uniform(0.4, 1.3, len(owner)).astype(np.float32)
     rows, columns = cells.label.shape
-    inside = (y >= 0) & (y < rows) & (x >= 0) & (x < columns)
+    drawn = (y >= 0) & (y < rows) & (x >= 0) & (x < columns)
     points = np.zeros((rows, columns), np.float32)
-    np.add.at(points, (y[inside], x[inside]), height[inside] * np.float32(2 * np.pi * sigma**2))
+    np.add.at(points, (y[drawn], x[drawn]), height[drawn] * np.float32(2 * np.pi * sigma**2))
     return gaussian_blur(points, sigma=sigma)
 
 

@@ -68,12 +68,12 @@ def label_clear_cases(truth: pd.DataFrame, *, seed: int) -> pd.DataFrame:
         ``raw_image_id``, ``y``, ``x`` and ``label``, in the order of ``truth``; at most 100 rows of each word and,
         where one word is rare, of the other no more than of the rare one or 40.
     """
-    without = (truth["cell_cover"] <= HARDLY_COVERED) | (truth["defocus"] >= HOPELESS_DEFOCUS)
+    without_cells = (truth["cell_cover"] <= HARDLY_COVERED) | (truth["defocus"] >= HOPELESS_DEFOCUS)
     with_cells = (truth["cell_cover"] >= WELL_COVERED) & (truth["defocus"] <= FAIR_DEFOCUS)
-    limit = min(MAX_PER_WORD, max(FEW, min(int(without.sum()), int(with_cells.sum()))))
+    limit = min(MAX_PER_WORD, max(FEW, min(int(without_cells.sum()), int(with_cells.sum()))))
     rng = np.random.default_rng(seed)
     taken = []
-    for word, clear in ((WITHOUT_CELLS, without), (WITH_CELLS, with_cells)):
+    for word, clear in ((WITHOUT_CELLS, without_cells), (WITH_CELLS, with_cells)):
         rows = np.flatnonzero(clear.to_numpy())
         rows = rng.choice(rows, size=min(limit, len(rows)), replace=False)
         taken.append(truth.iloc[rows][["raw_image_id", "y", "x"]].assign(label=word))
