@@ -2,7 +2,10 @@
 
 import contextlib
 import os
+import runpy
 import shutil
+import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.plugins import Plugins
 from rich.console import Console
 
+from jimt.__main__ import main
 from jimt.config.curating import CurationConfig, PrepareConfig
 from jimt.config.data import DatasetConfig
 from jimt.config.hydra_schema import to_dataclasses
@@ -22,6 +26,7 @@ from jimt.config.own_configs import OwnConfigs
 from jimt.config.training import TrainConfig
 from jimt.curation.curate import curate
 from jimt.curation.manifest import MANIFEST
+from stand_ins import QUIET, Accepting
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -49,7 +54,7 @@ LONG = (
     "test_report_missing.py",
     "test_resume.py",
     "test_commands.py",
-    "test_starting.py",
+    "test_locks.py",
 )
 """Files that take longest, in this order: begun first, so that two processes end at the same time."""
 
@@ -278,3 +283,36 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr("jimt.training.run.train", fake.train)
     monkeypatch.setattr("jimt.search.tune._validate", fake.validate)
     return fake
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str | None]:
+    """A command line in this process; returns what it exits with, None for 0."""
+
+    def run(*words: str) -> str | None:
+        monkeypatch.setattr(sys, "argv", [*words, *QUIET])
+        try:
+            if words[0] == "jimt":
+                main()
+            else:
+                runpy.run_path(str(REPOSITORY / words[0]), run_name="__main__")
+        except SystemExit as error:
+            return str(error.code)
+        return None
+
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "SLURM_NTASKS", "SLURM_PROCID", "JIMT_COMMAND"):
+        monkeypatch.setenv(name, "")  # so that what a command sets is taken back as well
+        monkeypatch.delenv(name)
+    process = sys.modules["__main__"]
+    monkeypatch.setattr(process, "__spec__", process.__spec__)
+    return run
+
+
+@pytest.fixture
+def training(monkeypatch: pytest.MonkeyPatch) -> Accepting:
+    """Trainings that are accepted, or refused as a test asks, and take no time."""
+    training = Accepting()
+    module = types.ModuleType("jimt.training.run")
+    module.train = training.train  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "jimt.training.run", module)
+    return training

@@ -181,7 +181,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     # ---- many trainings
     "jimt train -m experiment=paper_grid": Compose(of_grid("no_treatment", "doxo"), PAPER),
     **{
-        f"{program} -m experiment=paper_grid trainer=gpu hydra/launcher=cards": Compose(
+        f"{program} -m experiment=paper_grid trainer=gpu hydra/launcher=gpus": Compose(
             of_grid("no_treatment", "doxo"), PAPER
         )
         for program in ("jimt train", "python train.py")

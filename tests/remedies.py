@@ -195,7 +195,7 @@ def filled(remedy: str, fill: Mapping[str, str]) -> list[str]:
     """The words of a remedy, as a person would type them."""
     if remedy in fill:
         return fill[remedy].split(" ")
-    words = [word[1:-1] if word.startswith("'") and word.endswith("'") else word for word in remedy.split(" ")]
+    words = [word[1:-1] if word[0] == word[-1] and word[0] in "'\"" else word for word in remedy.split(" ")]
     for name, value in fill.items():
         words = [word.replace(name, value) if name.isupper() else word for word in words]
     return words

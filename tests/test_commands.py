@@ -1,6 +1,8 @@
 """The command lines, in processes of their own: exit status, one line of error, time to answer."""
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -8,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from commands import line
 from conftest import REPOSITORY, SMALL, TINY
+from jimt.__main__ import COMMANDS
 
 
 def command(script: str, *arguments: str, **options) -> subprocess.CompletedProcess:
@@ -31,6 +35,47 @@ def test_questions_are_answered_without_the_heavy_imports(script, question):
     imported = {line.rsplit("|", 1)[1].strip().partition(".")[0] for line in done.stderr.splitlines() if "|" in line}
     assert "hydra" in imported
     assert not imported & {"torch", "torchvision", "timm", "cv2", "sklearn", "scipy", "pandas", "numpy", "lightning"}
+
+
+def test_jimt_lists_the_commands_in_the_order_of_the_work_without_any_heavy_import():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "jimt", "--help"], capture_output=True, text=True, check=True
+    )
+    listed = re.findall(r"^  ([a-z-]+) +\w", done.stdout, re.MULTILINE)
+    order = "prepare train evaluate crossval tune compare transfer label-sensitivity sweep report"
+    assert listed == order.split() == list(COMMANDS)
+    imported = {line.rsplit("|", 1)[1].strip().partition(".")[0] for line in done.stderr.splitlines() if "|" in line}
+    assert "jimt" in imported
+    assert not imported & {"torch", "hydra", "omegaconf", "pandas", "numpy", "rich", "filelock"}
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("trian", "there is no command trian: did you mean train?"),
+        ("cross-val", "there is no command cross-val: did you mean crossval?"),
+        ("fly", f"there is no command fly: give one of {', '.join(COMMANDS)}"),
+    ],
+)
+def test_an_unknown_command_suggests_the_nearest(word, said):
+    done = subprocess.run(line("jimt", word), capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {said}\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the shell of Windows has no head")
+@pytest.mark.parametrize("words", ["train.py --help", "prepare.py --cfg job", "jimt --help", "jimt report --help"])
+def test_an_output_that_is_not_read_to_its_end_is_no_error(words):
+    for reader, unbuffered in (("head -1", ""), ("true", "1")):
+        piped = f"{shlex.join(line(*words.split()))} | {reader}"
+        environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+        done = subprocess.run(["sh", "-c", piped], capture_output=True, text=True, env=environment, check=True)
+        assert done.stderr == ""
+
+
+def test_an_error_is_said_though_the_output_is_not_read():
+    piped = f"{shlex.join(line('train.py', 'optim.lr=0'))} | true"
+    done = subprocess.run(["sh", "-c", piped], capture_output=True, text=True)
+    assert done.stderr == "error: optim.lr=0.0 is not allowed: it takes more than 0\n"
 
 
 def test_an_error_is_one_line_and_the_exit_status_is_not_zero(tmp_path):
@@ -83,8 +128,8 @@ def test_a_killed_training_is_no_result_and_the_same_command_completes_it(small,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )
     assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("epoch   3"):
+    for printed in process.stdout:
+        if printed.startswith("epoch   3"):
             break
     process.send_signal(stop)
     _, errors = process.communicate(timeout=60)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import REPOSITORY
+from statements import count_statements, n_lines
 
 PACKAGE = REPOSITORY / "src" / "jimt"
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
@@ -17,7 +18,7 @@ ROOMS = {
     "errors": set(),
     "vocabulary": set(),
     "paper": set(),
-    "config": {"hydra", "omegaconf"},
+    "config": {"hydra", "omegaconf", "yaml"},
     "system": {"filelock", "hydra", "omegaconf", "rich", "torch", "yaml"},
     "synthetic": {"cv2", "joblib", "numpy", "pandas", "tifffile"},
     "statistics": {"numpy", "pandas", "scipy", "sklearn"},
@@ -68,7 +69,7 @@ ROOMS = {
 """Every room and every file beside the rooms, each with the packages it may import; of jimt, only those above it."""
 
 NARROWER = {
-    "config/(?!hydra_schema|setting_names|own_configs|command_words)": set(),
+    "config/(?!hydra_|setting_names|own_configs|command_words)": set(),
     "curation/parallel/": {"dask", "distributed", "joblib"},
     "system/(?!starting|gpus|hardware|locks|screen)": set(),
     "training/(?!loggers/)": {*ROOMS["training"]} - {"wandb", "matplotlib"},
@@ -201,3 +202,28 @@ def test_no_file_name_stands_twice_and_few_files_beside_the_rooms():
     names = [Path(module).name for module in MODULES if not module.endswith("__init__.py")]
     assert sorted(names) == sorted(set(names))
     assert len([module for module in MODULES if "/" not in module]) <= 8
+
+
+@pytest.mark.skip(reason="the longest files are still being split")
+def test_no_file_is_long():
+    lines = n_lines("src/jimt")
+    assert {name: n for name, n in lines.items() if n > 350} == {}
+    assert len([name for name, n in lines.items() if n > 250]) <= 8
+    assert {name: n for name, n in n_lines("tests").items() if n > 400} == {}
+
+
+def test_docstrings_comments_and_line_breaks_are_no_statements():
+    source = '''
+"""Module."""
+ONE = (
+    1
+)
+"""Constant."""
+class Two:  # why
+    """Class."""
+    def three(self):
+        "Method."
+        ...
+'''
+    assert count_statements(source) == 4  # X, class, def, and the ellipsis
+    assert count_statements("if a: b = 1; c = 2\nelse: d()\n") == 4

@@ -39,7 +39,7 @@ NEEDS_NONE: dict[Place, str] = {
     ("report/sections/performance_section.py", "fluorescence_blocks"): "likewise",
     ("report/sections/performance_section.py", "training_blocks"): "likewise",
     ("networks/squeezenet.py", "SqueezeNet.__init__"): "no setting leads here",
-    ("system/starting.py", "_in_a_sentence"): "the sentence is Hydra's",
+    ("config/hydra_errors.py", "_of_hydra"): "the sentence is Hydra's",
 }
 """Places where an error needs neither advice nor remedy."""
 

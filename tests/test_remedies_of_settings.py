@@ -366,7 +366,7 @@ RUNS: dict[Place, object] = {
     ("config/pattern_checks.py", "check_pattern"): of_a_pattern,
     ("system/starting.py", "_refuse_raw_data"): of_results_among_raw_data,
     ("system/starting.py", "_own_folder"): of_processes_started_together,
-    ("system/starting.py", "_in_a_sentence"): of_hydra,
+    ("config/hydra_errors.py", "_of_hydra"): of_hydra,
     ("sweeps/job.py", "_train"): of_a_job,
     ("training/loggers/opening.py", "make_loggers"): of_loggers,
     ("search/tune.py", "tune"): of_a_start_of_a_search,
@@ -378,7 +378,7 @@ RUNS: dict[Place, object] = {
 SLOW: set[Place] = {
     ("system/locks.py", "owner"),
     ("sweeps/job.py", "_train"),
-    ("system/starting.py", "_in_a_sentence"),
+    ("config/hydra_errors.py", "_of_hydra"),
 }  # sweeps of real commands
 
 

@@ -1,9 +1,12 @@
 """The command ``jimt``, also ``python -m jimt``: lists the commands in the order of the work, and starts one."""
 
+import difflib
 import importlib
 import os
 import sys
 from typing import Final
+
+from jimt.system.screen import quiet_if_nobody_reads
 
 COMMANDS: Final = {
     "prepare": ("jimt.commands:prepare", "curate raw image pairs into a data set"),
@@ -26,17 +29,26 @@ _STARTED: Final = "JIMT_COMMAND"
 def main() -> None:
     """Start the command that the first word names."""
     words = sys.argv[1:]
-    if "LOCAL_RANK" in os.environ and (not words or words[0] not in COMMANDS) and _STARTED in os.environ:
+    if "LOCAL_RANK" in os.environ and _STARTED in os.environ and words[:1] != [os.environ[_STARTED]]:
         words = [os.environ[_STARTED], *words]
-    if not words or words[0] in ("-h", "--help"):
-        print(usage())
-        return
-    if words[0] not in COMMANDS:
-        sys.exit(f"error: there is no command {words[0]}: give one of {', '.join(COMMANDS)}")
-    os.environ[_STARTED] = words[0]
-    sys.argv[1:] = words[1:]
-    module, _, function = COMMANDS[words[0]][0].partition(":")
-    getattr(importlib.import_module(module), function)()
+    with quiet_if_nobody_reads():
+        if not words or words[0] in ("-h", "--help"):
+            print(usage())
+            return
+        name = words[0]
+        if name not in COMMANDS:
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            sys.exit(f"error: there is no command {name}: {_instead(near)}")
+        os.environ[_STARTED] = name
+        sys.argv[1:] = words[1:]
+        # Lightning and multiprocessing start other processes as this one was: a console script of Windows is no Python
+        sys.modules["__main__"].__spec__ = __spec__
+        module, _, function = COMMANDS[name][0].partition(":")
+        getattr(importlib.import_module(module), function)()
+
+
+def _instead(near: list[str]) -> str:
+    return f"did you mean {near[0]}?" if near else f"give one of {', '.join(COMMANDS)}"
 
 
 def usage() -> str:

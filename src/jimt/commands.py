@@ -22,14 +22,14 @@ from jimt.config.training import TrainConfig
 from jimt.errors import InputError
 from jimt.sweeps.job import datasets_of, run_job
 from jimt.sweeps.sweep import failed_since, how_to_go_on, update_table
-from jimt.system.gpus import count_cards
+from jimt.system.gpus import count_gpus
 from jimt.system.processes import process_rank, refuse_relaunch
 from jimt.system.starting import in_one_sentence, start, write_start
 
 if TYPE_CHECKING:
     from jimt.data.preparation import OtherDataset
 
-OmegaConf.register_new_resolver("n_cards", count_cards, replace=True)  # hydra/launcher=cards
+OmegaConf.register_new_resolver("n_gpus", count_gpus, replace=True)  # hydra/launcher=gpus
 
 
 def prepare() -> None:

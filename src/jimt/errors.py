@@ -90,15 +90,18 @@ _NOT_TEXT: Final = re.compile(r"(?i)null|true|false|[+-]?(inf|nan)|[+-]?[_.]*\d[
 
 
 def quoted(value: str) -> str:
-    """A value in Hydra's quotes, where its grammar would read more into it than text.
+    r"""A value in Hydra's quotes, where its grammar would read more into it than text.
 
-    >>> print(quoted("runs/a"), quoted("my runs"), quoted("S\u00fcd"), quoted("3"), quoted("1e3"))
-    runs/a 'my runs' 'S\u00fcd' 3 '1e3'
+    >>> print(quoted("runs/a"), quoted("my runs"), quoted("Süd"), quoted("3"), quoted("1e3"))
+    runs/a 'my runs' 'Süd' 3 '1e3'
+    >>> print(quoted("it's"), quoted("C:\\lab\\"))
+    'it\'s' 'C:\lab\\'
     """
     plain = re.fullmatch(r"[\w./-]+", value, re.ASCII) and not _NOT_TEXT.fullmatch(value)
     if plain or re.fullmatch(r"-?(0|[1-9]\d*)", value, re.ASCII):
         return value
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    # a backslash is one of the text unless a quote follows
+    escaped = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + found[2].replace("'", r"\'"), value)
     return f"'{escaped}'"
 
 

@@ -123,14 +123,14 @@ def test_cut_offs_of_another_data_set_label_a_treated_one(small, prepare_config,
     for well in range(1, 7):
         write_pair(treated, f"--W{well:05d}--P00001--Z00000--T00000", small_field(rng))
     doxo = ["dataset=doxo", f"dataset.root={treated}", *small[2:], *MIXTURE]
-    with pytest.raises(InputError, match="run python prepare.py dataset=no_treatment"):
+    with pytest.raises(InputError, match="run jimt prepare dataset=no_treatment"):
         run(prepare_config(*doxo))
     reference = open_curated(run(prepare_config(*small, *MIXTURE))).thresholds
     thresholds = open_curated(run(prepare_config(*doxo))).thresholds
     assert thresholds["live_below"] == reference["live_below"]
     assert thresholds["dead_above"] == reference["dead_above"]
     assert thresholds["source"] == "fitted on no_treatment"
-    with pytest.raises(InputError, match="give curation.label.*, or run python prepare.py dataset=no_treatment"):
+    with pytest.raises(InputError, match="give curation.label.*, or run jimt prepare dataset=no_treatment"):
         run(prepare_config(*doxo, "curation.label.scale=background_subtracted"))
 
 

@@ -176,7 +176,7 @@ def test_missing_hand_labels_of_another_data_set_name_the_command_that_helps(two
     with pytest.raises(InputError) as told:
         run(two_sets, "no_treatment")
     path = Path("data/curated/doxo.hand_labels.npz")
-    assert str(told.value) == f"{path} is missing: run python prepare.py dataset=doxo hand_labels_only=true"
+    assert str(told.value) == f"{path} is missing: run jimt prepare dataset=doxo hand_labels_only=true"
     assert not list(tmp_path.rglob("*.npz"))
     assert keep(two_sets, "doxo") == path  # the remedy
     assert open_curated(run(two_sets, "no_treatment")).summary["empty_filter"]["status"] == "trained"
@@ -202,7 +202,7 @@ def test_a_data_set_without_hand_labels_among_others_with_some_is_refused(two_se
 
 
 def test_hand_labels_of_others_alone_are_asked_for_even_without_own_ones(two_sets):
-    with pytest.raises(InputError, match=r"doxo.hand_labels.npz is missing: run python prepare.py dataset=doxo hand"):
+    with pytest.raises(InputError, match=r"doxo.hand_labels.npz is missing: run jimt prepare dataset=doxo hand"):
         run(two_sets, "no_treatment", "curation.empty_filter.fit_on=[doxo]", labelled=False)
 
 
@@ -217,7 +217,7 @@ def test_hand_labels_of_others_alone_are_asked_for_even_without_own_ones(two_set
 )
 def test_features_that_were_made_otherwise_are_refused(two_sets, prepared, tmp_path, change, sentence):
     shutil.copy(prepared / "doxo.hand_labels.npz", tmp_path)
-    with pytest.raises(InputError, match=f"{sentence}: give .*, or run python prepare.py dataset=doxo"):
+    with pytest.raises(InputError, match=f"{sentence}: give .*, or run jimt prepare dataset=doxo"):
         run(two_sets, "no_treatment", f"curation.output_root={tmp_path}", change)
 
 
@@ -226,7 +226,7 @@ def test_another_file_of_weights_under_the_same_name_is_refused(two_sets, tmp_pa
     weights.write_bytes(b"one")
     keep(two_sets, "doxo", f"curation.empty_filter.weights={weights}")
     weights.write_bytes(b"two")
-    with pytest.raises(InputError, match=r"weights \(SHA-256\)=\w+, not \w+: run python prepare.py dataset=doxo"):
+    with pytest.raises(InputError, match=r"weights \(SHA-256\)=\w+, not \w+: run jimt prepare dataset=doxo"):
         run(two_sets, "no_treatment", f"curation.empty_filter.weights={weights}")
 
 
@@ -239,12 +239,12 @@ def test_a_damaged_file_says_how_to_make_it_anew(prepared, tmp_path, damage):
     path.write_bytes({"nothing": b"", "half": whole[: len(whole) // 2], "other": b"PNG?", "flipped": flipped}[damage])
     with pytest.raises(InputError) as told:
         load_hand_labelled(path, "doxo", made_with={})
-    assert str(told.value) == f"{path} is damaged: run python prepare.py dataset=doxo hand_labels_only=true"
+    assert str(told.value) == f"{path} is damaged: run jimt prepare dataset=doxo hand_labels_only=true"
 
 
 def test_a_file_of_another_data_set_under_this_name_is_refused(prepared, tmp_path):
     path = Path(shutil.copy(prepared / "no_treatment.hand_labels.npz", tmp_path / "doxo.hand_labels.npz"))
-    with pytest.raises(InputError, match="holds hand labels of no_treatment: run python prepare.py dataset=doxo hand"):
+    with pytest.raises(InputError, match="holds hand labels of no_treatment: run jimt prepare dataset=doxo hand"):
         load_hand_labelled(path, "doxo", made_with={})
 
 

@@ -84,7 +84,7 @@ def pixels_by_split(data: LiveDeadDataModule) -> dict[str, set[bytes]]:
 
 def test_a_data_set_that_is_missing_is_said_with_the_command_that_curates_it(small, prepare_config):
     config = prepare_config(*small)
-    with pytest.raises(InputError, match=r"manifest\.parquet is missing: run python prepare\.py dataset=no_treatment"):
+    with pytest.raises(InputError, match=r"manifest\.parquet is missing: run jimt prepare dataset=no_treatment"):
         opened(config)
     prepare(*config)
     data = data_of(config)

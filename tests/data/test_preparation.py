@@ -106,7 +106,7 @@ def test_a_data_set_that_cannot_be_curated_is_to_be_curated_by_hand(two, why):
     with pytest.raises(InputError) as caught:
         prepare(*composed_prepare(*two["doxo"]), config_of=config_of)
     path = Path("data/curated/no_treatment/thresholds.json")
-    assert str(caught.value) == f"{path} is missing: run python prepare.py dataset=no_treatment"
+    assert str(caught.value) == f"{path} is missing: run jimt prepare dataset=no_treatment"
 
 
 def test_an_error_of_the_other_data_set_names_it_and_what_mends_it_there(two):
@@ -117,7 +117,7 @@ def test_an_error_of_the_other_data_set_names_it_and_what_mends_it_there(two):
     first, *listed = str(caught.value).splitlines()
     assert first == (
         "no_treatment, whose thresholds label doxo, cannot be curated (1 of 12 raw images cannot be used): mend or "
-        "remove them, or run python prepare.py dataset=no_treatment curation.on_bad_image=skip"
+        "remove them, or run jimt prepare dataset=no_treatment curation.on_bad_image=skip"
     )
     assert "--W00001--P00001--Z00000--T00000" in listed[0]
 

@@ -1,5 +1,8 @@
 """A report says what it lacks, and still holds the rest."""
 
+import errno
+import os
+import re
 from pathlib import Path
 
 import cv2
@@ -40,6 +43,17 @@ def test_a_run_without_test_scores_says_how_to_get_them_and_shows_the_data(own, 
     assert "The test scores are not there" in (own / "MODEL_CARD.md").read_text()
 
 
+def test_a_folder_that_nothing_can_be_written_in_is_said_before_the_report_is_made(run, monkeypatch):
+    def refuses(**_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("jimt.report.write.TemporaryFile", refuses)  # who tests as root may write anywhere
+    monkeypatch.setattr("jimt.report.write.build_sections", None)
+    said = f"error: {run} cannot be written (Read-only file system): make it writable, or copy it to where you may"
+    with pytest.raises(SystemExit, match=re.escape(said)):
+        main([str(run)])
+
+
 def test_a_deleted_curation_leaves_what_the_scores_alone_tell(uneven, tmp_path, run, own):
     config = composed_prepare(*uneven)[1]
     aside = Path(config.output_root).with_name("aside")
@@ -62,7 +76,7 @@ def test_a_deleted_manifest_is_named(uneven, own):
         told = Parts(own).missing.values()
     finally:
         aside.rename(manifest)
-    assert any(f"{manifest} is missing: run python prepare.py dataset=no_treatment" in reason for reason in told)
+    assert any(f"{manifest} is missing: run jimt prepare dataset=no_treatment" in reason for reason in told)
 
 
 def test_raw_images_that_are_gone_leave_maps_without_pi(uneven, own):

@@ -103,7 +103,7 @@ def test_a_search_finds_its_best_trial_without_the_test_split(tiny, tune_config,
     assert kept == [f"trial_{best['trial']:03d}"]
     assert not list(search.rglob("test_*"))
     settings = [f"{key}={value!r}" for key, value in best["settings"].items()]
-    assert best["command"].split() == ["python", "train.py", overrides[0], *settings]
+    assert best["command"].split() == ["jimt", "train", overrides[0], *settings]
     assert best["command"] in capsys.readouterr().out
 
     # best.yaml is an experiment
@@ -111,7 +111,7 @@ def test_a_search_finds_its_best_trial_without_the_test_split(tiny, tune_config,
     text = (search / "best.yaml").read_text()
     (tmp_path / "jimt_conf" / "experiment" / "found.yaml").write_text(text)
     command = shlex.split(text.splitlines()[2].removeprefix("# "))
-    assert command == ["python", "train.py", overrides[0], "experiment=NAME"]
+    assert command == ["jimt", "train", overrides[0], "experiment=NAME"]
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         found = to_dataclasses(compose("train", overrides=["run_dir=run", overrides[0], "experiment=found"]))
     assert {key: getattr(getattr(found, key.split(".")[0]), key.split(".")[1]) for key in first} == best["settings"]
@@ -256,7 +256,7 @@ def test_another_search_is_not_mixed_into_a_folder(small, tune_config, fake, tmp
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        (["trainer=ddp"], "a trial trains on one device, and a search is started once for each card"),
+        (["trainer=ddp"], "a trial trains on one device, and a search is started once for each GPU"),
         (["retrain=true"], "give retrain=false hydra.run.dir=FOLDER"),
     ],
 )
@@ -337,7 +337,7 @@ def test_every_kind_of_setting_reaches_the_training(small, tune_config, fake):
         assert config.optim.schedule == settings["optim.schedule"] != "constant"
         assert config.trainer.patience == settings["trainer.patience"]
     command = result["best"]["command"]
-    assert command.startswith("python train.py backbone=resnet18 'optim.betas=[0.")
+    assert command.startswith("jimt train backbone=resnet18 'optim.betas=[0.")
     assert "optim.decoupled=true" in command
 
 

@@ -25,7 +25,7 @@ from jimt.paper import RESULTS, SPLIT_COUNTS, paper_name
 from jimt.sweeps.job import _NamedLines
 from jimt.sweeps.sweep import main as sweep_command
 from jimt.sweeps.sweep import update_table
-from jimt.system.gpus import claim_card
+from jimt.system.gpus import claim_gpu
 from jimt.system.processes import process_rank, refuse_relaunch, started_together
 
 QUIET = ["hydra/job_logging=none", "hydra/hydra_logging=none"]
@@ -266,7 +266,7 @@ def test_a_sweep_whose_jobs_would_start_it_again_is_refused_with_the_remedy(swee
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     code = sweep(*ONE, *arguments)
     assert "since each would start the sweep again: train one run after another, in no sweep, or give" in code
-    assert "trainer.devices=1 trainer.num_nodes=1 trainer.strategy=auto hydra/launcher=cards" in code
+    assert "trainer.devices=1 trainer.num_nodes=1 trainer.strategy=auto hydra/launcher=gpus" in code
     assert len(training.asked) == len(arguments) - 1
     if len(arguments) == 1:
         assert not Path("runs").exists()
@@ -308,7 +308,7 @@ def test_a_job_gets_a_card_that_no_other_job_has(sweep, training, monkeypatch, t
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     chosen = []
     monkeypatch.setattr("torch.cuda.set_device", chosen.append)
-    with claim_card(2):
+    with claim_gpu(2):
         assert sweep(*TWO, "trainer=gpu") is None
     assert [index for _, index in training.asked] == [1, 1]
     assert chosen == [1, 1]
@@ -319,9 +319,9 @@ def test_a_job_gets_a_card_that_no_other_job_has(sweep, training, monkeypatch, t
 def test_launchers_give_each_job_a_card(monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-        cards = compose("train", ["hydra/launcher=cards"], return_hydra_config=True).hydra.launcher
+        cards = compose("train", ["hydra/launcher=gpus"], return_hydra_config=True).hydra.launcher
         slurm = compose("train", ["hydra/launcher=slurm"], return_hydra_config=True).hydra.launcher
-    runpy.run_path(str(REPOSITORY / "train.py"), run_name="imported")  # registers n_cards
+    runpy.run_path(str(REPOSITORY / "train.py"), run_name="imported")  # registers n_gpus
     assert (cards.n_jobs, cards.batch_size, cards.pre_dispatch) == (2, "1", "all")
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     assert slurm.gpus_per_node == slurm.tasks_per_node == slurm.nodes == 1
@@ -330,7 +330,7 @@ def test_launchers_give_each_job_a_card(monkeypatch):
 
 def test_a_sweep_by_the_cards_of_a_machine_without_any_still_runs(sweep, training, monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
-    assert sweep(*TWO, "hydra/launcher=cards") is None
+    assert sweep(*TWO, "hydra/launcher=gpus") is None
     assert {row["status"] for row in table()} == {"finished"}
     with pytest.raises(SystemExit, match="error: the sweep was told to stop .SIGTERM.: the same command with"):
         signal.raise_signal(signal.SIGTERM)
@@ -459,7 +459,7 @@ def test_the_command_rebuilds_the_table_from_the_folders(sweep, training, capsys
 
 
 def test_a_folder_without_jobs_is_refused(tmp_path):
-    with pytest.raises(SystemExit, match="holds no job of a sweep: give the folder that train.py -m wrote"):
+    with pytest.raises(SystemExit, match="holds no job of a sweep: give the folder that jimt train -m wrote"):
         sweep_command([str(tmp_path)])
 
 
@@ -506,7 +506,7 @@ def start(*arguments: str) -> subprocess.Popen:
 def test_two_jobs_at_a_time_label_by_the_thresholds_that_one_of_them_fits(small_pairs):
     """By joblib: the treated data set comes first, and is curated second."""
     done = start(
-        "hydra/launcher=cards",
+        "hydra/launcher=gpus",
         "hydra.launcher.n_jobs=2",
         "dataset=doxo,no_treatment",
         "hydra.sweep.dir=runs/two",
@@ -534,7 +534,7 @@ def test_two_jobs_at_a_time_label_by_the_thresholds_that_one_of_them_fits(small_
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_a_sweep_that_is_told_to_stop_leaves_no_job_behind(small, stop):
     """By joblib, whose workers would outlive the process that started them."""
-    arguments = ["hydra/launcher=cards", "hydra.launcher.n_jobs=2", "seed=0,1", "hydra.sweep.dir=runs/two"]
+    arguments = ["hydra/launcher=gpus", "hydra.launcher.n_jobs=2", "seed=0,1", "hydra.sweep.dir=runs/two"]
     process = start(*arguments, *small, *TINY, "trainer.max_epochs=100000")
     assert process.stdout is not None
     at_work = set()

@@ -1,4 +1,4 @@
-"""Jobs at the same time never share a card; real processes, no card needed."""
+"""Jobs at the same time never share a GPU; real processes, no GPU needed."""
 
 import itertools
 import os
@@ -8,12 +8,12 @@ import tempfile
 
 import pytest
 
-from jimt.system.gpus import claim_card
+from jimt.system.gpus import claim_gpu
 
 HOLD = """
 import sys, time
-from jimt.system.gpus import claim_card
-with claim_card(2) as index:
+from jimt.system.gpus import claim_gpu
+with claim_gpu(2) as index:
     print("holds", index, flush=True)
     {then}
 """
@@ -30,7 +30,7 @@ def _own_locks(tmp_path, monkeypatch):
 
 
 def hold(then: str = "sys.stdin.read()", **environment: str) -> subprocess.Popen:
-    """A process that has claimed one of two cards, once it has said which."""
+    """A process that has claimed one of two GPUs, once it has said which."""
     return subprocess.Popen(
         [sys.executable, "-c", HOLD.format(then=then)],
         stdin=subprocess.PIPE,
@@ -45,14 +45,14 @@ def said(process: subprocess.Popen) -> str:
     return process.stdout.readline().strip()
 
 
-def test_two_processes_hold_two_cards_and_a_third_waits_for_the_first_that_is_free():
+def test_two_processes_hold_two_gpus_and_a_third_waits_for_the_first_that_is_free():
     first = hold()
     try:
         assert said(first) == "holds 0"
         second = hold()
         assert said(second) == "holds 1"
         third = hold(then="pass")
-        assert said(third) == "waiting for one of 2 graphics cards: other jobs hold all of them"
+        assert said(third) == "waiting for one of 2 GPUs: other jobs hold all of them"
         second.communicate("")  # its job is done, while the other's goes on
         assert said(third) == "holds 1"
         third.communicate()
@@ -61,24 +61,24 @@ def test_two_processes_hold_two_cards_and_a_third_waits_for_the_first_that_is_fr
         first.communicate()
 
 
-def test_a_killed_process_lets_its_card_go():
+def test_a_killed_process_lets_its_gpu_go():
     process = hold()
     assert said(process) == "holds 0"
-    with claim_card(2) as index:
+    with claim_gpu(2) as index:
         assert index == 1
     process.kill()
     process.communicate()
-    with claim_card(2) as index:
+    with claim_gpu(2) as index:
         assert index == 0
 
 
-def test_jobs_of_unequal_length_never_share_a_card_nor_wait_beside_an_idle_one():
-    """Two workers, each with its jobs one after another, tell which card they had from when to when."""
+def test_jobs_of_unequal_length_never_share_a_gpu_nor_wait_beside_an_idle_one():
+    """Two workers, each with its jobs one after another, tell which GPU they had from when to when."""
     script = """
 import sys, time
-from jimt.system.gpus import claim_card
+from jimt.system.gpus import claim_gpu
 for seconds in map(float, sys.argv[1:]):
-    with claim_card(2) as index:
+    with claim_gpu(2) as index:
         start = time.monotonic()
         time.sleep(seconds)
         print(index, start, time.monotonic(), flush=True)
@@ -93,27 +93,27 @@ for seconds in map(float, sys.argv[1:]):
         jobs += [tuple(map(float, line.split())) for line in lines]  # "waiting for one of ..." would be no numbers
     assert len(jobs) == 7
     assert {index for index, _, _ in jobs} == {0, 1}
-    for card in (0, 1):
-        of_card = sorted((start, end) for index, start, end in jobs if index == card)
-        assert all(end <= start for (_, end), (start, _) in itertools.pairwise(of_card))
+    for gpu in (0, 1):
+        claimed = sorted((start, end) for index, start, end in jobs if index == gpu)
+        assert all(end <= start for (_, end), (start, _) in itertools.pairwise(claimed))
 
 
-def test_an_error_in_a_job_lets_its_card_go():
-    with pytest.raises(RuntimeError, match="out of memory"), claim_card(1):
+def test_an_error_in_a_job_lets_its_gpu_go():
+    with pytest.raises(RuntimeError, match="out of memory"), claim_gpu(1):
         raise RuntimeError("out of memory")
-    with claim_card(1) as index:
+    with claim_gpu(1) as index:
         assert index == 0
 
 
-def test_cards_are_told_apart_by_what_a_process_sees(monkeypatch):
+def test_gpus_are_told_apart_by_what_a_process_sees(monkeypatch):
     process = hold(CUDA_VISIBLE_DEVICES="1,0")
     try:
-        assert said(process) == "holds 0"  # of what it sees: the machine's card 1
+        assert said(process) == "holds 0"  # of what it sees: the machine's GPU 1
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-        with claim_card(2) as index:
+        with claim_gpu(2) as index:
             assert index == 0
-            monkeypatch.setenv("SLURM_JOB_ID", "17")  # an allocation of other cards
-            with claim_card(2) as other:
+            monkeypatch.setenv("SLURM_JOB_ID", "17")  # an allocation of other GPUs
+            with claim_gpu(2) as other:
                 assert other == 0
     finally:
         process.kill()

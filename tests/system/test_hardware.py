@@ -15,10 +15,10 @@ TURING = ("NVIDIA GeForce RTX 2080 Ti", (7, 5))
 RTX_4090 = ("NVIDIA GeForce RTX 4090", (8, 9))
 
 
-def check(card, architectures, precision="32-true", compile_network=False):
+def check(gpu, architectures, precision="32-true", compile_network=False):
     version = "2.7.1+cu126" if architectures is TORCH_2_7_1 else "2.14.1+cu130"
     hardware.check_capability(
-        *card,
+        *gpu,
         architectures=architectures,
         torch_version=version,
         precision=precision,
@@ -35,7 +35,7 @@ def test_the_lists_here_are_those_of_the_installed_build():
 
 
 @pytest.mark.parametrize(
-    ("card", "architectures"),
+    ("gpu", "architectures"),
     [
         (TITAN_XP, TORCH_2_7_1),
         (TURING, TORCH_2_7_1),
@@ -44,8 +44,8 @@ def test_the_lists_here_are_those_of_the_installed_build():
         (RTX_4090, TORCH_2_14_1),
     ],
 )
-def test_a_card_runs_on_a_build_with_kernels_of_its_major_version(card, architectures):
-    check(card, architectures)
+def test_a_gpu_runs_on_a_build_with_kernels_of_its_major_version(gpu, architectures):
+    check(gpu, architectures)
 
 
 def test_a_titan_xp_on_a_default_build_ends_in_one_sentence_with_the_install_line():
@@ -72,9 +72,9 @@ def test_a_titan_xp_on_a_default_build_ends_in_one_sentence_with_the_install_lin
         ((8, 0), [], "no GPU at all"),
     ],
 )
-def test_the_remedy_is_one_that_helps_this_card(capability, architectures, remedy):
-    with pytest.raises(InputError, match="has no kernels for card") as error:
-        check(("card", capability), architectures)
+def test_the_remedy_is_one_that_helps_this_gpu(capability, architectures, remedy):
+    with pytest.raises(InputError, match="has no kernels for gpu") as error:
+        check(("gpu", capability), architectures)
     assert remedy in str(error.value)
 
 
@@ -94,10 +94,10 @@ def test_the_remedy_is_one_that_helps_this_card(capability, architectures, remed
 )
 def test_binaries_run_within_a_major_version_and_intermediate_code_from_its_own_up(architecture, capability, runs):
     if runs:
-        check(("card", capability), [architecture])
+        check(("gpu", capability), [architecture])
     else:
         with pytest.raises(InputError, match="no kernels"):
-            check(("card", capability), [architecture])
+            check(("gpu", capability), [architecture])
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
@@ -125,21 +125,21 @@ def test_without_a_gpu_the_error_says_what_to_use_and_why(monkeypatch):
         hardware.check_gpus(devices=1, precision="32-true", compile_network=False)
 
 
-def test_every_card_that_will_be_used_is_checked_and_torchs_own_warnings_stay_inside(monkeypatch):
-    cards = [RTX_4090, TITAN_XP]
+def test_every_gpu_that_will_be_used_is_checked_and_torchs_own_warnings_stay_inside(monkeypatch):
+    gpus = [RTX_4090, TITAN_XP]
 
     def get_device_capability(index):
         warnings.warn("Found GPU which is of compute capability (CC) 6.1. Please install ...", stacklevel=2)
-        return cards[index][1]
+        return gpus[index][1]
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(cards))
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: cards[index][0])
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(gpus))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: gpus[index][0])
     monkeypatch.setattr(torch.cuda, "get_device_capability", get_device_capability)
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: TORCH_2_14_1)
     with pytest.raises(InputError, match="no kernels for NVIDIA TITAN Xp"):
         hardware.check_gpus(devices=2, precision="32-true", compile_network=False)
-    cards.pop()
+    gpus.pop()
     hardware.check_gpus(devices=1, precision="bf16-mixed", compile_network=True)
 
 

@@ -106,5 +106,5 @@ def test_settings_that_contradict_each_other_are_refused(overrides, said):
 
 @pytest.mark.parametrize("name", ["crossval", "tune"])
 def test_a_smoke_run_is_of_one_training(name):
-    with pytest.raises(InputError, match="trainer.fast_dev_run=true keeps nothing, so .*: try it with train.py"):
+    with pytest.raises(InputError, match="trainer.fast_dev_run=true keeps nothing, so .*: try it in a single training"):
         composed_train("run_dir=run", "trainer.fast_dev_run=true", name=name)

@@ -9,11 +9,11 @@ from typing import Final, NoReturn
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Quote, QuotedString
+from hydra.core.override_parser.types import ChoiceSweep, QuotedString
 
 from jimt.config.own_configs import CONF, OWN_FOLDER
 from jimt.config.setting_names import nearest, setting_names, takes_text
-from jimt.errors import InputError
+from jimt.errors import InputError, as_typed
 
 _KEY: Final = re.compile(r"[+~]*[\w./@]+(?==)")
 _NO_VALUE: Final = {
@@ -86,11 +86,10 @@ def unreadable(override: str, kind: type) -> InputError:
     """
     key = _KEY.match(override)
     if key is not None and takes_text(key[0].lstrip("+~"), kind):
-        value = QuotedString(override[key.end() + 1 :], Quote.double).with_quotes()
         return InputError(
             f"{override} cannot be read: the shell takes one pair of quotes away, and a value with one of {{}}[],:= "
             "needs another",
-            remedies=(shlex.quote(f"{key[0]}={value}"),),
+            remedies=(as_typed(key[0], override[key.end() + 1 :]),),
         )
     return InputError(
         f"{override} cannot be read", advice="write KEY=VALUE, in quotes where the value holds one of {}[],:="

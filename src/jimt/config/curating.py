@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from jimt.config.checks import check, is_name, one_of
+from jimt.config.checks import check, check_folder, is_name, one_of
 from jimt.config.data import DatasetConfig
 from jimt.errors import InputError
 
@@ -198,6 +198,7 @@ class CurationConfig:
     """Seed of mixture and splits; apart from the training's, so that another training seed keeps the split."""
 
     def __post_init__(self) -> None:
+        check_folder("curation.output_root", self.output_root)
         one_of("curation.on_bad_image", self.on_bad_image, ON_BAD_IMAGE)
         check("curation.n_jobs", self.n_jobs, self.n_jobs == -1 or self.n_jobs >= 1, "-1, or 1 or more")
         check("curation.seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295")

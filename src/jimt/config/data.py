@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from jimt.config.checks import check, is_name, one_of
+from jimt.config.checks import NAME, check, check_folder, is_name, one_of
 from jimt.config.pattern_checks import check_pattern
 from jimt.config.patterns import composed, parse_pattern
 from jimt.errors import InputError
@@ -59,7 +59,8 @@ class DatasetConfig:
     simulation: SimulationConfig | None
 
     def __post_init__(self) -> None:
-        check("dataset.name", self.name, is_name(self.name), "letters, digits, dots, _ and -")
+        check("dataset.name", self.name, is_name(self.name), NAME)
+        check_folder("dataset.root", self.root)
         one_of("dataset.layout", self.layout, LAYOUTS)
         check("dataset.bit_depth", self.bit_depth, 8 <= self.bit_depth <= 16, "8 to 16")
         most = 16 - self.bit_depth

@@ -175,6 +175,6 @@ def refuse_fast_dev_run(trainer: TrainerConfig, so: str) -> None:
     if trainer.fast_dev_run:
         raise InputError(
             f"trainer.fast_dev_run=true keeps nothing, so {so}",
-            advice="try it with train.py",
+            advice="try it in a single training",
             remedies=("trainer.fast_dev_run=false",),
         )

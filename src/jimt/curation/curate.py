@@ -125,7 +125,7 @@ def _replace(
 
 def find_raw_images(dataset: DatasetConfig, curation: CurationConfig, root: Path) -> Finding:
     """The raw images of a data set, by the names of their files."""
-    simulated = f"python prepare.py {as_typed('dataset', dataset.name)}"
+    simulated = f"jimt prepare {as_typed('dataset', dataset.name)}"
     listing = list_files(
         root,
         advice=dataset.how_to_get,

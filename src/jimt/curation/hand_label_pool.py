@@ -64,7 +64,7 @@ def hand_labels_path(output_root: Path, dataset: str) -> Path:
 
 def how_to_make(dataset: str) -> str:
     """The command that writes the file of a data set."""
-    return f"python prepare.py {as_typed('dataset', dataset)} hand_labels_only=true"
+    return f"jimt prepare {as_typed('dataset', dataset)} hand_labels_only=true"
 
 
 def features_made_with(curation: CurationConfig) -> dict[str, str | int]:

@@ -37,7 +37,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
         InputError: If it is absent or damaged, lacks a column, or a group is in two splits.
     """
     if not path.is_file():
-        raise InputError(f"{path} is missing", remedies=(f"python prepare.py {as_typed('dataset', path.parent.name)}",))
+        raise InputError(f"{path} is missing", remedies=(f"jimt prepare {as_typed('dataset', path.parent.name)}",))
     try:
         manifest = pd.read_parquet(path)
     except (OSError, ValueError) as error:  # pyarrow's errors derive from these
@@ -69,7 +69,7 @@ def read_beside(path: Path) -> dict[str, Any]:
         InputError: If it is absent or damaged.
     """
     if not path.is_file():
-        return read_json(path, remedies=(f"python prepare.py {as_typed('dataset', path.parent.name)}",))
+        return read_json(path, remedies=(f"jimt prepare {as_typed('dataset', path.parent.name)}",))
     return read_json(path, advice=f"delete {path.parent} and curate again")
 
 

@@ -81,8 +81,8 @@ def run_pipeline(
         "config": {"dataset": dataclasses.asdict(dataset), "curation": dataclasses.asdict(curation)},
     }
     write_manifest(manifest, partial / MANIFEST)
-    (partial / THRESHOLDS).write_text(json.dumps(thresholds, indent=2) + "\n")
-    (partial / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
+    (partial / THRESHOLDS).write_text(json.dumps(thresholds, indent=2) + "\n", encoding="utf-8")
+    (partial / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     for commit in partial.glob("commit-*"):
         commit.unlink()
 

@@ -52,7 +52,7 @@ def reference_thresholds(dataset: DatasetConfig, curation: CurationConfig) -> di
                 f"the thresholds in {path} are for curation.label.{key}={thresholds.get(key)}, not {wanted}",
                 remedies=(
                     f"curation.label.{key}={thresholds.get(key)}",
-                    f"python prepare.py {as_typed('dataset', label.fit_on)} curation.label.{key}={wanted}",
+                    f"jimt prepare {as_typed('dataset', label.fit_on)} curation.label.{key}={wanted}",
                 ),
             )
     return thresholds | {"source": f"fitted on {label.fit_on}"}

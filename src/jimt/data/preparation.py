@@ -160,7 +160,7 @@ def _told_of(name: str, why: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        command = f"python prepare.py {as_typed('dataset', name)}"
+        command = f"jimt prepare {as_typed('dataset', name)}"
         raise InputError(
             f"{name}, {why}, cannot be curated ({error.cause})",
             advice=error.advice,

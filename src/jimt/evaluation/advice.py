@@ -62,9 +62,15 @@ def _command(run_folder: Path, settings: Sequence[str]) -> str | None:
     folder = run_folder / ".hydra"
     if not (folder / "overrides.yaml").is_file():  # trained by a call, not by a command
         return None
-    before = [str(override) for override in yaml.safe_load((folder / "overrides.yaml").read_text()) or []]
+    before = [
+        str(override) for override in yaml.safe_load((folder / "overrides.yaml").read_text(encoding="utf-8")) or []
+    ]
     kept = [override.replace("trainer=ddp", "trainer=gpu") for override in before if _is_kept(override)]
-    hydra = yaml.safe_load((folder / "hydra.yaml").read_text())["hydra"] if (folder / "hydra.yaml").is_file() else {}
+    hydra = (
+        yaml.safe_load((folder / "hydra.yaml").read_text(encoding="utf-8"))["hydra"]
+        if (folder / "hydra.yaml").is_file()
+        else {}
+    )
     flags = config_flags(folder)
     # an experiment may fix the folder of the run, or start a sweep
     where = [f"hydra.run.dir={quoted(_folder_beside(run_folder).as_posix())}"]

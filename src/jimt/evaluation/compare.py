@@ -240,7 +240,7 @@ def main(arguments: list[str] | None = None) -> None:
         try:
             with writing(options.json, advice="name another file"):
                 options.json.parent.mkdir(parents=True, exist_ok=True)
-                options.json.write_text(json.dumps(result, indent=2) + "\n")
+                options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
         except InputError as error:
             sys.exit(f"error: {error}")
 

@@ -31,7 +31,7 @@ def of_run(folder: Path, *, confidence: float) -> LabelSensitivity:
     for scores_file, metrics_file in _SOURCES:
         if (folder / scores_file).is_file() and (folder / metrics_file).is_file():
             table = read_scores(folder / scores_file)
-            thresholds: dict[str, Any] = json.loads((folder / metrics_file).read_text())["thresholds"]
+            thresholds: dict[str, Any] = json.loads((folder / metrics_file).read_text(encoding="utf-8"))["thresholds"]
             break
     else:
         from jimt.system.run_folders import refuse_several  # late: torch

@@ -189,7 +189,7 @@ class Model:
         of = digest_of(parts)
         kept, known = folder / name, folder / "made_of.json"
         try:
-            made_of = dict(json.loads(known.read_text()))
+            made_of = dict(json.loads(known.read_text(encoding="utf-8")))
         except (OSError, ValueError):  # absent, or damaged: made anew
             made_of = {}
         if made_of.get(name) == of and kept.is_file():

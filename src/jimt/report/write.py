@@ -9,9 +9,10 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from jimt.errors import DISK_FULL, InputError, ways_out
+from jimt.errors import DISK_FULL, InputError, ways_out, writing
 from jimt.system.files import MODEL_CARD, REPORT
 
 if TYPE_CHECKING:
@@ -68,13 +69,15 @@ def write_report(
 
     keep_freed_memory()
     study = open_study(folder, Options(curated_folder, accelerator, device_index))
+    with writing(folder, advice="make it writable, or copy it to where you may write"), TemporaryFile(dir=folder):
+        pass  # said now, and not when all is made
     title, subtitle = _title(study)
     try:
         with watched(functools.partial(print, flush=True)):
             sections = build_sections(study, max_shown=max_shown, max_mapped=max_mapped)
             n_figures = write_page(folder / REPORT, sections, title=title, subtitle=subtitle)
         if study.kind != "sweep":
-            (folder / MODEL_CARD).write_text(model_card(study.models[0]))
+            (folder / MODEL_CARD).write_text(model_card(study.models[0]), encoding="utf-8")
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise

@@ -87,9 +87,7 @@ def _row(trial: "FrozenTrial", space: list[Setting]) -> dict[str, Any]:
 def _command(folder: Path, overrides: Sequence[str], best: dict[str, Any]) -> str:
     """The command that trains as a trial of the search in a folder did."""
     settings = [f"{key}={as_override(value)}" for key, value in best["settings"].items()]
-    return shlex.join(
-        ["python", "train.py", *config_flags(folder / ".hydra"), *_not_varied(overrides, best), *settings]
-    )
+    return shlex.join(["jimt", "train", *config_flags(folder / ".hydra"), *_not_varied(overrides, best), *settings])
 
 
 def _not_varied(overrides: Sequence[str], best: dict[str, Any]) -> list[str]:
@@ -104,7 +102,7 @@ def _as_experiment(folder: Path, overrides: Sequence[str], best: dict[str, Any],
     others = _not_varied(overrides, best)
     experiment = next((one.partition("=")[2] for one in others if one.startswith("experiment=")), None)
     others = [one for one in others if not one.startswith("experiment=")]
-    command = shlex.join(["python", "train.py", *config_flags(folder / ".hydra"), *others, "experiment=NAME"])
+    command = shlex.join(["jimt", "train", *config_flags(folder / ".hydra"), *others, "experiment=NAME"])
     defaults = {} if experiment is None else {"defaults": [experiment, "_self_"]}
     values: str = yaml.safe_dump(defaults | nested(best["settings"]), sort_keys=False)
     head = f"# @package _global_\n# Trial {best['trial']} {told}. As jimt_conf/experiment/NAME.yaml:\n# {command}\n"

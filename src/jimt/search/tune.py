@@ -70,7 +70,7 @@ def tune(
         raise InputError("a search needs the package optuna", remedies=("pip install optuna",))
     if config.trainer.devices * config.trainer.num_nodes > 1:
         raise InputError(
-            "a trial trains on one device, and a search is started once for each card",
+            "a trial trains on one device, and a search is started once for each GPU",
             remedies=("trainer.devices=1 trainer.num_nodes=1 trainer.strategy=auto",),
         )
     if config.retrain:
@@ -89,7 +89,7 @@ def tune(
     curated = open_curated(prepare(config.dataset, config.curation, config_of=config_of))
     study = _open_study(config, space, folder, curated)
     begins()
-    with _card(config) as device_index:
+    with _gpu(config) as device_index:
         while config.tune.timeout is None or time.monotonic() - begin < 3600 * config.tune.timeout:
             claimed = _claim(study, config, space, folder)
             if claimed is None:
@@ -114,16 +114,16 @@ def tune(
 
 
 @contextlib.contextmanager
-def _card(config: TuneConfig) -> Iterator[int]:
+def _gpu(config: TuneConfig) -> Iterator[int]:
     import torch
 
-    from jimt.system.gpus import claim_card
+    from jimt.system.gpus import claim_gpu
 
-    n_cards = torch.cuda.device_count() if config.trainer.accelerator == "gpu" else 0
-    if n_cards == 0:  # training says what to do
+    n_gpus = torch.cuda.device_count() if config.trainer.accelerator == "gpu" else 0
+    if n_gpus == 0:  # training says what to do
         yield 0
         return
-    with claim_card(n_cards) as index:
+    with claim_gpu(n_gpus) as index:
         torch.cuda.set_device(index)
         yield index
 

@@ -97,23 +97,23 @@ def _train(config: TrainConfig, hydra: HydraConf, train: Callable[..., Any]) -> 
         config.resume = config.run_dir
     with contextlib.ExitStack() as stack:
         device_index = 0
-        # SLURM gives each of its jobs a card of its own
+        # SLURM gives each of its jobs a GPU of its own
         if config.trainer.accelerator == "gpu" and n_processes == 1 and "Slurm" not in hydra.launcher["_target_"]:
-            device_index = stack.enter_context(_card())
+            device_index = stack.enter_context(_gpu())
         train(config, device_index=device_index)
 
 
 @contextlib.contextmanager
-def _card() -> Iterator[int]:
+def _gpu() -> Iterator[int]:
     import torch
 
-    from jimt.system.gpus import claim_card
+    from jimt.system.gpus import claim_gpu
 
-    n_cards = torch.cuda.device_count()
-    if n_cards == 0:  # training says what to do
+    n_gpus = torch.cuda.device_count()
+    if n_gpus == 0:  # training says what to do
         yield 0
         return
-    with claim_card(n_cards) as index:
+    with claim_gpu(n_gpus) as index:
         torch.cuda.set_device(index)  # for whatever asks for "cuda", such as the empty filter
         yield index
 

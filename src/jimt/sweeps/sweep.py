@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
     from rich.console import Console
 
     if not any(folder.rglob(".hydra/overrides.yaml")):
-        sys.exit(f"error: {folder} holds no job of a sweep: give the folder that train.py -m wrote")
+        sys.exit(f"error: {folder} holds no job of a sweep: give the folder that jimt train -m wrote")
     print_table(update_table(folder), Console())
 
 

@@ -1,4 +1,4 @@
-"""What this processor can compute in, and what a graphics card and the installed torch can do together."""
+"""What this processor can compute in, and what a GPU and the installed torch can do together."""
 
 import re
 import warnings
@@ -27,25 +27,25 @@ def bfloat16_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
     """
     if not cpuinfo.is_file():
         return None
-    flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)
+    flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(encoding="utf-8"), re.MULTILINE)
     known = set() if flags is None else set(flags.group(1).split())
     return next((name for name in _BFLOAT16_INSTRUCTIONS if name in known), None)
 
 
 def check_gpus(*, devices: int, precision: str, compile_network: bool) -> None:
-    """Raise unless every card that will be used can run what is asked with the installed torch.
+    """Raise unless every GPU that will be used can run what is asked with the installed torch.
 
     Args:
-        devices: How many cards will be used: the first of those that are visible.
+        devices: How many GPUs will be used: the first of those that are visible.
         precision: Lightning's word for it, such as ``32-true`` or ``bf16-mixed``.
         compile_network: Whether ``torch.compile`` is to be used.
 
     Raises:
-        InputError: If there is no card, or one that :func:`check_capability` turns down.
+        InputError: If there is no GPU, or one that :func:`check_capability` turns down.
     """
     import torch
 
-    with warnings.catch_warnings(record=True) as said:  # torch warns of such cards at length: said here in a sentence
+    with warnings.catch_warnings(record=True) as said:  # torch warns of such GPUs at length: said here in a sentence
         warnings.simplefilter("always")
         if not torch.cuda.is_available():
             reasons = [str(warning.message).partition("\n")[0].partition(". ")[0] for warning in said]
@@ -54,18 +54,18 @@ def check_gpus(*, devices: int, precision: str, compile_network: bool) -> None:
                 f"torch {torch.__version__} finds no GPU on this machine{reason}", remedies=("trainer=cpu",)
             )
         architectures = torch.cuda.get_arch_list()
-        cards = [
+        gpus = [
             (torch.cuda.get_device_name(index), torch.cuda.get_device_capability(index))
             for index in range(torch.cuda.device_count())
         ]
-    if devices > len(cards):
+    if devices > len(gpus):
         raise InputError(
-            f"trainer.devices={devices} and torch sees {len(cards)} GPU{'s' * (len(cards) > 1)} on this machine",
-            remedies=(f"trainer.devices={len(cards)}",),
+            f"trainer.devices={devices} and torch sees {len(gpus)} GPU{'s' * (len(gpus) > 1)} on this machine",
+            remedies=(f"trainer.devices={len(gpus)}",),
         )
-    for card, capability in cards[:devices]:
+    for gpu, capability in gpus[:devices]:
         check_capability(
-            card,
+            gpu,
             capability,
             architectures=architectures,
             torch_version=torch.__version__,
@@ -75,7 +75,7 @@ def check_gpus(*, devices: int, precision: str, compile_network: bool) -> None:
 
 
 def check_capability(
-    card: str,
+    gpu: str,
     capability: Capability,
     *,
     architectures: Sequence[str],
@@ -83,10 +83,10 @@ def check_capability(
     precision: str,
     compile_network: bool,
 ) -> None:
-    """Raise, in one sentence, unless a card can run what is asked with a build of torch.
+    """Raise, in one sentence, unless a GPU can run what is asked with a build of torch.
 
     Args:
-        card: Its name.
+        gpu: Its name.
         capability: Its compute capability, such as ``(6, 1)``.
         architectures: What the build has kernels for, as ``torch.cuda.get_arch_list()`` says.
         torch_version: The build's version.
@@ -94,10 +94,10 @@ def check_capability(
         compile_network: Whether ``torch.compile`` is to be used.
 
     Raises:
-        InputError: If the build has no kernels for the card, or if bfloat16 or ``torch.compile`` is asked for below
+        InputError: If the build has no kernels for the GPU, or if bfloat16 or ``torch.compile`` is asked for below
             compute capability 7.0.
     """
-    known = f"{card} (compute capability {capability[0]}.{capability[1]})"
+    known = f"{gpu} (compute capability {capability[0]}.{capability[1]})"
     if not any(_runs_on(architecture, capability) for architecture in architectures):
         supported = ", ".join(architectures) or "no GPU at all"
         raise InputError(
@@ -115,7 +115,7 @@ def check_capability(
 
 
 def _runs_on(architecture: str, capability: Capability) -> bool:
-    """Say whether kernels built for an architecture run on a card.
+    """Say whether kernels built for an architecture run on a GPU.
 
     Binaries (``sm_XY``) run on the same major version from the minor one up, intermediate code (``compute_XY``) on
     anything from there up; with the suffix ``a`` both run on exactly that one (NVIDIA's CUDA programming guide).

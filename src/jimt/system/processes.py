@@ -19,7 +19,7 @@ def refuse_relaunch(n_processes: int, environment: Mapping[str, str]) -> None:
         raise InputError(
             f"a job of a sweep cannot start its {n_processes} processes itself, since each would start the sweep again",
             advice="train one run after another, in no sweep",
-            remedies=("trainer.devices=1 trainer.num_nodes=1 trainer.strategy=auto hydra/launcher=cards",),
+            remedies=("trainer.devices=1 trainer.num_nodes=1 trainer.strategy=auto hydra/launcher=gpus",),
         )
 
 

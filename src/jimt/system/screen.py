@@ -1,5 +1,10 @@
-"""Tables on the screen, whole however narrow the terminal is."""
+"""What a command prints: tables whole however narrow the terminal, and an output that nobody reads to its end."""
 
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,3 +28,28 @@ def print_whole(table: "Table", console: "Console") -> None:
     console.width = max(width, table.__rich_measure__(console, unlimited).maximum)
     console.print(table)
     console.width = width
+
+
+@contextlib.contextmanager
+def quiet_if_nobody_reads() -> Iterator[None]:
+    """End without a word where nobody reads the output any more, as in ``jimt train --help | head -1``."""
+    try:
+        yield
+    except OSError:
+        if not _is_cut_off("\n"):  # another pipe is broken than this
+            raise
+        sys.exit(1)
+    finally:
+        _is_cut_off("")
+
+
+def _is_cut_off(text: str) -> bool:
+    """Whether text cannot be printed since nobody reads it; what else is still to be printed is then dropped."""
+    try:
+        print(text, end="", flush=True)
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EINVAL):  # the second is what Windows says
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False

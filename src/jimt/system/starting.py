@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,26 +12,21 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import (
-    ConfigCompositionException,
-    HydraException,
-    MissingConfigException,
-    OverrideParseException,
-)
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from jimt.config.command_words import no_name_of_a_file, no_value, refuse_flags, unreadable
-from jimt.config.hydra_schema import is_idle, without_effect
-from jimt.config.own_configs import CONF, OWN_FOLDER, completed
+from jimt.config.command_words import refuse_flags
+from jimt.config.hydra_errors import in_a_sentence
+from jimt.config.own_configs import completed
 from jimt.config.search import CrossvalConfig, TuneConfig
-from jimt.config.setting_names import refuse_unknown, setting_names, takes_a_list, unknown_setting
+from jimt.config.setting_names import refuse_unknown, unknown_setting
 from jimt.config.training import TrainConfig
 from jimt.errors import InputError
 from jimt.system.locks import make_folder, make_new_folder, owner, unmake_folders
 from jimt.system.processes import is_first, started_together
+from jimt.system.screen import quiet_if_nobody_reads
 
 _AT_END = contextlib.ExitStack()
 """What this process holds until its command ends: the lock of its folder."""
@@ -47,27 +41,15 @@ def start(main: Callable[[], Any], kind: type) -> None:
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print with a traceback or in many lines
     try:
-        with _AT_END, in_one_sentence():
+        with quiet_if_nobody_reads(), _AT_END, in_one_sentence():
             refuse_flags(sys.argv[1:], kind)
             sys.argv[1:] = completed(sys.argv[1:])
             main()
-    except HydraException as error:
-        sys.exit(f"error: {_in_a_sentence(error, kind)}")
-    except YAMLError as error:  # in a file of one's own
-        sys.exit(f"error: {_of_yaml(error)}")
-    except ValueError as error:
-        if (nameless := no_name_of_a_file(sys.argv[1:], str(error), kind)) is not None:
-            sys.exit(f"error: {nameless}")
-        if "Invalid defaults list" not in str(error):  # a fault of ours
+    except (HydraException, YAMLError, ValueError, AssertionError) as error:
+        told = in_a_sentence(error, sys.argv[1:], kind)
+        if told is None:  # a fault of ours
             raise
-        sys.exit(f"error: {_of_defaults(str(error))}")
-    except AssertionError as error:
-        if "Unexpected type for root: NoneType" not in str(
-            error
-        ):  # OmegaConf's, of a setting in a section that is null
-            raise
-        keys = [word.partition("=")[0].lstrip("+~") for word in sys.argv[1:]]
-        sys.exit(f"error: {without_effect(next(key for key in keys if is_idle(key)))}")
+        sys.exit(f"error: {told}")
     except KeyboardInterrupt:
         sys.exit("error: told to stop (Ctrl-C)")
 
@@ -213,80 +195,3 @@ def _refuse_unknown(config: DictConfig, kind: type) -> None:
             continue
         if last not in {field.name for field in dataclasses.fields(parent)}:
             raise unknown_setting(key, kind)
-
-
-def _in_a_sentence(error: HydraException, kind: type) -> InputError:
-    """What Hydra says, in one line, with a remedy that works here."""
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
-        group, _, name = error.missing_cfg_file.rpartition("/")
-        options = error.options or sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-        takes = f"it takes {', '.join(options)}; " if options else ""
-        return InputError(
-            f"there is no {group}={name}",
-            advice=f"{takes}write {OWN_FOLDER}/{group}/{name}.yaml in the working directory",
-            remedies=("--config-dir FOLDER",),
-        )
-    text = str(error)
-    in_file = re.match(r"In '([^']+)': \w+ raised while composing config:\s*(.*)", text, re.DOTALL)
-    if in_file:
-        return _of_file(in_file[1], in_file[2], kind)
-    if isinstance(error, OverrideParseException):
-        return unreadable(str(error.override), kind)
-    several = re.match(r"Ambiguous value for argument '(.*)'", text)
-    if several:
-        key, _, values = several[1].partition("=")
-        if takes_a_list(key, kind):
-            return InputError(f"{several[1]} is no list", remedies=(f"{key}=[{values}]",))
-        return InputError(f"{several[1]} has several values, which -m tries one after another", remedies=("-m",))
-    twice = re.match(r"Multiple values for (\S+)\.|(\S+) appears more than once in the final defaults list", text)
-    if twice:
-        name = twice[1] or twice[2]
-        return InputError(f"{name} has a value already, so + cannot add one", remedies=(f"{name}=NAME",))
-    unknown = re.match(r"Could not (?:override|append) '([^']+)'", text)
-    if unknown and isinstance(error, ConfigCompositionException) and is_idle(unknown[1]):
-        return without_effect(unknown[1])
-    if unknown and isinstance(error, ConfigCompositionException):
-        return unknown_setting(unknown[1], kind)
-    cause = error.__cause__
-    if isinstance(cause, OmegaConfBaseException):
-        told = str(cause).splitlines()[0]
-        key = str(cause.full_key or "")
-        if "not in" in told and key and key.rpartition(".")[2] in told:
-            return unknown_setting(key, kind)
-        if (wrong := no_value(told, key)) is not None:
-            return wrong
-        return InputError(f"{key}: {told}" if key and key not in told else told)
-    return InputError(" ".join(text.split()))
-
-
-def _of_file(name: str, told: str, kind: type) -> InputError:
-    """What is wrong with a YAML of one's own, by its name among the configs."""
-    key = re.search(r"full_key: (\S+)", told)
-    if key is None or "not in" not in told:
-        return InputError(f"{name}.yaml cannot be used ({' '.join(told.split())})", advice="mend it")
-    section, *rest = key[1].split(".")
-    if rest and rest[0] in {name.partition(".")[0] for name in setting_names(kind)}:
-        return InputError(
-            f"{name}.yaml holds {rest[0]} where {section} begins",
-            advice="let its first line be # @package _global_, since it holds settings of several sections",
-        )
-    return unknown_setting(key[1], kind).about(f"{name}.yaml holds {key[1]}, which is no setting")
-
-
-def _of_yaml(error: YAMLError) -> InputError:
-    """What is wrong with a file that is no YAML, and where."""
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or " ".join(str(error).split())
-    tab = "\\t" in problem
-    where = f"{mark.name}, line {mark.line + 1}" if mark is not None else "a file of settings"
-    return InputError(
-        f"{where} cannot be read as YAML ({problem})",
-        advice="indent with spaces, not with tabs" if tab else "mend that line, or the one above it",
-    )
-
-
-def _of_defaults(told: str) -> InputError:
-    """What is wrong with the list of other files that a file begins with."""
-    found = re.search(r"in '([^']+)'", told)
-    name = f"{found[1]}.yaml" if found else "a file of settings"
-    return InputError(f"{name} has defaults that are no list", advice="write below it - layout/pairs and - _self_")

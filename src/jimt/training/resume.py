@@ -56,7 +56,7 @@ def is_finished(folder: Path, settings: dict[str, Any], *, resumed: bool) -> boo
     marker = folder / FINISHED
     if not marker.is_file():
         return False
-    if fingerprint_of(settings) not in marker.read_text():
+    if fingerprint_of(settings) not in marker.read_text(encoding="utf-8"):
         if resumed and _only_longer(folder, settings):
             return False
         raise InputError(

@@ -83,7 +83,7 @@ def continue_metrics_csv(loggers: Sequence[Logger], run_folder: Path, *, before_
     path = run_folder / _METRICS
     if not path.is_file():
         return
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
     kept: list[dict[str, Any]] = []
     without_epoch: list[dict[str, Any]] = []  # the learning rate stands before the first row of its epoch

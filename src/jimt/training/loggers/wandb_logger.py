@@ -173,7 +173,7 @@ class JimtWandbLogger(WandbLogger):
         import wandb
 
         self._resumes = self._resumes and self._identifier.is_file()
-        identifier = self._identifier.read_text() if self._resumes else secrets.token_hex(4)
+        identifier = self._identifier.read_text(encoding="utf-8") if self._resumes else secrets.token_hex(4)
         try:
             run = wandb.init(
                 **self._arguments,
@@ -187,7 +187,7 @@ class JimtWandbLogger(WandbLogger):
                 shutil.rmtree(left, ignore_errors=True)  # holds nothing yet
             raise
         self._identifier.parent.mkdir(parents=True, exist_ok=True)
-        self._identifier.write_text(identifier)
+        self._identifier.write_text(identifier, encoding="utf-8")
         run.define_metric("trainer/global_step")
         run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
         return run
