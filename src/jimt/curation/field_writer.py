@@ -40,7 +40,7 @@ class FieldWriter:
         self.bad: dict[str, str] = {}
         self._ends = dict.fromkeys(FILES, 0)
         for path in self._commits:
-            commit = json.loads(path.read_text())
+            commit = json.loads(path.read_text(encoding="utf-8"))
             self.fields += commit["fields"]
             self.bad |= commit["bad"]
             self._ends = commit["ends"]
@@ -107,7 +107,7 @@ class FieldWriter:
             self._rows().to_parquet(self.folder / f"{name}.parquet")
         marker = self.folder / f"{name}.json"
         content = {"fields": self.fields[self._n_committed :], "bad": bad, "ends": self._ends}
-        marker.with_suffix(".tmp").write_text(json.dumps(content))
+        marker.with_suffix(".tmp").write_text(json.dumps(content), encoding="utf-8")
         marker.with_suffix(".tmp").replace(marker)
         self._commits.append(marker)
         self._n_committed = len(self.fields)
