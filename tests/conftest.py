@@ -220,7 +220,7 @@ def coarse_figures() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _reports_are_coarse(request: pytest.FixtureRequest) -> Iterator[None]:
-    coarse = request.path.parent.name == "reporting" and "fine_figures" not in request.fixturenames
+    coarse = request.path.parent.name == "report" and "fine_figures" not in request.fixturenames
     with coarse_figures() if coarse else contextlib.nullcontext():
         yield
 

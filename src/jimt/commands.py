@@ -170,7 +170,8 @@ class SweepCallback(Callback):
             return
         from rich.console import Console
 
-        from jimt.sweeps.table import FINISHED, print_table
+        from jimt.sweeps.table import FINISHED
+        from jimt.sweeps.terminal import print_table
 
         folder = Path(str(config.hydra.sweep.dir))
         table = update_table(folder)

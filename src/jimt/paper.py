@@ -38,6 +38,14 @@ class Printed:
     correlation: float
     """Pearson's r of score and mean fluorescence."""
 
+    def metric(self, name: str) -> tuple[float, tuple[float, float] | None] | None:
+        """A metric by its name in jimt, with its interval over patches; None where the paper prints none.
+
+        >>> RESULTS["doxo", "inception_v3"].metric("auroc")
+        (0.978, None)
+        """
+        return {"balanced_accuracy": (self.balanced_accuracy, self.interval), "auroc": (self.auroc, None)}.get(name)
+
 
 RESULTS: Final[dict[tuple[str, str], Printed]] = {
     ("no_treatment", "inception_v3"): Printed(0.866, (0.851, 0.881), 0.941, -0.705),

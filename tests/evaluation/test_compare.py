@@ -66,7 +66,7 @@ def test_single_runs_are_compared_on_their_test_split(tmp_path, capsys):
     main([str(tmp_path / "one"), str(tmp_path / "two"), "--json", str(tmp_path / "result.json")])
     out = capsys.readouterr().out
     assert "300 patches, 30 groups" in out
-    assert "mean_fold_auroc" not in out  # a run has no folds
+    assert "mean AUROC of folds" not in out  # a run has no folds
     assert (tmp_path / "result.json").is_file()
 
 
@@ -223,7 +223,7 @@ def test_means_over_folds_are_of_each_ones_own_folds_and_are_not_subtracted_wher
     assert row == {"first": 1.0, "second": 1.0, "difference": None, "interval_groups": None}
     out = capsys.readouterr().out
     assert "the two have different folds (2 and 2), so their means over folds are each of its own" in out
-    (line,) = [line for line in out.splitlines() if "mean_fold_auroc" in line]
+    (line,) = [line for line in out.splitlines() if "mean AUROC of folds" in line]
     assert line.count("1.000") == 2
     assert line.count("-") == 2
 
@@ -250,6 +250,13 @@ def test_a_difference_over_few_groups_is_noted_and_over_two_of_a_class_has_no_in
         "the test split holds 2 groups with live patches: too few for an interval",
         "the test split holds 6 groups with dead patches: an interval over so few is too narrow",
     ]
+
+
+def test_notes_on_cross_validations_are_of_the_data_set(tmp_path):
+    for name, seed in (("one", 0), ("two", 1)):
+        scored(tmp_path / name, np.random.default_rng(seed).uniform(size=8), [0, 0, 0, 0, 1, 1, 1, 1])
+    result = compare(tmp_path / "one", tmp_path / "two", **ASKED)
+    assert result["notes"][0] == "the data set holds 8 groups: an interval over so few is too narrow"
 
 
 def test_patches_in_other_groups_are_refused(tmp_path):

@@ -75,7 +75,7 @@ def test_a_folder_without_scores_and_labels_from_folders_are_refused(tmp_path, r
     ):
         main([str(tmp_path / "nothing")])
     (folder / "test_metrics.json").write_text(json.dumps({"thresholds": {"live_below": None}}))
-    with pytest.raises(InputError, match="come from class folders, so there are no cut-offs to move"):
+    with pytest.raises(InputError, match="come from class folders, so there are no thresholds to move"):
         of_run(folder, **ASKED)
 
 

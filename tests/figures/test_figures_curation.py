@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 
 from drawings import BRIGHTFIELD, FLUORESCENCE, colour_of, frame_of, legend_of, points_of, title_of, with_images
-from jimt.figures import curation, style
+from jimt.figures import curation, labelling, style
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 
 
@@ -48,7 +48,7 @@ def test_the_frames_of_a_patch_and_its_neighbour_overlap_as_patches_do():
 
 def test_the_legend_names_the_outcomes_that_are_there():
     figure = curation.raw_pairs([field(2, ["empty", "dead", "dead", "ambiguous"])], patch_size=16, unit="counts")
-    assert legend_of(figure)[:-1] == ["dead", "discarded: between the cut-offs", "discarded: empty"]
+    assert legend_of(figure)[:-1] == ["dead", "discarded: between the thresholds", "discarded: empty"]
 
 
 def test_sample_patches_stand_above_their_fluorescence_live_left_and_dead_right():
@@ -74,10 +74,12 @@ def test_sample_patches_of_one_class_or_one_patch_can_be_drawn(label):
     assert [frame_of(axes) for axes in with_images(figure)] == [style.COLOURS[label]] * 2
 
 
-def labelled(values: np.ndarray, *, components=None, cuts=(300.0, 450.0), n_groups: int = 3) -> curation.LabelledValues:
+def labelled(
+    values: np.ndarray, *, components=None, cuts=(300.0, 450.0), n_groups: int = 3
+) -> labelling.LabelledValues:
     labels = np.where(values < 300, LIVE, np.where(values > 450, DEAD, AMBIGUOUS))
     groups = np.array([f"well {number % n_groups}" for number in range(len(values))], object)
-    return curation.LabelledValues(values, labels, groups, *cuts, components)
+    return labelling.LabelledValues(values, labels, groups, *cuts, components)
 
 
 def mixture(n: int = 400) -> np.ndarray:
@@ -87,7 +89,7 @@ def mixture(n: int = 400) -> np.ndarray:
 
 def test_the_bars_of_a_histogram_add_up_to_the_patches_and_its_cut_offs_are_dashed():
     of = labelled(mixture())
-    (axes,) = curation.fluorescence_histograms({"no treatment": of}, scale="counts").axes
+    (axes,) = labelling.fluorescence_histograms({"no treatment": of}, scale="counts").axes
     bars = {colour_of(bars[0].get_facecolor()): sum(bar.get_height() for bar in bars) for bars in axes.containers}
     n = {label: int((of.labels == label).sum()) for label in (LIVE, AMBIGUOUS, DEAD)}
     assert bars == {style.COLOURS[label]: n[label] for label in n}
@@ -100,7 +102,7 @@ def test_the_bars_of_a_histogram_add_up_to_the_patches_and_its_cut_offs_are_dash
 
 def test_bars_stand_on_one_another_and_the_brightest_patches_are_in_the_last():
     values = np.append(mixture(), 4000.0)
-    (axes,) = curation.fluorescence_histograms({"no treatment": labelled(values)}, scale="counts").axes
+    (axes,) = labelling.fluorescence_histograms({"no treatment": labelled(values)}, scale="counts").axes
     edges = [bar.get_x() for bar in axes.containers[0]] + [np.percentile(values, 99.7)]
     tops = np.max([[bar.get_y() + bar.get_height() for bar in bars] for bars in axes.containers], axis=0)
     expected = np.histogram(np.minimum(values, edges[-1]), [*edges[:-1], edges[-1] + 1])[0]
@@ -110,7 +112,7 @@ def test_bars_stand_on_one_another_and_the_brightest_patches_are_in_the_last():
 
 def test_the_two_components_are_drawn_where_they_were_fitted_on_the_scale_of_the_bars():
     components = ((0.6, 224.0, 15.0), (0.4, 560.0, 40.0))
-    fitted, other = curation.fluorescence_histograms(
+    fitted, other = labelling.fluorescence_histograms(
         {"no treatment": labelled(mixture(), components=components), "other": labelled(mixture(40))}, scale="counts"
     ).axes
     width = fitted.containers[0][0].get_width()
@@ -124,7 +126,7 @@ def test_the_two_components_are_drawn_where_they_were_fitted_on_the_scale_of_the
 
 @pytest.mark.parametrize("values", [np.array([224.0]), np.full(20, 224.0)])
 def test_a_histogram_of_one_value_holds_all_patches(values):
-    (axes,) = curation.fluorescence_histograms({"one": labelled(values, cuts=(None, None))}, scale="counts").axes
+    (axes,) = labelling.fluorescence_histograms({"one": labelled(values, cuts=(None, None))}, scale="counts").axes
     assert sum(bar.get_height() for bars in axes.containers for bar in bars) == len(values)
     assert not axes.lines
 
@@ -132,7 +134,7 @@ def test_a_histogram_of_one_value_holds_all_patches(values):
 def test_patches_stand_in_the_column_of_their_group_in_order_of_its_median():
     of = labelled(mixture())
     of.values[of.groups == "well 1"] += 100  # so the second well is the brightest, and not every label is right now
-    (axes,) = curation.labelled_patches({"no treatment": of}, scale="counts", seed=0).axes
+    (axes,) = labelling.labelled_patches({"no treatment": of}, scale="counts", seed=0).axes
     median = {name: np.median(of.values[of.groups == name]) for name in np.unique(of.groups)}
     column = {name: rank for rank, name in enumerate(sorted(median, key=median.get))}
     expected = {style.COLOURS[label]: of.labels == label for label in (LIVE, AMBIGUOUS, DEAD)}
@@ -151,7 +153,7 @@ def test_groups_along_the_axis_are_named_where_there_is_room(n_groups, named):
     of = labelled(mixture())
     groups = np.array([f"2023-05-0{i % n_groups}--Z00000" for i in range(len(of.values))], object)
     of = dataclasses.replace(of, groups=groups)
-    (axes,) = curation.labelled_patches({"a": of}, scale="counts", seed=0).axes
+    (axes,) = labelling.labelled_patches({"a": of}, scale="counts", seed=0).axes
     ticks = [tick.get_text() for tick in axes.get_xticklabels()]
     assert len(ticks) == (n_groups if named else 0)
     assert set(ticks) <= {name.removesuffix("--Z00000") for name in groups}
@@ -159,7 +161,7 @@ def test_groups_along_the_axis_are_named_where_there_is_room(n_groups, named):
 
 def test_patches_are_scattered_the_same_way_with_the_same_seed_alone():
     first, again, other = (
-        points_of(curation.labelled_patches({"a": labelled(mixture())}, scale="counts", seed=seed).axes[0])[0][1]
+        points_of(labelling.labelled_patches({"a": labelled(mixture())}, scale="counts", seed=seed).axes[0])[0][1]
         for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, again)
@@ -167,7 +169,7 @@ def test_patches_are_scattered_the_same_way_with_the_same_seed_alone():
 
 
 def test_one_patch_of_one_group_has_a_column():
-    (axes,) = curation.labelled_patches({"a": labelled(np.array([224.0]))}, scale="counts", seed=0).axes
+    (axes,) = labelling.labelled_patches({"a": labelled(np.array([224.0]))}, scale="counts", seed=0).axes
     ((colour, at),) = points_of(axes)
     assert (colour, at[0, 1]) == (style.COLOURS[LIVE], 224)
     assert legend_of(axes) == ["live (1)", "discarded (0)", "dead (0)"]

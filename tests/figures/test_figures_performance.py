@@ -7,7 +7,7 @@ from matplotlib.collections import PolyCollection
 from sklearn.metrics import confusion_matrix
 
 from drawings import CURVE, colour_of, legend_of, points_of, title_of, with_images
-from jimt.figures import performance, style
+from jimt.figures import discrimination, performance, style
 from jimt.statistics.curves import Calibration, Curve, accuracy_by_unit
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 
@@ -15,7 +15,7 @@ from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 def test_the_line_of_a_roc_curve_is_the_curve_and_guessing_is_the_diagonal():
     other = Curve(CURVE.x, CURVE.y**2, np.linspace(0, 1, 101), np.full(101, 0.4), np.full(101, 0.6), 0)
     fold = Curve(np.array([0.0, 1]), np.array([0.2, 1]), None, None, None, 0)
-    figure = performance.roc_curves({"resnet18": (CURVE, "AUROC 0.9"), "inception": (other, "")}, folds=[fold])
+    figure = discrimination.roc_curves({"resnet18": (CURVE, "AUROC 0.9"), "inception": (other, "")}, folds=[fold])
     axes, beside = figure.axes
     of_fold, first, second, guessing, _ = axes.lines
     for line, curve in ((of_fold, fold), (first, CURVE), (second, other)):
@@ -29,18 +29,18 @@ def test_the_line_of_a_roc_curve_is_the_curve_and_guessing_is_the_diagonal():
     assert colour_of(band.get_facecolor()[0]) == colour_of(second.get_color())
 
 
-def test_guessing_has_the_precision_of_the_share_of_live_patches():
-    figure = performance.precision_recall_curves({"resnet18": (CURVE, "")}, share_live=0.095)
-    curve, guessing = figure.axes[0].lines
+def test_chance_has_the_precision_of_the_share_of_live_patches():
+    figure = discrimination.precision_recall_curves({"resnet18": (CURVE, "")}, share_live=0.095)
+    curve, chance = figure.axes[0].lines
     np.testing.assert_array_equal(curve.get_xydata(), np.stack([CURVE.x, CURVE.y], axis=1))
-    assert set(guessing.get_ydata()) == {0.095}
-    assert legend_of(figure.axes[1]) == ["resnet18", "guessing (0.095)"]
+    assert set(chance.get_ydata()) == {0.095}
+    assert legend_of(figure.axes[1]) == ["resnet18", "chance (0.095)"]
 
 
 def test_a_confusion_matrix_holds_counts_and_the_shares_of_each_true_class():
     true, predicted = np.repeat([0, 0, 1, 1], [4271, 12, 0, 6]), np.repeat([0, 1, 0, 1], [4271, 12, 0, 6])
     counts = confusion_matrix(true, predicted)
-    figure = performance.confusion_matrices({"resnet18": counts, "no live": np.array([[3, 1], [0, 0]])})
+    figure = discrimination.confusion_matrices({"resnet18": counts, "no live": np.array([[3, 1], [0, 0]])})
     first, second = figure.axes
     words = {text.get_position(): text.get_text() for text in first.texts}  # across: predicted, down: true
     assert words == {(0, 0): "99.7%\n4,271", (1, 0): "0.3%\n12", (0, 1): "0.0%\n0", (1, 1): "100.0%\n6"}
@@ -51,13 +51,13 @@ def test_a_confusion_matrix_holds_counts_and_the_shares_of_each_true_class():
 
 
 def test_text_on_a_dark_square_is_white():
-    (axes,) = performance.confusion_matrices({"resnet18": np.array([[9, 1], [5, 5]])}).axes
+    (axes,) = discrimination.confusion_matrices({"resnet18": np.array([[9, 1], [5, 5]])}).axes
     assert [text.get_color() for text in axes.texts] == ["white", "black", "black", "black"]
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 7])
 def test_each_model_has_a_matrix_and_no_empty_one_is_left_visible(n):
-    figure = performance.confusion_matrices({f"model {number}": np.eye(2, dtype=int) for number in range(n)})
+    figure = discrimination.confusion_matrices({f"model {number}": np.eye(2, dtype=int) for number in range(n)})
     assert [title_of(axes) for axes in with_images(figure)] == [f"model {number}" for number in range(n)]
     assert sum(axes.axison for axes in figure.axes) == n
 
@@ -66,7 +66,7 @@ def test_reliability_is_the_share_live_by_the_mean_score_with_its_interval_and_c
     of = Calibration(
         np.array([0.05, 0.9]), np.array([0.1, 1.0]), np.array([0.02, 0.7]), np.array([0.3, 1.0]), np.array([40, 7])
     )
-    figure = performance.reliability({"resnet18": (of, "calibration error 0.05"), "other": (of, "")})
+    figure = discrimination.reliability({"resnet18": (of, "calibration error 0.05"), "other": (of, "")})
     top, _, bottom, _ = (axes for axes in figure.axes if axes.axison)
     points, _, (bars,) = top.containers[0]
     assert points.get_xydata().tolist() == [[0.05, 0.1], [0.9, 1.0]]

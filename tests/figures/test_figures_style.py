@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from drawings import BRIGHTFIELD, CURVE, FLUORESCENCE, colour_of
-from jimt.figures import curation, features, performance, style
+from jimt.figures import curation, discrimination, features, style
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 
 # Machado, Oliveira and Fernandes, IEEE Trans. Vis. Comput. Graph. 15 (2009), severity 1.0, of linear RGB
@@ -41,7 +41,7 @@ def test_live_dead_and_discarded_are_told_apart_also_without_colour_vision(peopl
 
 
 def test_models_are_told_apart_by_colour_or_line():
-    styles = [tuple(performance._model_style(number).values()) for number in range(36)]
+    styles = [tuple(discrimination._model_style(number).values()) for number in range(36)]
     assert len(set(styles)) == 36
     assert not set(style.MODEL_COLOURS) & set(style.COLOURS.values())
 
@@ -55,7 +55,7 @@ def test_a_score_has_the_colour_of_its_class_and_one_half_nearly_none():
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda: performance.roc_curves({"resnet18": (CURVE, "AUROC 0.9")}),
+        lambda: discrimination.roc_curves({"resnet18": (CURVE, "AUROC 0.9")}),
         lambda: features.embedding(np.eye(4)[:, :2], np.array([1, 0, 1, 0]), np.full(4, 0.3), np.array(list("abca"))),
         lambda: curation.sample_patches(
             BRIGHTFIELD[:3], FLUORESCENCE[:3], np.array([1, 0, 0]), np.arange(3.0), unit="counts"
@@ -75,7 +75,7 @@ def test_a_figure_is_the_same_files_each_time_it_is_drawn(draw, tmp_path):
 
 
 def test_a_figure_is_laid_out_once_so_it_is_the_same_files_when_it_is_saved_again(tmp_path):
-    figure = performance.roc_curves({"a name that is long enough to move the axes": (CURVE, "AUROC 0.9")})
+    figure = discrimination.roc_curves({"a name that is long enough to move the axes": (CURVE, "AUROC 0.9")})
     for folder in ("first", "again"):
         style.save(figure, tmp_path / folder, "one")
     for name in ("one.png", "one.svg"):
@@ -83,7 +83,7 @@ def test_a_figure_is_laid_out_once_so_it_is_the_same_files_when_it_is_saved_agai
 
 
 def test_text_stays_text_in_a_drawing_of_lines(tmp_path):
-    style.save(performance.roc_curves({"resnet18": (CURVE, "AUROC 0.9")}), tmp_path, "roc")
+    style.save(discrimination.roc_curves({"resnet18": (CURVE, "AUROC 0.9")}), tmp_path, "roc")
     assert "AUROC 0.9</text>" in (tmp_path / "roc.svg").read_text()
 
 

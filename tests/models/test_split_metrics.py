@@ -13,6 +13,7 @@ from sklearn.metrics import (
 )
 
 from jimt.models.split_metrics import SplitMetrics
+from jimt.statistics.metrics import METRICS
 
 pytestmark = pytest.mark.stack
 
@@ -57,6 +58,17 @@ def expected_of(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
         "val/live_as_dead": counts[2],
         "val/live_as_live": counts[3],
     }
+
+
+@pytest.mark.parametrize("share_live", [0.5, 0.1, 0.95])
+def test_metrics_of_a_split_are_those_of_the_table_under_the_same_names(share_live):
+    logits, labels = random_logits(share_live)
+    scores = logits.double().softmax(1)[:, 1].numpy()
+    followed = {name.removeprefix("val/"): value for name, value in computed(logits, labels).items()}
+    counts = {"dead_as_dead", "dead_as_live", "live_as_dead", "live_as_live"}
+    assert set(followed) - counts <= set(METRICS)
+    for name in set(followed) - counts:
+        assert followed[name] == pytest.approx(METRICS[name].value(labels.numpy(), scores), abs=1e-5)
 
 
 @pytest.mark.parametrize("share_live", [0.5, 0.1, 0.95])

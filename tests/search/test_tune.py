@@ -397,11 +397,16 @@ def test_settings_that_need_each_other_may_be_searched_together(tune_config):
         with_values(config, {"optim.warmup": 0.2, "optim.schedule": "constant"})
 
 
+@pytest.mark.parametrize("metric", ["val/recall_live", "test/auroc"])
+def test_a_metric_that_would_choose_badly_or_is_no_validation_metric_is_refused(tune_config, metric):
+    told = f"tune.metric={metric} is not allowed: it takes one of val/balanced_accuracy, val/auroc"
+    with pytest.raises(InputError, match=told):
+        read_space(tune_config(f"tune.metric={metric}"))
+
+
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("tune.metric=val/recall_live", "tune.metric=val/recall_live is not allowed: it takes one of val/auroc"),
-        ("tune.metric=test/auroc", "it takes one of val/auroc"),
         ("tune.n_trials=0", "tune.n_trials=0 is not allowed: it takes 1 or more"),
         ("tune.timeout=0", "tune.timeout=0.0 is not allowed: it takes null, or more than 0 hours"),
     ],

@@ -125,7 +125,7 @@ def test_8_groups_with_live_patches_among_40_are_too_few_and_said_to_be():
     held = coverage(draw, {"balanced_accuracy": BALANCED_ACCURACY}, n_simulations=800)["balanced_accuracy"][0]
     assert 0.87 <= held <= 0.94
     labels, _, groups = draw(np.random.default_rng(0))
-    assert interval_notes(labels, groups.astype(object)) == [
+    assert interval_notes(labels, groups.astype(object), sample="the test split") == [
         "the test split holds 8 groups with live patches: an interval over so few is too narrow"
     ]
 

@@ -10,7 +10,7 @@ from sklearn.metrics import (
 )
 
 from jimt.statistics.curves import accuracy_by_unit, calibration, precision_recall, roc, wilson
-from jimt.statistics.resampling import draw_groups
+from jimt.statistics.resampling import resample_groups
 
 BAND = {"n_resamples": 400, "confidence": 0.95, "seed": 0}
 NO_BAND = {"n_resamples": 0, "confidence": 0.95, "seed": 0}
@@ -81,14 +81,14 @@ def test_a_band_lies_about_its_curve(curve_of):
     assert (curve.band_high <= 1).all()
 
 
-def test_a_roc_band_is_made_of_the_curves_of_patches_repeated_as_their_group_is_drawn():
+def test_a_roc_band_is_made_of_the_curves_of_patches_repeated_as_their_group_is_resampled():
     labels, scores, groups = random_patches(120, decimals=2)
     curve = roc(labels, scores, groups, n_resamples=60, confidence=0.9, seed=3)
-    draws = draw_groups(groups, n_resamples=60, seed=3)
+    resamples = resample_groups(groups, n_resamples=60, seed=3)
     grid = np.linspace(0, 1, 101)
     curves = []
-    for counts in draws.counts:
-        times = counts[draws.of_patch]
+    for counts in resamples.counts:
+        times = counts[resamples.patch_groups]
         x, y, _ = roc_curve(np.repeat(labels, times), np.repeat(scores, times), drop_intermediate=False)
         curves.append(np.interp(grid, x, y))
     low, high = np.quantile(curves, [0.05, 0.95], axis=0)
@@ -116,7 +116,7 @@ def test_a_band_is_the_same_again_with_the_same_seed_alone(curve_of):
 
 
 @pytest.mark.parametrize("curve_of", [roc, precision_recall])
-def test_a_band_does_not_depend_on_how_many_draws_are_ranked_at_a_time(curve_of, monkeypatch):
+def test_a_band_does_not_depend_on_how_many_resamples_are_ranked_at_a_time(curve_of, monkeypatch):
     labels, scores, groups = random_patches(decimals=2)
     whole = curve_of(labels, scores, groups, **BAND)
     monkeypatch.setattr("jimt.statistics.curves._AT_ONCE", 7 * len(labels) + 1)
@@ -125,7 +125,7 @@ def test_a_band_does_not_depend_on_how_many_draws_are_ranked_at_a_time(curve_of,
     np.testing.assert_array_equal(parts.band_high, whole.band_high)
 
 
-def test_a_band_of_more_of_the_draws_holds_one_of_fewer():
+def test_a_band_of_more_of_the_resamples_holds_one_of_fewer():
     labels, scores, groups = random_patches()
     wide, narrow = (roc(labels, scores, groups, **{**BAND, "confidence": share}) for share in (0.95, 0.5))
     assert (wide.band_low <= narrow.band_low).all()
@@ -143,11 +143,11 @@ def test_the_band_of_a_perfect_classifier_is_the_corner():
     assert curve.band_low[:-1].tolist() == curve.band_high[:-1].tolist() == [1] * 100
 
 
-def test_draws_that_lack_a_class_have_no_curve():
-    labels = np.array([1, 0, 0, 0, 0])  # one group holds live patches, so some draws lack it
+def test_resamples_that_lack_a_class_have_no_curve():
+    labels = np.array([1, 0, 0, 0, 0])  # one group holds live patches, so some resamples lack it
     scores, groups = np.array([0.9, 0.1, 0.2, 0.3, 0.4]), np.array(["a", "b", "c", "d", "e"], object)
-    draws = draw_groups(groups, n_resamples=50, seed=0)
-    assert (draws.counts[:, 0] == 0).any()
+    resamples = resample_groups(groups, n_resamples=50, seed=0)
+    assert (resamples.counts[:, 0] == 0).any()
     curve = roc(labels, scores, groups, n_resamples=50, confidence=0.95, seed=0)
     assert curve.band_low.tolist() == [1] * 101
 

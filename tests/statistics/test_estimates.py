@@ -8,8 +8,9 @@ from scipy.stats import kurtosis
 from scipy.stats import t as student
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, brier_score_loss, roc_auc_score
 
-from jimt.statistics.estimates import METRICS, Estimate, estimates
+from jimt.statistics.estimates import Estimate, estimates
 from jimt.statistics.intervals import interval_over_patches
+from jimt.statistics.metrics import METRICS
 
 SETTINGS = {"confidence": 0.95, "seed": 0}
 OF_CLASS = {"recall_live": (1,), "recall_dead": (0,), "expected_calibration_error": (), "brier": ()}
@@ -212,7 +213,8 @@ def test_one_class_alone_gives_neither_value_nor_interval_of_what_compares_the_t
 LARGE = """
 import resource, time
 import numpy as np
-from jimt.statistics.estimates import METRICS, estimates
+from jimt.statistics.estimates import estimates
+from jimt.statistics.metrics import METRICS
 rng = np.random.default_rng(0)
 labels = rng.integers(0, 2, 5000)
 scores = rng.random(5000)

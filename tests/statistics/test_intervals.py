@@ -8,7 +8,6 @@ from jimt.statistics.intervals import (
     FEW_OF_A_CLASS,
     calibration_interval,
     degrees_of_freedom,
-    interval_note,
     interval_notes,
     interval_of_mean,
     interval_over_groups,
@@ -134,23 +133,27 @@ def test_a_calibration_error_beyond_chance_is_rid_of_it_in_its_lower_limit():
 @pytest.mark.parametrize(
     ("n_groups", "note"),
     [
-        (0, "the test split holds 0 groups: too few for an interval"),
-        (1, "the test split holds 1 group: too few for an interval"),
-        (2, "the test split holds 2 groups: too few for an interval"),
-        (3, "the test split holds 3 groups: an interval over so few is too narrow"),
-        (FEW_GROUPS - 1, f"the test split holds {FEW_GROUPS - 1} groups: an interval over so few is too narrow"),
+        (0, "0 groups: too few for an interval"),
+        (1, "1 group: too few for an interval"),
+        (2, "2 groups: too few for an interval"),
+        (3, "3 groups: an interval over so few is too narrow"),
+        (FEW_GROUPS - 1, f"{FEW_GROUPS - 1} groups: an interval over so few is too narrow"),
         (FEW_GROUPS, None),
     ],
 )
-def test_few_groups_are_named_beside_their_interval(n_groups, note):
-    assert interval_note(n_groups) == note
+@pytest.mark.parametrize("sample", ["the test split", "the data set"])
+def test_few_groups_are_named_beside_their_interval(n_groups, note, sample):
+    groups = np.repeat(np.arange(n_groups), 2).astype(object)
+    labels = np.tile([0, 1], n_groups)
+    assert interval_notes(labels, groups, sample=sample) == ([] if note is None else [f"{sample} holds {note}"])
 
 
 def test_few_groups_of_a_class_are_named_too():
     def notes(n_live: int, n_dead: int, n_mixed: int = 0) -> list[str]:
         labels = np.repeat([1, 0, 1, 0], [n_live, n_dead, n_mixed, n_mixed])
         mixed = np.arange(n_mixed) + 1000
-        return interval_notes(labels, np.concatenate([np.arange(n_live + n_dead), mixed, mixed]).astype(object))
+        groups = np.concatenate([np.arange(n_live + n_dead), mixed, mixed]).astype(object)
+        return interval_notes(labels, groups, sample="the test split")
 
     assert notes(FEW_OF_A_CLASS, FEW_OF_A_CLASS) == []
     assert notes(0, 0, FEW_GROUPS) == []

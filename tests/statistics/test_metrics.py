@@ -11,7 +11,8 @@ from sklearn.metrics import (
 )
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from jimt.statistics.metrics import CALIBRATION_BINS, CALIBRATION_NOISE, METRICS, ScoredPatches
+from jimt.statistics.metrics import METRICS, resampled_metrics
+from jimt.statistics.weighted_patches import CALIBRATION_BINS, ScoredPatches
 
 
 def torchmetrics_calibration_error(labels, scores, weights):
@@ -46,6 +47,18 @@ def random_patches(n: int = 300, *, decimals: int = 6, seed: int = 0) -> tuple[n
 
 
 @pytest.mark.parametrize("name", METRICS)
+def test_every_metric_has_an_oracle_and_tells_a_better_score_from_a_worse(name):
+    assert name in ORACLE, "a metric of the table needs an oracle that is not jimt's"
+    labels, scores = random_patches(decimals=2)
+    metric = METRICS[name]
+    worse, better = metric.value(labels, np.full(len(labels), 0.5)), metric.value(labels, labels.astype(float))
+    assert better == metric.bounds[metric.higher_is_better]
+    assert metric.bounds[0] <= metric.value(labels, scores) <= metric.bounds[1]
+    if name not in ("recall_dead", "expected_calibration_error"):  # all called dead, and as sure as right
+        assert (better > worse) == metric.higher_is_better
+
+
+@pytest.mark.parametrize("name", METRICS)
 @pytest.mark.parametrize("decimals", [6, 2])
 def test_metrics_are_those_of_scikit_learn_and_torchmetrics_whatever_a_patch_weighs(name, decimals):
     labels, scores = random_patches(decimals=decimals)
@@ -66,8 +79,8 @@ def test_a_patch_may_count_by_a_fraction(name):
 
 
 def test_four_patches_by_hand():
-    labels, scores, once = np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.6, 0.1]), np.ones((1, 4))
-    values = {name: METRICS[name](labels, scores, once)[0] for name in METRICS}
+    labels, scores = np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.6, 0.1])
+    values = {name: metric.value(labels, scores) for name, metric in METRICS.items()}
     assert values == pytest.approx(
         {
             "balanced_accuracy": (1 + 1 / 2) / 2,
@@ -142,7 +155,7 @@ def test_a_group_s_weight_is_that_of_each_of_its_patches(name):
     rng = np.random.default_rng(3)
     units = rng.integers(0, 12, len(labels))
     weights = rng.integers(0, 4, (9, 12)).astype(float)
-    values = ScoredPatches(labels, scores, units).metrics([name], weights)[name]
+    values = resampled_metrics(ScoredPatches(labels, scores, units), [name], weights)[name]
     np.testing.assert_allclose(values, METRICS[name](labels, scores, weights[:, units]), rtol=1e-12)
 
 
@@ -150,22 +163,22 @@ def test_metrics_do_not_depend_on_how_many_resamples_are_ranked_at_a_time(monkey
     labels, scores = random_patches(decimals=2)
     weights = np.random.default_rng(4).integers(0, 3, (50, len(labels))).astype(float)
     whole = {name: METRICS[name](labels, scores, weights) for name in METRICS}
-    monkeypatch.setattr("jimt.statistics.metrics._AT_ONCE", 7 * len(labels) + 1)
+    monkeypatch.setattr("jimt.statistics.weighted_patches._AT_ONCE", 7 * len(labels) + 1)
     for name in METRICS:
         np.testing.assert_allclose(METRICS[name](labels, scores, weights), whole[name], rtol=1e-13)
 
 
-def test_calibration_noise_is_what_drawing_adds_to_an_error_of_none():
+def test_calibration_noise_is_what_resampling_adds_to_an_error_of_none():
     # as often right as sure, in two groups that are off to either side; all are of one bin
     labels, scores = np.array([1, 1, 1, 1, 1, 0, 1, 0]), np.full(8, 0.75)
     patches = ScoredPatches(labels, scores, np.repeat([0, 1], 4))
-    values = patches.metrics(
-        ["expected_calibration_error", CALIBRATION_NOISE], np.array([[1.0, 1], [2.0, 0], [0.0, 2], [3.0, 1]])
-    )
-    assert values["expected_calibration_error"] == pytest.approx([0, 0.25, 0.25, 0.125])
-    np.testing.assert_allclose(values[CALIBRATION_NOISE], values["expected_calibration_error"], atol=1e-15)
-    # of a network that is always 0.2 too sure every draw has this error, and no noise
+    weights = np.array([[1.0, 1], [2.0, 0], [0.0, 2], [3.0, 1]])
+    errors = resampled_metrics(patches, ["expected_calibration_error"], weights)["expected_calibration_error"]
+    assert errors == pytest.approx([0, 0.25, 0.25, 0.125])
+    np.testing.assert_allclose(patches.calibration_noise(weights), errors, atol=1e-15)
+    # of a network that is always 0.2 too sure every resample has this error, and no noise
     patches = ScoredPatches(np.tile([1, 1, 1, 0, 0], 2), np.full(10, 0.8), np.repeat([0, 1], 5))
-    values = patches.metrics(["expected_calibration_error", CALIBRATION_NOISE], np.array([[1.0, 1], [2.0, 0]]))
-    assert values["expected_calibration_error"] == pytest.approx([0.2, 0.2])
-    assert values[CALIBRATION_NOISE] == pytest.approx([0, 0], abs=1e-12)
+    weights = np.array([[1.0, 1], [2.0, 0]])
+    errors = resampled_metrics(patches, ["expected_calibration_error"], weights)["expected_calibration_error"]
+    assert errors == pytest.approx([0.2, 0.2])
+    assert patches.calibration_noise(weights) == pytest.approx([0, 0], abs=1e-12)

@@ -7,7 +7,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from jimt.errors import InputError
 from jimt.statistics.estimates import estimates
-from jimt.statistics.threshold_sensitivity import N_SIGMAS, QUANTILES, label_sensitivity, labels_by_cut_offs
+from jimt.statistics.threshold_sensitivity import N_SIGMAS, QUANTILES, label_sensitivity, labels_by_thresholds
 
 PAPER = {"live_mean": 224.51, "live_sd": 34.46, "dead_mean": 550.44, "dead_sd": 153.55}
 CUT_OFFS = {"live_below": 258.97, "dead_above": 396.89}
@@ -88,7 +88,7 @@ def test_cut_offs_that_cross_are_marked_and_give_no_metrics():
     near = PAPER | {"dead_mean": 400.0, "dead_sd": 100.0}  # they meet at (400 - 224.51) / 134.46 = 1.305
     table = label_sensitivity(*scored_patches(), **near, **CUT_OFFS, **GRID, **SETTINGS).by_n_sigma
     crossed = table["n_sigma"] >= 1.4
-    assert (table["reason"] == "the cut-offs cross").tolist() == crossed.tolist()
+    assert (table["reason"] == "the thresholds cross").tolist() == crossed.tolist()
     assert table.loc[crossed, ["live", "dead", "discarded", "auroc", "auroc_low"]].isna().all(axis=None)
     assert table.loc[~crossed, ["live", "dead", "discarded", "auroc", "auroc_low"]].notna().all(axis=None)
 
@@ -102,8 +102,8 @@ def test_cut_offs_that_were_given_have_no_standard_deviations_to_try():
 
 def test_patches_are_labelled_as_the_curation_labels_them():
     value = np.array([258.96, 258.97, 300.0, 396.89, 396.90])
-    assert labels_by_cut_offs(value, **CUT_OFFS).tolist() == [1, -1, -1, -1, 0]
-    assert labels_by_cut_offs(value, live_below=300, dead_above=300).tolist() == [1, 1, 0, 0, 0]
+    assert labels_by_thresholds(value, **CUT_OFFS).tolist() == [1, -1, -1, -1, 0]
+    assert labels_by_thresholds(value, live_below=300, dead_above=300).tolist() == [1, 1, 0, 0, 0]
 
 
 def test_one_class_or_few_groups_leave_gaps_and_a_reason():
@@ -140,7 +140,7 @@ def test_it_is_written_as_plain_json_and_csv():
     read = json.loads(json.dumps(found.as_dict(), allow_nan=False))
     assert read["n_patches"] == 300
     assert read["by_n_sigma"][-1]["auroc"] is None
-    assert read["by_n_sigma"][-1]["reason"] == "the cut-offs cross"
+    assert read["by_n_sigma"][-1]["reason"] == "the thresholds cross"
     assert isinstance(read["with_band"][0]["live"], int)
     assert read["by_threshold"][3]["auroc"] == found.by_threshold["auroc"][3]
     assert found.with_band.to_csv(index=False).splitlines()[0].startswith("live_below,dead_above,live,dead,discarded")

@@ -30,7 +30,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 from conftest import REPOSITORY
 from jimt.config.trainer import LoggerConfig
 from jimt.errors import InputError
-from jimt.statistics.metrics import is_right
+from jimt.statistics.weighted_patches import is_right
 from jimt.training.loggers.logged_evaluation import log_evaluation
 from jimt.training.loggers.logged_values import sample_patches
 from jimt.training.loggers.opening import continue_metrics_csv, finish, make_loggers

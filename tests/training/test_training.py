@@ -124,7 +124,7 @@ def test_evaluating_a_run_or_a_checkpoint_again_gives_the_same_scores(trained, c
         (run / "test_scores.csv").unlink()
         evaluate_command([str(target)])
         assert (run / "test_scores.csv").read_bytes() == before
-    assert "balanced_accuracy" in capsys.readouterr().out
+    assert "balanced accuracy" in capsys.readouterr().out
 
 
 def test_the_same_command_again_evaluates_without_training(trained, monkeypatch, capsys):

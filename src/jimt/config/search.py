@@ -1,22 +1,11 @@
 """Settings of many trainings: a cross-validation, a search."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from jimt.config.checks import check, one_of
+from jimt.config.checks import check
 from jimt.config.training import TrainConfig, refuse_fast_dev_run
 from jimt.errors import InputError
-
-# What a search may go by, and which way is better; recall of one class would choose a network that knows no other.
-SEARCH_METRICS: dict[str, Literal["maximize", "minimize"]] = {
-    "val/auroc": "maximize",
-    "val/balanced_accuracy": "maximize",
-    "val/average_precision_live": "maximize",
-    "val/f1_live": "maximize",
-    "val/f1_dead": "maximize",
-    "val/loss": "minimize",
-    "val/brier": "minimize",
-}
 
 
 @dataclass
@@ -62,8 +51,9 @@ class SearchConfig:
     """A search over settings of a training."""
 
     space: dict[str, Any]
-    """Of each setting its range, ``{low, high, log}``, or its ``{choices}``; checked in ``jimt.search.tune``."""
+    """Of each setting its range, ``{low, high, log}``, or its ``{choices}``; checked in ``jimt.search.space``."""
     metric: str
+    """Of the validation split, such as ``val/auroc``; checked in ``jimt.search.space``, beside the table of metrics."""
     n_trials: int
     """In all, those of earlier starts and of other processes included."""
     timeout: float | None
@@ -78,7 +68,6 @@ class SearchConfig:
     """Keep the checkpoints of every finished trial, not of the best alone."""
 
     def __post_init__(self) -> None:
-        one_of("tune.metric", self.metric, tuple(SEARCH_METRICS))
         check("tune.n_trials", self.n_trials, self.n_trials >= 1, "1 or more")
         check("tune.timeout", self.timeout, self.timeout is None or self.timeout > 0, "null, or more than 0 hours")
         for field in ("n_random", "prune_after_trials", "prune_after_epochs"):

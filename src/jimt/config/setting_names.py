@@ -64,7 +64,7 @@ def unknown_setting(key: str, kind: type) -> InputError:
 def nearest(key: str, kind: type) -> list[str]:
     """At most three settings that somebody may have meant by a name that none has, the likeliest first.
 
-    >>> from jimt.config import TrainConfig
+    >>> from jimt.config.training import TrainConfig
     >>> nearest("optim.lrate", TrainConfig), nearest("optim.epochs", TrainConfig)
     (['optim.lr'], ['trainer.max_epochs'])
     """
@@ -115,7 +115,7 @@ def _resembles(given: str, name: str) -> bool:
 def setting_names(kind: type) -> list[str]:
     """Every setting of a config's dataclass by its full name, ``optim.lr`` and its like.
 
-    >>> from jimt.config import PatchConfig
+    >>> from jimt.config.curating import PatchConfig
     >>> setting_names(PatchConfig)
     ['size', 'stride', 'max_no_data']
     """
@@ -130,7 +130,7 @@ def setting_names(kind: type) -> list[str]:
 def takes_text(key: str, kind: type) -> bool:
     """Whether a setting holds text, as all folders of Hydra's do.
 
-    >>> from jimt.config import PrepareConfig
+    >>> from jimt.config.curating import PrepareConfig
     >>> takes_text("dataset.pattern", PrepareConfig), takes_text("dataset.group", PrepareConfig)
     (True, False)
     """
@@ -140,7 +140,7 @@ def takes_text(key: str, kind: type) -> bool:
 def takes_a_list(key: str, kind: type) -> bool:
     """Whether a setting holds several values.
 
-    >>> from jimt.config import PrepareConfig
+    >>> from jimt.config.curating import PrepareConfig
     >>> takes_a_list("dataset.group", PrepareConfig), takes_a_list("dataset.root", PrepareConfig)
     (True, False)
     """

@@ -2,109 +2,25 @@
 
 import argparse
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from jimt.config.checks import check_confidence
 from jimt.errors import InputError, writing
-from jimt.evaluation.test_split import SCORE_COLUMNS
-from jimt.evaluation.test_split import read_scores as read_scores_file
+from jimt.evaluation.paired_scores import pair_scores, same_parts
 from jimt.statistics.intervals import interval_notes, interval_over_groups
-from jimt.statistics.metrics import METRICS, Floats, Weights
+from jimt.statistics.metrics import METRICS, headline_metrics
 from jimt.statistics.resampling import MIN_GROUPS, group_numbers, jackknife
-from jimt.system.files import CROSSVAL_SCORES, SCORES_FILE
+from jimt.statistics.value_text import interval_text, number_text, percent_text
+from jimt.statistics.weighted_patches import Floats, Weights
 from jimt.system.screen import print_whole
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
 
 _FOLD_MEAN = "mean_fold_auroc"
-_SHOWN = ("auroc", _FOLD_MEAN, "balanced_accuracy")
-
-
-def read_scores(folder: Path) -> pd.DataFrame:
-    """Scores of a run's test split or of a cross-validation; ``fold`` is 0 throughout for a single run.
-
-    Raises:
-        InputError: If the folder holds neither, or what it holds names no patch.
-    """
-    ways_out: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-        (CROSSVAL_SCORES, "run the cross-validation again", ()),
-        (SCORES_FILE, "", (_evaluate_again(folder),)),
-    )
-    for name, advice, remedies in ways_out:
-        path = folder / name
-        if path.is_file():
-            table = read_scores_file(path)
-            missing = [column for column in SCORE_COLUMNS if column not in table]
-            if missing:
-                raise InputError(f"{path} lacks the column {', '.join(missing)}", advice=advice, remedies=remedies)
-            return table if "fold" in table else table.assign(fold=0)
-    from jimt.system.run_folders import refuse_several  # late: torch
-
-    refuse_several(folder)
-    raise InputError(
-        f"{folder} holds neither test_scores.csv nor scores.csv", advice="give a finished run or cross-validation"
-    )
-
-
-def _evaluate_again(folder: Path) -> str:
-    return f"jimt evaluate {shlex.quote(str(folder))}"
-
-
-def _keys(table: pd.DataFrame) -> list[str]:
-    """What tells the patches of a table apart: where they were cut, or the file of one that came cut."""
-    return ["file"] if table["y"].isna().any() else ["raw_image_id", "y", "x"]
-
-
-def pair_scores(first: Path, second: Path) -> pd.DataFrame:
-    """The patches of two runs or cross-validations, one row each, columns of the two by the suffixes ``_1`` and ``_2``.
-
-    Raises:
-        InputError: If the two are not of the same patches with the same labels and groups.
-    """
-    if first.resolve() == second.resolve():
-        raise InputError(f"{first} is given twice, and differs in nothing from itself", advice="give two folders")
-    one, two = read_scores(first), read_scores(second)
-    for folder, table in ((first, one), (second, two)):
-        twice = int(table.duplicated(_keys(table)).sum())
-        if twice:
-            raise InputError(f"{folder} holds the score of {twice} patches twice", remedies=(_evaluate_again(folder),))
-    keys = _keys(one)
-    both = one.merge(two, on=keys, suffixes=("_1", "_2")) if keys == _keys(two) else one.iloc[:0]
-    if len(both) != len(one) or len(both) != len(two):
-        raise InputError(
-            f"{first} and {second} were not tested on the same patches ({len(one)} and {len(two)} "
-            f"patches, {len(both)} in common)",
-            advice="give runs of the same curated data set and split, or cross-validations of it",
-        )
-    differing = int((both["label_1"] != both["label_2"]).sum())
-    if differing:
-        raise InputError(
-            f"{first} and {second} were not tested on the same labels ({differing} of {len(both)} patches differ)",
-            advice="give runs of data sets curated with the same curation.label",
-        )
-    if both[["group_1", "group_2"]].isna().any(axis=None):
-        raise InputError(
-            "nothing tells which raw image a patch was cut from, so there are no groups to give an interval over",
-            advice="set dataset.pattern, curate and train both again",
-        )
-    if not _same_parts(both["group_1"], both["group_2"]):
-        raise InputError(
-            f"{first} and {second} have patches in different groups, so no interval over groups is of both",
-            advice="curate both with the same dataset.pattern",
-        )
-    return both
-
-
-def _same_parts(one: pd.Series, two: pd.Series) -> bool:
-    """Whether two columns divide the rows into the same parts, whatever these are called."""
-    n_parts = len(pd.DataFrame({"one": one, "two": two}).drop_duplicates())
-    return n_parts == one.nunique() == two.nunique()
 
 
 def compare(first: Path, second: Path, *, confidence: float) -> dict[str, Any]:
@@ -116,9 +32,9 @@ def compare(first: Path, second: Path, *, confidence: float) -> dict[str, Any]:
         confidence: Coverage wanted.
 
     Returns:
-        For ``auroc`` (pooled), ``mean_fold_auroc`` and ``balanced_accuracy``: both values, the difference and its
-        interval, None where they cannot be had; the counts; and notes. A mean over folds is that of each one's own
-        folds, and no difference is given where these are not the same.
+        For each headline metric (pooled) and ``mean_fold_auroc``: both values, the difference and its interval, None
+        where they cannot be had; the counts; and notes. A mean over folds is that of each one's own folds, and no
+        difference is given where these are not the same.
 
     Raises:
         InputError: If the two are not of the same patches with the same labels and groups, or no interval can have
@@ -129,39 +45,42 @@ def compare(first: Path, second: Path, *, confidence: float) -> dict[str, Any]:
     labels = both["label_1"].to_numpy(np.int64)
     scores = [both[f"score_{i}"].to_numpy(np.float64) for i in (1, 2)]
     folds = [both[f"fold_{i}"].to_numpy(np.int64) for i in (1, 2)]
+    n_folds = [len(np.unique(each)) for each in folds]
+    bounds = _bounds()
+    paired = list(bounds)
     notes = []
-    paired = list(_SHOWN)
-    if not _same_parts(both["fold_1"], both["fold_2"]):
+    if not same_parts(both["fold_1"], both["fold_2"]):
         paired.remove(_FOLD_MEAN)
         notes.append(
-            f"the two have different folds ({len(np.unique(folds[0]))} and {len(np.unique(folds[1]))}), so their means "
-            "over folds are each of its own, and no difference of them is given"
+            f"the two have different folds ({n_folds[0]} and {n_folds[1]}), so their means over folds are each of its "
+            "own, and no difference of them is given"
         )
     groups = both["group_1"].to_numpy(object)
-    notes += interval_notes(labels, groups)
+    notes += interval_notes(labels, groups, sample="the test split" if n_folds == [1, 1] else "the data set")
     enough = min(len(set(groups[labels == label])) for label in (LIVE, DEAD)) >= MIN_GROUPS
-    of_patch = group_numbers(groups)
+    numbers = group_numbers(groups)
 
-    def of_both(weights: Weights) -> dict[str, Floats]:
-        one, two = (_metrics(labels, *each, weights) for each in zip(scores, folds, strict=True))
+    def differences(weights: Weights) -> dict[str, Floats]:
+        one, two = (_metrics(labels, *each, weights[:, numbers]) for each in zip(scores, folds, strict=True))
         return {name: two[name] - one[name] for name in paired}
 
     once = np.ones((1, len(labels)))
     values = [_metrics(labels, *each, once) for each in zip(scores, folds, strict=True)]
-    over_groups = jackknife(lambda weights: of_both(weights[:, of_patch]), groups)
+    over_groups = jackknife(differences, groups)
     result: dict[str, Any] = {
         "patches": len(both),
         "groups": int(both["group_1"].nunique()),
-        "folds": [len(np.unique(of)) for of in folds],
+        "folds": n_folds,
         "notes": notes,
     }
-    for name in _SHOWN:
+    for name, (low, high) in bounds.items():
         first_value, second_value = (_known(value[name][0]) for value in values)
         difference = interval = None
         if name in paired and first_value is not None and second_value is not None:
             difference = second_value - first_value
             if over_groups is not None and enough:
-                interval = interval_over_groups(over_groups[name], confidence=confidence, bounds=(-1, 1))
+                limits = (low - high, high - low)
+                interval = interval_over_groups(over_groups[name], confidence=confidence, bounds=limits)
         result[name] = {
             "first": first_value,
             "second": second_value,
@@ -174,6 +93,11 @@ def compare(first: Path, second: Path, *, confidence: float) -> dict[str, Any]:
     return result
 
 
+def _bounds() -> dict[str, tuple[float, float]]:
+    """Least and largest value of each metric that is compared, by name."""
+    return {metric.name: metric.bounds for metric in headline_metrics()} | {_FOLD_MEAN: METRICS["auroc"].bounds}
+
+
 def _known(value: np.floating) -> float | None:
     return float(value) if np.isfinite(value) else None
 
@@ -181,17 +105,12 @@ def _known(value: np.floating) -> float | None:
 def _metrics(
     labels: NDArray[np.int64], scores: Floats, folds: NDArray[np.int64], weights: Weights
 ) -> dict[str, Floats]:
-    auroc = METRICS["auroc"]
-    of_folds = np.array(
-        [auroc(labels[folds == k], scores[folds == k], weights[:, folds == k]) for k in np.unique(folds)]
-    )
-    counted = np.isfinite(of_folds)  # a fold may hold one class, and so may its share of a draw
-    mean = np.where(counted, of_folds, 0).sum(0) / np.maximum(1, counted.sum(0))
-    return {
-        "auroc": auroc(labels, scores, weights),
-        _FOLD_MEAN: np.where(counted.any(0), mean, np.nan),
-        "balanced_accuracy": METRICS["balanced_accuracy"](labels, scores, weights),
-    }
+    parts = [folds == fold for fold in np.unique(folds)]
+    areas = np.array([METRICS["auroc"](labels[part], scores[part], weights[:, part]) for part in parts])
+    counted = np.isfinite(areas)  # a fold may hold one class, and so may its share of a resample
+    mean = np.where(counted, areas, 0).sum(0) / np.maximum(1, counted.sum(0))
+    pooled = {metric.name: metric(labels, scores, weights) for metric in headline_metrics()}
+    return pooled | {_FOLD_MEAN: np.where(counted.any(0), mean, np.nan)}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -218,20 +137,16 @@ def main(arguments: list[str] | None = None) -> None:
     table = Table(
         title=f"{result['patches']} patches, {result['groups']} groups", title_justify="left", title_style="bold"
     )
-    percent = f"{100 * options.confidence:g} % over groups"
-    for column in ("metric", "first", "second", "second - first", percent):
+    words = {metric.name: metric.words for metric in headline_metrics()}
+    if result["folds"] != [1, 1]:  # of runs without folds it is their AUROC again
+        words[_FOLD_MEAN] = "mean AUROC of folds"
+    for column in ("metric", "first", "second", "second - first", f"{percent_text(options.confidence)} over groups"):
         table.add_column(column, justify="left" if column == "metric" else "right")
-    for name in _SHOWN:
-        if name == _FOLD_MEAN and result["folds"] == [1, 1]:  # of a run without folds it is its AUC again
-            continue
+    for name, metric in words.items():
         row = result[name]
-        interval = row["interval_groups"]
-        told = "-" if interval is None else f"{interval[0]:+.3f} to {interval[1]:+.3f}"
-        numbers = [
-            "-" if row[key] is None else f"{row[key]:{form}}"
-            for key, form in (("first", ".3f"), ("second", ".3f"), ("difference", "+.3f"))
-        ]
-        table.add_row(name, *numbers, told)
+        difference, interval = row["difference"], row["interval_groups"]
+        numbers = (number_text(row["first"]), number_text(row["second"]), number_text(difference, signed=True))
+        table.add_row(metric, *numbers, interval_text(interval, signed=True))
     console = Console()
     print_whole(table, console)
     for note in result["notes"]:

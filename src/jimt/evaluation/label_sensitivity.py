@@ -1,4 +1,4 @@
-"""How far a result hangs on the cut-offs of its labels: ``jimt label-sensitivity RUN``, with no training."""
+"""How sensitive a result is to the thresholds of its labels: ``jimt label-sensitivity RUN``, with no training."""
 
 import argparse
 import json
@@ -13,7 +13,9 @@ import pandas as pd
 from jimt.config.checks import check_confidence
 from jimt.errors import InputError, writing
 from jimt.evaluation.test_split import read_scores
+from jimt.statistics.metrics import headline_metrics
 from jimt.statistics.threshold_sensitivity import N_SIGMAS, QUANTILES, LabelSensitivity, label_sensitivity
+from jimt.statistics.value_text import NO_VALUE, interval_text, number_text, value_text
 from jimt.system.files import write_json
 from jimt.system.screen import print_whole
 
@@ -21,7 +23,11 @@ _SOURCES = (("scores_with_ambiguous.csv", "crossval.json"), ("test_scores_with_a
 
 
 def of_run(folder: Path, *, confidence: float) -> LabelSensitivity:
-    """Label sensitivity of a run's or a cross-validation's saved scores; arguments as in ``analysis.sensitivity``.
+    """Label sensitivity of a run's or a cross-validation's saved scores.
+
+    Args:
+        folder: Of the run or cross-validation.
+        confidence: Coverage wanted, such as 0.95.
 
     Raises:
         InputError: If the folder holds no saved scores, its labels come from class folders, or no interval can have
@@ -43,7 +49,7 @@ def of_run(folder: Path, *, confidence: float) -> LabelSensitivity:
             remedies=(f"jimt evaluate {shlex.quote(str(folder))}",),
         )
     if thresholds.get("live_below") is None:
-        raise InputError(f"the labels of {folder} come from class folders, so there are no cut-offs to move")
+        raise InputError(f"the labels of {folder} come from class folders, so there are no thresholds to move")
     return label_sensitivity(
         table["score"].to_numpy(np.float64),
         table["label_value"].to_numpy(np.float64),
@@ -57,31 +63,37 @@ def of_run(folder: Path, *, confidence: float) -> LabelSensitivity:
     )
 
 
+def _header() -> list[str]:
+    return ["labels", "live", "dead", "out", *(metric.words for metric in headline_metrics())]
+
+
+def _rows(result: LabelSensitivity) -> list[list[str]]:
+    """The tables of thresholds and of the band in one, as text."""
+    named = [(f"{row['n_sigma']:g} sigma", row) for row in result.by_n_sigma.to_dict("records")]
+    named += [("midway", row) for row in result.with_band.to_dict("records")]
+    rows = []
+    for name, row in named:
+        cells = [NO_VALUE if pd.isna(row[key]) else str(row[key]) for key in ("live", "dead", "discarded")]
+        for metric in headline_metrics():
+            ends = (row[f"{metric.name}_low"], row[f"{metric.name}_high"])
+            cells.append(value_text(row[metric.name], None if pd.isna(ends[0]) else ends))
+        if all(pd.isna(row[metric.name]) for metric in headline_metrics()):
+            cells[3] = str(row["reason"])
+        rows.append([name, *cells])
+    return rows
+
+
 def as_markdown(result: LabelSensitivity) -> str:
-    """The tables of cut-offs and of the band as one Markdown table."""
-    lines = ["| labels | live | dead | out | balanced accuracy | AUC |", "|---|---|---|---|---|---|"]
-    rows = [(f"{row['n_sigma']:g} sigma", row) for row in result.by_n_sigma.to_dict("records")]
-    rows += [("midway", row) for row in result.with_band.to_dict("records")]
-    for name, row in rows:
-        cells = [name, *("-" if pd.isna(row[key]) else str(row[key]) for key in ("live", "dead", "discarded"))]
-        if pd.isna(row["auroc"]):
-            cells += [str(row["reason"]), "-"]
-        else:
-            cells += [_text(row, metric) for metric in ("balanced_accuracy", "auroc")]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _text(row: dict[Any, Any], name: str) -> str:
-    interval = "" if pd.isna(row[f"{name}_low"]) else f" [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
-    return f"{row[name]:.3f}{interval}"
+    """The tables of thresholds and of the band as one Markdown table."""
+    header = _header()
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *_rows(result))) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line of ``jimt label-sensitivity``."""
     parser = argparse.ArgumentParser(
         prog="jimt label-sensitivity",
-        description="Test saved scores again on other cut-offs, on the discarded band, and on fluorescence itself.",
+        description="Test saved scores again on other thresholds, on the discarded band, and on fluorescence itself.",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's or a cross-validation's folder")
     parser.add_argument("--confidence", type=float, default=0.95, help="coverage of the intervals, 0.5 to below 1")
@@ -99,21 +111,20 @@ def main(arguments: list[str] | None = None) -> None:
             write_whole(options.run / "label_sensitivity.md", as_markdown(result))
     except InputError as error:
         sys.exit(f"error: {error}")
-    head, _, *rows = ([cell.strip() for cell in line[1:-1].split("|")] for line in as_markdown(result).splitlines())
     table = Table(title="The same scores under other labels", title_justify="left", title_style="bold")
-    for column in head:
+    for column in _header():
         table.add_column(column, justify="left" if column == "labels" else "right", no_wrap=True)
-    for row in rows:
+    for row in _rows(result):
         table.add_row(*row)
     console = Console()
     print_whole(table, console)
-    console.print("out: left out, between the cut-offs; midway: one cut-off between the two", highlight=False)
+    console.print("out: left out, between the thresholds; midway: one threshold between the two", highlight=False)
     areas = result.by_threshold["auroc"].dropna()
     if result.spearman_rho is not None and result.concordance is not None and len(areas):
         console.print(
-            f"against the continuous fluorescence of all {result.n_patches} patches: AUC {areas.min():.3f} to "
-            f"{areas.max():.3f} over thresholds from the 5th to the 95th percentile, Spearman rho "
-            f"{result.spearman_rho:.3f}, concordance {result.concordance:.3f}",
+            f"against the continuous fluorescence of all {result.n_patches} patches: AUROC "
+            f"{interval_text((areas.min(), areas.max()))} over thresholds from the 5th to the 95th percentile, "
+            f"Spearman rho {number_text(result.spearman_rho)}, concordance {number_text(result.concordance)}",
             highlight=False,
             soft_wrap=True,
         )

@@ -91,7 +91,8 @@ def evaluate_model(
     table = score_test_split(predictor, curated)
     scored = table[table["label"] != AMBIGUOUS]
     origin = Origin.of(model.record, confidence=confidence)
-    metrics = test_metrics(scored, origin, scale=curated.thresholds["scale"], checkpoint=checkpoint) | {
+    scale = curated.thresholds["scale"]
+    metrics = test_metrics(scored, origin, scale=scale, checkpoint=checkpoint, sample="the test split") | {
         "temperature": model.output.temperature,
         "orientations": model.output.orientations,
         "thresholds": curated.thresholds,
@@ -256,7 +257,9 @@ class Origin:
         )
 
 
-def test_metrics(table: pd.DataFrame, origin: Origin, *, scale: str | None, checkpoint: Path) -> dict[str, Any]:
+def test_metrics(
+    table: pd.DataFrame, origin: Origin, *, scale: str | None, checkpoint: Path, sample: str
+) -> dict[str, Any]:
     """Metrics of scored test patches with their intervals and the counts behind them; None is what cannot be had.
 
     Args:
@@ -264,11 +267,14 @@ def test_metrics(table: pd.DataFrame, origin: Origin, *, scale: str | None, chec
         origin: Of the scores.
         scale: What ``label_value`` is on; None of patches that were published with their labels.
         checkpoint: Where the scores are from.
+        sample: What was tested on, for notes.
     """
     from sklearn.metrics import confusion_matrix
 
     from jimt.statistics.correlation import score_fluorescence_correlation
-    from jimt.statistics.estimates import METRICS, estimates, interval_notes
+    from jimt.statistics.estimates import estimates
+    from jimt.statistics.intervals import interval_notes
+    from jimt.statistics.metrics import METRICS
 
     labels = table["label"].to_numpy(np.int64)
     scores = table["score"].to_numpy(np.float64)
@@ -276,7 +282,7 @@ def test_metrics(table: pd.DataFrame, origin: Origin, *, scale: str | None, chec
     groups = table["group"].to_numpy(object) if known else None
     notes = ["nothing tells which raw image a patch was cut from: no interval over groups"]
     if groups is not None:
-        notes = interval_notes(labels, groups)
+        notes = interval_notes(labels, groups, sample=sample)
     if origin.weights == "random":
         notes.append("the backbone started from random weights")
     of_labels, raw = (
@@ -321,7 +327,8 @@ def has_few_groups(scored: pd.DataFrame) -> bool:
     """Whether a test split holds so few groups, or so few with one of the classes, that its intervals say little."""
     from jimt.statistics.intervals import interval_notes
 
-    return bool(interval_notes(scored["label"].to_numpy(np.int64), scored["group"].to_numpy(object)))
+    labels, groups = scored["label"].to_numpy(np.int64), scored["group"].to_numpy(object)
+    return bool(interval_notes(labels, groups, sample="the test split"))
 
 
 def _without_nan(values: dict[str, Any]) -> dict[str, Any]:
@@ -332,17 +339,17 @@ def metrics_table(metrics: dict[str, Any], *, confidence: float, title: str) -> 
     """Metrics with their intervals, to be printed."""
     from rich.table import Table
 
-    def text(interval: tuple[float, float] | None) -> str:
-        return "-" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+    from jimt.statistics.metrics import METRICS
+    from jimt.statistics.value_text import interval_text, number_text, percent_text
 
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("metric", no_wrap=True)
     table.add_column("value", justify="right")
-    table.add_column(f"{100 * confidence:g} % over groups", justify="right")
-    table.add_column(f"{100 * confidence:g} % (paper's)", justify="right")
+    table.add_column(f"{percent_text(confidence)} over groups", justify="right")
+    table.add_column(f"{percent_text(confidence)} (paper's)", justify="right")
     for name, values in metrics.items():
-        value = "-" if values["value"] is None else f"{values['value']:.3f}"
-        table.add_row(name, value, text(values["interval_groups"]), text(values["interval_patches"]))
+        intervals = (interval_text(values[key]) for key in ("interval_groups", "interval_patches"))
+        table.add_row(METRICS[name].words, number_text(values["value"]), *intervals)
     return table
 
 

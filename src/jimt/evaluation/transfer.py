@@ -15,6 +15,8 @@ from jimt.curation.copies import DIGESTS
 from jimt.curation.manifest import Curated
 from jimt.curation.store import read_field_names
 from jimt.errors import InputError, writing
+from jimt.statistics.metrics import headline_metrics
+from jimt.statistics.value_text import NO_VALUE, interval_text, number_text, value_text
 from jimt.system.files import write_json
 from jimt.system.locks import make_folder, unmake_folders
 from jimt.system.screen import print_whole
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
     from jimt.models.predictor import Predictor
 
-_SHOWN = ("auroc", "balanced_accuracy")
 _FILES = "transfer"
 
 
@@ -91,7 +92,9 @@ def transfer(runs: list[Path], *, whole: bool = False, accelerator: str | None =
                 origin = Origin.of(model.predictor.checkpoint.record, dataset=entry["tested_on"])
                 scored = table[table["label"] != AMBIGUOUS]
                 scale = kept.thresholds["scale"]
-                metrics = test_metrics(scored, origin, scale=scale, checkpoint=Path("best.ckpt"))
+                metrics = test_metrics(
+                    scored, origin, scale=scale, checkpoint=Path("best.ckpt"), sample="the test split"
+                )
                 entry |= {key: metrics[key] for key in ("metrics", "counts", "correlation", "notes", "confidence")}
             entries.append(entry)
     return entries
@@ -179,13 +182,13 @@ def _table(entries: list[dict[str, Any]]) -> "Table":
     )
     for column in ("model\ntrained on", "tested on"):
         table.add_column(column)
-    for column in ("live/dead\ngroups", *(name.replace("_", "\n") for name in _SHOWN)):
+    for column in ("live/dead\ngroups", *(f"{metric.column}\nover groups" for metric in headline_metrics())):
         table.add_column(column, justify="right")
     for entry in entries:
         model, trained_on, tested_on = _names(entry)
-        counts, groups, *values = _cells(entry)
-        two_lines = (value.replace(" [", "\n[") for value in values)
-        cells = (f"{model}\n{trained_on}", tested_on, f"{counts}\n{groups}", *two_lines)
+        counts, groups = _counts(entry)
+        values = (f"{number_text(value)}\n{interval_text(interval)}" for value, interval in _values(entry))
+        cells = (f"{model}\n{trained_on}", tested_on, f"{counts}\n{groups}", *values)
         table.add_row(*(escape(cell) for cell in cells), end_section=True)
     return table
 
@@ -195,29 +198,26 @@ def _names(entry: dict[str, Any]) -> tuple[str, str, str]:
     return backbone.partition(".")[0], entry["trained_on"], entry["tested_on"]
 
 
-def _cells(entry: dict[str, Any]) -> list[str]:
+def _counts(entry: dict[str, Any]) -> tuple[str, str]:
+    """Live and dead patches that were tested on, and their groups."""
     if entry["metrics"] is None:
-        return ["none left", "-", "-", "-"]
+        return "none left", NO_VALUE
     counts = entry["counts"]
-    cells = [f"{counts['live']}/{counts['dead']}", "-" if counts["groups"] is None else str(counts["groups"])]
-    for name in _SHOWN:
-        values = entry["metrics"][name]
-        interval = values["interval_groups"]
-        value = "-" if values["value"] is None else f"{values['value']:.3f}"
-        cells.append(value if interval is None else f"{value} [{interval[0]:.3f}, {interval[1]:.3f}]")
-    return cells
+    return f"{counts['live']}/{counts['dead']}", NO_VALUE if counts["groups"] is None else str(counts["groups"])
+
+
+def _values(entry: dict[str, Any]) -> list[tuple[float | None, tuple[float, float] | None]]:
+    """Each metric with its interval over groups."""
+    found = entry["metrics"] or {}
+    rows = [found.get(metric.name, {}) for metric in headline_metrics()]
+    return [(row.get("value"), row.get("interval_groups")) for row in rows]
 
 
 def as_markdown(entries: list[dict[str, Any]]) -> str:
     """The matrix as a Markdown table."""
-    lines = [
-        "| model | trained on | tested on | live/dead | groups | AUC | balanced accuracy |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for entry in entries:
-        cells = (*_names(entry), *_cells(entry))
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    header = ["model", "trained on", "tested on", "live/dead", "groups", *(each.words for each in headline_metrics())]
+    rows = [[*_names(entry), *_counts(entry), *(value_text(*value) for value in _values(entry))] for entry in entries]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> None:

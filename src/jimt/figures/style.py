@@ -93,6 +93,16 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def grid_shape(n: int, *, columns: int) -> tuple[int, int]:
+    """Rows and columns of so many panels.
+
+    >>> grid_shape(5, columns=3), grid_shape(2, columns=3)
+    ((2, 3), (1, 2))
+    """
+    columns = min(n, columns)
+    return -(-n // columns), columns
+
+
 def image_axes(axes: Axes) -> Axes:
     """No ticks and no frame: what is drawn is an image."""
     axes.set(xticks=[], yticks=[])

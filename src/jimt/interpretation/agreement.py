@@ -16,8 +16,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
 
 from jimt.statistics.intervals import Interval, interval_over_groups
-from jimt.statistics.metrics import Floats
 from jimt.statistics.resampling import group_numbers, jackknife
+from jimt.statistics.weighted_patches import Floats
 
 _FAINTEST: Final = 1e-3  # of the least positive value: what is darker is all the same
 MIN_SHARE: Final = 0.01

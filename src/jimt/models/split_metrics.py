@@ -1,4 +1,4 @@
-"""The metrics of every split, by torchmetrics, from two-class logits."""
+"""The metrics of every split, by torchmetrics, from two-class logits; their names are those of ``METRICS``."""
 
 from torch import Tensor, nn
 from torchmetrics import MeanSquaredError, MetricCollection
@@ -13,7 +13,7 @@ from torchmetrics.classification import (
     MulticlassCalibrationError,
 )
 
-CALIBRATION_BINS = 15
+from jimt.statistics.weighted_patches import CALIBRATION_BINS
 
 
 class SplitMetrics(nn.Module):

@@ -115,15 +115,15 @@ def dye_of(model: Model, indices: NDArray[np.int64]) -> Dye:
     with part(f"PI of {len(indices):,} patches"):
         images = fluorescence_patches(curated, rows.iloc[indices])
     scale = curated.thresholds["scale"]
-    cut = value_in_unit(curated.thresholds["dead_above"], scale=scale)
-    return Dye(images, positive_pixels(images, least=cut, smoothing=SMOOTHING), UNITS[scale])
+    threshold = value_in_unit(curated.thresholds["dead_above"], scale=scale)
+    return Dye(images, positive_pixels(images, least=threshold, smoothing=SMOOTHING), UNITS[scale])
 
 
 def positive_in_words(curated: Curated) -> str:
     """When a pixel of PI counts as positive."""
     scale = curated.thresholds["scale"]
-    cut = value_in_unit(curated.thresholds["dead_above"], scale=scale)
+    threshold = value_in_unit(curated.thresholds["dead_above"], scale=scale)
     return (
-        f"above Otsu's threshold of the patch, and above {cut:.4g} {UNITS[scale]} (the cut-off for dead), smoothed "
-        f"over {SMOOTHING:g} px"
+        f"above Otsu's threshold of the patch, and above {threshold:.4g} {UNITS[scale]} (the threshold of dead), "
+        f"smoothed over {SMOOTHING:g} px"
     )

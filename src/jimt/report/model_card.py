@@ -7,9 +7,10 @@ import jinja2
 
 from jimt.curation.manifest import Curated
 from jimt.paper import paper_name, printed
-from jimt.report.sections.metrics_section import metric_rows
+from jimt.report.sections.metrics_section import metric_rows, tested_on
 from jimt.report.study import Model, why_not
 from jimt.statistics.correlation import correlation_in_words
+from jimt.statistics.value_text import interval_text, number_text, percent_text
 from jimt.vocabulary import SCALES
 
 _NOT_THERE = "not there when the card was written"
@@ -26,7 +27,7 @@ def model_card(model: Model) -> str:
     rows, paper, correlations, tested = [], [], [], f"The test scores are {_NOT_THERE}."
     if metrics is not None:
         rows = metric_rows(metrics)
-        tested = _tested(model, metrics)
+        tested = tested_on(model)
         paper = list(_paper(metrics))
         correlations = correlation_in_words(metrics["correlation"])
     return environment.get_template("model_card.md.jinja").render(
@@ -38,7 +39,7 @@ def model_card(model: Model) -> str:
         splits=list(_splits(model, curated)),
         tested=tested,
         metrics=rows,
-        confidence=f"{100 * float(metrics['confidence'] if metrics else model.record.confidence):g} %",
+        confidence=percent_text(metrics["confidence"] if metrics else model.record.confidence),
         paper=paper,
         correlations=correlations,
         model=list(_model(model)),
@@ -96,21 +97,13 @@ def _splits(model: Model, curated: Curated | None) -> Iterator[tuple[str, str, s
             yield split, f"{counts['live']:,}", f"{counts['dead']:,}"
 
 
-def _tested(model: Model, metrics: dict[str, Any]) -> str:
-    counts = metrics["counts"]
-    of = f"{counts['live']:,} live and {counts['dead']:,} dead patches of {counts['raw_images']:,} raw images"
-    groups = f" in {counts['groups']:,} groups" if counts["groups"] is not None else ""
-    how = "Out-of-fold scores of all folds together" if model.is_crossval else "The test split, read once"
-    return f"{how}: {of}{groups}."
-
-
 def _paper(metrics: dict[str, Any]) -> Iterator[str]:
     paper = printed(metrics["dataset"], metrics["backbone"])
     if paper is not None:
-        low, high = paper.interval
+        numbers = number_text(paper.balanced_accuracy), number_text(paper.auroc), number_text(paper.correlation)
         yield (
-            f"{paper_name(metrics['backbone'])} on the same data set, balanced accuracy {paper.balanced_accuracy:.3f} "
-            f"({low:.3f} to {high:.3f} over patches), AUROC {paper.auroc:.3f}, r {paper.correlation:.3f} in raw counts."
+            f"{paper_name(metrics['backbone'])} on the same data set, balanced accuracy {numbers[0]} "
+            f"({interval_text(paper.interval)} over patches), AUROC {numbers[1]}, r {numbers[2]} in raw counts."
         )
 
 
@@ -148,7 +141,7 @@ def _limits(model: Model, metrics: dict[str, Any] | None, curated: Curated | Non
         yield "Trained and tested on a simulated microscope: no evidence about real cells."
     if curated is not None and curated.summary["counts"]["excluded"]["ambiguous"]:
         yield (
-            "Patches between the cut-offs were neither trained nor tested on, so metrics are of the easier patches "
+            "Patches between the thresholds were neither trained nor tested on, so metrics are of the easier patches "
             "(`jimt label-sensitivity`)."
         )
     yield "A label says how much PI a patch of many cells has taken up; it is not a count of dead cells."

@@ -8,11 +8,13 @@ import math
 import re
 import types
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
+from jimt.config.checks import one_of
 from jimt.config.search import TuneConfig
 from jimt.config.training import WITHOUT_EFFECT
 from jimt.errors import InputError
+from jimt.statistics.metrics import METRICS
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -62,12 +64,32 @@ class Setting:
         return f"{self.key} {self.low:g} to {self.high:g}{' (log)' * self.log}"
 
 
+def search_direction(metric: str) -> Literal["maximize", "minimize"]:
+    """Which way of a metric of the validation split is better.
+
+    Args:
+        metric: ``val/loss``, or ``val/NAME`` of a metric that ``METRICS`` says a search may go by.
+
+    Raises:
+        InputError: If it is another one.
+
+    >>> search_direction("val/auroc"), search_direction("val/brier")
+    ('maximize', 'minimize')
+    """
+    better_by_name = {f"val/{row.name}": row.higher_is_better for row in METRICS.values() if row.is_objective}
+    better_by_name["val/loss"] = False
+    one_of("tune.metric", metric, tuple(better_by_name))
+    return "maximize" if better_by_name[metric] else "minimize"
+
+
 def read_space(config: TuneConfig) -> list[Setting]:
     """The settings to search over, checked against those of a training.
 
     Raises:
-        InputError: If ``tune.space`` names what is none, or values that it cannot have.
+        InputError: If ``tune.space`` names what is none, or values that it cannot have, or a search cannot go by
+            ``tune.metric``.
     """
+    search_direction(config.tune.metric)
     known = [
         f"{section}.{field.name}"
         for section, names in VARIED.items()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from jimt.config.own_configs import config_flags
-from jimt.config.search import SEARCH_METRICS, TuneConfig
+from jimt.config.search import TuneConfig
 from jimt.system.files import write_json
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 
-from jimt.search.space import Setting, as_override, nested
+from jimt.search.space import Setting, as_override, nested, search_direction
 
 RESULT_FILE, TABLE_FILE, BEST_FILE = "tune.json", "trials.csv", "best.yaml"
 STATES = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
@@ -34,7 +34,7 @@ def write_results(
 
     from jimt.system.files import BEST, write_whole
 
-    metric, direction = config.tune.metric, SEARCH_METRICS[config.tune.metric]
+    metric, direction = config.tune.metric, search_direction(config.tune.metric)
     with FileLock(folder / ".tune.lock"):
         rows = [_row(trial, space) for trial in study.get_trials(deepcopy=False) if trial.state.name in STATES]
         finished = [row for row in rows if row["state"] == "finished"]

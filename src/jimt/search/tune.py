@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import jimt
-from jimt.config.search import SEARCH_METRICS, TuneConfig
+from jimt.config.search import TuneConfig
 from jimt.errors import DISK_FULL, InputError, Interrupted, as_typed
 from jimt.system.files import JOURNAL
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from jimt.curation.manifest import Curated
     from jimt.data.preparation import ConfigOf
 
-from jimt.search.space import VARIED, Setting, as_override, label, read_space, with_values
+from jimt.search.space import VARIED, Setting, as_override, label, read_space, search_direction, with_values
 from jimt.search.trials import STATES, print_results, run_folder_of, short, write_results
 
 _HOPELESS = 3
@@ -147,7 +147,7 @@ def _open_study(config: TuneConfig, space: list[Setting], folder: Path, curated:
             study = optuna.create_study(
                 storage=JournalStorage(JournalFileBackend(str(folder / JOURNAL), cast(Any, lock))),
                 study_name="tune",
-                direction=SEARCH_METRICS[config.tune.metric],
+                direction=search_direction(config.tune.metric),
                 pruner=pruner if config.tune.prune else optuna.pruners.NopPruner(),
                 load_if_exists=True,
             )

@@ -16,6 +16,12 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> 
     Args:
         logits: Dead and live, shape ``(n, 2)``.
         labels: Live 1, dead 0, shape ``(n,)``.
+
+    >>> logits = np.tile([[0.0, 4.0]], (100, 1))  # P(live) = 0.98 throughout, while three in four are live
+    >>> labels = np.tile([1, 1, 1, 0], 25)
+    >>> temperature = fit_temperature(logits, labels)
+    >>> live_score(logits[:1], temperature=temperature).round(2)
+    array([0.76])
     """
     margin = (logits[:, 1] - logits[:, 0]).astype(np.float64) * np.where(labels == 1, 1.0, -1.0)
 
@@ -26,6 +32,17 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> 
 
 
 def live_score(logits: NDArray[np.floating], *, temperature: float) -> NDArray[np.float64]:
-    """P(live) of logits ``(n, 2)`` at a temperature, shape ``(n,)``."""
+    """P(live) of logits.
+
+    Args:
+        logits: Dead and live, shape ``(n, 2)``.
+        temperature: What they are divided by before the softmax.
+
+    Returns:
+        Shape ``(n,)``.
+
+    >>> live_score(np.array([[0.0, 0.0], [0.0, 2.0]]), temperature=2.0).round(3)
+    array([0.5  , 0.731])
+    """
     margin = (logits[:, 1] - logits[:, 0]).astype(np.float64) / temperature
     return np.asarray(np.exp(-np.logaddexp(0.0, -margin)))

@@ -11,7 +11,7 @@ which does not.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -19,10 +19,13 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau, pearsonr, spearmanr
 
 from jimt.statistics.intervals import Interval, interval_over_groups
-from jimt.statistics.metrics import Floats, Weights
 from jimt.statistics.resampling import group_numbers, jackknife
+from jimt.statistics.value_text import interval_text, number_text
+from jimt.statistics.weighted_patches import Floats, Weights
 from jimt.vocabulary import SCALES
 
+UNITS: Final = {"patches": "patches", "raw_images": "raw images"}
+"""What a correlation is over, as keys of ``test_metrics.json`` and in words."""
 _CONSTANT = 1e-12  # spread in units of the mean, below which rounding decides on r
 
 
@@ -69,6 +72,11 @@ def score_fluorescence_correlation(
         raw_image_ids: Raw image of each patch, likewise; None where nothing is known of them.
         groups: Group of each patch, likewise; None where nothing is known of them.
         confidence: Coverage wanted, such as 0.95.
+
+    >>> scores, pi = np.array([0.9, 0.8, 0.3, 0.1]), np.array([100.0, 200.0, 700.0, 900.0])
+    >>> found = score_fluorescence_correlation(scores, pi, np.array(list("aabb"), object), None, confidence=0.95)
+    >>> round(found.patches.r, 3), found.raw_images.r, found.raw_images.reason
+    (-1.0, None, '2 values are too few for a correlation')
     """
     known = np.isfinite(mean_fluorescence)
     scores, mean_fluorescence = (np.asarray(values, np.float64)[known] for values in (scores, mean_fluorescence))
@@ -98,31 +106,41 @@ def correlation_in_words(correlation: Mapping[str, Any]) -> list[str]:
     lines = []
     scales = {correlation["scale"]: correlation} | {"raw": correlation["raw"]}
     for scale, found in scales.items():
-        told = [_words(found[of], of.replace("_", " ")) for of in ("patches", "raw_images")]
-        if any(told):
-            lines.append(f"score against {SCALES[scale]}: {'; '.join(filter(None, told))}")
+        parts = [_words(found[key], unit) for key, unit in UNITS.items() if found[key]["r"] is not None]
+        if parts:
+            lines.append(f"score against {SCALES[scale]}: {'; '.join(parts)}")
     return lines
 
 
-def _words(values: Mapping[str, Any], unit: str) -> str | None:
-    if values["r"] is None:
-        return None
+def _words(values: Mapping[str, Any], unit: str) -> str:
     interval = values["interval_groups"]
-    over = "" if interval is None else f" ({interval[0]:.3f} to {interval[1]:.3f} over groups)"
-    p = f"p {values['p']:.2g}" if values["p"] > 0 else "p < 1e-300"
-    return f"r {values['r']:.3f}{over}, {p}, of {values['n']:,} {unit}"
+    over_groups = "" if interval is None else f" ({interval_text(interval)} over groups)"
+    return f"r {number_text(values['r'])}{over_groups}, {p_text(values['p'])}, of {values['n']:,} {unit}"
+
+
+def p_text(p: float) -> str:
+    """A p value in words; one that is too small for a float is given as a bound.
+
+    >>> p_text(0.0228), p_text(0.0)
+    ('p 0.023', 'p < 1e-300')
+    """
+    return f"p {p:.2g}" if p > 0 else "p < 1e-300"
 
 
 def rank_agreement(scores: Floats, label_value: Floats) -> tuple[float | None, float | None]:
-    """Spearman's rho, and Harrell's concordance: how well scores order patches by fluorescence, without any cut-off.
+    """Spearman's rho, and Harrell's concordance: how well scores order patches by fluorescence, without any threshold.
 
     Args:
         scores: P(live), shape ``(n_patches,)``.
-        label_value: Mean fluorescence on the scale of the cut-offs, likewise.
+        label_value: Mean fluorescence on the scale of the thresholds, likewise.
 
     Returns:
         The rank correlation, negative where scores are right, and the share of pairs of unequal fluorescence whose
         darker patch has the higher score, equal scores counting half. None where constants leave them undefined.
+
+    >>> rho, concordance = rank_agreement(np.array([0.9, 0.6, 0.1]), np.array([1.0, 3.0, 2.0]))
+    >>> round(rho, 3), round(concordance, 3)  # two of the three pairs are in order
+    (-0.5, 0.667)
     """
     if np.ptp(label_value) == 0:
         return None, None
@@ -150,10 +168,10 @@ def _correlation(x: Floats, y: Floats) -> Correlation:
     return Correlation(float(result.statistic), float(result.pvalue), len(x), None, None)
 
 
-def _sums_by_group(x: Floats, y: Floats, of_patch: NDArray[np.intp]) -> Floats:
+def _sums_by_group(x: Floats, y: Floats, numbers: NDArray[np.intp]) -> Floats:
     x, y = ((values - values.mean()) / values.std() for values in (x, y))  # so that differences of sums keep digits
-    sums = np.zeros((of_patch.max() + 1, 6))
-    np.add.at(sums, of_patch, np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1))
+    sums = np.zeros((numbers.max() + 1, 6))
+    np.add.at(sums, numbers, np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1))
     return sums
 
 

@@ -9,8 +9,8 @@ from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from jimt.statistics.intervals import Interval
-from jimt.statistics.metrics import Floats, is_right
-from jimt.statistics.resampling import draw_groups
+from jimt.statistics.resampling import resample_groups
+from jimt.statistics.weighted_patches import Floats, is_right
 from jimt.vocabulary import DEAD, LIVE
 
 _GRID = np.linspace(0, 1, 101)
@@ -28,7 +28,7 @@ class Curve:
         band_x: Where the band is given; None where there are too few groups for one.
         band_low: Its lower edge, of the same shape.
         band_high: Likewise.
-        n_without_class: Draws that hold one class only, which have no curve and do not count in the band.
+        n_without_class: Resamples that hold one class only, which have no curve and do not count in the band.
     """
 
     x: Floats
@@ -48,15 +48,15 @@ def roc(
     confidence: float,
     seed: int,
 ) -> Curve:
-    """ROC curve of P(live), and where it lies in so many of the draws of whole groups, point by point.
+    """ROC curve of P(live), and a pointwise band of a bootstrap over groups.
 
     Args:
         labels: Live 1, dead 0, both present, shape ``(n_patches,)``.
         scores: P(live), likewise.
         groups: Group of each, likewise; None for no band.
-        n_resamples: Draws of groups.
-        confidence: Share of the draws within the band at each point.
-        seed: Seed of the draws.
+        n_resamples: Resamples of the groups.
+        confidence: Share of the resamples within the band at each point.
+        seed: Of the resampling.
     """
     x, y, _ = roc_curve(labels, scores, pos_label=LIVE)
     band = _band(labels, scores, groups, n_resamples=n_resamples, confidence=confidence, seed=seed, precision=False)
@@ -88,26 +88,26 @@ def _band(
     seed: int,
     precision: bool,
 ) -> tuple[Floats, Floats, Floats, int] | tuple[None, None, None, int]:
-    draws = None if groups is None else draw_groups(groups, n_resamples=n_resamples, seed=seed)
-    if draws is None:
+    resamples = None if groups is None else resample_groups(groups, n_resamples=n_resamples, seed=seed)
+    if resamples is None:
         return None, None, None, 0
     order = np.argsort(-scores, kind="stable")
     last_of_score = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
-    unit, live = draws.of_patch[order], labels[order] == LIVE
+    patch_groups, live = resamples.patch_groups[order], labels[order] == LIVE
     curves = []
     step = max(1, _AT_ONCE // len(order))
-    for at in range(0, n_resamples, step):
-        weights = draws.scaled(draws.counts[at : at + step])[:, unit]
-        true, false = (np.cumsum(weights * of, axis=1)[:, last_of_score] for of in (live, ~live))
-        for t, f in zip(true, false, strict=True):
-            if t[-1] == 0 or f[-1] == 0:
-                continue  # a draw that lacks a class has no curve
+    for start in range(0, n_resamples, step):
+        weights = resamples.scaled(resamples.counts[start : start + step])[:, patch_groups]
+        true_live, false_live = (np.cumsum(weights * chosen, axis=1)[:, last_of_score] for chosen in (live, ~live))
+        for true, false in zip(true_live, false_live, strict=True):
+            if true[-1] == 0 or false[-1] == 0:
+                continue  # a resample that lacks a class has no curve
             if precision:
-                share = np.divide(t, t + f, out=np.ones_like(t), where=t + f > 0)
-                reached = np.searchsorted(t / t[-1], _GRID - _ROUNDING)  # the first score with at least this recall
+                share = np.divide(true, true + false, out=np.ones_like(true), where=true + false > 0)
+                reached = np.searchsorted(true / true[-1], _GRID - _ROUNDING)  # first score with at least this recall
                 curves.append(share[reached])
             else:
-                curves.append(np.interp(_GRID, np.append(0, f / f[-1]), np.append(0, t / t[-1])))
+                curves.append(np.interp(_GRID, np.append(0, false / false[-1]), np.append(0, true / true[-1])))
     lacking = n_resamples - len(curves)
     if len(curves) < 2:
         return None, None, None, lacking
@@ -134,6 +134,10 @@ def calibration(labels: NDArray[np.int64], scores: Floats, *, n_bins: int, confi
         scores: P(live), likewise.
         n_bins: Bins from 0 to 1.
         confidence: Coverage, if patches were independent.
+
+    >>> found = calibration(np.array([1, 0, 1, 1]), np.array([0.1, 0.2, 0.9, 1.0]), n_bins=2, confidence=0.95)
+    >>> found.mean_score.round(2).tolist(), found.share_live.tolist(), found.counts.tolist()
+    ([0.15, 0.95], [0.5, 1.0], [2, 2])
     """
     bins = np.minimum((scores * n_bins).astype(int), n_bins - 1)
     counts = np.bincount(bins, minlength=n_bins)
@@ -147,7 +151,12 @@ def calibration(labels: NDArray[np.int64], scores: Floats, *, n_bins: int, confi
 
 
 def wilson(k: int, n: int, *, confidence: float) -> Interval:
-    """Wilson's interval of a share of ``n`` independent patches, which does not shrink to nothing at 0 and 1."""
+    """Wilson's interval of ``k`` of ``n`` independent patches, which does not shrink to nothing at 0 and 1.
+
+    >>> low, high = wilson(10, 10, confidence=0.95)
+    >>> f"{low:.3f} to {high:.3f}"
+    '0.722 to 1.000'
+    """
     interval = binomtest(k, n).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 
@@ -168,12 +177,17 @@ def accuracy_by_unit(
 
     Returns:
         A row for each unit: ``unit``, ``accuracy``, ``low``, ``high``, ``live``, ``dead`` (patches), worst first.
+
+    >>> units = np.array(["A1", "A1", "B2", "B2"], object)
+    >>> table = accuracy_by_unit(np.array([1, 1, 1, 0]), np.array([0.9, 0.8, 0.9, 0.6]), units, confidence=0.95)
+    >>> table[["unit", "accuracy", "live", "dead"]].values.tolist()
+    [['B2', 0.5, 1, 1], ['A1', 1.0, 2, 0]]
     """
-    names, of_patch = np.unique(units.astype(str), return_inverse=True)
+    names, numbers = np.unique(units.astype(str), return_inverse=True)
     right = is_right(labels, scores)
     rows = []
     for number, name in enumerate(names):
-        here = of_patch == number
+        here = numbers == number
         counts = {label: int((here & (labels == label)).sum()) for label in (LIVE, DEAD)}
         recalls = [int((here & right & (labels == label)).sum()) / n for label, n in counts.items() if n]
         limits = [

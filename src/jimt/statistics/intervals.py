@@ -1,7 +1,7 @@
-"""Two 95 % intervals of a metric: one over groups, which is honest, and the paper's over patches, which is too narrow.
+"""Two confidence intervals of a metric: over groups, which holds, and the paper's over patches, which is too narrow.
 
 Over groups: the standard error of the delete-one-group jackknife (``resampling.py``) on the scale of the logit, times a
-quantile of Student's t. ``benchmarks/coverage.py`` measures how often it holds the truth.
+quantile of Student's t. ``benchmarks/coverage.py`` measures its coverage.
 
 Over patches, by metric:
 
@@ -18,34 +18,49 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from jimt.statistics.metrics import Floats
 from jimt.statistics.resampling import MIN_GROUPS, Jackknife
+from jimt.statistics.weighted_patches import Floats
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
 
 Interval = tuple[float, float]
 
 FEW_GROUPS = 20
-"""Below this many groups an interval covers less than it says where a few groups are spoilt as a whole.
+"""Below this many groups the coverage of an interval is less than it says where a few groups are spoilt as a whole.
 
-With one group in ten at chance and the rest at a recall of 0.93, 95 % intervals covered 82 to 84 % at 8 to 16 groups,
-86 at 20, 93 at 30 and 95 at 40: a split so small often holds no spoilt group, and then nothing in it tells of them.
-Where groups differ as a normal variable does, they cover 94 to 96 % from 5 groups on.
+With one group in ten at chance and the others at a recall of 0.93, 95 % intervals had a coverage of 82 to 84 % at 8 to
+16 groups, 86 at 20, 93 at 30 and 95 at 40: a split so small often holds no spoilt group, and then nothing in it tells
+of them. Where groups differ as a normal variable does, the coverage is 94 to 96 % from 5 groups on.
 """
 FEW_OF_A_CLASS = 10
 """The same for groups that hold a class. With live patches in 4 of 20 or 8 of 40 groups, which differ as a normal
-variable does, intervals covered 90 to 94 %; with live patches in 10 of 20, 95 %.
+variable does, the coverage was 90 to 94 %; with live patches in 10 of 20, 95 %.
 """
 
 _NO_SPREAD = 1e-12
 
 
 def interval_over_patches(value: float, n_patches: int, *, confidence: float) -> Interval:
-    """The paper's interval: ``p +- z sqrt(p (1 - p) / n)``, with n the number of patches behind it; within 0 to 1."""
+    """The paper's interval of a proportion of independent patches, ``p +- z sqrt(p (1 - p) / n)``, within 0 to 1.
+
+    Args:
+        value: The proportion.
+        n_patches: Patches that it is a proportion of.
+        confidence: Coverage wanted, if patches were independent.
+
+    >>> low, high = interval_over_patches(0.866, 893 + 979, confidence=0.95)  # the paper's No treatment
+    >>> f"{low:.3f} to {high:.3f}"
+    '0.851 to 0.881'
+    """
     return _normal(value, float(np.sqrt(value * (1 - value) / n_patches)), confidence=confidence)
 
 
 def interval_of_mean(values: Floats, *, confidence: float) -> Interval | None:
-    """Interval of a mean of values between 0 and 1, as if they were independent; None of fewer than two."""
+    """Interval of a mean of values between 0 and 1, as if they were independent; None of fewer than two.
+
+    >>> low, high = interval_of_mean(np.array([0.2, 0.3, 0.4]), confidence=0.95)
+    >>> f"{low:.3f} to {high:.3f}"  # 0.3 -+ 1.96 x 0.1 / root of 3
+    '0.187 to 0.413'
+    """
     if len(values) < 2:
         return None
     return _normal(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))), confidence=confidence)
@@ -65,6 +80,11 @@ def degrees_of_freedom(left_out: Floats) -> float:
 
     Args:
         left_out: The statistic with each group left out, shape ``(n_groups,)``.
+
+    >>> degrees_of_freedom(np.array([1.0, 2, 3, 4, 5]))  # as flat as this: one less than groups, no fewer
+    4.0
+    >>> round(degrees_of_freedom(np.array([0.0, 0, 0, 0, 0, 0, 0, 1])), 1)  # one group decides
+    2.9
     """
     n = len(left_out)
     squares = (left_out - left_out.mean()) ** 2
@@ -98,6 +118,10 @@ def interval_over_groups(statistic: Jackknife, *, confidence: float, bounds: tup
     Returns:
         The interval, or None where the statistic is at one of its bounds, the same whichever group is left out, or
         not known without one of them.
+
+    >>> low, high = interval_over_groups(Jackknife(0.8, np.array([0.78, 0.8, 0.82])), confidence=0.95, bounds=(0, 1))
+    >>> f"{low:.3f} to {high:.3f}"
+    '0.682 to 0.882'
     """
     low, high = bounds
     if not low < statistic.value < high or not np.isfinite(statistic.left_out).all():
@@ -116,12 +140,12 @@ def calibration_interval(error: Jackknife, noise: Floats, *, confidence: float) 
     """Interval of the expected calibration error, which chance only ever enlarges.
 
     A perfectly calibrated network shows an error too, of the size that ``noise`` has. So the lower limit is 0 where the
-    error is within what noise gives, and elsewhere that of the error less the noise, in squares. In simulation this
-    covered 93 to 98 %, and the plain interval 0 (of a calibrated network) to 94 % (far from it).
+    error is within what noise gives, and elsewhere that of the error less the noise, in squares. In simulation the
+    coverage was 93 to 98 %, and that of the plain interval 0 (of a calibrated network) to 94 % (far from it).
 
     Args:
         error: The calibration error.
-        noise: ``CALIBRATION_NOISE`` over draws of groups, shape ``(n_resamples,)``.
+        noise: ``ScoredPatches.calibration_noise`` of a bootstrap over groups, shape ``(n_resamples,)``.
         confidence: Coverage wanted.
     """
     interval = interval_over_groups(error, confidence=confidence, bounds=(0, 1))
@@ -134,33 +158,30 @@ def calibration_interval(error: Jackknife, noise: Floats, *, confidence: float) 
     return (min(interval[0], corrected[0]) if corrected else 0.0), interval[1]
 
 
-def interval_note(n_groups: int) -> str | None:
-    """What to say of an interval over so few groups; None where there is nothing to say."""
-    return _note(n_groups, few=FEW_GROUPS, held="")
-
-
-def interval_notes(labels: NDArray[np.int64], groups: NDArray[np.object_]) -> list[str]:
-    """What to say of intervals over the groups of a test split, in all and of those that hold each class.
+def interval_notes(labels: NDArray[np.int64], groups: NDArray[np.object_], *, sample: str) -> list[str]:
+    """What to say of intervals over so few groups, in all and of those that hold each class; empty if there are enough.
 
     Args:
         labels: Live 1, dead 0, shape ``(n_patches,)``.
         groups: Group of each patch, likewise.
+        sample: What the groups are all of, such as ``the test split``.
+
+    >>> interval_notes(np.array([0, 1]), np.array(["A1", "A2"], object), sample="the test split")
+    ['the test split holds 2 groups: too few for an interval']
     """
     names = groups.astype(str)
     n_groups = len(np.unique(names))
-    note = interval_note(n_groups)
-    notes = [note] if note else []
+    notes = []
+    if n_groups < FEW_GROUPS:
+        notes.append(_note(n_groups, sample=sample))
     if n_groups >= MIN_GROUPS:
         for label in (LIVE, DEAD):
             n_holding = len(np.unique(names[labels == label]))
-            note = _note(n_holding, few=FEW_OF_A_CLASS, held=f" with {LABEL_NAMES[label]} patches")
-            if note and n_holding < n_groups:
-                notes.append(note)
+            if n_holding < min(n_groups, FEW_OF_A_CLASS):
+                notes.append(_note(n_holding, sample=sample, kind=f" with {LABEL_NAMES[label]} patches"))
     return notes
 
 
-def _note(n_groups: int, *, few: int, held: str) -> str | None:
-    if n_groups >= few:
-        return None
+def _note(n_groups: int, *, sample: str, kind: str = "") -> str:
     verdict = "too few for an interval" if n_groups < MIN_GROUPS else "an interval over so few is too narrow"
-    return f"the test split holds {n_groups} group{'s' * (n_groups != 1)}{held}: {verdict}"
+    return f"{sample} holds {n_groups} group{'s' * (n_groups != 1)}{kind}: {verdict}"

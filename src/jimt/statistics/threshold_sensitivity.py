@@ -1,8 +1,8 @@
-"""How far results hang on where live ends and dead begins: from saved scores, with no training.
+"""How sensitive results are to the thresholds of live and dead: from saved scores, with no training.
 
-Reads the scores of every patch that holds cells, those between the cut-offs too, whose label is -1 in
-``test_scores_with_ambiguous.csv``: the paper tests on what its cut-offs leave, which are the easy patches. The network
-stays the one trained on the cut-offs of its curation; only what it is tested on changes.
+Reads the scores of every patch that holds cells, those between the thresholds too, whose label is -1 in
+``test_scores_with_ambiguous.csv``: the paper tests on what its thresholds leave, which are the easy patches. The
+network stays the one trained on the thresholds of its curation; only what it is tested on changes.
 """
 
 from collections.abc import Hashable, Sequence
@@ -16,17 +16,16 @@ from numpy.typing import NDArray
 from jimt.errors import InputError
 from jimt.statistics.correlation import rank_agreement
 from jimt.statistics.estimates import estimates
-from jimt.statistics.metrics import METRICS, Floats
+from jimt.statistics.metrics import METRICS, headline_metrics
+from jimt.statistics.weighted_patches import Floats
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 
 N_SIGMAS: Final = tuple(round(0.1 * tenths, 1) for tenths in range(5, 16))
-"""Standard deviations between a component's mean and its cut-off, half to one and a half times the paper's 1."""
+"""Standard deviations between a component's mean and its threshold, half to one and a half times the paper's 1."""
 QUANTILES: Final = tuple(round(0.05 * twentieths, 2) for twentieths in range(1, 20))
-"""Shares of the patches below the thresholds that fluorescence is cut at."""
+"""Shares of the patches that are below a single threshold of fluorescence."""
 
 _COUNTS: Final = {"live": LIVE, "dead": DEAD, "discarded": AMBIGUOUS}
-_NAMES: Final = ("balanced_accuracy", "auroc")
-_RESULTS: Final = tuple(f"{name}{of}" for name in _NAMES for of in ("", "_low", "_high"))
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,8 @@ class LabelSensitivity:
     """What a test split gives under other labels.
 
     Attributes:
-        by_n_sigma: A row for each number of standard deviations; patches between its cut-offs are discarded.
-        with_band: One row: one cut-off midway between the curation's two, so that no patch is discarded.
+        by_n_sigma: A row for each number of standard deviations; patches between its thresholds are discarded.
+        with_band: One row: one threshold midway between the curation's two, so that no patch is discarded.
         by_threshold: AUROC of the score for fluorescence below a threshold, for a grid of thresholds.
         spearman_rho: Rank correlation of score and label value; negative where scores are right. None of constants.
         concordance: Share of pairs of patches of unequal label value whose darker one has the higher score, ties half.
@@ -77,15 +76,15 @@ def label_sensitivity(
     """Test saved scores on other labels.
 
     Args:
-        scores: P(live) of every patch of the test split, those between the cut-offs too, shape ``(n_patches,)``.
-        label_value: Mean fluorescence on the scale the cut-offs are on, likewise.
+        scores: P(live) of every patch of the test split, those between the thresholds too, shape ``(n_patches,)``.
+        label_value: Mean fluorescence on the scale of the thresholds, likewise.
         groups: Group of each patch, likewise; None where nothing is known of them.
         live_mean: Mean of the mixture's live component, on that scale. None, as the three that follow, where the
-            cut-offs were given rather than fitted: then ``by_n_sigma`` is empty.
+            thresholds were given rather than fitted: then ``by_n_sigma`` is empty.
         live_sd: Its standard deviation.
         dead_mean: Mean of the dead component.
         dead_sd: Its standard deviation.
-        live_below: The curation's cut-off of live (paper: 258.97).
+        live_below: The curation's threshold of live (paper: 258.97).
         dead_above: That of dead (paper: 396.89).
         n_sigmas: Standard deviations to try, such as ``N_SIGMAS``.
         quantiles: Where to cut the continuous fluorescence, as shares of the patches, such as ``QUANTILES``.
@@ -98,7 +97,7 @@ def label_sensitivity(
     if not known.any():
         raise InputError(
             "no patch has a mean fluorescence to label it by, as patches published without one",
-            advice="curate raw image pairs to see what other cut-offs give",
+            advice="curate raw image pairs to see what other thresholds give",
         )
     scores, label_value = (np.asarray(values, np.float64)[known] for values in (scores, label_value))
     groups = None if groups is None else groups[known]
@@ -114,9 +113,10 @@ def label_sensitivity(
         ]
     midway = (live_below + dead_above) / 2
     rho, concordance = rank_agreement(scores, label_value)
+    columns = ["live_below", "dead_above", *_COUNTS, *_results(), "reason"]
     return LabelSensitivity(
-        by_n_sigma=_table(by_n_sigma, ["n_sigma", "live_below", "dead_above", *_COUNTS, *_RESULTS, "reason"]),
-        with_band=_table([row(midway, midway)], ["live_below", "dead_above", *_COUNTS, *_RESULTS, "reason"]),
+        by_n_sigma=_table(by_n_sigma, ["n_sigma", *columns]),
+        with_band=_table([row(midway, midway)], columns),
         by_threshold=_by_threshold(scores, label_value, quantiles),
         spearman_rho=rho,
         concordance=concordance,
@@ -124,13 +124,21 @@ def label_sensitivity(
     )
 
 
-def labels_by_cut_offs(label_value: Floats, *, live_below: float, dead_above: float) -> NDArray[np.int64]:
-    """Live (1) below one cut-off, dead (0) above the other, -1 from one to the other, as the curation labels.
+def labels_by_thresholds(label_value: Floats, *, live_below: float, dead_above: float) -> NDArray[np.int64]:
+    """Live (1) below one threshold, dead (0) above the other, -1 from one to the other, as the curation labels.
 
-    Where the two are one no patch is discarded: at the cut-off itself it is dead.
+    Where the two are one, no patch is discarded: a value that equals the threshold is dead.
+
+    >>> labels_by_thresholds(np.array([100.0, 300.0, 500.0]), live_below=258.97, dead_above=396.89)
+    array([ 1, -1,  0])
     """
     dead = (label_value > dead_above) | ((label_value == dead_above) & (live_below == dead_above))
     return np.where(label_value < live_below, LIVE, np.where(dead, DEAD, AMBIGUOUS)).astype(np.int64)
+
+
+def _results() -> list[str]:
+    """Columns of the metrics and both ends of their intervals."""
+    return [f"{metric.name}{end}" for metric in headline_metrics() for end in ("", "_low", "_high")]
 
 
 def _tested_on(
@@ -141,30 +149,34 @@ def _tested_on(
     dead_above: float,
     confidence: float,
 ) -> dict[str, Any]:
-    cut_offs = {"live_below": live_below, "dead_above": dead_above}
+    thresholds = {"live_below": live_below, "dead_above": dead_above}
     if live_below > dead_above:
-        return cut_offs | dict.fromkeys((*_COUNTS, *_RESULTS), np.nan) | {"reason": "the cut-offs cross"}
-    labels = labels_by_cut_offs(label_value, live_below=live_below, dead_above=dead_above)
+        return thresholds | dict.fromkeys((*_COUNTS, *_results()), np.nan) | {"reason": "the thresholds cross"}
+    labels = labels_by_thresholds(label_value, live_below=live_below, dead_above=dead_above)
     counts = {name: int((labels == label).sum()) for name, label in _COUNTS.items()}
     kept = labels != AMBIGUOUS
-    of_groups = None if groups is None else groups[kept]
     results: dict[str, float] = {}
     reason = None
     found = estimates(
-        labels[kept], scores[kept], of_groups, names=_NAMES, confidence=confidence, seed=0
-    )  # the seed is for a calibration error, which is not asked for
+        labels[kept],
+        scores[kept],
+        None if groups is None else groups[kept],
+        names=[metric.name for metric in headline_metrics()],
+        confidence=confidence,
+        seed=0,  # of a calibration error alone
+    )
     for name, estimate in found.items():
         low, high = estimate.interval_groups or (np.nan, np.nan)
         results |= {name: estimate.value, f"{name}_low": low, f"{name}_high": high}
         reason = reason or estimate.note
-    return cut_offs | counts | results | {"reason": reason}
+    return thresholds | counts | results | {"reason": reason}
 
 
 def _by_threshold(scores: Floats, label_value: Floats, quantiles: Sequence[float]) -> pd.DataFrame:
     rows = []
     for quantile, threshold in zip(quantiles, np.quantile(label_value, quantiles), strict=True):
         below = (label_value < threshold).astype(np.int64)
-        area = METRICS["auroc"](below, scores, np.ones((1, len(scores))))[0]
+        area = METRICS["auroc"].value(below, scores)
         n_below = int(below.sum())
         rows.append(
             {
@@ -172,7 +184,7 @@ def _by_threshold(scores: Floats, label_value: Floats, quantiles: Sequence[float
                 "threshold": float(threshold),
                 "below": n_below,
                 "not_below": len(scores) - n_below,
-                "auroc": float(area),
+                "auroc": area,
             }
         )
     return pd.DataFrame(rows)

@@ -40,7 +40,7 @@ def _read_job(path: Path, sweep: Path, settings: list[str]) -> Job:
         seed=OmegaConf.select(config, "seed"),
         settings=settings,
         status=FAILED if failure else FINISHED if metrics else UNFINISHED,
-        reason=failure["error"].partition("\n")[0] if failure else None,
+        reason=failure["reason"] if failure else None,
         metrics=metrics,
         validation=_read_if_there(path / VALIDATION_FILE) if metrics else {},
     )

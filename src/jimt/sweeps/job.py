@@ -159,7 +159,6 @@ class _NamedLines(io.TextIOBase):
             self.write("\n")
 
 
-def _record_failure(folder: Path, reason: str, text: str | None) -> None:
-
-    content = {"error": reason, "traceback": text, "time": time.time()}
-    write_json(folder / FAILURE, content)
+def _record_failure(folder: Path, error: str, text: str | None) -> None:
+    reason = error.splitlines()[0]  # for the table
+    write_json(folder / FAILURE, {"reason": reason, "error": error, "traceback": text, "time": time.time()})

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from jimt.sweeps.folder import read_jobs
-from jimt.sweeps.table import FAILED, as_csv, as_markdown, notes, print_table, records
+from jimt.sweeps.table import FAILED, notes, records
+from jimt.sweeps.table_files import as_csv, as_markdown
+from jimt.sweeps.terminal import print_table
 from jimt.system.files import FAILURE, read_json, write_json
 
 

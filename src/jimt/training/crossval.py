@@ -17,8 +17,6 @@ from jimt.system.locks import owner
 if TYPE_CHECKING:
     from jimt.data.preparation import ConfigOf
 
-_SPREAD_OF = ("auroc", "balanced_accuracy", "average_precision_live")
-
 
 def cross_validate(
     config: CrossvalConfig, *, begins: Callable[[], None] = lambda: None, config_of: "ConfigOf | None" = None
@@ -126,10 +124,10 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[
     curated = training_data(record, None, checkpoint)
     origin = Origin.of(record)
     scale = curated.thresholds["scale"]
-    pooled = test_metrics(scored, origin, scale=scale, checkpoint=checkpoint)
+    pooled = test_metrics(scored, origin, scale=scale, checkpoint=checkpoint, sample="the data set")
     folds = []
     for fold, part in scored.groupby("fold"):
-        metrics = test_metrics(part, origin, scale=scale, checkpoint=checkpoint)
+        metrics = test_metrics(part, origin, scale=scale, checkpoint=checkpoint, sample="the fold")
         folds.append(
             {
                 "fold": int(str(fold)),
@@ -139,7 +137,7 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[
             }
         )
     spread = {}
-    for name in _SPREAD_OF:
+    for name in pooled["metrics"]:
         values = np.array([fold[name] for fold in folds if fold[name] is not None], float)
         spread[name] = {
             "mean": float(values.mean()) if len(values) else None,
@@ -148,7 +146,7 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[
             "max": float(values.max()) if len(values) else None,
             "n_folds": len(values),
         }
-    notes = [note.replace("the test split holds", "the data set holds") for note in pooled["notes"]]
+    notes = list(pooled["notes"])
     missing = sorted(set(range(config.crossval.n_folds)) - set(held))
     if missing:
         notes.insert(0, _incomplete(held, missing))
@@ -191,6 +189,8 @@ def _print(result: dict[str, Any], folder: Path) -> None:
 
     from jimt.evaluation.test_split import metrics_table
     from jimt.statistics.correlation import correlation_in_words
+    from jimt.statistics.metrics import headline_metrics
+    from jimt.statistics.value_text import number_text, spread_text
     from jimt.system.screen import print_whole
 
     console = Console()
@@ -201,19 +201,20 @@ def _print(result: dict[str, Any], folder: Path) -> None:
     )
     print_whole(metrics_table(result["pooled"], confidence=result["confidence"], title=title), console)
     table = Table(title="Each fold", title_justify="left", title_style="bold")
-    for column in ("fold", "groups", "live", "dead", "auroc", "balanced_accuracy"):
+    shown = headline_metrics()
+    for column in ("fold", "groups", "live", "dead", *(metric.words for metric in shown)):
         table.add_column(column, justify="right")
     for fold in result["folds"]:
         values = (fold["counts"][key] for key in ("groups", "live", "dead"))
-        numbers = ("-" if fold[name] is None else f"{fold[name]:.3f}" for name in ("auroc", "balanced_accuracy"))
+        numbers = (number_text(fold[metric.name]) for metric in shown)
         table.add_row(str(fold["fold"]), *map(str, values), *numbers)
     print_whole(table, console)
     for line in correlation_in_words(result["correlation"]):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    for name in ("auroc", "balanced_accuracy"):
-        spread = result["spread"][name]
+    for metric in shown:
+        spread = result["spread"][metric.name]
         if spread["sd"] is not None:
-            console.print(f"{name} over folds: mean {spread['mean']:.3f}, sd {spread['sd']:.3f}", highlight=False)
+            console.print(f"{metric.words} over folds: {spread_text(spread)}", highlight=False)
     for note in result["notes"]:
         console.print(f"note: {note}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     console.print(f"scores and metrics are in {folder}", highlight=False, markup=False, soft_wrap=True)

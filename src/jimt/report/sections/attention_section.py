@@ -13,7 +13,7 @@ from jimt.report.blocks import Block, Drawing, Text, attempt
 from jimt.report.sections.agreement_section import MAX_MAPPED, agreement_blocks
 from jimt.report.study import Model
 from jimt.report.thumbnails import patches_of
-from jimt.statistics.metrics import is_right
+from jimt.statistics.weighted_patches import is_right
 from jimt.vocabulary import DEAD, LIVE
 
 _N_EACH = 3

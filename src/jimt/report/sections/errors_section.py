@@ -12,7 +12,7 @@ from jimt.figures.maps import gallery
 from jimt.report.blocks import Block, Drawing, Table, Text
 from jimt.report.study import Model
 from jimt.report.thumbnails import patches_of
-from jimt.statistics.metrics import is_right
+from jimt.statistics.weighted_patches import is_right
 from jimt.vocabulary import LABEL_NAMES
 
 _N_GROUPS = 6

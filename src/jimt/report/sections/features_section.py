@@ -14,8 +14,8 @@ from jimt.figures import features as figures
 from jimt.figures.maps import gallery
 from jimt.interpretation.embedding import tsne
 from jimt.report.blocks import Block, Drawing, Html, Table, Text, attempt
+from jimt.report.measured import arrays
 from jimt.report.progress import part
-from jimt.report.sections.performance_section import arrays
 from jimt.report.study import Model
 from jimt.report.thumbnails import patches_of, thumbnails
 from jimt.vocabulary import LABEL_NAMES

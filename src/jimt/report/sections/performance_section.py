@@ -6,27 +6,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix
 
 from jimt.errors import InputError
 from jimt.figures import performance as figures
 from jimt.paper import paper_name, printed
 from jimt.report.blocks import Block, Drawing, Missing, Text, attempt
-from jimt.report.sections.metrics_section import (
-    NAMES,
-    confidence_of,
-    has_metrics,
-    in_short,
-    interval_text,
-    metric_blocks,
-)
+from jimt.report.measured import arrays, confidence_of, has_metrics
+from jimt.report.sections.curves_section import confusion_blocks, curve_blocks, reliability_blocks
+from jimt.report.sections.metrics_section import in_short, metric_blocks
 from jimt.report.study import Model, why_not
-from jimt.statistics.curves import Curve, accuracy_by_unit, calibration, precision_recall, roc
+from jimt.statistics.correlation import UNITS, p_text
+from jimt.statistics.curves import accuracy_by_unit
 from jimt.statistics.metrics import METRICS
+from jimt.statistics.value_text import interval_text, number_text, percent_text
 from jimt.vocabulary import DEAD, LIVE, SCALES
-
-_BINS = 10
-_RESAMPLES_OF_A_BAND = 500
 
 
 def performance_blocks(models: Sequence[Model]) -> Iterator[Block]:
@@ -67,105 +60,6 @@ def _only_class(model: Model) -> str:
     return "live" if _classes(model) == {LIVE} else "dead"
 
 
-def arrays(model: Model) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.object_] | None]:
-    """Labels, scores and groups of the tested patches; None where groups are not known."""
-    scores = model.scores
-    known = bool(scores["group"].notna().all())
-    return (
-        scores["label"].to_numpy(np.int64),
-        scores["score"].to_numpy(np.float64),
-        scores["group"].to_numpy(object) if known else None,
-    )
-
-
-def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
-    """ROC and precision-recall curves of models whose test patches are of both classes (Fig. 4a)."""
-    drawn: dict[str, dict[str, tuple[Curve, str]]] = {"auroc": {}, "average_precision_live": {}}
-    folds: list[Curve] = []
-    share_live = 0.0
-    confidence = 0.95
-    for model in models:
-        labels, scores, groups = arrays(model)
-        record = model.record
-        confidence = confidence_of(model)
-        share_live = float((labels == LIVE).mean())
-        for name, curve in (("auroc", roc), ("average_precision_live", precision_recall)):
-            words = ""
-            if has_metrics(model):
-                values = model.metrics["metrics"][name]
-                words = f"{NAMES[name]} {values['value']:.3f}"
-                if values["interval_groups"] is not None:
-                    words += f"\n({interval_text(values['interval_groups'])})"
-            found = curve(
-                labels,
-                scores,
-                groups,
-                n_resamples=_RESAMPLES_OF_A_BAND,
-                confidence=confidence,
-                seed=record.seed,
-            )
-            drawn[name][model.name] = (found, words)
-        if model.is_crossval and len(models) == 1:
-            for _, part in model.scores.groupby("fold"):
-                if part["label"].nunique() == 2:
-                    of_fold = (part["label"].to_numpy(np.int64), part["score"].to_numpy(np.float64))
-                    folds.append(roc(*of_fold, None, n_resamples=0, confidence=confidence, seed=0))
-    if all(curve.band_x is None for curve, _ in drawn["auroc"].values()):
-        band = "No bands: too few groups, or none known."
-    else:
-        band = (
-            f"Bands: {100 * confidence:g} % of {_RESAMPLES_OF_A_BAND} draws of whole groups, point by point; in "
-            "brackets the interval over groups."
-        )
-        lacking = max(curve.n_without_class for curve, _ in drawn["auroc"].values())
-        if lacking:
-            band += f" {lacking} draws hold one class only; they have no curve and do not count."
-    yield Drawing(
-        "roc", "ROC curves", f"{band} Dotted: guessing (Fig. 4a).", figures.roc_curves(drawn["auroc"], folds=folds)
-    )
-    yield Drawing(
-        "precision_recall",
-        "Precision and recall of live",
-        band,
-        figures.precision_recall_curves(drawn["average_precision_live"], share_live=share_live),
-    )
-
-
-def confusion_blocks(models: Sequence[Model]) -> Iterator[Block]:
-    """Confusion matrices (Fig. 4a)."""
-    counts = {}
-    for model in models:
-        labels, scores, _ = arrays(model)
-        counts[model.name] = confusion_matrix(labels, scores > 0.5, labels=[DEAD, LIVE])
-    yield Drawing(
-        "confusion",
-        "Confusion matrices",
-        "Shares of the true class, and patches; predicted live where P(live) is above 0.5 (Fig. 4a).",
-        figures.confusion_matrices(counts),
-    )
-
-
-def reliability_blocks(models: Sequence[Model]) -> Iterator[Block]:
-    """Reliability diagrams."""
-    found = {}
-    confidence = 0.95
-    for model in models:
-        labels, scores, _ = arrays(model)
-        confidence = confidence_of(model)
-        words = ""
-        if has_metrics(model) and model.metrics["metrics"]["expected_calibration_error"]["value"] is not None:
-            words = f"calibration error {model.metrics['metrics']['expected_calibration_error']['value']:.3f}"
-        found[model.name] = (calibration(labels, scores, n_bins=_BINS, confidence=confidence), words)
-    yield Drawing(
-        "reliability",
-        "Do scores mean what they say",
-        f"Patches in {_BINS} bins of P(live): their mean score against the share that is live, with Wilson's "
-        f"{100 * confidence:g} % interval over patches. On the dotted line scores are probabilities. The calibration "
-        "error in the title is of 15 bins of the confidence.",
-        figures.reliability(found),
-    )
-
-
 def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
     """Score against mean fluorescence (Fig. 4b), on the scale of the labels and, as the paper has it, in raw counts.
 
@@ -199,7 +93,7 @@ def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
         paper = printed(record.dataset, model.checkpoint.network.name)
         if paper is not None:
             name = paper_name(model.checkpoint.network.name)
-            quoted = f" The paper prints r {paper.correlation:.3f} for {name}, on raw counts."
+            quoted = f" The paper prints r {number_text(paper.correlation)} for {name}, on raw counts."
     both = (
         " On the scale that patches are labelled on, and in raw counts as in the paper." if _on_another(models) else ""
     )
@@ -218,11 +112,10 @@ def _on_another(models: Sequence[Model]) -> bool:
 
 def _correlation_title(found: dict[str, Any]) -> str:
     words = []
-    for of, unit in (("patches", "patches"), ("raw_images", "raw images")):
-        values = found[of]
+    for key, unit in UNITS.items():
+        values = found[key]
         if values["r"] is not None:
-            p = f"p {values['p']:.1e}" if values["p"] > 0 else "p < 1e-300"
-            words.append(f"{values['n']:,} {unit}: r {values['r']:.3f}, {p}")
+            words.append(f"{values['n']:,} {unit}: r {number_text(values['r'])}, {p_text(values['p'])}")
             if values["interval_groups"] is not None:
                 words.append(f"(r {interval_text(values['interval_groups'])} over groups)")
     return "\n".join(words)
@@ -254,10 +147,10 @@ def forest_blocks(models: Sequence[Model]) -> Iterator[Block]:
     for number, model in enumerate(models, 1):
         labels, scores, groups = arrays(model)
         confidence = confidence_of(model)
-        accuracy = float(METRICS["balanced_accuracy"](labels, scores, np.ones((1, len(labels))))[0])
+        accuracy = METRICS["balanced_accuracy"].value(labels, scores)
         overall = None if np.isnan(accuracy) else accuracy  # a class is absent
         suffix = "" if len(models) == 1 else f"_{number}"
-        of = "" if len(models) == 1 else f", {model.name}"
+        subject = "" if len(models) == 1 else f", {model.name}"
         images = model.scores["raw_image_id"].to_numpy(object)
         units: list[tuple[str, NDArray[np.object_]]] = []
         if groups is not None:
@@ -268,8 +161,8 @@ def forest_blocks(models: Sequence[Model]) -> Iterator[Block]:
             table = accuracy_by_unit(labels, scores, names, confidence=confidence)
             yield Drawing(
                 f"by_{what.replace(' ', '_')}{suffix}",
-                f"Each {what}{of}",
-                f"Worst first. Intervals ({100 * confidence:g} %) are over the patches of the {what}, as if these were "
-                "independent; they overlap, so the intervals are too narrow.",
+                f"Each {what}{subject}",
+                f"Worst first. Intervals ({percent_text(confidence)}) are over the patches of the {what}, as if these "
+                "were independent; they overlap, so the intervals are too narrow.",
                 figures.forest(table, what=what, overall=overall),
             )

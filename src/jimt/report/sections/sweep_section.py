@@ -1,25 +1,13 @@
 """The models of a sweep side by side, beside the paper's."""
 
+from typing import Any
+
 from jimt.report.blocks import Table
 from jimt.report.study import Study
+from jimt.statistics.metrics import headline_metrics
 from jimt.sweeps.folder import read_jobs
-from jimt.sweeps.table import FINISHED, numbers_of, records, validation_of
-
-_HEADER = (
-    "data set",
-    "backbone",
-    "settings",
-    "train live/dead",
-    "test live/dead",
-    "bal. accuracy",
-    "over groups",
-    "validation",
-    "AUROC",
-    "over groups",
-    "validation",
-    "r",
-    "r, raw",
-)
+from jimt.sweeps.table import FINISHED, records
+from jimt.sweeps.table_cells import correlation_cells, count_cell, metric_cells
 
 
 def overview(study: Study) -> Table:
@@ -35,7 +23,8 @@ def overview(study: Study) -> Table:
         if row["paper"] is not None:
             quoted.append(len(rows))
             rows.append([str(row["dataset"]), f"{row['paper']['backbone']} (paper)", "", *_numbers(row["paper"])])
-    header = list(_HEADER)
+    columns = [name for metric in headline_metrics() for name in (metric.column, "over groups", "validation")]
+    header = ["data set", "backbone", "settings", "train live/dead", "test live/dead", *columns, "r", "r, raw"]
     if not any(row[2] for row in rows):
         del header[2]
         rows = [row[:2] + row[3:] for row in rows]
@@ -57,7 +46,9 @@ def _short(setting: str) -> str:
     return f"{key}{equals}{value.rpartition('/')[2]}"
 
 
-def _numbers(row: dict[str, object]) -> list[str]:
-    train, _, test, accuracy, of_accuracy, _, auroc, of_auroc, _, r, raw = numbers_of(row)
-    val_accuracy, val_auroc = validation_of(dict(row))
-    return [train, test, accuracy, of_accuracy, val_accuracy, auroc, of_auroc, val_auroc, r, raw]
+def _numbers(row: dict[str, Any]) -> list[str]:
+    cells = [count_cell(row, split) for split in ("train", "test")]
+    for metric in headline_metrics():
+        found = metric_cells(row, metric.name)
+        cells += [found.value, found.over_groups, found.validation]
+    return [*cells, *correlation_cells(row)]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jimt.statistics.metrics import is_right
+from jimt.statistics.weighted_patches import is_right
 from jimt.vocabulary import DEAD, LIVE
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jimt.statistics.metrics import is_right
+from jimt.statistics.weighted_patches import is_right
 from jimt.training.loggers.logged_values import metric_values
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
 
