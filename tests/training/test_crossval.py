@@ -220,10 +220,10 @@ def test_a_network_trained_in_folds_sees_no_group_of_the_fold_it_is_tested_on(un
 def test_a_network_trained_without_validation_keeps_its_last_epoch(uneven, tmp_path):
     overrides = ["crossval.n_folds=2", "crossval.validation=false", "trainer.max_epochs=2"]
     cross_validate(crossval_config(uneven, tmp_path, *TINY, *overrides))
-    for name in ("best", "last"):
-        content = torch.load(tmp_path / f"fold_1/checkpoints/{name}.ckpt", weights_only=True)
-        assert content["epoch"] == 1
-        assert content["hyper_parameters"]["prediction"]["temperature"] == 1
+    for name in ("best_epoch", "last"):
+        assert torch.load(tmp_path / f"fold_1/checkpoints/{name}.ckpt", weights_only=True)["epoch"] == 1
+    checkpoint = read_checkpoint(tmp_path / "fold_1/checkpoints/best.ckpt")
+    assert (checkpoint.record.epoch, checkpoint.output.temperature) == (2, 1)
 
 
 # ---- some folds alone

@@ -47,12 +47,14 @@ def differences(one: object, other: object, where: str = "") -> list[str]:
 
 
 def assert_same_training(run: Path, whole: Path) -> None:
-    for name in ("best", "last"):
+    for name in ("best_epoch", "last"):
         ours, theirs = checkpoint(run, name), checkpoint(whole, name)
         for part in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
             assert differences(ours[part], theirs[part], part) == []
         assert differences(ours.get("current_model_state"), theirs.get("current_model_state")) == []
-        assert ours["hyper_parameters"]["prediction"] == theirs["hyper_parameters"]["prediction"]
+    ours, theirs = checkpoint(run, "best"), checkpoint(whole, "best")
+    for part in ("network", "input", "output", "state_dict"):
+        assert differences(ours[part], theirs[part], part) == []
     assert (run / "test_scores.csv").read_bytes() == (whole / "test_scores.csv").read_bytes()
     ours, theirs = (pd.read_csv(folder / "metrics.csv") for folder in (run, whole))
     pd.testing.assert_frame_equal(ours[sorted(ours)], theirs[sorted(theirs)])
@@ -123,7 +125,8 @@ def test_a_moved_run_is_resumed_by_its_relative_name_and_its_best_epoch_stays_th
     train(composed_train(*overrides, f"run_dir={cut}", "resume=there"))
     assert not cut.exists()
     assert_same_training(tmp_path / "there", whole)
-    assert {path.name for path in (tmp_path / "there/checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    names = {path.name for path in (tmp_path / "there/checkpoints").iterdir()}
+    assert names == {"best.ckpt", "best_epoch.ckpt", "last.ckpt"}
 
 
 def test_a_run_killed_before_its_first_epoch_ended_starts_anew(uneven, tmp_path, capsys):
@@ -156,10 +159,10 @@ def unfinished(finished, tmp_path):
 def test_a_finished_run_is_not_trained_further_unless_more_epochs_are_asked_for(uneven, finished, tmp_path, capsys):
     run, whole = tmp_path / "run", tmp_path / "whole"
     shutil.copytree(finished, run)
-    before = {name: (run / f"checkpoints/{name}.ckpt").read_bytes() for name in ("best", "last")}
+    before = {name: (run / f"checkpoints/{name}.ckpt").read_bytes() for name in ("best", "best_epoch", "last")}
     train(composed_train(*uneven, *DROP, f"run_dir={run}", f"resume={run}", "trainer.max_epochs=2"))
     assert f"{run} holds this training, finished: not training again" in capsys.readouterr().out
-    assert before == {name: (run / f"checkpoints/{name}.ckpt").read_bytes() for name in ("best", "last")}
+    assert before == {name: (run / f"checkpoints/{name}.ckpt").read_bytes() for name in ("best", "best_epoch", "last")}
     train(composed_train(*uneven, *DROP, f"run_dir={whole}", "trainer.max_epochs=4"))
     train(composed_train(*uneven, *DROP, f"run_dir={run}", f"resume={run}", "trainer.max_epochs=4"))
     assert_same_training(run, whole)

@@ -256,7 +256,8 @@ def test_graphics_cards_compute_in_32_bit_unless_asked_otherwise(train_config, t
 def test_precision_is_decided_by_what_the_processor_has_and_is_printed_and_recorded(
     uneven, train_config, monkeypatch, tmp_path, capsys, instructions, precision
 ):
-    monkeypatch.setattr("jimt.training.settled.bfloat16_instructions", lambda: instructions)
+    for module in ("settled", "run"):  # the one decides, the other tells
+        monkeypatch.setattr(f"jimt.training.{module}.bfloat16_instructions", lambda: instructions)
     train(train_config(*uneven, *TINY, "trainer.precision=auto", "trainer.max_epochs=1"))
     said = capsys.readouterr().out
     assert f"(all, {precision})" in said
@@ -307,7 +308,8 @@ def test_training_ends_when_patience_does_and_the_last_checkpoint_is_of_the_last
     train(train_config(*uneven, *TINY, "optim.lr=1e-12", "trainer.max_epochs=9", "trainer.patience=2"))
     assert epochs_of(tmp_path / "run", "val/balanced_accuracy") == [0, 1, 2]
     assert pd.read_csv(tmp_path / "run/metrics.csv")["val/balanced_accuracy"].dropna().nunique() == 1
-    for name, epoch in (("best", 0), ("last", 2)):
+    assert read_checkpoint(tmp_path / "run" / BEST).record.epoch == 1
+    for name, epoch in (("best_epoch", 0), ("last", 2)):
         assert torch.load(tmp_path / f"run/checkpoints/{name}.ckpt", weights_only=True)["epoch"] == epoch
 
 
@@ -315,8 +317,7 @@ def test_the_best_checkpoint_is_of_the_epoch_with_the_highest_balanced_accuracy(
     train(train_config(*uneven, *TINY, "optim.batch_size=4", "trainer.max_epochs=5"))
     scores = pd.read_csv(tmp_path / "run/metrics.csv")["val/balanced_accuracy"].dropna().tolist()
     assert 0 < np.argmax(scores) < 4  # neither the first nor the last
-    best = torch.load(tmp_path / "run/checkpoints/best.ckpt", weights_only=True)
-    assert best["epoch"] == int(np.argmax(scores))
+    assert read_checkpoint(tmp_path / "run" / BEST).record.epoch == int(np.argmax(scores)) + 1
     assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["epoch"] == 4
 
 
@@ -500,5 +501,5 @@ def test_what_is_frozen_is_in_the_checkpoint_as_it_was_published(uneven, train_c
     first, last = seen["weights"][0], seen["weights"][-1]
     changed = {name for name, value in last.items() if not torch.equal(value, first[name])}
     assert changed
-    starts = ("network.fc.",) if trainable == "head" else ("network.fc.", "network.layer4.")
+    starts = ("network.network.fc.",) if trainable == "head" else ("network.network.fc.", "network.network.layer4.")
     assert all(name.startswith(starts) for name in changed)
