@@ -45,7 +45,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import norm
 
-from jimt.evaluation.test_split import read_scores
+from jimt.evaluation.scores import read_scores
 from jimt.statistics.estimates import estimates
 from jimt.statistics.metrics import METRICS
 

@@ -29,7 +29,7 @@ OVERRIDES = [
 FORWARD = """
 import sys, time
 from pathlib import Path
-from jimt.evaluation.test_split import rows_of_test
+from jimt.evaluation.scores import rows_of_test
 from jimt.models.predictor import open_predictor
 run = Path(sys.argv[1])
 predictor = open_predictor(run, accelerator="cpu")

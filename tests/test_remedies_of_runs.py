@@ -297,7 +297,7 @@ RUNS: dict[Place, object] = {
     ("evaluation/label_sensitivity.py", "of_run"): of_a_run_without_metrics,
     ("report/write.py", "report_on"): of_a_report,
     ("system/run_folders.py", "refuse_several"): of_several_runs,
-    ("evaluation/test_split.py", "training_data"): of_a_curation_that_has_moved,
+    ("evaluation/scores.py", "training_data"): of_a_curation_that_has_moved,
     ("models/predictor.py", "prediction_device"): of_a_card_that_is_gone,
     ("training/resume.py", "is_finished"): of_a_finished_run,
     ("training/resume.py", "unfinished_training"): of_what_cannot_be_resumed,
@@ -314,7 +314,7 @@ SLOW: set[Place] = {
     ("report/sections/features_section.py", "embedding_of"),  # networks of two folds
     ("training/finetune.py", "fit"),  # four trainings
     ("training/resume.py", "check_same_training"),  # two curations
-    ("evaluation/test_split.py", "training_data"),  # a training
+    ("evaluation/scores.py", "training_data"),  # a training
     ("training/run.py", "_train"),  # likewise
 }
 

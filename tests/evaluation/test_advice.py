@@ -13,7 +13,7 @@ import pytest
 from conftest import REPOSITORY, TINY_PROBE
 from jimt.curation.splits import workable_folds
 from jimt.evaluation.advice import cross_validation_advice
-from jimt.evaluation.test_split import has_few_groups
+from jimt.evaluation.reported_metrics import has_few_groups
 
 
 def manifest_of(classes: str) -> pd.DataFrame:

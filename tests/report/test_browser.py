@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import sync_playwright
 
-from jimt.evaluation.test_split import TestPatches
+from jimt.evaluation.scores import TestPatches
 from jimt.report.interactive import linked_scatter
 from jimt.report.study import open_study
 from jimt.report.thumbnails import SIDE, sheet, thumbnails

@@ -81,7 +81,7 @@ def test_the_embedding_is_of_the_whole_test_split(run):
 
 
 def test_features_are_those_before_the_last_layer(run, uneven):
-    from jimt.evaluation.test_split import rows_of_test
+    from jimt.evaluation.scores import rows_of_test
     from jimt.models.predictor import open_predictor
 
     predictor = open_predictor(run)

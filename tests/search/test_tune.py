@@ -49,7 +49,7 @@ def _closed_test_split(monkeypatch):
     for module, name in ((training, "evaluate_model"), (training, "log_evaluation")):
         monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("the test split was read"))
     monkeypatch.setattr(
-        "jimt.evaluation.test_split.score_test_split", lambda *_, **__: pytest.fail("the test split was read")
+        "jimt.evaluation.scores.score_test_split", lambda *_, **__: pytest.fail("the test split was read")
     )
 
 

@@ -133,7 +133,7 @@ def test_a_finished_fold_is_not_trained_again(uneven, commanded, monkeypatch, tm
     before = {path: path.read_bytes() for path in folder.rglob("*.csv")}
     trained = [path.stat().st_mtime_ns for path in folder.rglob("*.ckpt")]
     monkeypatch.setitem(training._FIT, "linear_probe", lambda *_: pytest.fail("trained again"))
-    monkeypatch.setattr("jimt.evaluation.test_split.score_test_split", lambda *_, **__: pytest.fail("scored again"))
+    monkeypatch.setattr("jimt.evaluation.scores.score_test_split", lambda *_, **__: pytest.fail("scored again"))
     cross_validate(crossval_config(uneven, folder, *FROZEN))
     assert before == {path: path.read_bytes() for path in folder.rglob("*.csv")}
     assert trained == [path.stat().st_mtime_ns for path in folder.rglob("*.ckpt")]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from jimt.config.checks import check_confidence
 from jimt.errors import InputError, writing
-from jimt.evaluation.test_split import read_scores
+from jimt.evaluation.scores import read_scores
 from jimt.statistics.metrics import headline_metrics
 from jimt.statistics.threshold_sensitivity import N_SIGMAS, QUANTILES, LabelSensitivity, label_sensitivity
 from jimt.statistics.value_text import NO_VALUE, interval_text, number_text, value_text

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from jimt.errors import InputError
-from jimt.evaluation.test_split import SCORE_COLUMNS
-from jimt.evaluation.test_split import read_scores as read_scores_file
+from jimt.evaluation.scores import SCORE_COLUMNS
+from jimt.evaluation.scores import read_scores as read_scores_file
 from jimt.system.files import CROSSVAL_SCORES, SCORES_FILE
 
 

@@ -63,7 +63,8 @@ def transfer(runs: list[Path], *, whole: bool = False, accelerator: str | None =
     Raises:
         InputError: If a run or its data set is absent or damaged.
     """
-    from jimt.evaluation.test_split import Origin, score_test_split, test_metrics, training_data
+    from jimt.evaluation.reported_metrics import Origin, test_metrics
+    from jimt.evaluation.scores import score_test_split, training_data
     from jimt.models.predictor import open_predictor
     from jimt.system.run_folders import find_checkpoint
 

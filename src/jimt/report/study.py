@@ -14,7 +14,7 @@ import pandas as pd
 import jimt
 from jimt.curation.manifest import Curated
 from jimt.errors import InputError
-from jimt.evaluation.test_split import read_scores, rows_of_test
+from jimt.evaluation.scores import read_scores, rows_of_test
 from jimt.models.checkpoint import Checkpoint, Record, read_checkpoint
 from jimt.models.predictor import Predictor
 from jimt.paper import paper_name

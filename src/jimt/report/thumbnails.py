@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jimt.curation.manifest import Curated
-from jimt.evaluation.test_split import TestPatches
+from jimt.evaluation.scores import TestPatches
 
 SIDE = 64
 _ALONG = 50

@@ -186,7 +186,7 @@ def _drop_cut_line(journal: Path) -> None:
 
 def _settings(config: TuneConfig, space: list[Setting], curated: "Curated") -> dict[str, Any]:
     """What the values of trials depend on, flat, by the names of the config."""
-    from jimt.evaluation.test_split import splits_digest
+    from jimt.evaluation.scores import splits_digest
 
     content = dataclasses.asdict(config)
     kept: dict[str, Any] = {"seed": config.seed, "jimt version": jimt.__version__, "dataset": config.dataset.name}
@@ -318,7 +318,7 @@ def _validate(run_folder: Path, metric: str, device_index: int) -> tuple[float, 
     """
     import torch
 
-    from jimt.evaluation.test_split import training_data
+    from jimt.evaluation.scores import training_data
     from jimt.models.predictor import open_predictor
     from jimt.models.split_metrics import SplitMetrics
     from jimt.system.files import BEST

@@ -12,7 +12,7 @@ from jimt.config.curating import CurationConfig
 from jimt.config.training import TrainConfig
 from jimt.curation.manifest import FILTER, Curated
 from jimt.errors import InputError
-from jimt.evaluation.test_split import splits_digest
+from jimt.evaluation.scores import splits_digest
 from jimt.models.checkpoint import Checkpoint, EmptyFilter, Input, Network, Output, Record
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.predictor import prediction_device, scorer_of

@@ -55,7 +55,7 @@ def _cross_validate(
     from jimt.curation.curate import find_raw_images, refuse_few_groups
     from jimt.curation.splits import Fold
     from jimt.data.preparation import prepare
-    from jimt.evaluation.test_split import SCORE_COLUMNS
+    from jimt.evaluation.scores import SCORE_COLUMNS
     from jimt.system.files import CROSSVAL_RESULT, CROSSVAL_SCORES, FINISHED, write_whole
     from jimt.training.linear_probe import maps_cache
     from jimt.training.run import train
@@ -101,7 +101,7 @@ def _cross_validate(
 
 def _scored(run_folder: Path, cache: Path) -> pd.DataFrame:
     """Scores of the held-out fold by its finished training; read back where they were written before."""
-    from jimt.evaluation.test_split import read_scores, score_test_split, training_data
+    from jimt.evaluation.scores import read_scores, score_test_split, training_data
     from jimt.models.predictor import open_predictor
     from jimt.system.files import BEST, write_whole
 
@@ -114,7 +114,8 @@ def _scored(run_folder: Path, cache: Path) -> pd.DataFrame:
 
 
 def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[str, Any]:
-    from jimt.evaluation.test_split import Origin, test_metrics, training_data
+    from jimt.evaluation.reported_metrics import Origin, test_metrics
+    from jimt.evaluation.scores import training_data
     from jimt.models.checkpoint import read_checkpoint
     from jimt.system.files import BEST
 
@@ -187,7 +188,7 @@ def _print(result: dict[str, Any], folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from jimt.evaluation.test_split import metrics_table
+    from jimt.evaluation.reported_metrics import metrics_table
     from jimt.statistics.correlation import correlation_in_words
     from jimt.statistics.metrics import headline_metrics
     from jimt.statistics.value_text import number_text, spread_text

@@ -10,7 +10,7 @@ from jimt.config.training import TrainConfig
 from jimt.curation.manifest import Curated
 from jimt.curation.splits import Fold
 from jimt.errors import InputError
-from jimt.evaluation.test_split import splits_digest
+from jimt.evaluation.scores import splits_digest
 from jimt.models.checkpoint import read_checkpoint, read_tensors, write_tensors
 from jimt.system.files import BEST, FINISHED, LAST, digest_of
 from jimt.system.run_folders import refuse_several

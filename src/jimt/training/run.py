@@ -17,7 +17,9 @@ from jimt.curation.splits import Fold
 from jimt.data.datamodule import open_for_training
 from jimt.data.preparation import ConfigOf, prepare
 from jimt.errors import DISK_FULL, InputError, as_typed
-from jimt.evaluation.test_split import TestPatches, evaluate_model, print_metrics, read_scores, rows_of_test
+from jimt.evaluation.reported_metrics import print_metrics
+from jimt.evaluation.scores import TestPatches, read_scores, rows_of_test
+from jimt.evaluation.test_split import evaluate_model
 from jimt.models.checkpoint import save_checkpoint
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.predictor import open_predictor

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jimt.errors import InputError
-from jimt.evaluation.test_split import TestPatches
+from jimt.evaluation.scores import TestPatches
 from jimt.figures import features as figures
 from jimt.figures.maps import gallery
 from jimt.interpretation.embedding import tsne

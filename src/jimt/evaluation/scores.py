@@ -1,0 +1,128 @@
+"""Scores of the test split: alone in reading it, each patch exactly once, on one device, also after training on many."""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from jimt.curation.manifest import Curated, open_curated
+from jimt.curation.splits import Fold, split_by_fold
+from jimt.curation.store import read_field_names
+from jimt.errors import InputError
+from jimt.vocabulary import Excluded, Split
+
+if TYPE_CHECKING:
+    from jimt.models.checkpoint import Record
+    from jimt.models.predictor import Predictor
+
+SCORE_COLUMNS = ["raw_image_id", "group", "file", "y", "x", "label", "mean_fluorescence", "label_value", "score"]
+"""Of ``test_scores.csv``; ``file`` is the bright-field image below the data set's folder, or the published patch."""
+
+
+def training_data(record: "Record", curated_folder: Path | None, checkpoint: Path) -> Curated:
+    """The curated data set a checkpoint was trained on, its split that of the training.
+
+    Args:
+        record: Of the checkpoint.
+        curated_folder: The curated data set; None for the one the record names.
+        checkpoint: The file, for the message.
+
+    Raises:
+        InputError: If it is absent, or another one.
+    """
+    where = curated_folder or Path(record.curated_folder)
+    if not where.is_dir():
+        raise InputError(f"{where} is missing", advice="curate it again", remedies=("--curated FOLDER",))
+    curated = open_curated(where)
+    if record.fold is not None:
+        manifest = split_by_fold(curated.manifest, Fold(**record.fold))
+        curated = dataclasses.replace(curated, manifest=manifest)
+    if (
+        curated.summary["fingerprint"] != record.curation_fingerprint
+        or splits_digest(curated.manifest) != record.splits_digest
+    ):
+        raise InputError(
+            f"{curated.folder} is not the curation {checkpoint} was trained on, so test patches may have "
+            "been trained on",
+            advice=f"curate {record.dataset} with the run's own settings again, or train again",
+        )
+    return curated
+
+
+def splits_digest(manifest: pd.DataFrame) -> str:
+    """Identify which patch is in which split, whoever edited the manifest."""
+    text = manifest[["field", "y", "x", "label", "split"]].to_csv(index=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def score_test_split(predictor: "Predictor", curated: Curated) -> pd.DataFrame:
+    """Scores of the test split of a data set, and of the patches between the thresholds in its groups.
+
+    Args:
+        predictor: The model.
+        curated: The data set.
+
+    Returns:
+        A table of the columns of ``test_scores.csv`` and of ``logit`` (live above dead, before the temperature); in the
+        order of the manifest.
+    """
+    from jimt.statistics.calibration import live_score
+
+    manifest = curated.manifest
+    test = (manifest["split"] == Split.TEST.value).to_numpy()
+    groups = set(manifest.loc[test, "group"].dropna())
+    between = (manifest["excluded"] == Excluded.AMBIGUOUS.value) & manifest["group"].isin(groups)
+    rows = manifest[test | between.to_numpy(bool)].reset_index(drop=True)
+    logits = predictor.logits(curated.store, rows)
+    files = read_field_names(curated.folder)["file"]
+    return rows.assign(
+        file=files.to_numpy(object)[rows["field"].to_numpy()],
+        score=live_score(logits, temperature=predictor.checkpoint.output.temperature),
+        logit=logits[:, 1] - logits[:, 0],
+    )[[*SCORE_COLUMNS, "logit"]]
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """A table of scored patches; names stay text, such as 001 and NA, and an empty one is missing."""
+    return pd.read_csv(path, dtype={"raw_image_id": str, "group": str}, keep_default_na=False, na_values=[""])
+
+
+def rows_of_test(record: "Record", curated_folder: Path | None, checkpoint: Path) -> tuple[Curated, pd.DataFrame]:
+    """The curated data set of a checkpoint, and the rows that it is tested on, in the order of ``test_scores.csv``.
+
+    Arguments are those of ``training_data``.
+
+    Raises:
+        InputError: If the data set is absent, or not the training's.
+    """
+    curated = training_data(record, curated_folder, checkpoint)
+    return curated, curated.manifest[curated.manifest["split"] == Split.TEST.value]
+
+
+class TestPatches(Sequence[np.ndarray[Any, np.dtype[np.uint8]]]):
+    """The patches of some rows of a manifest, cut when they are asked for.
+
+    Args:
+        curated: The data set.
+        rows: Rows of its manifest.
+    """
+
+    __test__ = False  # pytest takes the name for a test
+
+    def __init__(self, curated: Curated, rows: pd.DataFrame) -> None:
+        self._store, self._size = curated.store, curated.summary["patch_size"]
+        self._field = rows["field"].to_numpy(np.int32)
+        self._y, self._x = (rows[name].fillna(0).to_numpy(np.int32) for name in ("y", "x"))
+
+    def __len__(self) -> int:
+        return len(self._field)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Patches of an array of indices, shape ``(n, size, size)``, or one patch."""
+        at = np.atleast_1d(index)
+        patches = self._store.patches(self._field[at], self._y[at], self._x[at], size=self._size)
+        return patches if np.ndim(index) else patches[0]
