@@ -1,4 +1,4 @@
-"""Scores of the test split: alone in reading it, each patch exactly once, on one device, also after training on many."""
+"""Scores of the test split: alone in reading it, each patch once, on one device, also after training on many."""
 
 import dataclasses
 import hashlib
