@@ -23,6 +23,7 @@ from jimt.config.curating import CurationConfig, PrepareConfig
 from jimt.config.data import DatasetConfig
 from jimt.config.hydra_schema import to_dataclasses
 from jimt.config.own_configs import OwnConfigs
+from jimt.config.search import TuneConfig
 from jimt.config.training import TrainConfig
 from jimt.curation.curate import curate
 from jimt.curation.manifest import MANIFEST
@@ -120,6 +121,19 @@ def prepare_config() -> Callable[..., tuple[DatasetConfig, CurationConfig]]:
 def train_config(tmp_path: Path) -> Callable[..., TrainConfig]:
     """The config of ``python train.py OVERRIDES``, its run in ``tmp_path/run`` unless they say otherwise."""
     return lambda *overrides: composed_train(f"run_dir={tmp_path / 'run'}", *overrides)
+
+
+@pytest.fixture
+def tune_config(tmp_path: Path) -> Callable[..., TuneConfig]:
+    """The config of ``jimt tune OVERRIDES``, its search in ``tmp_path/search``."""
+
+    def make(*overrides: str) -> TuneConfig:
+        with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+            config = to_dataclasses(compose("tune", overrides=[f"run_dir={tmp_path / 'search'}", *overrides]))
+        assert isinstance(config, TuneConfig)
+        return config
+
+    return make
 
 
 def small_field(rng: np.random.Generator, *, width: int = 192, height: int = 160) -> tuple[np.ndarray, np.ndarray]:
