@@ -16,6 +16,7 @@ from jimt.config.command_words import no_name_of_a_file, no_value, unreadable
 from jimt.config.hydra_schema import is_idle, without_effect
 from jimt.config.own_configs import CONF, OWN_FOLDER
 from jimt.config.setting_names import setting_names, takes_a_list, unknown_setting
+from jimt.config.training import TrainConfig
 from jimt.errors import InputError
 
 
@@ -66,7 +67,7 @@ def _of_hydra(error: HydraException, kind: type) -> InputError:
         name = twice[1] or twice[2]
         return InputError(f"{name} has a value already, so + cannot add one", remedies=(f"{name}=NAME",))
     unknown = re.match(r"Could not (?:override|append) '([^']+)'", text)
-    if unknown and isinstance(error, ConfigCompositionException) and is_idle(unknown[1]):
+    if unknown and issubclass(kind, TrainConfig) and "." not in unknown[1] and is_idle(unknown[1]):
         return without_effect(unknown[1])
     if unknown and isinstance(error, ConfigCompositionException):
         return unknown_setting(unknown[1], kind)
