@@ -19,12 +19,13 @@ class Accepting:
         self.asked: list[TrainConfig] = []
         self.refuses = False
 
-    def train(self, config, *, begins):
+    def train(self, config, *, begins, config_of=None):
         self.asked.append(config)
         if self.refuses:
             raise InputError("refused")
         begins()
         (Path(config.run_dir) / "finished.json").touch()
+        return {}
 
 
 class Trial:

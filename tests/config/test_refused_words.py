@@ -129,7 +129,7 @@ DATA_SETS = "doxo, mcf7, mcf7_dated, mcf7_named, no_treatment, ours, synthetic, 
         (["train.py", "backbone=null"], "backbone=null names no file of settings: name one of efficientnet_lite0, i"),
         (["train.py", "trainer=null"], "trainer=null names no file of settings: name one of cpu, ddp, gpu"),
         (["train.py", "optim=null"], "optim=null names no file of settings: name one of paper"),
-        (["train.py", "experiment=null"], "experiment=null names no file of settings: leave it out, or name one of b"),
+        (["train.py", "experiment=null"], "experiment=null names no file of settings: leave it out, or name one of d"),
     ],
 )
 def test_null_where_a_file_of_settings_is_named_lists_those_there_are(command, tmp_path, words, said):

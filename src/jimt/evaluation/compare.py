@@ -158,7 +158,3 @@ def main(arguments: list[str] | None = None) -> None:
                 options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
         except InputError as error:
             sys.exit(f"error: {error}")
-
-
-if __name__ == "__main__":
-    main()

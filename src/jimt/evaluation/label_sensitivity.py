@@ -129,7 +129,3 @@ def main(arguments: list[str] | None = None) -> None:
             soft_wrap=True,
         )
     console.print(f"tables are in {options.run}", highlight=False, markup=False, soft_wrap=True)
-
-
-if __name__ == "__main__":
-    main()

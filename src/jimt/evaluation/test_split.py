@@ -108,7 +108,3 @@ def main(arguments: list[str] | None = None) -> None:
         print_metrics(metrics, find_checkpoint(options.run)[1])
     except InputError as error:
         sys.exit(f"error: {error}")
-
-
-if __name__ == "__main__":
-    main()

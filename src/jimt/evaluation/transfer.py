@@ -256,7 +256,3 @@ def main(arguments: list[str] | None = None) -> None:
             f"{left_out} test patches were left out: their raw image or group was trained on", highlight=False
         )
     console.print(f"tables are in {options.out.resolve()}", highlight=False, markup=False, soft_wrap=True)
-
-
-if __name__ == "__main__":
-    main()

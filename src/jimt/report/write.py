@@ -260,7 +260,3 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not allowed: it takes 1 or more")
     return int(text)
-
-
-if __name__ == "__main__":
-    main()

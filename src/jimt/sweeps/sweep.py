@@ -5,11 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jimt.sweeps.folder import read_jobs
-from jimt.sweeps.table import FAILED, notes, records
-from jimt.sweeps.table_files import as_csv, as_markdown
-from jimt.sweeps.terminal import print_table
-from jimt.system.files import FAILURE, read_json, write_json
+from jimt.system.files import FAILURE, read_json, write_json, write_whole
+
+# The rows of the table need NumPy, and are imported late: --help of a command answers without it.
 
 
 def how_to_go_on(folder: Path) -> str:
@@ -21,7 +19,9 @@ def update_table(folder: Path) -> list[dict[str, Any]]:
     """Read the jobs of a sweep's folder and rewrite ``table.md``, ``table.csv`` and ``table.json`` in it."""
     from filelock import FileLock
 
-    from jimt.system.files import write_whole
+    from jimt.sweeps.folder import read_jobs
+    from jimt.sweeps.table import notes, records
+    from jimt.sweeps.table_files import as_csv, as_markdown
 
     with FileLock(folder / ".table.lock"):  # jobs that end together take turns
         table = records(read_jobs(folder))
@@ -33,6 +33,8 @@ def update_table(folder: Path) -> list[dict[str, Any]]:
 
 def failed_since(folder: Path, table: list[dict[str, Any]], started: float) -> list[dict[str, Any]]:
     """The jobs of a sweep's table that failed after a time, seconds; a folder may hold jobs of an earlier sweep too."""
+    from jimt.sweeps.table import FAILED
+
     failed = [row for row in table if row["status"] == FAILED]
     return [row for row in failed if read_json(folder / row["job"] / FAILURE)["time"] >= started]
 
@@ -44,10 +46,8 @@ def main(arguments: list[str] | None = None) -> None:
     folder = parser.parse_args(arguments).folder
     from rich.console import Console
 
+    from jimt.sweeps.terminal import print_table
+
     if not any(folder.rglob(".hydra/overrides.yaml")):
         sys.exit(f"error: {folder} holds no job of a sweep: give the folder that jimt train -m wrote")
     print_table(update_table(folder), Console())
-
-
-if __name__ == "__main__":
-    main()
