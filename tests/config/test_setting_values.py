@@ -150,12 +150,6 @@ def test_betas_are_two(betas):
         (["optim.warmup=0.1"], "optim.warmup=0.1 is without effect under optim.schedule=constant"),
         (["trainer.devices=2"], "trainer.devices=2 on trainer.num_nodes=1 are several processes"),
         (["trainer.num_nodes=2"], "trainer.devices=1 on trainer.num_nodes=2 are several processes"),
-        (["method=linear_probe", "probe.tile=16"], "probe.tile needs probe.layer"),
-        (["method=linear_probe", "probe.tile=5"], "probe.tile=5 is not allowed: it takes null, 8, 16 or 32 pixels"),
-        (["method=linear_probe", "probe.c=0.0"], "probe.c=0.0 is not allowed: it takes more than 0"),
-        (["method=linear_probe", "trainer.max_epochs=3"], "trainer.max_epochs is without effect under method=linear"),
-        (["method=linear_probe", "backbone.trainable=head"], "backbone.trainable is without effect under method=lin"),
-        (["method=linear_probe", "trainer=ddp"], "a linear probe is fitted by one process"),
         (["trainer.max_epochs=null"], "trainer.max_epochs=null is not allowed under method=finetune"),
     ],
 )
@@ -164,6 +158,23 @@ def test_settings_that_do_not_go_together_are_refused(overrides, said):
         checked(*overrides, name="train")
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["method=linear_probe", "probe.tile=16"], "probe.tile needs probe.layer"),
+        (["method=linear_probe", "probe.tile=5"], "probe.tile=5 is not allowed: it takes null, 8, 16 or 32 pixels"),
+        (["method=linear_probe", "probe.c=0.0"], "probe.c=0.0 is not allowed: it takes more than 0"),
+        (["method=linear_probe", "trainer.max_epochs=3"], "trainer.max_epochs is without effect under method=linear"),
+        (["method=linear_probe", "backbone.trainable=head"], "backbone.trainable is without effect under method=lin"),
+        (["method=linear_probe", "trainer=ddp"], "a linear probe is fitted by one process"),
+    ],
+)
+def test_settings_without_effect_on_a_linear_probe_are_refused(train_config, overrides, said):
+    with pytest.raises(InputError) as caught:
+        train_config(*overrides)
+    assert str(caught.value).startswith(said)
 
 
 @pytest.mark.parametrize("given", ["live_below", "dead_above"])
