@@ -47,7 +47,7 @@ def test_the_number_of_folds_leaves_both_classes_in_each(classes, validation, n_
 
 
 def test_where_no_fold_can_be_kept_apart_the_advice_is_to_add_groups(tmp_path):
-    advice = cross_validation_advice(manifest_of("ld"), tmp_path, trainable="none")
+    advice = cross_validation_advice(manifest_of("ld"), tmp_path, method="linear_probe")
     assert advice.text.startswith("10 patches of 1 of 2 groups are a small test, and no cross-validation can mend it")
     assert advice.text.endswith("add raw images of other wells or experiments")
     assert advice.command is None
@@ -65,12 +65,12 @@ def test_the_command_is_the_training_s_own_without_what_names_its_run(provider, 
     here = {"provider": "jimt_conf", "path": str(tmp_path / "jimt_conf"), "schema": "file"}  # which is searched unasked
     sources = [{"provider": "main", "path": "a", "schema": "file"}, here, mine]
     (run / ".hydra/hydra.yaml").write_text(json.dumps({"hydra": {"runtime": {"config_sources": sources}}}))
-    advice = cross_validation_advice(manifest_of("bbbb"), run, trainable="all")
+    advice = cross_validation_advice(manifest_of("bbbb"), run, method="finetune")
     assert shlex.split(advice.command) == [
         *("jimt", "crossval", "--config-dir=my configs", "dataset=our_lab", "trainer=gpu"),
         *('+note="two words"', "crossval.n_folds=4", "hydra.run.dir=run_crossval"),
     ]
-    two = cross_validation_advice(manifest_of("bb"), run, trainable="all")
+    two = cross_validation_advice(manifest_of("bb"), run, method="finetune")
     assert "crossval.n_folds=2 crossval.validation=false" in two.command
 
 
@@ -79,7 +79,7 @@ def test_a_job_of_a_sweep_is_cross_validated_alone_beside_the_sweep(tmp_path):
     (job / ".hydra").mkdir(parents=True)
     (job / ".hydra/overrides.yaml").write_text("- experiment=paper_grid\n")
     (job / ".hydra/hydra.yaml").write_text(json.dumps({"hydra": {"mode": "MULTIRUN"}}))
-    advice = cross_validation_advice(manifest_of("bbbb"), job, trainable="none")
+    advice = cross_validation_advice(manifest_of("bbbb"), job, method="linear_probe")
     assert shlex.split(advice.command)[-2:] == ["hydra.mode=RUN", "hydra.run.dir='runs/crossval/grid/lr=1,wd=2'"]
 
 

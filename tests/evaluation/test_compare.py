@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from conftest import SMALL, TINY, composed_train
+from conftest import SMALL, TINY_PROBE, composed_train
 from jimt.errors import InputError
 from jimt.evaluation.compare import compare, main
 
@@ -159,8 +159,8 @@ def test_two_trainings_on_published_patches_are_compared_by_the_command(tmp_path
     published += ["dataset.live_folder=live", "dataset.dead_folder=dead"]
     published += ["curation.split.val=5", "curation.split.test=5", *SMALL]
     for seed in (0, 1):
-        own = [f"seed={seed}", f"run_dir={tmp_path / f'run{seed}'}", "method=linear_probe"]
-        train(composed_train(*published, *TINY, *own))
+        own = [f"seed={seed}", f"run_dir={tmp_path / f'run{seed}'}"]
+        train(composed_train(*published, *TINY_PROBE, *own))
     capsys.readouterr()
     main([str(tmp_path / "run0"), str(tmp_path / "run1")])
     table = pd.read_csv(tmp_path / "run0/test_scores.csv")

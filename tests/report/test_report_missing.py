@@ -79,7 +79,7 @@ def test_a_deleted_manifest_is_named(uneven, own):
     assert any(f"{manifest} is missing: run jimt prepare dataset=no_treatment" in reason for reason in told)
 
 
-def test_raw_images_that_are_gone_leave_maps_without_pi(uneven, own):
+def test_raw_images_that_are_gone_change_nothing_in_the_report(uneven, own):
     root = Path(composed_prepare(*uneven)[0].root)
     aside = root.with_name("aside")
     root.rename(aside)
@@ -87,9 +87,8 @@ def test_raw_images_that_are_gone_leave_maps_without_pi(uneven, own):
         parts = Parts(own)
     finally:
         aside.rename(root)
-    assert {"grad_cam_live", "worst_errors", "embedding"} <= parts.figures
-    assert "PI is not beside them" in parts.words
-    assert "The figure of raw image pairs" in parts.missing
+    assert {"raw_pairs", "grad_cam_live", "worst_errors", "embedding"} <= parts.figures
+    assert not any("raw image" in reason for reason in parts.missing.values())
 
 
 def test_one_class_in_the_test_split_leaves_no_roc_curve(edited, tmp_path):
@@ -187,7 +186,9 @@ def test_published_patches_are_reported_without_fluorescence(uneven, tmp_path):
         train(composed_train(*overrides, *TINY, f"run_dir={run}"))
     parts = Parts(run)
     assert {"roc", "embedding", "embedding_thumbnails", "boundary", "grad_cam_live"} <= parts.figures
-    assert parts.missing["The agreement of maps with PI"].endswith("holds published patches alone")
+    assert parts.missing["The agreement of maps with PI"].endswith(
+        "holds published patches, which have no fluorescence images"
+    )
     assert "came with the patches" in parts.missing["The figures of the labels"]
     assert "no interval is over groups" in parts.words
 
@@ -210,7 +211,7 @@ def test_a_moved_data_set_is_given_by_hand(uneven, own):
     aside = curated.with_name("moved")
     curated.rename(aside)
     try:
-        study = open_study(own, curated_folder=aside / "no_treatment")
+        study = open_study(own, Options(aside / "no_treatment"))
         assert len(study.models[0].tested[1]) == len(study.models[0].scores)
         with pytest.raises(InputError, match="curate it again, or give --curated FOLDER"):
             open_study(own).models[0].curated  # noqa: B018

@@ -80,10 +80,13 @@ def test_every_kind_of_setting_reaches_the_training(small, tune_config, fake):
         ("optim.decoupled={choices:[1]}", "has 1: it takes true or false"),
         ("optim.warmup={low:0,high:0.1}", "optim.warmup=0.1 is without effect .* give optim.schedule=cosine"),
         ("augmentation.contrast={low:0,high:9}", "augmentation.contrast=9.0 is not allowed: it takes 0 to 3"),
-        ("probe.layer={choices:[layer4]}", "tune.space: probe.layer is without effect where the network is trained"),
+        (
+            "probe.layer={choices:[layer4]}",
+            "tune.space: probe.layer is without effect under method=finetune: give method",
+        ),
         (
             "probe.c={low:1,high:9}",
-            "probe.c: without effect where a network is trained: give",
+            "tune.space: probe.c is without effect under method=finetune: give method=linear_probe",
         ),
     ],
 )
@@ -98,7 +101,7 @@ def test_a_bad_space_is_said_in_a_sentence(tune_config, space, told):
 
 def test_settings_without_effect_on_a_linear_probe_are_refused(tune_config):
     with pytest.raises(
-        InputError, match="augmentation.blur: without effect under method=linear_probe: give search=probe"
+        InputError, match="tune.space: optim.lr is without effect under method=linear_probe: give search=probe"
     ):
         read_space(tune_config("method=linear_probe"))
     with pytest.raises(InputError, match="tune.space is empty"):

@@ -3,7 +3,6 @@
 import csv
 import errno
 import json
-import runpy
 import shlex
 import sys
 from pathlib import Path
@@ -14,7 +13,8 @@ import pytest
 from filelock import FileLock
 from hydra import compose, initialize_config_dir
 
-from conftest import REPOSITORY, TINY
+from conftest import REPOSITORY, TINY, TINY_PROBE
+from jimt.__main__ import main
 from jimt.config.hydra_schema import to_dataclasses
 from jimt.errors import InputError, Interrupted
 from jimt.search.tune import tune
@@ -22,11 +22,13 @@ from jimt.training import finetune as fitting
 from jimt.training import run as training
 from stand_ins import CONTRAST
 
+SEARCH = ["curation.split.val=5", "curation.split.test=5", "tune.n_random=1", "tune.metric=val/loss"]
+
 
 @pytest.fixture
 def tiny(small) -> list[str]:
     """Overrides of a search whose trials take a second each; the loss tells them apart."""
-    return [*small, *TINY, "curation.split.val=5", "curation.split.test=5", "tune.n_random=1", "tune.metric=val/loss"]
+    return [*small, *TINY, *SEARCH]
 
 
 @pytest.fixture
@@ -130,8 +132,8 @@ def test_a_search_that_was_cut_off_goes_on_as_if_it_had_not_been(tiny, tune_conf
 
 
 @pytest.mark.usefixtures("_closed_test_split")
-def test_a_linear_probe_is_searched_by_its_validation_metric(tiny, tune_config):
-    config = tune_config(*tiny, "method=linear_probe", "search=probe", "tune.n_trials=2")
+def test_a_linear_probe_is_searched_by_its_validation_metric(small, tune_config):
+    config = tune_config(*small, *TINY_PROBE, *SEARCH, "search=probe", "tune.n_trials=2")
     rows = tune(config)["trials"]
     assert [row["state"] for row in rows] == ["finished", "finished"]
     assert rows[0]["settings"] == {"probe.c": 1e-3}
@@ -252,14 +254,13 @@ def test_what_a_search_does_not_do_is_said(tune_config, overrides, told):
 
 def test_the_command_resumes_a_search_with_the_overrides_it_was_started_with(small, fake, monkeypatch, capsys):
     def command(*arguments: str) -> str | None:
-        monkeypatch.setattr(sys, "argv", ["tune.py", *arguments])
+        monkeypatch.setattr(sys, "argv", ["jimt", "tune", *arguments])
         try:
-            runpy.run_module("jimt.search.tune", run_name="__main__")
+            main()
         except SystemExit as error:
             return str(error.code)
         return None
 
-    monkeypatch.delitem(sys.modules, "jimt.search.tune")
     monkeypatch.setattr("jimt.models.checkpoint.read_checkpoint", lambda _: pytest.fail("validated"))
     fake.fails = {1: InputError("no weights"), 2: InputError("no weights")}
     assert command(*small, *CONTRAST, "tune.n_trials=1", "hydra.run.dir=found") == (

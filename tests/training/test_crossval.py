@@ -158,8 +158,10 @@ def test_a_cross_validation_that_was_cut_off_goes_on_with_the_fold_it_was_at(une
             cross_validate(config)
     assert not (tmp_path / "crossval.json").exists()
     fitted = []
-    fit = training._fit_probe
-    monkeypatch.setattr(training, "_fit_probe", lambda run, *rest: fitted.append(run.fold.test) or fit(run, *rest))
+    fit = training._FIT["linear_probe"]
+    monkeypatch.setitem(
+        training._FIT, "linear_probe", lambda run, *rest: fitted.append(run.fold.test) or fit(run, *rest)
+    )
     cross_validate(config)
     assert fitted == [2]
     assert (tmp_path / "crossval.json").is_file()
@@ -187,10 +189,10 @@ def test_a_cross_validation_that_is_told_to_stop_is_resumed_by_its_own_folder(un
 
 def test_a_network_trained_in_folds_sees_no_group_of_the_fold_it_is_tested_on(uneven, curated, tmp_path, monkeypatch):
     seen: dict[int, dict[str, set[str]]] = {}
-    fit = training.fit
+    run = fitting._run
 
-    def noted(classifier, datamodule, *rest, **options):
-        manifest = datamodule.curated.manifest
+    def noted(classifier, datamodule, of_fold):
+        manifest = datamodule._curated.manifest
         parts = {"train": datamodule.train_dataloader(), "val": datamodule.val_dataloader()}
         seen[len(seen)] = {
             split: {
@@ -200,9 +202,9 @@ def test_a_network_trained_in_folds_sees_no_group_of_the_fold_it_is_tested_on(un
             }
             for split, loader in parts.items()
         }
-        return fit(classifier, datamodule, *rest, **options)
+        return run(classifier, datamodule, of_fold)
 
-    monkeypatch.setattr(training, "fit", noted)
+    monkeypatch.setattr(fitting, "_run", noted)
     cross_validate(crossval_config(uneven, tmp_path, *TINY, "trainer.max_epochs=1", "crossval.n_folds=3"))
     scores = pd.read_csv(tmp_path / "scores.csv")
     assert len(scores) == 180
@@ -319,11 +321,11 @@ def test_too_few_groups_for_the_folds_are_told_by_names_before_any_image_is_read
         ),
         (["trainer=ddp"], "a cross-validation trains on one device: give trainer.devices=1 "),
         (
-            ["backbone.trainable=all", "crossval.validation=false", "trainer.patience=2"],
+            ["crossval.validation=false", "trainer.patience=2"],
             "trainer.patience needs validation patches: give trainer.patience=null, or crossval.validation=true",
         ),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(uneven, tmp_path, overrides, said):
     with pytest.raises(InputError, match=said):
-        cross_validate(crossval_config(uneven, tmp_path, *FROZEN, *overrides))
+        cross_validate(crossval_config(uneven, tmp_path, *TINY, "crossval.n_folds=4", *overrides))

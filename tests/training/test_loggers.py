@@ -747,7 +747,7 @@ def test_wandb_is_imported_in_one_folder_and_late():
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             if any(name.split(".")[0] == "wandb" for name in names):
                 importing.add(path.relative_to(package).parts[0])
-    assert importing == {"tracking"}
+    assert importing == {"training"}
     done = subprocess.run(
         [sys.executable, "-c", "import sys, jimt.training.loggers; print(*sys.modules)"],
         capture_output=True,

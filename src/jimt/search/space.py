@@ -101,7 +101,7 @@ def read_space(config: TuneConfig) -> list[Setting]:
     idle = WITHOUT_EFFECT[config.method]
     for key, asked in _flat(config.tune.space).items():
         if key.partition(".")[0] in idle:
-            other = {"linear_probe": "search=probe", "finetune": "search=recipe"}[config.method]
+            other = {"linear_probe": "search=probe", "finetune": "method=linear_probe"}[config.method]
             raise InputError(f"tune.space: {key} is without effect under method={config.method}", remedies=(other,))
         if key not in known:
             near = difflib.get_close_matches(key, known, n=3)
