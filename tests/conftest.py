@@ -4,6 +4,7 @@ import contextlib
 import os
 import runpy
 import shutil
+import signal
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -330,3 +331,46 @@ def training(monkeypatch: pytest.MonkeyPatch) -> Accepting:
     module.train = training.train  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "jimt.training.run", module)
     return training
+
+
+@pytest.fixture
+def sweeping(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A training that takes no time; no trace of a launcher in the environment."""
+    from sweeps_in_process import OUTSIDE, Sweeping  # late, with what it imports
+
+    sweeping = Sweeping()
+    module = types.ModuleType("jimt.training.run")
+    module.train = sweeping.train  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "jimt.training.run", module)
+    for name in OUTSIDE:
+        monkeypatch.delenv(name, raising=False)
+    return sweeping
+
+
+@pytest.fixture
+def sweep(sweeping: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str | None]]:
+    """``python train.py -m ARGUMENTS`` in this process; returns what it exits with, None for 0."""
+
+    quiet = ["hydra/job_logging=none", "hydra/hydra_logging=none"]
+
+    def run(*arguments: str) -> str | None:
+        monkeypatch.setattr(sys, "argv", [str(REPOSITORY / "train.py"), "-m", *quiet, *arguments])
+        try:
+            runpy.run_path(str(REPOSITORY / "train.py"), run_name="__main__")
+        except SystemExit as error:
+            return str(error.code)
+        return None
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def wandb_offline(tmp_path: Path) -> Iterator[None]:
+    """W&B as after its installation, with no key."""
+    from logged_runs import fresh_wandb  # late, with what it imports
+
+    with fresh_wandb(tmp_path):
+        yield

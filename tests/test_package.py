@@ -204,7 +204,6 @@ def test_no_file_name_stands_twice_and_few_files_beside_the_rooms():
     assert len([module for module in MODULES if "/" not in module]) <= 8
 
 
-@pytest.mark.skip(reason="the longest files are still being split")
 def test_no_file_is_long():
     lines = n_lines("src/jimt")
     assert {name: n for name, n in lines.items() if n > 350} == {}

@@ -1,239 +1,42 @@
-"""What the loggers hold, read back from the files they leave; W&B is offline, or meets a server of the test's own."""
+"""What the loggers hold, read back from the files they leave; W&B is offline."""
 
 import ast
 import contextlib
 import csv
-import gc
 import getpass
-import http.server
 import io
 import json
-import os
-import struct
 import subprocess
 import sys
-import threading
-import time
-import warnings
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import pytorch_lightning as pl
-import torch
 from PIL import Image
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
 from conftest import REPOSITORY
-from jimt.config.trainer import LoggerConfig
 from jimt.errors import InputError
 from jimt.statistics.weighted_patches import is_right
 from jimt.training.loggers.logged_evaluation import log_evaluation
-from jimt.training.loggers.logged_values import sample_patches
 from jimt.training.loggers.opening import continue_metrics_csv, finish, make_loggers
-
-N_STEPS, N_EPOCHS = 3, 2  # of the tiny training
-SETTINGS = {"seed": 7, "resume": None, "optim": {"lr": 1e-4, "betas": (0.9, 0.999)}, "backbone": {"name": "resnet18"}}
-KEY = "0123456789" * 4
-
-
-def logger_config(**changes):
-    values = {
-        "wandb": True,
-        "tensorboard": False,
-        "project": "jimt-test",
-        "entity": None,
-        "group": "a-sweep",
-        "log_checkpoint": True,
-        "n_table_patches": 12,
-    }
-    return LoggerConfig(**(values | changes))
-
-
-class Tiny(pl.LightningModule):
-    """Logs what the classifier logs, under its names."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = torch.nn.Linear(1, 1)
-
-    def training_step(self, batch, index):
-        self.log("train/loss", torch.tensor(float(self.global_step)))
-        return self.layer(batch).mean()
-
-    def validation_step(self, batch, index):
-        self.log("val/balanced_accuracy", torch.tensor(0.5 + self.current_epoch / 10))
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=1e-4)
-
-
-def train_tiny(loggers, *, epochs=N_EPOCHS):
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
-        warnings.filterwarnings("ignore", message=".*exists and is not empty")
-        trainer = pl.Trainer(
-            accelerator="cpu",
-            max_epochs=epochs,
-            logger=loggers,
-            log_every_n_steps=1,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-        trainer.fit(Tiny(), torch.ones(N_STEPS, 1), torch.ones(1, 1))
-
-
-class Patches:
-    """Patches of constant grey, their index, that remember which of them were read."""
-
-    def __init__(self):
-        self.read = []
-
-    def __getitem__(self, rows):
-        self.read += list(rows)
-        return np.stack([np.full((16, 16), row, np.uint8) for row in rows])
-
-
-def scored(*, known=True):
-    rng = np.random.default_rng(0)
-    labels = np.arange(60) % 2
-    scores = np.clip(labels * 0.5 + rng.uniform(0, 0.6, 60), 0, 1).round(3)  # wrong at both ends of the overlap
-    return pd.DataFrame(
-        {
-            "raw_image_id": [f"W{row // 10}" if known else None for row in range(60)],
-            "group": [f"well {row // 20}" if known else None for row in range(60)],
-            "y": np.arange(60) * 8,
-            "x": np.arange(60) * 4,
-            "label": labels,
-            "mean_fluorescence": np.where(labels == 1, 220.0, 550.0) + np.arange(60),
-            "label_value": np.log(np.where(labels == 1, 1.1, 2.7)),
-            "score": scores,
-        }
-    )
-
-
-def metrics_of(scores):
-    return {
-        "dataset": "no_treatment",
-        "backbone": "resnet18",
-        "weights": "random",
-        "checkpoint": "best.ckpt",
-        "correlation": {
-            "scale": "log_background_ratio",
-            "patches": {"r": -0.75},
-            "raw": {"patches": {"r": -0.5}},
-        },
-        "metrics": {
-            "auroc": {"value": 0.9, "interval_groups": (0.85, 0.95), "interval_patches": (0.88, 0.92)},
-            "recall_live": {"value": 0.8, "interval_groups": None, "interval_patches": (0.7, 0.9)},
-        },
-        "confusion_matrix": {"counts": confusion_matrix(scores["label"], scores["score"] > 0.5).tolist()},
-    }
-
-
-def evaluate_tiny(loggers, folder, *, config=None, patches=None, known=True):
-    scores = scored(known=known)
-    checkpoint = folder / "checkpoints" / "best.ckpt"
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint.write_bytes(b"weights")
-    log_evaluation(
-        loggers,
-        metrics=metrics_of(scores),
-        scores=scores,
-        patches=Patches() if patches is None else patches,
-        checkpoint=checkpoint,
-        config=config or logger_config(),
-        seed=3,
-    )
-
-
-def records_of(path):
-    """What a ``.wandb`` file holds: a header of 7 bytes, then blocks of 32 KiB with records in one or more parts."""
-    from wandb.proto.wandb_internal_pb2 import Record
-
-    content, at, record = path.read_bytes(), 7, b""
-    found = []
-    while at + 7 <= len(content):
-        left = 32768 - at % 32768
-        if left < 7:
-            at += left
-            continue
-        _, length, kind = struct.unpack("<IHB", content[at : at + 7])
-        if at + 7 + length > len(content):
-            break  # W&B's process is still writing it
-        record += content[at + 7 : at + 7 + length]
-        at += 7 + length
-        if kind in (1, 4):  # whole, or last part
-            found.append(Record.FromString(record))
-            record = b""
-    return found
-
-
-class OfflineRun:
-    """An offline run, read back."""
-
-    def __init__(self, folder):
-        (self.file,) = folder.glob("*.wandb")
-        self.folder = folder
-        records, patience = records_of(self.file), time.monotonic() + 10
-        while not any(record.HasField("exit") for record in records):
-            assert time.monotonic() < patience  # W&B's process writes the end of the file a moment after `finish`
-            time.sleep(0.02)
-            records = records_of(self.file)
-        (self.run,) = [record.run for record in records if record.HasField("run")]
-        self.config = {update.key: json.loads(update.value_json) for update in self.run.config.update}
-        self.history = [self._plain(record.history.item) for record in records if record.HasField("history")]
-        self.artifacts = [record.artifact for record in records if record.HasField("artifact")]
-        self.exit_codes = [record.exit.exit_code for record in records if record.HasField("exit")]
-        self.summary = {}
-        for record in records:
-            self.summary |= self._plain(record.summary.update)
-
-    @staticmethod
-    def _plain(items):
-        return {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
-
-    def table(self, key):
-        """A table as a data frame; ``key`` is what it was logged as."""
-        (path,) = [self.folder / "files" / row[f"{key}/path"] for row in self.history if f"{key}/path" in row]
-        content = json.loads(path.read_text())
-        return pd.DataFrame(content["data"], columns=content["columns"])
-
-
-def offline_runs(folder):
-    return [OfflineRun(path) for path in sorted((folder / "wandb").glob("offline-run-*"), key=os.path.getctime)]
-
-
-@contextlib.contextmanager
-def fresh_wandb(folder, **environment):
-    """W&B as after its installation: no key, no settings, and its process not started."""
-    import wandb
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("WANDB_")]:
-            patch.delenv(name)
-        for name, value in clean_environment(folder, **environment).items():
-            patch.setenv(name, value)
-        wandb.teardown()
-        yield patch
-        wandb.teardown()
-        os.environ.pop("WANDB_ERROR_REPORTING", None)
-
-
-def clean_environment(folder, **environment):
-    home = folder / "home"
-    home.mkdir(exist_ok=True)
-    return {"HOME": str(home), "NETRC": str(home / ".netrc"), **environment}
-
-
-@pytest.fixture
-def wandb_offline(tmp_path):
-    with fresh_wandb(tmp_path):
-        yield
+from logged_runs import (
+    KEY,
+    N_EPOCHS,
+    N_STEPS,
+    SETTINGS,
+    Patches,
+    evaluate_tiny,
+    fresh_wandb,
+    logger_config,
+    metrics_of,
+    offline_runs,
+    scored,
+    train_tiny,
+)
 
 
 @pytest.fixture(scope="module")
@@ -501,163 +304,6 @@ def test_a_mistake_of_ours_is_not_taken_for_an_error_of_wandb(wandb_offline, tmp
     finish(loggers, failed=True)
 
 
-class WandbServer(http.server.BaseHTTPRequestHandler):
-    """Answers what opens a run, and takes whatever is sent."""
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        answer = {
-            "viewer": {"id": "u", "username": "me", "entity": "lab", "flags": "{}", "teams": {"edges": []}},
-            "project": None,
-            "createRunFiles": {"runID": "b", "uploadHeaders": [], "files": []},
-            "createArtifact": {"artifact": {"id": "a", "state": "COMMITTED", "artifactSequence": {"id": "s"}}},
-        }
-        if self.path == "/graphql" and b"upsertBucket" in body:
-            project = {"id": "p", "name": "jimt-test", "entity": {"id": "e", "name": "lab"}}
-            name = json.loads(body)["variables"]["name"]
-            answer["upsertBucket"] = {"bucket": {"id": "b", "name": name, "project": project}, "inserted": True}
-        elif self.path.endswith("file_stream"):
-            self.server.sent.append(json.loads(body))
-        content = json.dumps({"data": answer}).encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_GET = do_PUT = do_POST
-
-    def log_message(self, *args):
-        pass
-
-
-@contextlib.contextmanager
-def wandb_server():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), WandbServer)
-    server.sent = []
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-
-    def stop():
-        if thread.is_alive():
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", stop, server.sent
-    finally:
-        stop()
-
-
-def test_with_a_key_the_run_is_online_and_ends_when_everything_is_sent(tmp_path, capsys):
-    with wandb_server() as (url, _, sent), fresh_wandb(tmp_path, WANDB_API_KEY=KEY, WANDB_BASE_URL=url):
-        loggers = make_loggers(logger_config(), run_folder=tmp_path / "run", name="a", settings=SETTINGS)
-        train_tiny(loggers)
-        evaluate_tiny(loggers, tmp_path / "run")
-        finish(loggers, failed=True)
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith(f"W&B: {url}/lab/jimt-test/runs/")
-    lines = [line for part in sent for line in part.get("files", {}).get("wandb-history.jsonl", {}).get("content", [])]
-    losses = [json.loads(line)["train/loss"] for line in lines if "train/loss" in line]
-    assert losses == list(range(N_STEPS * N_EPOCHS))
-    assert [part["exitcode"] for part in sent if part.get("complete")] == [1]
-
-
-def test_a_server_that_goes_away_half_way_costs_neither_the_training_nor_endless_waiting(tmp_path, capsys):
-    import wandb
-
-    limits = {"WANDB_FINISH_TIMEOUT": "2", "WANDB_X_GRAPHQL_RETRY_MAX": "1"}
-    with (
-        wandb_server() as (url, stop, _),
-        fresh_wandb(tmp_path, WANDB_API_KEY=KEY, WANDB_BASE_URL=url, **limits) as patch,
-    ):
-        patch.setattr(wandb.Api, "_HTTP_TIMEOUT", 1)  # seconds it takes per table to see that nobody answers
-        loggers = make_loggers(logger_config(), run_folder=tmp_path / "run", name="a", settings=SETTINGS)
-        assert not loggers[1].experiment.offline
-        stop()
-        started = time.monotonic()
-        train_tiny(loggers)
-        evaluate_tiny(loggers, tmp_path / "run")
-        finish(loggers, failed=False)
-        assert time.monotonic() - started < 60
-        assert wandb.run is None
-    (folder,) = (tmp_path / "run" / "wandb").glob("run-*")
-    assert capsys.readouterr().out.splitlines()[1:] == [
-        "W&B: the training goes on, its W&B run may lack something: Timed out finishing run.",
-        f"W&B: upload this run with: wandb sync {folder}",
-    ]
-    run = OfflineRun(folder)  # what can be uploaded later; the checkpoint lies in the run's folder
-    losses = [row["train/loss"] for row in run.history if "train/loss" in row]
-    assert losses == list(range(N_STEPS * N_EPOCHS))
-    assert run.summary["test/auroc"] == 0.9
-    assert len(run.table("test/roc_table")) > 2
-    assert len(run.table("test/patches")) == 12
-
-
-def test_a_server_out_of_reach_makes_the_run_an_offline_one(tmp_path, capsys):
-    with wandb_server() as (url, stop, _):
-        stop()  # a port that nobody listens to
-    environment = {"WANDB_MODE": "online", "WANDB_API_KEY": KEY, "WANDB_BASE_URL": url, "WANDB_INIT_TIMEOUT": "2"}
-    with fresh_wandb(tmp_path, **environment):
-        loggers = make_loggers(logger_config(), run_folder=tmp_path / "run", name="a", settings=SETTINGS)
-        started = time.monotonic()
-        train_tiny(loggers)
-        finish(loggers, failed=False)
-        assert time.monotonic() - started < 20
-    first, last = capsys.readouterr().out.splitlines()
-    assert first.startswith("W&B: this run is logged offline: ")
-    (run,) = offline_runs(tmp_path / "run")
-    assert last == f"W&B: upload this run with: wandb sync {run.folder}"
-    assert list((tmp_path / "run" / "wandb").glob("run-*")) == []  # the attempt leaves nothing
-    assert len([row for row in run.history if "train/loss" in row]) == N_STEPS * N_EPOCHS
-
-
-def test_a_malformed_key_makes_the_run_an_offline_one(tmp_path, capsys):
-    with fresh_wandb(tmp_path, WANDB_API_KEY="short"):
-        loggers = make_loggers(logger_config(), run_folder=tmp_path / "run", name="a", settings=SETTINGS)
-        loggers[1].log_metrics({"train/loss": 1.0}, step=0)
-        finish(loggers, failed=False)
-    assert "offline: WANDB_API_KEY invalid" in capsys.readouterr().out
-    assert len(offline_runs(tmp_path / "run")) == 1
-
-
-def test_without_a_key_nobody_is_asked_for_one_even_at_a_terminal(wandb_offline, tmp_path, monkeypatch):
-    import wandb
-    from wandb.sdk.lib.wbauth import prompt
-
-    def asked(**kwargs):
-        raise AssertionError("asked for a key")
-
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
-        monkeypatch.setattr(stream, "isatty", lambda: True)
-    monkeypatch.setattr(prompt, "prompt_and_save_api_key", asked)
-    loggers = make_loggers(logger_config(), run_folder=tmp_path, name="a", settings=SETTINGS)
-    loggers[1].log_metrics({"train/loss": 1.0}, step=0)
-    finish(loggers, failed=False)
-    assert len(offline_runs(tmp_path)) == 1
-    with pytest.raises(AssertionError, match="asked for a key"):  # as W&B does by itself
-        wandb.init()
-
-
-def test_the_death_of_wandbs_own_process_ends_no_training_and_not_the_next_run(wandb_offline, tmp_path, capsys):
-    loggers = make_loggers(logger_config(), run_folder=tmp_path / "first", name="a", settings=SETTINGS)
-    _ = loggers[1].experiment
-    processes = [thing for thing in gc.get_objects() if type(thing) is subprocess.Popen]
-    (process,) = [process for process in processes if "wandb-core" in str(process.args) and process.returncode is None]
-    process.kill()
-    process.wait()
-    time.sleep(0.5)
-    train_tiny(loggers)
-    evaluate_tiny(loggers, tmp_path / "first")
-    finish(loggers, failed=False)
-    assert capsys.readouterr().out.count("the training goes on") == 1
-    loggers = make_loggers(logger_config(), run_folder=tmp_path / "second", name="a", settings=SETTINGS)
-    train_tiny(loggers)
-    finish(loggers, failed=False)
-    (second,) = offline_runs(tmp_path / "second")
-    assert len([row for row in second.history if "train/loss" in row]) == N_STEPS * N_EPOCHS
-
-
 def test_only_the_first_process_of_a_training_opens_a_run(tmp_path, monkeypatch):
     monkeypatch.setattr(rank_zero_only, "rank", 1)
     config = logger_config(tensorboard=True)
@@ -713,29 +359,6 @@ def test_a_missing_tensorboard_is_said_before_anything_is_trained(tmp_path, monk
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match="needs the package tensorboard: give .*, or run pip install tensorboard"):
         make_loggers(logger_config(wandb=False, tensorboard=True), run_folder=tmp_path, name="a", settings=SETTINGS)
-
-
-def test_a_sample_shows_both_errors_and_both_classes_evenly():
-    rng = np.random.default_rng(0)
-    labels = (np.arange(4000) % 2).astype(np.int64)
-    scores = np.where(rng.uniform(size=4000) < 0.05, 1 - labels, labels).astype(np.float64)
-    rows = sample_patches(labels, scores, n=64, seed=5)
-    wrong = scores[rows] != labels[rows]
-    assert len(set(rows)) == 64
-    assert {(w, label): int(((wrong == w) & (labels[rows] == label)).sum()) for w in (0, 1) for label in (0, 1)} == {
-        (w, label): 16 for w in (0, 1) for label in (0, 1)
-    }
-    assert list(wrong) == sorted(wrong, reverse=True)
-    np.testing.assert_array_equal(rows, sample_patches(labels, scores, n=64, seed=5))
-    assert set(rows) != set(sample_patches(labels, scores, n=64, seed=6))
-
-
-def test_a_sample_of_a_faultless_or_small_test_split_is_filled_with_what_there_is():
-    labels = np.array([0, 0, 0, 0, 0, 1], np.int64)
-    assert sorted(sample_patches(labels, labels.astype(float), n=64, seed=0)) == list(range(6))
-    assert len(sample_patches(labels, labels.astype(float), n=4, seed=0)) == 4
-    assert 5 in sample_patches(labels, labels.astype(float), n=4, seed=0)
-    assert len(sample_patches(labels, labels.astype(float), n=0, seed=0)) == 0
 
 
 def test_wandb_is_imported_in_one_folder_and_late():
