@@ -40,8 +40,8 @@ def curates(*overrides: str) -> Path:
 
 
 def types_in(given: list[str], words: list[str]) -> None:
-    """``python prepare.py`` with the overrides of a small data set before its own."""
-    assert words[:2] == ["python", "prepare.py"]
+    """``jimt prepare`` with the overrides of a small data set before its own."""
+    assert words[:2] == ["jimt", "prepare"]
     does = keep_hand_labels_of if "hand_labels_only=true" in words else curating.curate
     does(*composed_prepare(*given, *words[2:]), embed=look, console=Console(quiet=True))
 

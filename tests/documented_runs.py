@@ -165,7 +165,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         ("synthetic resnet18.tv_in1k",), "it takes two nodes with two cards; test_ddp.py trains in two processes"
     ),
     # ---- evaluation
-    "jimt evaluate RUN": Run(says="balanced_accuracy"),
+    "jimt evaluate RUN": Run(says="balanced accuracy"),
     "jimt crossval dataset=NAME backbone=resnet18": Run(
         (*TINY, "crossval.n_folds=3", "hydra.run.dir=runs/folds"), leaves="runs/folds/crossval.json"
     ),

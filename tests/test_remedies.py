@@ -40,6 +40,8 @@ NEEDS_NONE: dict[Place, str] = {
     ("report/sections/performance_section.py", "training_blocks"): "likewise",
     ("networks/squeezenet.py", "SqueezeNet.__init__"): "no setting leads here",
     ("config/hydra_errors.py", "_of_hydra"): "the sentence is Hydra's",
+    ("data/fields.py", "RawFields.field"): "what the image must be is all there is to say",
+    ("models/predictor.py", "Predictor.scores"): "likewise",
 }
 """Places where an error needs neither advice nor remedy."""
 

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from curations import BY_NUMBER, CUT_OFFS, FIT, NAMES, TINY_PATCHES, curates, every_image, finds, pairs, patches
-from jimt.data.datamodule import LiveDeadDataModule
+from jimt.data.datamodule import open_for_training
 from jimt.data.preparation import prepare
 from jimt.synthetic import simulate_dataset
 from remedies import Lab, Place, check, composed_prepare, composed_train, marked
@@ -104,17 +104,7 @@ def of_unknown_groups_in_training(lab: Lab) -> None:
     def sets_up(*overrides: str) -> None:
         curates(*overrides)
         config = composed_train(*overrides, "run_dir=run")
-        rest = {
-            "batch_size": 4,
-            "accumulate": 1,
-            "eval_batch_size": 4,
-            "num_workers": 0,
-            "seed": 0,
-            "fold": None,
-            "repeats": False,
-        }
-        settings = {"mean": (0.5,) * 3, "std": (0.5,) * 3} | rest
-        LiveDeadDataModule(config.dataset, config.curation, config.augmentation, **settings).setup("fit")
+        open_for_training(Path(config.curation.output_root) / config.dataset.name, fold=None)
 
     with pytest.warns(UserWarning, match="nothing tells which raw image"):
         lab.mends(sets_up, *patches(lab, "train", "val", "test"), fill={"PATTERN": BY_NUMBER})
@@ -229,13 +219,13 @@ RUNS: dict[Place, object] = {
     ("curation/summary.py", "_describe_unused_bits"): of_unused_bits,
     ("curation/splits.py", "check_both_classes"): of_a_class_that_a_folder_lacks,
     ("curation/splits.py", "check_no_leak"): of_a_leak,
-    ("data/datamodule.py", "LiveDeadDataModule.setup"): of_unknown_groups_in_training,
+    ("data/datamodule.py", "open_for_training"): of_unknown_groups_in_training,
 }
 
 
 SLOW: set[Place] = {  # several curations each
     ("curation/listing.py", "list_files"),
-    ("data/datamodule.py", "LiveDeadDataModule.setup"),
+    ("data/datamodule.py", "open_for_training"),
 }
 
 

@@ -23,9 +23,9 @@ from jimt.report.study import Model, open_study
 from jimt.search import tune
 from jimt.system.files import METRICS_FILE, SCORES_FILE
 from jimt.training import finetune as fitting
-from jimt.training import run as training
 from jimt.training.crossval import cross_validate
 from jimt.training.run import train
+from jimt.training.settled import check_processes
 from remedies import Lab, Place, Reached, check, composed_train, marked
 from stand_ins import CONTRAST
 from test_remedies_of_settings import searches
@@ -103,13 +103,6 @@ def of_scores_of_other_patches(lab: Lab) -> None:
     path = spoilt(lab) / SCORES_FILE
     pd.read_csv(path).assign(raw_image_id="another").to_csv(path, index=False)
     lab.mends(lambda: model_of(path.parent).tested, types=types_in)
-
-
-def of_metrics(lab: Lab) -> None:
-    path = spoilt(lab) / METRICS_FILE
-    for spoil in (path.unlink, lambda: path.write_text("{")):
-        spoil()
-        lab.mends(lambda: model_of(path.parent).metrics, types=types_in)
 
 
 def of_a_run_without_metrics(lab: Lab) -> None:
@@ -219,6 +212,9 @@ def of_fitting(lab: Lab) -> None:
 
     folds = "crossval.n_folds=3", "crossval.folds=[0]", "crossval.validation=false"
     lab.mends(validates, *folds, "trainer.patience=1", afresh=lambda: shutil.rmtree("folds", ignore_errors=True))
+
+
+def of_an_interruption(lab: Lab) -> None:
     begins, stops = fitting.EpochLine.on_train_epoch_start, [1]
 
     def is_told_to_stop(line, trainer, module) -> None:
@@ -249,7 +245,7 @@ def of_processes(lab: Lab) -> None:
     curated = open_curated(Path(root) / "no_treatment")
 
     def checks(*overrides: str) -> None:
-        training._check_processes(composed_train(*lab.uneven, *TINY, "run_dir=run", *overrides), curated)
+        check_processes(composed_train(*lab.uneven, *TINY, "run_dir=run", *overrides), curated)
 
     lab.mends(checks, "trainer=ddp", "trainer.devices=1000")
     lab.mends(checks, "trainer=ddp", "optim.batch_size=15")
@@ -292,7 +288,6 @@ RUNS: dict[Place, object] = {
     ("evaluation/paired_scores.py", "pair_scores"): of_scores_that_stand_twice,
     ("report/study.py", "Model.scores"): of_scores,
     ("report/study.py", "Model.tested"): of_scores_of_other_patches,
-    ("report/study.py", "_read_json"): of_metrics,
     ("report/sections/features_section.py", "embedding_of"): of_folds_of_networks,
     ("evaluation/label_sensitivity.py", "of_run"): of_a_run_without_metrics,
     ("report/write.py", "report_on"): of_a_report,
@@ -303,6 +298,7 @@ RUNS: dict[Place, object] = {
     ("training/resume.py", "unfinished_training"): of_what_cannot_be_resumed,
     ("training/resume.py", "check_same_training"): of_another_training,
     ("training/finetune.py", "fit"): of_fitting,
+    ("training/finetune.py", "_run"): of_an_interruption,
     ("training/run.py", "_train"): of_a_full_disk,
     ("training/settled.py", "check_processes"): of_processes,
     ("search/tune.py", "_open_study"): of_a_folder_of_a_search,
@@ -312,7 +308,8 @@ RUNS: dict[Place, object] = {
 
 SLOW: set[Place] = {
     ("report/sections/features_section.py", "embedding_of"),  # networks of two folds
-    ("training/finetune.py", "fit"),  # four trainings
+    ("training/finetune.py", "fit"),  # two trainings
+    ("training/finetune.py", "_run"),  # likewise
     ("training/resume.py", "check_same_training"),  # two curations
     ("evaluation/scores.py", "training_data"),  # a training
     ("training/run.py", "_train"),  # likewise
@@ -322,3 +319,11 @@ SLOW: set[Place] = {
 @pytest.mark.parametrize("place", marked(RUNS, SLOW), ids=":".join)
 def test_each_remedy_is_taken_and_mends_what_it_says(place, request):
     check(place, RUNS[place], request)
+
+
+def test_metrics_that_are_missing_or_damaged_are_had_again_as_the_error_says(request):
+    lab = Lab(("system/files.py", "read_json"), request)
+    path = spoilt(lab) / METRICS_FILE
+    for spoil in (path.unlink, lambda: path.write_text("{")):
+        spoil()
+        lab.mends(lambda: model_of(path.parent).metrics, types=types_in)

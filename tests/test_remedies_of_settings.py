@@ -79,11 +79,19 @@ def of_the_trainer(lab: Lab) -> None:
 
 
 def of_training(lab: Lab) -> None:
-    lab.mends(trains, "probe=tiles")
-    lab.mends(trains, "probe=tiles", "method=linear_probe", "trainer.precision=bf16-mixed")
-    of_epochs = "trainer.limit_train_batches=2", "trainer.fast_dev_run=true"
-    lab.mends(trains, "method=linear_probe", *of_epochs, "trainer.gradient_clip_val=1")
+    lab.mends(trains, "trainer.max_epochs=null")
+    lab.mends(trains, "backbone.trainable=null")
     lab.mends(trains, "trainer.fast_dev_run=true", "resume=run")
+
+
+def of_a_linear_probe(lab: Lab) -> None:
+    in_batches = "trainer.limit_train_batches=2", "trainer.fast_dev_run=true"
+    lab.mends(trains, "method=linear_probe", *in_batches, "trainer.gradient_clip_val=1")
+    lab.mends(trains, "method=linear_probe", "trainer=ddp")
+
+
+def of_another_method(lab: Lab) -> None:
+    lab.mends(trains, "experiment=one_cycle", "method=linear_probe")
 
 
 def of_folds(lab: Lab) -> None:
@@ -348,6 +356,8 @@ RUNS: dict[Place, object] = {
     ("config/model.py", "ProbeConfig.__post_init__"): of_a_probe,
     ("config/trainer.py", "TrainerConfig.__post_init__"): of_the_trainer,
     ("config/training.py", "TrainConfig.__post_init__"): of_training,
+    ("config/training.py", "TrainConfig._check_linear_probe"): of_a_linear_probe,
+    ("config/hydra_schema.py", "without_effect"): of_another_method,
     ("config/search.py", "FoldsConfig.__post_init__"): of_folds,
     ("config/training.py", "refuse_fast_dev_run"): of_one_batch,
     ("config/search.py", "TuneConfig.__post_init__"): of_a_search,

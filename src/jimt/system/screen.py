@@ -32,7 +32,7 @@ def print_whole(table: "Table", console: "Console") -> None:
 
 @contextlib.contextmanager
 def quiet_if_nobody_reads() -> Iterator[None]:
-    """End without a word where nobody reads the output any more, as in ``jimt train --help | head -1``."""
+    """End without a word where nobody reads the output any more, as in ``head``."""
     try:
         yield
     except OSError:
