@@ -97,7 +97,7 @@ def test_on_other_raw_images_nothing_is_left_out_though_their_names_are_the_same
 
 
 def test_the_values_are_of_this_models_scores_on_that_data_set(folder, plain, treated, matrix, monkeypatch):
-    from jimt.evaluation import test_split as evaluate
+    from jimt.evaluation import scores as evaluate
 
     kept = []
     score = evaluate.score_test_split
