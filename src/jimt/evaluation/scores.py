@@ -123,6 +123,6 @@ class TestPatches(Sequence[np.ndarray[Any, np.dtype[np.uint8]]]):
 
     def __getitem__(self, index: Any) -> Any:
         """Patches of an array of indices, shape ``(n, size, size)``, or one patch."""
-        at = np.atleast_1d(index)
-        patches = self._store.patches(self._field[at], self._y[at], self._x[at], size=self._size)
+        wanted = np.atleast_1d(index)
+        patches = self._store.patches(self._field[wanted], self._y[wanted], self._x[wanted], size=self._size)
         return patches if np.ndim(index) else patches[0]

@@ -51,13 +51,13 @@ def embedding(
     raster = len(labels) > MANY_POINTS
     size = 16 if len(labels) < 500 else 7
     for label in (LIVE, DEAD):
-        of = labels == label
-        points = coordinates[of].T
+        chosen = labels == label
+        points = coordinates[chosen].T
         axes[0].scatter(*points, s=size, c=COLOURS[label], marker=MARKERS[label], linewidths=0, rasterized=raster)
         drawn = axes[1].scatter(
             *points,
             s=size,
-            c=scores[of],
+            c=scores[chosen],
             cmap=SCORE_COLOURS,
             vmin=0,
             vmax=1,
@@ -106,12 +106,12 @@ def embeddings(
     drawn: Any = None
     for column, (name, (coordinates, labels, scores)) in enumerate(models.items()):
         for label in (LIVE, DEAD):
-            of = labels == label
+            chosen = labels == label
             raster = len(labels) > MANY_POINTS
-            points, marker = coordinates[of].T, MARKERS[label]
+            points, marker = coordinates[chosen].T, MARKERS[label]
             grid[0, column].scatter(*points, s=7, c=COLOURS[label], marker=marker, linewidths=0, rasterized=raster)
             drawn = grid[1, column].scatter(
-                *points, s=7, c=scores[of], cmap=SCORE_COLOURS, vmin=0, vmax=1, marker=marker,
+                *points, s=7, c=scores[chosen], cmap=SCORE_COLOURS, vmin=0, vmax=1, marker=marker,
                 edgecolors="#555555", linewidths=0.3, rasterized=raster,
             )  # fmt: skip
         grid[0, column].set_title(shortened(name), fontsize=8.5)

@@ -83,11 +83,11 @@ def activation_maps(columns: Mapping[str, Sequence[MappedPatch]], *, unit: str) 
         axes.set_axis_off()
     shown: Any = None
     for block, (title, patches) in enumerate(columns.items()):
-        at = block * (len(images) + 1)
-        grid[0, at].set_title(title if len(patches) else f"{title}: none", fontsize=8.5)
+        column = block * (len(images) + 1)
+        grid[0, column].set_title(title if len(patches) else f"{title}: none", fontsize=8.5)
         for row, patch in enumerate(patches):
             for offset, what in enumerate(images):
-                axes = grid[row, at + offset]
+                axes = grid[row, column + offset]
                 axes.set_axis_on()
                 image_axes(axes)
                 if what == "patch":

@@ -153,18 +153,18 @@ def summarise(
         return None
     columns = {"trained": trained[known], "randomised": randomised[known]}
     columns["difference"] = columns["trained"] - columns["randomised"]
-    of = None if groups is None else groups[known].astype(str).astype(object)
+    known_groups = None if groups is None else groups[known].astype(str).astype(object)
     intervals: dict[str, Interval | None] = dict.fromkeys(columns)
-    n_groups = None if of is None else len(np.unique(of))
-    if of is not None and n_groups is not None:
+    n_groups = None if known_groups is None else len(np.unique(known_groups))
+    if known_groups is not None and n_groups is not None:
         sums = np.zeros((n_groups, 1 + len(columns)))
-        np.add.at(sums, group_numbers(of), np.stack([np.ones(len(of)), *columns.values()], axis=1))
+        np.add.at(sums, group_numbers(known_groups), np.stack([np.ones(len(known_groups)), *columns.values()], axis=1))
 
         def means(weights: Floats) -> dict[str, Floats]:
             total = weights @ sums
             return {name: total[:, column] / total[:, 0] for column, name in enumerate(columns, 1)}
 
-        for name, statistic in (jackknife(means, of) or {}).items():
+        for name, statistic in (jackknife(means, known_groups) or {}).items():
             bounds = (-1.0, 1.0) if name == "difference" else (0.0, 1.0)
             intervals[name] = interval_over_groups(statistic, confidence=confidence, bounds=bounds)
     mean = {name: Mean(float(values.mean()), intervals[name]) for name, values in columns.items()}

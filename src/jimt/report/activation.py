@@ -80,7 +80,7 @@ def maps_of(
     found = {label: np.empty((len(indices), size, size), np.float16) for label in labels}  # half the memory
     layer = ""
     for checkpoint in np.unique(chosen["checkpoint"]):
-        of = np.flatnonzero(chosen["checkpoint"].to_numpy() == checkpoint)
+        numbers = np.flatnonzero(chosen["checkpoint"].to_numpy() == checkpoint)
         loaded = _mapped(model, int(checkpoint), copy)
         layer = loaded.layer.name
         number = model.checkpoints[int(checkpoint)].parent.parent.name.removeprefix("fold_")
@@ -88,10 +88,10 @@ def maps_of(
         fold = f", fold {number} {of_all}" if model.is_crossval else ""
         weights = "" if copy is None else f", random weights {copy + 1}"
         done = 0
-        with part(f"maps of {len(of):,} patches by {model.name}{fold}{weights}"):
-            for batch in loaded.maps(curated.store, chosen.iloc[of], labels):
+        with part(f"maps of {len(numbers):,} patches by {model.name}{fold}{weights}"):
+            for batch in loaded.maps(curated.store, chosen.iloc[numbers], labels):
                 for label, maps in batch.items():
-                    found[label][of[done : done + len(maps)]] = maps
+                    found[label][numbers[done : done + len(maps)]] = maps
                 done += len(batch[labels[0]])
     return found, layer
 

@@ -6,9 +6,10 @@ A block shows itself in a notebook too.
 import base64
 import functools
 import html
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -166,6 +167,7 @@ class Html(_Shown):
         return self.content
 
 
+Made = TypeVar("Made")
 Block = Drawing | Table | Text | Missing | Html
 
 
@@ -175,6 +177,14 @@ class Section:
 
     title: str
     blocks: list[Block] = field(default_factory=list)
+
+
+def attempted(what: str, make: Callable[[], Made]) -> Made | Missing:
+    """What a function makes; where it cannot, what is missing and why."""
+    try:
+        return make()
+    except InputError as error:
+        return Missing(what, str(error))
 
 
 def attempt(what: str, blocks: Iterable[Block]) -> Iterator[Block]:

@@ -186,18 +186,18 @@ class Model:
         states = [digest_of_file(path) for path in self.checkpoints]
         scores = self.scores.to_csv(index=False)
         parts = [jimt.__version__, states, scores, depends_on]
-        of = digest_of(parts)
+        depends_on_digest = digest_of(parts)
         kept, known = folder / name, folder / "made_of.json"
         try:
             made_of = dict(json.loads(known.read_text(encoding="utf-8")))
         except (OSError, ValueError):  # absent, or damaged: made anew
             made_of = {}
-        if made_of.get(name) == of and kept.is_file():
+        if made_of.get(name) == depends_on_digest and kept.is_file():
             return read_scores(kept)
         table = make()
         folder.mkdir(exist_ok=True)
         write_whole(kept, table.to_csv(index=False))
-        write_json(known, made_of | {name: of})
+        write_json(known, made_of | {name: depends_on_digest})
         return table
 
     @property
@@ -294,14 +294,16 @@ def _folds(folder: Path) -> tuple[Path, ...]:
 
 def _names(jobs: Sequence[Job]) -> list[str]:
     """Short names that tell the jobs of a data set apart: backbone and own settings, else timm's name, else the job."""
-    of = []
+    short_and_long = []
     for job in jobs:
         alike = [other for other in jobs if (other.dataset, other.backbone) == (job.dataset, job.backbone)]
         common = set.intersection(*(set(other.settings) for other in alike))
         own = " ".join(text for text in job.settings if text not in common)
-        of.append([f"{name} {own}".strip() for name in (_backbone_name(str(job.backbone)), str(job.backbone))])
-    keys = [(job.dataset, short) for job, (short, _) in zip(jobs, of, strict=True)]
-    names = [long if keys.count(key) > 1 else short for key, (short, long) in zip(keys, of, strict=True)]
+        short_and_long.append(
+            [f"{name} {own}".strip() for name in (_backbone_name(str(job.backbone)), str(job.backbone))]
+        )
+    keys = [(job.dataset, short) for job, (short, _) in zip(jobs, short_and_long, strict=True)]
+    names = [long if keys.count(key) > 1 else short for key, (short, long) in zip(keys, short_and_long, strict=True)]
     keys = [(job.dataset, name) for job, name in zip(jobs, names, strict=True)]
     return [f"{name} ({job.name})" if keys.count(key) > 1 else name
             for job, key, name in zip(jobs, keys, names, strict=True)]  # fmt: skip

@@ -111,7 +111,7 @@ def build_sections(study: "Study", *, max_shown: int | None = None, max_mapped: 
 
 
 def _parts(
-    models: Sequence["Model"], of: str, max_shown: int, max_mapped: int | None
+    models: Sequence["Model"], data_words: str, max_shown: int, max_mapped: int | None
 ) -> Iterator[tuple[str, Iterator["Block"]]]:
     from jimt.report.blocks import attempt
     from jimt.report.sections.agreement_section import MAX_MAPPED
@@ -124,15 +124,15 @@ def _parts(
     def curation() -> Iterator["Block"]:
         yield from curation_blocks(models[0].curated, splits=not models[0].is_crossval)
 
-    yield f"The data{of}", attempt("What is known of the data", curation())
-    yield f"How good{of}", performance_blocks(models)
+    yield f"The data{data_words}", attempt("What is known of the data", curation())
+    yield f"How good{data_words}", performance_blocks(models)
     best = _best(models)
     of_best = f" of {best.name}" if len(models) > 1 else ""
-    yield f"Where it fails{of}", attempt("The gallery of errors", error_blocks(best, of=of_best))
+    yield f"Where it fails{data_words}", attempt("The gallery of errors", error_blocks(best, model_words=of_best))
     in_order = [best, *(model for model in models if model is not best)]
-    yield f"What it has learned{of}", feature_blocks(in_order, max_shown=max_shown)
+    yield f"What it has learned{data_words}", feature_blocks(in_order, max_shown=max_shown)
     yield (
-        f"What it looks at{of}",
+        f"What it looks at{data_words}",
         attention_blocks(models, max_mapped=MAX_MAPPED if max_mapped is None else max_mapped),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from jimt.errors import InputError
 from jimt.interpretation.agreement import MIN_SHARE, Mean, pixel_auroc, pointing_game, summarise
 from jimt.report.activation import SMOOTHING, dye_of, maps_of, positive_in_words
-from jimt.report.blocks import Block, Table, attempt
+from jimt.report.blocks import Block, Missing, Table, attempted
 from jimt.report.study import Model
 from jimt.system.files import write_json
 from jimt.vocabulary import DEAD, LIVE
@@ -54,15 +55,15 @@ def agreement_of(model: Model, *, max_mapped: int = MAX_MAPPED) -> pd.DataFrame:
 
         def measured(copy: int | None) -> dict[int, dict[str, NDArray[np.float64]]]:
             maps, _ = maps_of(model, indices[held], labels=(DEAD, LIVE), copy=copy)
-            for of in maps.values():
-                of[~data[held]] = np.nan
+            for of_label in maps.values():
+                of_label[~data[held]] = np.nan
             return {
                 label: {
-                    "auroc": pixel_auroc(of, positive),
-                    "pointing": pointing_game(of, positive),
-                    "empty": (np.nanmax(of, axis=(1, 2)) == np.nanmin(of, axis=(1, 2))).astype(float),
+                    "auroc": pixel_auroc(of_label, positive),
+                    "pointing": pointing_game(of_label, positive),
+                    "empty": (np.nanmax(of_label, axis=(1, 2)) == np.nanmin(of_label, axis=(1, 2))).astype(float),
                 }
-                for label, of in maps.items()
+                for label, of_label in maps.items()
             }
 
         def put(name: str, values: NDArray[np.float64]) -> None:
@@ -91,7 +92,12 @@ def agreement_blocks(models: Sequence[Model], *, max_mapped: int = MAX_MAPPED) -
     told: list[str] = []
     for model in models:
         what = "The agreement of maps with PI" if len(models) == 1 else f"The agreement of {model.name} with PI"
-        yield from attempt(what, _rows(model, max_mapped, rows, told))
+        made = attempted(what, partial(_rows, model, max_mapped))
+        if isinstance(made, Missing):
+            yield made
+            continue
+        rows += made[0]
+        told += made[1]
     if not rows:
         return
     confidence = f"{100 * models[0].record.confidence:g} %"
@@ -107,8 +113,10 @@ def agreement_blocks(models: Sequence[Model], *, max_mapped: int = MAX_MAPPED) -
     )
 
 
-def _rows(model: Model, max_mapped: int, rows: list[list[str]], told: list[str]) -> Iterator[Block]:
-    """Add a model's rows and what is to be said of them; the measures go to ``figures/agreement.json`` too."""
+def _rows(model: Model, max_mapped: int) -> tuple[list[list[str]], list[str]]:
+    """A model's rows and what is to be said of them; the measures go to ``figures/agreement.json`` too."""
+    rows: list[list[str]] = []
+    told: list[str] = []
     table = agreement_of(model, max_mapped=max_mapped)
     curated, _ = model.tested
     record = model.record
@@ -139,7 +147,7 @@ def _rows(model: Model, max_mapped: int, rows: list[list[str]], told: list[str])
     if model.checkpoint.output.tile is not None:
         told.append("Maps are of the patch alone, while scores are of cells seen in the whole field.")
     told.append(f"PI is positive {positive_in_words(curated)}.")
-    yield from ()
+    return rows, told
 
 
 def _told(mean: Mean, *, signed: bool = False) -> str:

@@ -1,6 +1,7 @@
 """What the networks look at: Grad-CAM of test patches beside PI (paper: Fig. 6)."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from jimt.errors import InputError
 from jimt.figures.maps import MappedPatch, activation_maps, maps_of_models
 from jimt.report.activation import Dye, dye_of, maps_of, positive_in_words
-from jimt.report.blocks import Block, Drawing, Text, attempt
+from jimt.report.blocks import Block, Drawing, Missing, Text, attempt, attempted
 from jimt.report.sections.agreement_section import MAX_MAPPED, agreement_blocks
 from jimt.report.study import Model
 from jimt.report.thumbnails import patches_of
@@ -46,7 +47,7 @@ def _patches(
     return [
         MappedPatch(
             brightfield[i],
-            {label: of[i].astype(np.float32) for label, of in maps.items()},
+            {label: label_maps[i].astype(np.float32) for label, label_maps in maps.items()},
             float(scores["score"].iloc[i]),
             int(scores["label"].iloc[i]),
             None if dye is None else dye.images[i],
@@ -65,8 +66,8 @@ def example_blocks(model: Model) -> Iterator[Block]:
     scores = model.scores
     chosen: dict[int, dict[str, NDArray[np.int64]]] = {}
     for label in (LIVE, DEAD):
-        of = scores[scores["label"] == label]
-        order = of.sort_values("score", ascending=label == DEAD, kind="stable")  # the surest first
+        of_label = scores[scores["label"] == label]
+        order = of_label.sort_values("score", ascending=label == DEAD, kind="stable")  # the surest first
         good = is_right(order["label"].to_numpy(int), order["score"].to_numpy(float))
         right, wrong = order.index[good].to_numpy(np.int64), order.index[~good].to_numpy(np.int64)
         chosen[label] = {
@@ -106,7 +107,11 @@ def side_by_side_blocks(models: Sequence[Model]) -> Iterator[Block]:
     """Maps of the same patches by several models; who has none, or other patches, is named."""
     usable: list[Model] = []
     for model in models:
-        yield from attempt(f"Grad-CAM of {model.name}", _usable(model, usable))
+        made = attempted(f"Grad-CAM of {model.name}", partial(_has_patches_of, model, usable[:1]))
+        if isinstance(made, Missing):
+            yield made
+        elif made:
+            usable.append(model)
     if not usable:
         return
     first = usable[0]
@@ -115,7 +120,12 @@ def side_by_side_blocks(models: Sequence[Model]) -> Iterator[Block]:
     mapped: dict[str, list[MappedPatch]] = {}
     layers: list[str] = []
     for model in usable:
-        yield from attempt(f"Grad-CAM of {model.name}", _map(model, indices, dye, mapped, layers))
+        maps = attempted(f"Grad-CAM of {model.name}", partial(maps_of, model, indices, labels=(DEAD,)))
+        if isinstance(maps, Missing):
+            yield maps
+            continue
+        mapped[model.name] = _patches(model, indices, maps[0], dye)
+        layers.append(f"{model.name} {maps[1]}")
     names = list(mapped)
     for start in range(0, len(names), _MODELS_A_FIGURE):
         part = {name: mapped[name] for name in names[start : start + _MODELS_A_FIGURE]}
@@ -129,13 +139,16 @@ def side_by_side_blocks(models: Sequence[Model]) -> Iterator[Block]:
         )
 
 
-def _usable(model: Model, usable: list[Model]) -> Iterator[Block]:
+def _has_patches_of(model: Model, first: Sequence[Model]) -> bool:
+    """Whether a model was tested on any patch.
+
+    Raises:
+        InputError: If it was on other patches than the first model, where there is one already.
+    """
     _, rows = model.tested
-    if usable and not _places(usable[0]).equals(_places(model)):
-        raise InputError(f"it was tested on other patches than {usable[0].name}")
-    if len(rows):
-        usable.append(model)
-    yield from ()
+    if first and not _places(first[0]).equals(_places(model)):
+        raise InputError(f"it was tested on other patches than {first[0].name}")
+    return len(rows) > 0
 
 
 def _places(model: Model) -> pd.DataFrame:
@@ -147,20 +160,8 @@ def _of_all_kinds(first: Model, models: Sequence[Model]) -> NDArray[np.int64]:
     labels = first.scores["label"].to_numpy(int)
     chosen: list[int] = []
     for label in (LIVE, DEAD):
-        of = np.flatnonzero(labels == label)
-        order = of[np.argsort(mean[of] if label == DEAD else 1 - mean[of], kind="stable")]
+        of_label = np.flatnonzero(labels == label)
+        surest = mean[of_label] if label == DEAD else 1 - mean[of_label]
+        order = of_label[np.argsort(surest, kind="stable")]
         chosen += dict.fromkeys(order[[0, len(order) // 2, len(order) - 1]].tolist()) if len(order) else []
     return np.array(chosen, np.int64)
-
-
-def _map(
-    model: Model,
-    indices: NDArray[np.int64],
-    dye: Dye | None,
-    mapped: dict[str, list[MappedPatch]],
-    layers: list[str],
-) -> Iterator[Block]:
-    maps, layer = maps_of(model, indices, labels=(DEAD,))
-    mapped[model.name] = _patches(model, indices, maps, dye)
-    layers.append(f"{model.name} {layer}")
-    yield from ()

@@ -77,9 +77,9 @@ def sample_blocks(curated: Curated) -> Iterator[Block]:
     rng = np.random.default_rng(curated.summary["config"]["curation"]["seed"])
     parts = []
     for label in (LIVE, DEAD):
-        of = used[used["label"] == label]
-        one_an_image = of.iloc[rng.permutation(len(of))].drop_duplicates("raw_image_id")
-        more = of.drop(one_an_image.index)
+        labelled = used[used["label"] == label]
+        one_an_image = labelled.iloc[rng.permutation(len(labelled))].drop_duplicates("raw_image_id")
+        more = labelled.drop(one_an_image.index)
         parts.append(pd.concat([one_an_image, more])[:_N_SAMPLES])
     rows = pd.concat(parts)
     fluorescence = fluorescence_patches(curated, rows)

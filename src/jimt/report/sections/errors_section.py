@@ -20,18 +20,18 @@ _N_EACH = 7
 _N_ROWS = 40
 
 
-def error_blocks(model: Model, *, of: str) -> Iterator[Block]:
+def error_blocks(model: Model, *, model_words: str) -> Iterator[Block]:
     """A gallery of the worst errors by group, with their PI, and how errors are spread over groups.
 
     Args:
         model: Whose.
-        of: Words for titles, where a report has several models.
+        model_words: Words for titles, where a report has several models.
     """
     curated, rows = model.tested
     scores = model.scores
     wrong = ~pd.Series(is_right(scores["label"].to_numpy(int), scores["score"].to_numpy(float)), scores.index)
     if not wrong.any():
-        yield Text(f"No test patch{of} is on the wrong side of 0.5.")
+        yield Text(f"No test patch{model_words} is on the wrong side of 0.5.")
         return
     groups = scores["group"].fillna(scores["raw_image_id"]).astype(str)
     certainty = (scores["score"] - 0.5).abs()
@@ -60,11 +60,11 @@ def error_blocks(model: Model, *, of: str) -> Iterator[Block]:
         ]
     yield Drawing(
         "worst_errors",
-        f"The most certain errors{of}",
+        f"The most certain errors{model_words}",
         f"By group, those with the heaviest errors first; frame: the true label; below each patch its PI.{without}",
         gallery(entries, unit=unit),
     )
-    yield _by_group(scores.assign(group=groups, wrong=wrong), of)
+    yield _by_group(scores.assign(group=groups, wrong=wrong), model_words)
 
 
 def _place(row: Mapping[Hashable, Any]) -> str:
@@ -73,7 +73,7 @@ def _place(row: Mapping[Hashable, Any]) -> str:
     return tail if pd.isna(row["y"]) else f"{tail}\ny {int(row['y'])}, x {int(row['x'])}"
 
 
-def _by_group(scores: pd.DataFrame, of: str) -> Table:
+def _by_group(scores: pd.DataFrame, model_words: str) -> Table:
     rows = []
     for name, part in scores.groupby("group"):
         missed = {label: part[(part["label"] == label) & part["wrong"]] for label in LABEL_NAMES if label in (0, 1)}
@@ -83,7 +83,7 @@ def _by_group(scores: pd.DataFrame, of: str) -> Table:
     rows.sort(key=lambda row: -row[0])
     left_out = len(rows) - _N_ROWS
     return Table(
-        f"Errors by group{of}",
+        f"Errors by group{model_words}",
         ["group", "live called dead", "dead called live", "wrong"],
         [row for _, row in rows[:_N_ROWS]],
         f"Most errors first; {left_out} groups with fewer are left out." if left_out > 0 else "Most errors first.",

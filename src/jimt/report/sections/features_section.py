@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from jimt.evaluation.scores import TestPatches
 from jimt.figures import features as figures
 from jimt.figures.maps import gallery
 from jimt.interpretation.embedding import tsne
-from jimt.report.blocks import Block, Drawing, Html, Table, Text, attempt
+from jimt.report.blocks import Block, Drawing, Html, Missing, Table, Text, attempt, attempted
 from jimt.report.measured import arrays
 from jimt.report.progress import part
 from jimt.report.study import Model
@@ -32,8 +33,11 @@ def feature_blocks(models: Sequence[Model], *, max_shown: int = MAX_SHOWN) -> It
     """Embeddings of models of one data set; of the first alone the figures that show single patches."""
     found: list[tuple[Model, NDArray[np.floating]]] = []
     for model in models:
-        what = f"The embedding of {model.name}"
-        yield from attempt(what, _collect(model, found))
+        embedding = attempted(f"The embedding of {model.name}", partial(embedding_of, model))
+        if isinstance(embedding, Missing):
+            yield embedding
+        else:
+            found.append((model, embedding))
     for start in range(0, len(found) if len(found) > 1 else 0, _MODELS_A_FIGURE):
         side_by_side = {}
         for model, coordinates in found[start : start + _MODELS_A_FIGURE]:
@@ -49,11 +53,6 @@ def feature_blocks(models: Sequence[Model], *, max_shown: int = MAX_SHOWN) -> It
         yield from _one(*found[0], several=len(models) > 1, max_shown=max_shown)
 
 
-def _collect(model: Model, found: list[tuple[Model, NDArray[np.floating]]]) -> Iterator[Block]:
-    found.append((model, embedding_of(model)))
-    yield from ()
-
-
 def embedding_of(model: Model) -> NDArray[np.floating]:
     """t-SNE of the pooled features of the tested patches, shape ``(n, 2)``, kept in ``figures/embedding.csv``.
 
@@ -61,11 +60,11 @@ def embedding_of(model: Model) -> NDArray[np.floating]:
         InputError: If there are no scores or no curated data set, or the models of folds have features of their own.
     """
     if model.is_crossval and model.record.method == "finetune":
-        at = shlex.quote(str(model.checkpoints[0].parent.parent))
+        fold_folder = shlex.quote(str(model.checkpoints[0].parent.parent))
         raise InputError(
             "each fold has trained a network of its own, whose features are not those of another",
             advice="give the folder of one fold, evaluated on its own",
-            remedies=(f"jimt evaluate {at} && jimt report {at}",),
+            remedies=(f"jimt evaluate {fold_folder} && jimt report {fold_folder}",),
         )
 
     def make() -> pd.DataFrame:
@@ -82,20 +81,22 @@ def embedding_of(model: Model) -> NDArray[np.floating]:
 
 def _one(model: Model, coordinates: NDArray[np.floating], *, several: bool, max_shown: int) -> Iterator[Block]:
     labels, scores, groups = arrays(model)
-    of = f" of {model.name}" if several else ""
+    model_words = f" of {model.name}" if several else ""
     frozen = " of the frozen network" if model.record.method == "linear_probe" else ""
     yield Drawing(
         "embedding",
-        f"Learned features{of}",
+        f"Learned features{model_words}",
         f"t-SNE of the pooled features{frozen} before the last layer, of all {len(labels):,} test patches: near points "
         "have like features, distances far apart mean nothing (Fig. 5a, b). Where colours follow the group more than "
         "the truth, the network tells experiments apart rather than cells.",
         figures.embedding(coordinates, labels, scores, groups),
     )
-    yield from attempt("The embedding with patches", _with_patches(model, coordinates, of=of, max_shown=max_shown))
+    yield from attempt(
+        "The embedding with patches", _with_patches(model, coordinates, words=model_words, max_shown=max_shown)
+    )
 
 
-def _with_patches(model: Model, coordinates: NDArray[np.floating], *, of: str, max_shown: int) -> Iterator[Block]:
+def _with_patches(model: Model, coordinates: NDArray[np.floating], *, words: str, max_shown: int) -> Iterator[Block]:
     curated, rows = model.tested
     labels = rows["label"].to_numpy(int)
     chosen, told = np.arange(len(rows)), ""
@@ -106,7 +107,7 @@ def _with_patches(model: Model, coordinates: NDArray[np.floating], *, of: str, m
     small = thumbnails(TestPatches(curated, rows.iloc[chosen]), len(chosen))
     yield Drawing(
         "embedding_thumbnails",
-        f"The same with patches in place of points{of}",
+        f"The same with patches in place of points{words}",
         f"Of patches that would cover each other, one is shown (Fig. 5c).{told}",
         figures.embedding_thumbnails(coordinates[chosen], small, labels[chosen]),
     )
@@ -115,7 +116,7 @@ def _with_patches(model: Model, coordinates: NDArray[np.floating], *, of: str, m
         f"at once.{told}"
     )
     yield _interactive(model, coordinates, chosen, small)
-    yield from _boundary(model, curated, rows, of)
+    yield from _boundary(model, curated, rows, words)
 
 
 def _interactive(
@@ -129,7 +130,7 @@ def _interactive(
     return linked_scatter(name, model.scores.iloc[chosen], coordinates[chosen], small)
 
 
-def _boundary(model: Model, curated: Any, rows: pd.DataFrame, of: str) -> Iterator[Block]:
+def _boundary(model: Model, curated: Any, rows: pd.DataFrame, words: str) -> Iterator[Block]:
     scores = model.scores
     nearest = (scores["score"] - 0.5).abs().sort_values(kind="stable").index[:_N_BOUNDARY].to_numpy()
     table = scores.loc[nearest]
@@ -142,7 +143,7 @@ def _boundary(model: Model, curated: Any, rows: pd.DataFrame, of: str) -> Iterat
     ]
     yield Drawing(
         "boundary",
-        f"Patches at the boundary{of}",
+        f"Patches at the boundary{words}",
         "The test patches whose P(live) is nearest to 0.5, framed in the colour of their label; numbers as in the "
         "table. In the paper such patches hold live and dead cells side by side.",
         gallery(
@@ -154,7 +155,7 @@ def _boundary(model: Model, curated: Any, rows: pd.DataFrame, of: str) -> Iterat
         ),
     )
     yield Table(
-        f"Patches at the boundary{of}",
+        f"Patches at the boundary{words}",
         ["number", "raw image", "group", "y", "x", "label", "P(live)", "mean PI"],
         [
             [
