@@ -145,7 +145,7 @@ def _rows(model: Model, max_mapped: int) -> tuple[list[list[str]], list[str]]:
     if groups is None or any(result["n_groups"] < 3 for result in results.values()):
         told.append("Groups are too few, or not known, for intervals.")
     if model.checkpoint.output.tile is not None:
-        told.append("Maps are of the patch alone, while scores are of cells seen in the whole field.")
+        told.append("Maps are of the patch alone, while scores are of tiles seen in the whole field.")
     told.append(f"PI is positive {positive_in_words(curated)}.")
     return rows, told
 

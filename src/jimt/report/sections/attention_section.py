@@ -97,7 +97,7 @@ def _how(model: Model, layer: str) -> str:
     words = f"Grad-CAM of the layer {layer}."
     if model.checkpoint.output.tile is not None:
         words += (
-            " Its features are what the linear classifier is given. Probabilities are of cells seen in the whole "
+            " Its features are what the linear classifier is given. Probabilities are of tiles seen in the whole "
             "field, while maps are of the patch alone, upright."
         )
     return words
