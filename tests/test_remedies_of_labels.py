@@ -159,7 +159,7 @@ def of_hand_labels_of_another(lab: Lab) -> None:
     weights = lab.tmp_path / "weights.pth"
     weights.write_bytes(b"one")
     of_a_file = f"curation.empty_filter.weights={weights}"
-    keeps(["python", "prepare.py", "dataset=doxo", "hand_labels_only=true", of_a_file])
+    keeps(["jimt", "prepare", "dataset=doxo", "hand_labels_only=true", of_a_file])
     weights.write_bytes(b"another")
     lab.mends(others, *first, of_a_file, types=keeps)
 
@@ -167,7 +167,7 @@ def of_hand_labels_of_another(lab: Lab) -> None:
 def of_a_data_set_without_among_some_with(lab: Lab) -> None:
     both = "curation.empty_filter.fit_on=[no_treatment,doxo]"
     first, second = [*labelled(lab), both], [*labelled(lab, "doxo"), both]
-    types_in(second, ["python", "prepare.py", "dataset=doxo", "hand_labels_only=true"])
+    types_in(second, ["jimt", "prepare", "dataset=doxo", "hand_labels_only=true"])
 
     def others(*overrides: str) -> None:
         hand_labels_of_others(*composed_prepare(*overrides))
@@ -177,7 +177,7 @@ def of_a_data_set_without_among_some_with(lab: Lab) -> None:
 
 def of_hand_labels_only(lab: Lab) -> None:
     def keeps(*overrides: str) -> None:
-        types_in([], ["python", "prepare.py", *overrides])
+        types_in([], ["jimt", "prepare", *overrides])
 
     given = [*labelled(lab), "hand_labels_only=true"]
     lab.mends(keeps, *given, "curation.empty_filter.enabled=false")
