@@ -136,7 +136,8 @@ def test_a_killed_training_is_no_result_and_the_same_command_completes_it(small,
     assert process.returncode != 0
     if stop == signal.SIGTERM:
         assert errors.strip().splitlines()[-1].startswith("error: the training was told to stop (SIGTERM)")
-    assert (tmp_path / "run/checkpoints/best.ckpt").is_file()
+    assert (tmp_path / "run/checkpoints/best_epoch.ckpt").is_file()
+    assert not (tmp_path / "run/checkpoints/best.ckpt").exists()  # no finished model
     assert not (tmp_path / "run/test_metrics.json").exists()
     done = command("train.py", *arguments)
     assert done.returncode == 0, done.stderr
