@@ -16,11 +16,11 @@ from jimt.evaluation import compare, label_sensitivity
 from jimt.evaluation import test_split as evaluate
 from jimt.evaluation.label_sensitivity import of_run
 from jimt.evaluation.paired_scores import pair_scores, read_scores
-from jimt.models import checkpoint as checkpoints
 from jimt.report import write as report
 from jimt.report.sections.features_section import embedding_of
 from jimt.report.study import Model, open_study
 from jimt.search import tune
+from jimt.system import files
 from jimt.system.files import METRICS_FILE, SCORES_FILE
 from jimt.training import finetune as fitting
 from jimt.training.crossval import cross_validate
@@ -234,7 +234,7 @@ def of_a_full_disk(lab: Lab) -> None:
     def trains_until_it_is_full(*overrides: str) -> None:
         with lab.monkeypatch.context() as patch:
             if "resume=run" not in overrides:
-                patch.setattr(checkpoints.os, "fsync", no_space)
+                patch.setattr(files.os, "fsync", no_space)
             train(composed_train(*overrides))
 
     lab.mends(trains_until_it_is_full, *lab.uneven, *TINY_PROBE, "run_dir=run")

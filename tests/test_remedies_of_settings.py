@@ -308,7 +308,7 @@ def of_hydra(lab: Lab) -> None:
     lab.mends(partial(types_in, "train.py", lab), "seed=0,1")
     group = "dataset.pattern='{plate}/{well}_{channel}.tif'"
     lab.mends(partial(types_in, "train.py", lab, group), "dataset.group=plate,well")
-    lab.mends(partial(types_in, "train.py", lab), "+experiment=one_cycle", fill={"NAME": "fast"})
+    lab.mends(partial(types_in, "train.py", lab), "+experiment=one_cycle", fill={"NAME": "one_cycle"})
 
 
 def of_a_folder_in_use(lab: Lab) -> None:

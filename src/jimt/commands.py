@@ -1,6 +1,7 @@
 """The commands that Hydra composes a config for: each turns it into dataclasses and calls one function."""
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -123,12 +124,15 @@ def _crossval(config: DictConfig) -> None:
 def crossval_and_report(config: CrossvalConfig, **options: Any) -> dict[str, Any]:
     """Cross-validate and, unless ``report=false``, write the report; as ``jimt.training.crossval.cross_validate``."""
     from jimt.training.crossval import cross_validate
+    from jimt.training.linear_probe import maps_cache
 
-    result = cross_validate(config, **options)
+    result = cross_validate(config, keeps_maps=config.report, **options)
     if config.report:
         from jimt.report.write import report_on
 
-        report_on(config.folder)
+        maps = maps_cache(config.folder)
+        report_on(config.folder, maps=maps)
+        shutil.rmtree(maps, ignore_errors=True)
     return result
 
 

@@ -50,7 +50,7 @@ def test_the_watch_ends_with_what_it_watches_also_after_an_error():
 
 @pytest.mark.slow
 def test_every_part_of_a_report_that_takes_two_seconds_is_told(own, monkeypatch, capsys):
-    from jimt.figures import discrimination, performance
+    from jimt.figures import discrimination
     from jimt.report import blocks
     from jimt.report.sections import features_section as features
     from jimt.report.write import write_report
@@ -64,7 +64,7 @@ def test_every_part_of_a_report_that_takes_two_seconds_is_told(own, monkeypatch,
 
     (own / "figures/embedding.csv").unlink()
     monkeypatch.setattr(features, "tsne", slow(features.tsne))
-    monkeypatch.setattr(performance, "roc_curves", slow(discrimination.roc_curves))
+    monkeypatch.setattr(discrimination, "roc_curves", slow(discrimination.roc_curves))
     whole = blocks.Drawing.save
     monkeypatch.setattr(
         blocks.Drawing,

@@ -45,11 +45,13 @@ class Options:
         curated_folder: Where the curated data set has moved to; None where it has not.
         accelerator: ``cpu`` or ``gpu``, where networks run again; None for the training's.
         device_index: Which graphics card, where one is used.
+        maps: Folder of the feature maps of whole fields that the folds of a cross-validation share; None for none.
     """
 
     curated_folder: Path | None = None
     accelerator: str | None = None
     device_index: int = 0
+    maps: Path | None = None
 
 
 AS_TRAINED: Final = Options()
@@ -106,8 +108,12 @@ class Model:
             InputError: If there is no such device, or torch cannot use it.
         """
         if number not in self._opened:
-            accelerator, index = self.options.accelerator, self.options.device_index
-            self._opened[number] = Predictor(self._read[number], accelerator=accelerator, device_index=index)
+            self._opened[number] = Predictor(
+                self._read[number],
+                accelerator=self.options.accelerator,
+                device_index=self.options.device_index,
+                cache=self.options.maps,
+            )
         return self._opened[number]
 
     @cached_property

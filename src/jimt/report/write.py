@@ -43,6 +43,7 @@ def write_report(
     curated_folder: Path | None = None,
     max_shown: int | None = None,
     max_mapped: int | None = None,
+    maps: Path | None = None,
 ) -> Written:
     """Write ``report.html``, ``figures/`` and, of a single model, ``MODEL_CARD.md`` into a folder of results.
 
@@ -56,6 +57,7 @@ def write_report(
         curated_folder: Where the curated data set has moved to; None where it has not.
         max_shown: Test patches with a thumbnail in the page, at most; None for 2,000.
         max_mapped: Test patches whose activation maps are held against PI, at most; None for 200.
+        maps: Folder of the feature maps of whole fields that the folds of a cross-validation share; None for none.
 
     Raises:
         InputError: If the folder holds nothing that is finished, or the disk is full.
@@ -68,7 +70,7 @@ def write_report(
     from jimt.system.memory import keep_freed_memory
 
     keep_freed_memory()
-    study = open_study(folder, Options(curated_folder, accelerator, device_index))
+    study = open_study(folder, Options(curated_folder, accelerator, device_index, maps))
     with writing(folder, advice="make it writable, or copy it to where you may write"), TemporaryFile(dir=folder):
         pass  # said now, and not when all is made
     title, subtitle = _title(study)
@@ -205,10 +207,10 @@ def _provenance(study: "Study") -> Iterator[str]:
     )
 
 
-def report_on(folder: Path, *, device_index: int = 0) -> None:
+def report_on(folder: Path, *, device_index: int = 0, maps: Path | None = None) -> None:
     """Write the report of what has just been finished; whatever goes wrong is told and ends nothing."""
     try:
-        print_written(write_report(folder, device_index=device_index))
+        print_written(write_report(folder, device_index=device_index, maps=maps))
     except InputError as error:
         print(f"no report of {folder}: {error}", file=sys.stderr)
     except Exception as error:  # a training of days does not fail for a figure

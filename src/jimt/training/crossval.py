@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 def cross_validate(
-    config: CrossvalConfig, *, begins: Callable[[], None] = lambda: None, config_of: "ConfigOf | None" = None
+    config: CrossvalConfig,
+    *,
+    begins: Callable[[], None] = lambda: None,
+    config_of: "ConfigOf | None" = None,
+    keeps_maps: bool = False,
 ) -> dict[str, Any]:
     """Train once for each fold and score the fold that was held out; write ``scores.csv`` and ``crossval.json``.
 
@@ -32,6 +36,7 @@ def cross_validate(
         config: What a cross-validation is made of.
         begins: Called when nothing stands against the first fold that is trained.
         config_of: As ``preparation.prepare`` takes it.
+        keeps_maps: Whether the feature maps of whole fields, which the folds share, are left for the report.
 
     Returns:
         What ``crossval.json`` holds.
@@ -46,11 +51,15 @@ def cross_validate(
         )
     folder = config.folder
     with owner(folder, who="a cross-validation"):
-        return _cross_validate(config, folder, begins, config_of)
+        return _cross_validate(config, folder, begins, config_of, keeps_maps)
 
 
 def _cross_validate(
-    config: CrossvalConfig, folder: Path, begins: Callable[[], None], config_of: "ConfigOf | None"
+    config: CrossvalConfig,
+    folder: Path,
+    begins: Callable[[], None],
+    config_of: "ConfigOf | None",
+    keeps_maps: bool,
 ) -> dict[str, Any]:
     from jimt.curation.curate import find_raw_images, refuse_few_groups
     from jimt.curation.splits import Fold
@@ -86,7 +95,8 @@ def _cross_validate(
         print(f"fold {test} ({test + 1} of {n_folds})")
         train(fold_config, fold=fold, begins=begins)
         tables.append(_scored(run_folder, maps_cache(folder)).assign(fold=test))
-    shutil.rmtree(maps_cache(folder), ignore_errors=True)
+    if not keeps_maps:
+        shutil.rmtree(maps_cache(folder), ignore_errors=True)
     table = pd.concat(tables, ignore_index=True)
     scored = table[table["label"] != AMBIGUOUS]
     result = _result(config, folder, scored)
