@@ -32,7 +32,7 @@ NEEDS_NONE: dict[Place, str] = {
     ("config/hydra_schema.py", "to_dataclasses"): "the sentence is OmegaConf's",
     ("evaluation/label_sensitivity.py", "of_run"): "class folders have no cut-offs",
     ("report/sections/agreement_section.py", "agreement_of.make"): "a part of the report that these data do not have",
-    ("report/sections/attention_section.py", "_usable"): "likewise",
+    ("report/sections/attention_section.py", "_has_patches_of"): "likewise",
     ("report/sections/data_section.py", "label_blocks"): "likewise",
     ("report/sections/data_section.py", "raw_pair_blocks"): "likewise",
     ("report/sections/filter_section.py", "empty_filter_blocks"): "likewise",

@@ -228,8 +228,13 @@ def of_an_interruption(lab: Lab) -> None:
 
 
 def of_a_full_disk(lab: Lab) -> None:
-    def no_space(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    written, sync = [], os.fsync
+
+    def no_space(descriptor: int) -> None:
+        if len(written) == 2:  # best and last of the first epoch
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(descriptor)
+        sync(descriptor)
 
     def trains_until_it_is_full(*overrides: str) -> None:
         with lab.monkeypatch.context() as patch:
@@ -237,7 +242,7 @@ def of_a_full_disk(lab: Lab) -> None:
                 patch.setattr(files.os, "fsync", no_space)
             train(composed_train(*overrides))
 
-    lab.mends(trains_until_it_is_full, *lab.uneven, *TINY_PROBE, "run_dir=run")
+    lab.mends(trains_until_it_is_full, *lab.uneven, *SHORT, "run_dir=run")
 
 
 def of_processes(lab: Lab) -> None:

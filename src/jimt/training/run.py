@@ -28,6 +28,7 @@ from jimt.system.files import (
     ALL_SCORES_FILE,
     BEST,
     FINISHED,
+    LAST,
     METRICS_FILE,
     MODEL_CARD,
     REPORT,
@@ -155,9 +156,11 @@ def _train(
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
+        told = f"no space left for {folder} ({error.strerror})"
+        if not (folder / LAST).is_file():
+            raise InputError(told, advice="free some, and start it again") from error
         raise InputError(
-            f"no space left for {folder} ({error.strerror}); the checkpoints written before are whole, to "
-            "go on with when some is free",
+            f"{told}; the checkpoints written before are whole, to go on with when some is free",
             remedies=(as_typed("resume", training.resumed_by),),
         ) from error
     finally:
