@@ -239,7 +239,7 @@ def test_names_that_look_like_numbers_formulas_or_nothing_stay_names(own):
     scores.to_csv(own / "test_scores.csv", index=False)
     model = open_study(own).models[0]
     assert set(names.values()) <= set(model.scores["group"])
-    sections = [Section("", list(error_blocks(model, of=""))), Section("", list(forest_blocks([model])))]
+    sections = [Section("", list(error_blocks(model, model_words=""))), Section("", list(forest_blocks([model])))]
     page = render(sections, title="a", subtitle="b")
     assert "a$_$b&lt;i&gt;|" in page
     assert "<i>" not in page.split("<main>")[1].replace('<i style="', "")
