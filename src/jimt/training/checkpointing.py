@@ -15,12 +15,11 @@ from jimt.errors import InputError
 from jimt.evaluation.scores import splits_digest
 from jimt.models.checkpoint import Checkpoint, EmptyFilter, Input, Network, Output, Record
 from jimt.models.network import LiveDeadNetwork
-from jimt.models.predictor import prediction_device, scorer_of
 from jimt.models.split_metrics import SplitMetrics
 from jimt.networks.backbones import FeatureExtractor, normalisation
 from jimt.statistics.calibration import fit_temperature
 from jimt.system.files import VALIDATION_FILE, write_json
-from jimt.training.settled import Training
+from jimt.training.settled import Training, scorer_for
 from jimt.vocabulary import Split
 
 _PACKAGES = ("torch", "torchvision", "timm", "pytorch-lightning", "numpy", "scikit-learn")
@@ -77,15 +76,7 @@ def checkpoint_of(training: Training, network: LiveDeadNetwork, curated: Curated
 def _temperature(training: Training, network: LiveDeadNetwork, curated: Curated) -> float:
     if not training.validates:
         return 1.0
-    trainer = training.config.trainer
-    scorer = scorer_of(
-        network,
-        takes=training.takes,
-        gives=training.gives,
-        device=prediction_device(trainer.accelerator, index=training.device_index, precision=training.precision),
-        precision=training.precision,
-        batch_size=trainer.eval_batch_size,
-    )
+    scorer = scorer_for(training, network)
     rows = curated.manifest[curated.manifest["split"] == Split.VAL.value]
     logits = scorer.logits(curated.store, rows)
     labels = rows["label"].to_numpy(np.int64)

@@ -13,9 +13,9 @@ from jimt.curation.manifest import Curated
 from jimt.curation.tiles import fluorescence_tiles
 from jimt.models.mapwise import MapPredictor
 from jimt.models.network import LiveDeadNetwork
-from jimt.models.predictor import prediction_device, scorer_of
+from jimt.models.predictor import prediction_device
 from jimt.system.files import digest_of
-from jimt.training.settled import Training
+from jimt.training.settled import Training, scorer_for
 from jimt.vocabulary import DEAD, LIVE, Split
 
 _STEP = 2  # every second tile along y and x: neighbours are nearly the same
@@ -150,15 +150,7 @@ def _patch_features(
     training: Training, network: LiveDeadNetwork, curated: Curated, rows: pd.DataFrame
 ) -> NDArray[np.float32]:
     """Pooled features of some patches; the folds of a cross-validation share those of all patches."""
-    trainer = training.config.trainer
-    scorer = scorer_of(
-        network,
-        takes=training.takes,
-        gives=training.gives,
-        device=prediction_device(trainer.accelerator, index=training.device_index, precision=training.precision),
-        precision=training.precision,
-        batch_size=trainer.eval_batch_size,
-    )
+    scorer = scorer_for(training, network)
     if training.fold is None:
         return scorer.features(curated.store, rows)
     used = curated.manifest[curated.manifest["split"].notna()]

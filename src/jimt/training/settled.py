@@ -15,6 +15,8 @@ from jimt.curation.manifest import Curated
 from jimt.curation.splits import Fold
 from jimt.errors import InputError
 from jimt.models.checkpoint import Input, Output
+from jimt.models.network import LiveDeadNetwork
+from jimt.models.predictor import Scorer, prediction_device, scorer_of
 from jimt.system.hardware import bfloat16_instructions, check_gpus
 from jimt.system.memory import keep_freed_memory
 from jimt.training.resume import Unfinished
@@ -62,6 +64,19 @@ class Training:
     def validates(self) -> bool:
         """Whether there are validation patches; a fold may hold none back."""
         return self.fold is None or self.fold.val is not None
+
+
+def scorer_for(training: Training, network: LiveDeadNetwork) -> Scorer:
+    """What scores patches with a network of this training, on its device and in its precision."""
+    trainer = training.config.trainer
+    return scorer_of(
+        network,
+        takes=training.takes,
+        gives=training.gives,
+        device=prediction_device(trainer.accelerator, index=training.device_index, precision=training.precision),
+        precision=training.precision,
+        batch_size=trainer.eval_batch_size,
+    )
 
 
 def process_number() -> int:
