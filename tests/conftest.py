@@ -15,14 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from hydra import compose, initialize_config_dir
 from hydra.core.plugins import Plugins
 from rich.console import Console
 
+from composing import composed
 from jimt.__main__ import main
 from jimt.config.curating import CurationConfig, PrepareConfig
 from jimt.config.data import DatasetConfig
-from jimt.config.hydra_schema import to_dataclasses
 from jimt.config.own_configs import OwnConfigs
 from jimt.config.search import TuneConfig
 from jimt.config.training import TrainConfig
@@ -95,8 +94,7 @@ def _hydra_as_in_a_new_process() -> None:
 
 def composed_prepare(*overrides: str) -> tuple[DatasetConfig, CurationConfig]:
     """The config of ``python prepare.py OVERRIDES``."""
-    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-        config = to_dataclasses(compose("prepare", overrides=list(overrides)))
+    config = composed("prepare", *overrides)
     assert isinstance(config, PrepareConfig)
     return config.dataset, config.curation
 
@@ -106,8 +104,7 @@ def composed_train(*overrides: str, name: str = "train") -> TrainConfig:
 
     No report unless one is asked for: it takes longer than the training it is of.
     """
-    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-        config = to_dataclasses(compose(name, overrides=["report=false", *overrides]))
+    config = composed(name, "report=false", *overrides)
     assert isinstance(config, TrainConfig)
     return config
 
@@ -129,8 +126,7 @@ def tune_config(tmp_path: Path) -> Callable[..., TuneConfig]:
     """The config of ``jimt tune OVERRIDES``, its search in ``tmp_path/search``."""
 
     def make(*overrides: str) -> TuneConfig:
-        with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-            config = to_dataclasses(compose("tune", overrides=[f"run_dir={tmp_path / 'search'}", *overrides]))
+        config = composed("tune", f"run_dir={tmp_path / 'search'}", *overrides)
         assert isinstance(config, TuneConfig)
         return config
 

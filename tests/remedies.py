@@ -1,8 +1,6 @@
 """Every place that names a remedy, and what it takes to lead there and then do what it says."""
 
 import ast
-import copy
-import functools
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -11,16 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig
 
+from composing import composed
 from conftest import REPOSITORY
 from jimt import errors
 from jimt.config.curating import CurationConfig, PrepareConfig
 from jimt.config.data import DatasetConfig
-from jimt.config.hydra_schema import to_dataclasses
 from jimt.config.training import TrainConfig
 from jimt.errors import InputError
 
@@ -233,34 +227,15 @@ def marked(places: Iterable[Place], slow: set[Place]) -> list[Any]:
     return [pytest.param(place, marks=pytest.mark.slow) if place in slow else place for place in places]
 
 
-@functools.cache
-def _composed_of_groups(name: str, groups: tuple[str, ...]) -> DictConfig:
-    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-        return compose(name, overrides=list(groups))
-
-
-def _composed(name: str, overrides: tuple[str, ...]) -> PrepareConfig | TrainConfig:
-    """The checked config of a command, as Hydra composes it; files are read once for each choice of them."""
-    groups = {
-        path.relative_to(REPOSITORY / "conf").as_posix() for path in (REPOSITORY / "conf").rglob("*") if path.is_dir()
-    }
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    choices = {override.key_or_group: override.input_line for override in parsed if override.key_or_group in groups}
-    config = copy.deepcopy(_composed_of_groups(name, tuple(choices.values())))
-    values = [override for override in parsed if override.key_or_group not in groups]
-    ConfigLoaderImpl._apply_overrides_to_config(values, config)
-    return to_dataclasses(config)
-
-
 def composed_prepare(*overrides: str) -> tuple[DatasetConfig, CurationConfig]:
     """The config of ``python prepare.py OVERRIDES``."""
-    config = _composed("prepare", overrides)
+    config = composed("prepare", *overrides)
     assert isinstance(config, PrepareConfig)
     return config.dataset, config.curation
 
 
 def composed_train(*overrides: str, name: str = "train") -> TrainConfig:
     """The config of ``python train.py OVERRIDES``, or of ``jimt crossval`` or ``jimt.search.tune``."""
-    config = _composed(name, overrides)
+    config = composed(name, *overrides)
     assert isinstance(config, TrainConfig)
     return config
