@@ -23,8 +23,9 @@ demo: venv
 # Two processes of one thread each: with two threads each they would wait for one another.
 TESTS = OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+# make test MARKED='slow or not slow': the slow ones too, in one run that reads the tests once.
 test: venv
-	$(TESTS)
+	$(TESTS) $(if $(MARKED),-m '$(MARKED)')
 
 test-slow: venv
 	$(TESTS) -m slow

@@ -54,7 +54,14 @@ def started_by(command: str, *, folder: Path, stand_ins: Path, noted: Path) -> l
     """What a shell in a folder starts for a command line; ``make`` is the real one."""
     noted.mkdir()
     environment = os.environ | {"PATH": f"{stand_ins}:{os.environ['PATH']}", "STARTED": str(noted)}
-    for name in ("MAKEFLAGS", "MAKELEVEL", "VENV", "CONSTRAINTS", "PYTHON"):  # of the make that may have started pytest
+    for name in (
+        "MAKEFLAGS",
+        "MAKELEVEL",
+        "MARKED",
+        "VENV",
+        "CONSTRAINTS",
+        "PYTHON",
+    ):  # of the make that may have started pytest
         environment.pop(name, None)
     done = subprocess.run(["bash", "-ec", command], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -89,6 +96,11 @@ def _python(arguments: list[str], folder: str, log: str, data: str) -> None:
     for stream in (1, 2):
         os.dup2(output, stream)
     warnings.simplefilter("default")  # pytest's own filters are not here
+    run_as_python(arguments)
+
+
+def run_as_python(arguments: list[str]) -> None:
+    """Run in this process what ``python ARGUMENTS`` would."""
     sys.argv = arguments[1:] if arguments[0] == "-m" else arguments
     if arguments[0] == "-m":
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)

@@ -17,14 +17,14 @@ from pytorch_lightning.callbacks import Callback
 import drop_resnet  # noqa: F401  # known to timm in every process
 from jimt.config.training import TrainConfig
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["jimt.training.run"])
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["jimt.training.run"])
 _LIMIT = 240  # seconds, on a busy machine
 
 
 def in_process(function: Callable[..., None], *arguments: Any) -> int:
     """Exit status of a process that calls a function; minus a signal's number if one killed it."""
-    return _exit_status(_CONTEXT.Process(target=function, args=arguments))
+    return _exit_status(CONTEXT.Process(target=function, args=arguments))
 
 
 def train_in_process(config: TrainConfig, *callbacks: Callback) -> int:
@@ -38,7 +38,7 @@ def train_in_processes(config: TrainConfig, *callbacks: Callback) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     world = config.trainer.devices
-    started = [_CONTEXT.Process(target=_train_as, args=(rank, world, port, config, callbacks)) for rank in range(world)]
+    started = [CONTEXT.Process(target=_train_as, args=(rank, world, port, config, callbacks)) for rank in range(world)]
     for process in started:
         process.start()
     try:
