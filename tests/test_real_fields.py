@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from sklearn.model_selection import GroupKFold
 
-from conftest import composed_train
+from conftest import coarse_figures, composed_train
 from jimt.curation.curate import curate
 from jimt.curation.manifest import open_curated
 from jimt.curation.splits import folds_of
@@ -86,8 +86,10 @@ def test_maps_for_dead_lie_on_pi_of_real_fields_more_than_those_of_random_networ
     folder.mkdir()
     overrides = ["experiment=frozen_tiles", f"dataset.root={real_data / 'mcf7'}", f"backbone.weights={weights}"]
     overrides += ["curation.empty_filter.enabled=false", f"run_dir={folder}", "report=false"]
+    overrides.append("evaluation.orientations=1")  # features of fields are most of the time
     cross_validate(composed_train(*overrides, name="crossval"), keeps_maps=True)
-    write_report(folder, max_mapped=130, maps=folder / "maps")
+    with coarse_figures():
+        write_report(folder, max_mapped=130, maps=folder / "maps")
     page = (folder / "report.html").read_text()
     drawn = set(re.findall(r'<figure id="(\w+)">', page))
     assert {"raw_pairs", "roc", "by_group", "by_raw_image", "worst_errors", "embedding", "grad_cam_dead"} <= drawn

@@ -1,18 +1,17 @@
 """A sweep's report sets its models side by side and loses none."""
 
+import contextlib
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from conftest import REPOSITORY, TINY
+from conftest import TINY
+from forked import run_forked
 from jimt.errors import InputError
 from jimt.report import activation
 from jimt.report.study import open_study
@@ -95,14 +94,8 @@ def swept(uneven, tmp_path_factory):
     folder = tmp_path_factory.mktemp("swept")
     tiny = [override for override in TINY if not override.startswith(("report=", "backbone.name="))]
     names = "backbone.name=test_resnet.r160_in1k,test_efficientnet.r160_in1k,nonsense"
-    done = subprocess.run(
-        [sys.executable, str(REPOSITORY / "train.py"), "-m", *uneven, *tiny, names, "hydra.sweep.dir=sweep"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=folder,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    with contextlib.chdir(folder):
+        done = run_forked("train.py", "-m", *uneven, *tiny, names, "hydra.sweep.dir=sweep", coarse=True)
     return folder / "sweep", done
 
 
