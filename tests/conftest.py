@@ -233,6 +233,14 @@ def uneven(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return overrides
 
 
+COARSE = """
+from jimt.figures import style
+from jimt.report import blocks
+style.DPI, blocks.DPI = 60, blocks._PAGE_DPI
+"""
+"""What ``coarse_figures`` does, for another process."""
+
+
 @contextlib.contextmanager
 def coarse_figures() -> Iterator[None]:
     """Draw figures of reports at a fifth of their resolution, since drawing is most of a report's time."""

@@ -12,6 +12,7 @@ import pytest
 
 from commands import line
 from conftest import REPOSITORY, SMALL, TINY
+from forked import Forked, run_forked
 from jimt.__main__ import COMMANDS
 
 
@@ -120,17 +121,8 @@ curation:
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_training_is_no_result_and_the_same_command_completes_it(small, tmp_path, stop):
     arguments = [*small, *TINY, "curation.split.val=5", "curation.split.test=5", "hydra.run.dir=run"]
-    process = subprocess.Popen(
-        [sys.executable, str(REPOSITORY / "train.py"), *arguments, "trainer.max_epochs=1000"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stdout is not None
-    for printed in process.stdout:
-        if printed.startswith("epoch   3"):
-            break
+    process = Forked("train.py", *arguments, "trainer.max_epochs=1000")
+    process.wait_for("\nepoch   3")
     process.send_signal(stop)
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0
@@ -139,7 +131,7 @@ def test_a_killed_training_is_no_result_and_the_same_command_completes_it(small,
     assert (tmp_path / "run/checkpoints/best_epoch.ckpt").is_file()
     assert not (tmp_path / "run/checkpoints/best.ckpt").exists()  # no finished model
     assert not (tmp_path / "run/test_metrics.json").exists()
-    done = command("train.py", *arguments)
+    done = run_forked("train.py", *arguments)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run/test_metrics.json").is_file()
     assert Path(tmp_path / "run/finished.json").is_file()

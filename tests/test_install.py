@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY, TINY
+from conftest import COARSE, REPOSITORY, TINY
 from jimt.config.own_configs import CONF
 
 pytestmark = pytest.mark.slow
@@ -51,18 +51,21 @@ def installed(source, tmp_path_factory) -> Path:
     return folder
 
 
-def run(installed: Path, *words: str) -> str:
+COARSELY = f"import runpy{COARSE}runpy.run_module('jimt', run_name='__main__', alter_sys=True)"
+
+
+def run(installed: Path, *words: str, coarse: bool = False) -> str:
     """What ``python -m jimt`` prints, with the installed package and without the checkout's."""
     # -S: no .pth file of the environment is read, so that the checkout is not on the path
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"PYTHONPATH": os.pathsep.join(map(str, (installed, LIBRARIES))), "OMP_NUM_THREADS": "1"}
     where = "import sys, jimt; print(jimt.__file__, *sys.path, sep='\\n')"
-    for command in (["-c", where], ["-m", "jimt", *words]):
+    for command in (["-c", where], [*(["-c", COARSELY] if coarse else ["-m", "jimt"]), *words]):
         done = subprocess.run(
             [sys.executable, "-S", *command], env=environment, capture_output=True, text=True, timeout=300
         )
         assert done.returncode == 0, done.stderr
-        if command[0] == "-c":
+        if command[1] == where:
             package, *paths = done.stdout.splitlines()
             assert Path(package).is_relative_to(installed)
             assert str(REPOSITORY / "src") not in paths
@@ -114,6 +117,6 @@ def test_installed_commands_answer_from_another_folder(installed, tmp_path):
 
 def test_an_installed_jimt_simulates_curates_trains_and_reports(installed, tmp_path):
     words = ["train", *SIMULATED, *TINY, "trainer.max_epochs=1", "report=true", "hydra.run.dir=run"]
-    assert "Test split of synthetic" in run(installed, *words)
+    assert "Test split of synthetic" in run(installed, *words, coarse=True)
     assert (tmp_path / "data/curated/synthetic/manifest.parquet").is_file()
     assert (tmp_path / "run/report.html").is_file()

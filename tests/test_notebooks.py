@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from conftest import REPOSITORY, TINY
+from conftest import COARSE, REPOSITORY, TINY
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 
@@ -27,6 +27,7 @@ def executed(path: Path, folder: Path, *, line: tuple[str, str] | None = None) -
     if line is not None:
         (cell,) = [cell for cell in notebook.cells if line[0] in cell.source]
         cell.source = cell.source.replace(*line)
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(COARSE))
     resources = {"metadata": {"path": str(copy.parent)}}
     return NotebookClient(notebook, timeout=600, resources=resources).execute()
 

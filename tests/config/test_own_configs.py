@@ -9,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from commands import run_command
 from conftest import SMALL, TINY, composed_prepare
+from forked import run_forked
 from jimt.config.own_configs import completed
 from jimt.errors import InputError, as_typed
 from own_yaml import write_dataset, write_overrides
@@ -96,9 +97,9 @@ def test_a_data_set_that_is_not_found_says_where_ones_own_may_stand(tmp_path, sm
     # both remedies
     write_dataset(tmp_path / "elsewhere", small_pairs)
     small = ["curation.patches.size=64", "curation.patches.stride=32", *SMALL[2:]]
-    assert run_command("prepare.py", "--config-dir", "elsewhere", "dataset=our_lab", *small).returncode == 0
+    assert run_forked("prepare.py", "--config-dir", "elsewhere", "dataset=our_lab", *small).returncode == 0
     (tmp_path / "elsewhere").rename(tmp_path / "jimt_conf")
-    again = run_command("prepare.py", "dataset=our_lab", *small)
+    again = run_forked("prepare.py", "dataset=our_lab", *small)
     assert again.returncode == 0
     assert "is up to date" in again.stdout
 
@@ -115,12 +116,12 @@ def test_a_resumed_run_finds_its_configs_from_any_folder(tmp_path, small_pairs):
 def test_a_run_remembers_where_its_configs_lay(tmp_path, small_pairs, monkeypatch):
     write_dataset(tmp_path / "mine", small_pairs)
     settings = [*SMALL, *TINY, "curation.split.val=5", "curation.split.test=5", "hydra.run.dir=run"]
-    done = run_command("train.py", "--config-dir", "mine", "dataset=our_lab", *settings, "trainer.max_epochs=1")
+    done = run_forked("train.py", "--config-dir", "mine", "dataset=our_lab", *settings, "trainer.max_epochs=1")
     assert done.returncode == 0, done.stderr
     # from another folder, by the run's name alone
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     more = ["trainer.max_epochs=2", f"curation.output_root={tmp_path / 'data/curated'}"]
-    resumed = run_command("train.py", f"resume={tmp_path / 'run'}", *more)
+    resumed = run_forked("train.py", f"resume={tmp_path / 'run'}", *more)
     assert resumed.returncode == 0, resumed.stderr
     assert "after epoch 1" in resumed.stdout

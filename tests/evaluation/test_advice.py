@@ -1,16 +1,15 @@
 """A test split too small to tell much ends with the cross-validation to run, and that command works as printed."""
 
 import json
-import os
 import shlex
 import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import REPOSITORY, TINY_PROBE
+from conftest import TINY_PROBE
+from forked import run_forked
 from jimt.curation.splits import workable_folds
 from jimt.evaluation.advice import cross_validation_advice
 from jimt.evaluation.reported_metrics import has_few_groups
@@ -93,16 +92,15 @@ def test_many_groups_need_no_advice():
 
 @pytest.mark.slow
 def test_a_small_test_ends_with_a_command_that_works_as_printed(uneven, tmp_path):
-    here = {"cwd": tmp_path, "env": os.environ | {"OMP_NUM_THREADS": "1"}, "capture_output": True, "text": True}
-    settings = [*uneven, *TINY_PROBE, "hydra.run.dir=a run"]
-    done = subprocess.run([sys.executable, str(REPOSITORY / "train.py"), *settings], timeout=300, **here)
+    done = run_forked("train.py", *uneven, *TINY_PROBE, "hydra.run.dir=a run")
     assert done.returncode == 0, done.stderr
     advice, command = done.stdout.splitlines()[-2:]
     assert advice.startswith("advice: 45 patches of 3 of 12 groups are a small test; a cross-validation tests on all")
     written = json.loads((tmp_path / "a run/test_metrics.json").read_text())["advice"]
     assert written["command"] == command.strip()
-    # as it stands there, but for the interpreter's name
-    again = subprocess.run(["bash", "-c", command.replace("jimt", f"{sys.executable} -m jimt", 1)], timeout=300, **here)
+    # as it stands there
+    read = subprocess.run(["bash", "-c", f"printf '%s\\n' {command}"], capture_output=True, text=True, check=True)
+    again = run_forked(*read.stdout.splitlines())
     assert again.returncode == 0, again.stderr
     assert len(pd.read_csv(tmp_path / "a run_crossval/scores.csv")) == 180
     assert "advice" not in again.stdout  # every group is tested on already

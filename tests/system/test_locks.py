@@ -9,8 +9,8 @@ import threading
 import pytest
 from filelock import FileLock
 
-from commands import start_command
 from conftest import TINY
+from forked import Forked
 from jimt.errors import InputError
 from jimt.system.locks import RUN_LOCK, in_turn, owner
 
@@ -86,7 +86,7 @@ def test_who_waits_for_a_turn_says_so_and_gets_it(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_two_curations_of_one_name_take_turns_and_one_does_the_work(small, tmp_path):
-    both = [start_command("prepare.py", *small) for _ in range(2)]
+    both = [Forked("prepare.py", *small) for _ in range(2)]
     ended = [process.communicate(timeout=300) for process in both]
     assert [process.returncode for process in both] == [0, 0], ended
     assert sum("wrote data/curated/no_treatment" in out for out, _ in ended) == 1
@@ -96,7 +96,7 @@ def test_two_curations_of_one_name_take_turns_and_one_does_the_work(small, tmp_p
 @pytest.mark.slow
 def test_of_two_trainings_in_one_folder_one_is_refused_and_the_other_ends_whole(uneven, tmp_path):
     arguments = ["train.py", *uneven, *TINY, "trainer.max_epochs=4", "hydra.run.dir=run"]
-    both = [start_command(*arguments) for _ in range(2)]
+    both = [Forked(*arguments) for _ in range(2)]
     ended = [process.communicate(timeout=300) for process in both]
     assert sorted(process.returncode for process in both) == [0, 1], ended
     (refused,) = (errors for process, (_, errors) in zip(both, ended, strict=True) if process.returncode)
@@ -108,7 +108,7 @@ def test_of_two_trainings_in_one_folder_one_is_refused_and_the_other_ends_whole(
 
 @pytest.mark.slow
 def test_trainings_started_at_the_same_time_end_in_folders_of_their_own(uneven, tmp_path):
-    both = [start_command("train.py", *uneven, *TINY, "trainer.max_epochs=1", f"seed={n}") for n in range(2)]
+    both = [Forked("train.py", *uneven, *TINY, "trainer.max_epochs=1", f"seed={n}") for n in range(2)]
     for process in both:
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors

@@ -1,17 +1,15 @@
 """A training that is killed and resumed ends as if nothing had happened, to the last bit."""
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
-from conftest import REPOSITORY, TINY, composed_train
+from conftest import TINY, composed_train
+from forked import Forked, run_forked
 from jimt.errors import InputError
 from jimt.training.run import train
 from processes import Kill, train_in_process, train_in_processes
@@ -255,27 +253,15 @@ def test_resuming_and_training_anew_exclude_each_other(uneven, unfinished):
 @pytest.mark.slow
 def test_the_command_resumes_a_killed_run_with_its_folder_alone(uneven, tmp_path):
     overrides = [*uneven, *TINY, "optim.batch_size=8"]
-    command = [sys.executable, str(REPOSITORY / "train.py")]
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [*command, *overrides, "trainer.max_epochs=60", "hydra.run.dir=cut"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("epoch   3"):
-            process.kill()
-            break
+    process = Forked("train.py", *overrides, "trainer.max_epochs=60", "hydra.run.dir=cut")
+    process.wait_for("\nepoch   3")
+    process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     done = int(checkpoint(tmp_path / "cut", "last")["epoch"]) + 1
     assert done >= 2  # the line of the third is printed before its checkpoint is written
     more = f"trainer.max_epochs={done + 1}"
-    resumed = subprocess.run(
-        [*command, "resume=cut", more], capture_output=True, text=True, timeout=300, env=environment
-    )
+    resumed = run_forked("train.py", "resume=cut", more)
     assert resumed.returncode == 0, resumed.stderr
     assert f"resuming cut after epoch {done}" in resumed.stdout
     assert resumed.stdout.count("epoch  ") == 1
