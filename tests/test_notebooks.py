@@ -54,8 +54,9 @@ def test_notebooks_are_committed_without_outputs_and_define_nothing(path):
     ("name", "line", "at_least"),
     [("01_curation", 'prepare("dataset=synthetic"', 7), ("02_results", 'train("experiment=demo"', 12)],
 )
-def test_a_notebook_runs_as_it_stands_on_fewer_fields(name, line, at_least, tmp_path):
-    fewer = f'{line}, "dataset.simulation.fields_per_well=1"'
+def test_a_notebook_runs_as_it_stands_on_fewer_fields_and_epochs(name, line, at_least, tmp_path):
+    epochs = ', "trainer.max_epochs=2"' * line.startswith("train")
+    fewer = f'{line}, "dataset.simulation.fields_per_well=1"{epochs}'
     notebook = executed(REPOSITORY / f"notebooks/{name}.ipynb", tmp_path, line=(line, fewer))
     assert pictures(notebook) >= at_least
 
