@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from jimt.config.pattern_checks import check_pattern
+from jimt.config.data import check_pattern
 from jimt.config.patterns import group_names, parse_pattern
 from jimt.errors import InputError
 

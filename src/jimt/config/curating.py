@@ -1,115 +1,100 @@
 """Settings of a curation, from raw images to the manifest, in the order of the pipeline."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from jimt.config.checks import check, check_folder, is_name, one_of
+from jimt.config.checks import (
+    FOLDER,
+    NOT_NEGATIVE,
+    ONE_OR_MORE,
+    POSITIVE,
+    SEED,
+    SHARE,
+    TWO_OR_MORE,
+    Settings,
+    is_name,
+    one_of,
+    takes,
+)
 from jimt.config.data import DatasetConfig
 from jimt.errors import InputError
 
-SCALING_METHODS = ("full_range", "bit_depth", "percentile_image", "percentile_dataset")
-LABEL_SCALES = ("raw", "background_subtracted", "log_background_ratio")
-ON_BAD_IMAGE = ("raise", "skip")
-KERNELS = ("linear", "rbf")
-EXECUTORS = ("local", "dask")
-FILTER_PRECISIONS = ("32-true", "bf16-mixed")  # no auto: a curation is the same on every machine
-
 
 @dataclass
-class ScalingConfig:
+class ScalingConfig(Settings, section="curation.scaling"):
     """Conversion of the bright-field image to the 8 bits the network sees."""
 
-    method: str
-    low_percentile: float
-    high_percentile: float
-
-    def __post_init__(self) -> None:
-        one_of("curation.scaling.method", self.method, SCALING_METHODS)
-        check("curation.scaling.low_percentile", self.low_percentile, 0 <= self.low_percentile < 50, "0 to below 50")
-        check(
-            "curation.scaling.high_percentile",
-            self.high_percentile,
-            50 < self.high_percentile <= 100,
-            "above 50 to 100",
-        )
+    method: str = field(metadata=one_of("full_range", "bit_depth", "percentile_image", "percentile_dataset"))
+    low_percentile: float = field(metadata=takes("0 to below 50", lambda value: 0 <= value < 50))
+    high_percentile: float = field(metadata=takes("above 50 to 100", lambda value: 50 < value <= 100))
 
 
 @dataclass
-class PatchConfig:
+class PatchConfig(Settings, section="curation.patches"):
     """The sliding window."""
 
-    size: int
-    stride: int
-    max_no_data: float
+    size: int = field(metadata=takes("32 or more pixels", lambda value: value >= 32))
+    stride: int = field(metadata=takes("1 or more pixels", lambda value: value >= 1))
+    max_no_data: float = field(metadata=SHARE)
     """A patch with a larger share of no-data pixels is not used."""
 
-    def __post_init__(self) -> None:
-        check("curation.patches.size", self.size, self.size >= 32, "32 or more pixels")
-        check("curation.patches.stride", self.stride, self.stride >= 1, "1 or more pixels")
-        check("curation.patches.max_no_data", self.max_no_data, 0 <= self.max_no_data <= 1, "0 to 1")
+
+def _name_each_once(names: list[str]) -> bool:
+    return len(names) > 0 and len(set(names)) == len(names) and all(map(is_name, names))
 
 
 @dataclass
-class EmptyFilterConfig:
+class EmptyFilterConfig(Settings, section="curation.empty_filter"):
     """The support vector machine that drops patches without cells."""
 
     enabled: bool
-    fit_on: list[str]
+    fit_on: list[str] = field(metadata=takes("names of one or more data sets, each once", _name_each_once))
     """Names of the data sets whose hand labels train it, in this order; those of one run are kept for the others."""
     backbone: str
     weights: str
-    kernel: str
-    regularisation: float
+    kernel: str = field(metadata=one_of("linear", "rbf"))
+    regularisation: float = field(metadata=POSITIVE)
     """C of the support vector machine."""
-    n_folds: int
-    batch_size: int
+    n_folds: int = field(metadata=TWO_OR_MORE)
+    batch_size: int = field(metadata=ONE_OR_MORE)
     device: str
-    precision: str
-    """What the network computes in, on every device; part of the curation's fingerprint."""
+    precision: str = field(metadata=one_of("32-true", "bf16-mixed"))
+    """What the network computes in, on every device, and so no ``auto``; part of the curation's fingerprint."""
 
-    def __post_init__(self) -> None:
-        names = self.fit_on
-        each_once = len(names) > 0 and len(set(names)) == len(names) and all(map(is_name, names))
-        check("curation.empty_filter.fit_on", names, each_once, "names of one or more data sets, each once")
-        one_of("curation.empty_filter.kernel", self.kernel, KERNELS)
-        check("curation.empty_filter.regularisation", self.regularisation, self.regularisation > 0, "more than 0")
-        check("curation.empty_filter.n_folds", self.n_folds, self.n_folds >= 2, "2 or more")
-        one_of("curation.empty_filter.precision", self.precision, FILTER_PRECISIONS)
-        check("curation.empty_filter.batch_size", self.batch_size, self.batch_size >= 1, "1 or more")
+
+def _rises(ends: Any) -> bool:
+    return len(ends) == 2 and bool(ends[0] < ends[1])
 
 
 @dataclass
-class LabelConfig:
+class LabelConfig(Settings, section="curation.label"):
     """Live and dead by mean fluorescence."""
 
-    scale: str
-    background_percentile: float
+    scale: str = field(metadata=one_of("raw", "background_subtracted", "log_background_ratio"))
+    background_percentile: float = field(metadata=takes("0 to 100", lambda value: 0 <= value <= 100))
     """Percentile of a field's valid pixels that counts as its background."""
     fit_on: str
     """Name of the curated data set the mixture is fitted on."""
-    n_sigma: float
-    n_init: int
-    tolerance: float
+    n_sigma: float = field(metadata=NOT_NEGATIVE)
+    n_init: int = field(metadata=ONE_OR_MORE)
+    tolerance: float = field(metadata=POSITIVE)
     """Gain in mean log-likelihood below which the mixture has converged."""
-    min_patches: int
-    min_weight: float
+    min_patches: int = field(metadata=TWO_OR_MORE)
+    min_weight: float = field(metadata=takes("0 to below 0.5", lambda value: 0 <= value < 0.5))
     """A component that explains a smaller share of the patches has collapsed; so few outliers are left out."""
-    fit_range: tuple[float, float] | None
+    fit_range: tuple[float, float] | None = field(
+        metadata=takes("null, or two values of which the second is larger", _rises)
+    )
     """Least and greatest value the mixture is fitted on; null: all values but outliers."""
     live_below: float | None
     """Fixed thresholds, on the chosen scale, in place of the mixture's."""
     dead_above: float | None
 
     def __post_init__(self) -> None:
-        one_of("curation.label.scale", self.scale, LABEL_SCALES)
-        percentile = self.background_percentile
-        check("curation.label.background_percentile", percentile, 0 <= percentile <= 100, "0 to 100")
-        check("curation.label.n_sigma", self.n_sigma, self.n_sigma >= 0, "0 or more")
-        check("curation.label.n_init", self.n_init, self.n_init >= 1, "1 or more")
-        check("curation.label.tolerance", self.tolerance, self.tolerance > 0, "more than 0")
-        check("curation.label.min_patches", self.min_patches, self.min_patches >= 2, "2 or more")
-        check("curation.label.min_weight", self.min_weight, 0 <= self.min_weight < 0.5, "0 to below 0.5")
+        super().__post_init__()
         if self.fit_range is not None:
-            self._check_range(self.fit_range)
+            self.fit_range = (self.fit_range[0], self.fit_range[1])  # OmegaConf hands a list over
+            self._refuse_idle_range()
         if (self.live_below is None) != (self.dead_above is None):
             raise InputError(
                 "curation.label.live_below and curation.label.dead_above are given together or not at all",
@@ -125,11 +110,7 @@ class LabelConfig:
                 remedies=(f"curation.label.live_below={self.dead_above} curation.label.dead_above={self.live_below}",),
             )
 
-    def _check_range(self, fit_range: tuple[float, ...]) -> None:
-        ends = tuple(fit_range)  # OmegaConf hands a list over, of any length
-        rising = len(ends) == 2 and ends[0] < ends[1]
-        check("curation.label.fit_range", list(ends), rising, "null, or two values of which the second is larger")
-        self.fit_range = (ends[0], ends[1])
+    def _refuse_idle_range(self) -> None:
         if self.live_below is not None:
             raise InputError(
                 "curation.label.fit_range is without effect where curation.label.live_below and "
@@ -142,33 +123,28 @@ class LabelConfig:
 
 
 @dataclass
-class SplitConfig:
+class SplitConfig(Settings, section="curation.split"):
     """Train, validation and test, by group."""
 
-    train: float
-    val: float
-    test: float
+    train: float = field(metadata=POSITIVE)
+    val: float = field(metadata=POSITIVE)
+    test: float = field(metadata=POSITIVE)
     keep_folders: bool
     """Layout ``patches``: take the split of the folders as published."""
 
-    def __post_init__(self) -> None:
-        for field in ("train", "val", "test"):
-            value = getattr(self, field)
-            check(f"curation.split.{field}", value, value > 0, "more than 0")
-
 
 @dataclass
-class ExecutorConfig:
+class ExecutorConfig(Settings, section="curation.executor"):
     """Where raw images are read: in processes of this machine, or on the workers of a Dask cluster."""
 
-    backend: str
+    backend: str = field(metadata=one_of("local", "dask"))
     scheduler: str | None
     """Address of the cluster's scheduler, ``tcp://HOST:8786``."""
-    worker_timeout: float
+    worker_timeout: float = field(metadata=takes("more than 0 seconds", lambda value: value > 0))
     """Seconds to wait for a worker where the cluster has none."""
 
     def __post_init__(self) -> None:
-        one_of("curation.executor.backend", self.backend, EXECUTORS)
+        super().__post_init__()
         if (self.backend == "dask") != (self.scheduler is not None):
             raise InputError(
                 "curation.executor.backend=dask and curation.executor.scheduler are given together, or not at all",
@@ -177,16 +153,15 @@ class ExecutorConfig:
                     "curation.executor.backend=local curation.executor.scheduler=null",
                 ),
             )
-        check("curation.executor.worker_timeout", self.worker_timeout, self.worker_timeout > 0, "more than 0 seconds")
 
 
 @dataclass
-class CurationConfig:
+class CurationConfig(Settings, section="curation"):
     """From raw images to a manifest, in the order of the pipeline."""
 
-    output_root: str
-    on_bad_image: str
-    n_jobs: int
+    output_root: str = field(metadata=FOLDER)
+    on_bad_image: str = field(metadata=one_of("raise", "skip"))
+    n_jobs: int = field(metadata=takes("-1, or 1 or more", lambda value: value == -1 or value >= 1))
     """Processes that read images; -1 for all cores."""
     executor: ExecutorConfig
     scaling: ScalingConfig
@@ -194,14 +169,8 @@ class CurationConfig:
     empty_filter: EmptyFilterConfig
     label: LabelConfig
     split: SplitConfig
-    seed: int
+    seed: int = field(metadata=SEED)
     """Seed of mixture and splits; apart from the training's, so that another training seed keeps the split."""
-
-    def __post_init__(self) -> None:
-        check_folder("curation.output_root", self.output_root)
-        one_of("curation.on_bad_image", self.on_bad_image, ON_BAD_IMAGE)
-        check("curation.n_jobs", self.n_jobs, self.n_jobs == -1 or self.n_jobs >= 1, "-1, or 1 or more")
-        check("curation.seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295")
 
 
 @dataclass

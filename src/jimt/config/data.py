@@ -1,13 +1,18 @@
 """Settings of a data set: where its images lie, how their names are read, what groups them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from jimt.config.checks import NAME, check, check_folder, is_name, one_of
-from jimt.config.pattern_checks import check_pattern
-from jimt.config.patterns import composed, parse_pattern
-from jimt.errors import InputError
-
-LAYOUTS = ("pairs", "stack", "patches")
+from jimt.config.checks import FOLDER, NAME, NOT_NEGATIVE, Settings, check, one_of, takes
+from jimt.config.patterns import (
+    CHANNEL,
+    GROUP,
+    RAW_IMAGE_ID,
+    composed,
+    group_names,
+    is_regular_expression,
+    parse_pattern,
+)
+from jimt.errors import InputError, as_list_typed
 
 
 @dataclass
@@ -26,12 +31,12 @@ class SimulationConfig:
 
 
 @dataclass
-class DatasetConfig:
+class DatasetConfig(Settings, section="dataset"):
     """Where raw images lie, how their names are read and what groups them."""
 
-    name: str
-    root: str
-    layout: str
+    name: str = field(metadata=NAME)
+    root: str = field(metadata=FOLDER)
+    layout: str = field(metadata=one_of("pairs", "stack", "patches"))
     pattern: str | None
     """How the path below ``root`` is read: placeholders or a regular expression (see ``patterns``)."""
     group: list[str] | None
@@ -41,13 +46,13 @@ class DatasetConfig:
     brightfield: str
     """Layout ``pairs``: what the named group ``channel`` reads on a bright-field image."""
     fluorescence: str
-    brightfield_index: int
+    brightfield_index: int = field(metadata=NOT_NEGATIVE)
     """Layout ``stack``: channel index, from 0."""
-    fluorescence_index: int
+    fluorescence_index: int = field(metadata=NOT_NEGATIVE)
     live_folder: str
     """Layout ``patches``: name of the class folder."""
     dead_folder: str
-    bit_depth: int
+    bit_depth: int = field(metadata=takes("8 to 16", lambda value: 8 <= value <= 16))
     """Bits that carry the signal; higher bits of a 16-bit file, the same in every pixel, are masked (ScanR: 12)."""
     bit_shift: int
     """Zero bits below the signal, where a camera's software writes it into the upper bits of 16."""
@@ -59,10 +64,7 @@ class DatasetConfig:
     simulation: SimulationConfig | None
 
     def __post_init__(self) -> None:
-        check("dataset.name", self.name, is_name(self.name), NAME)
-        check_folder("dataset.root", self.root)
-        one_of("dataset.layout", self.layout, LAYOUTS)
-        check("dataset.bit_depth", self.bit_depth, 8 <= self.bit_depth <= 16, "8 to 16")
+        super().__post_init__()
         most = 16 - self.bit_depth
         check("dataset.bit_shift", self.bit_shift, 0 <= self.bit_shift <= most, f"0 to {most}, with dataset.bit_depth")
         if self.layout != "patches" and self.pattern is None:
@@ -84,13 +86,52 @@ class DatasetConfig:
                 "the word that the file names have for that channel",
                 remedies=("dataset.brightfield=WORD", "dataset.fluorescence=WORD"),
             )
-        if self.layout == "stack":
-            for field in ("brightfield_index", "fluorescence_index"):
-                value = getattr(self, field)
-                check(f"dataset.{field}", value, value >= 0, "0 or more")
-            if self.brightfield_index == self.fluorescence_index:
-                raise InputError(
-                    "dataset.brightfield_index and dataset.fluorescence_index are both "
-                    f"{self.brightfield_index}, and each channel has its own, from 0",
-                    remedies=("dataset.brightfield_index=NUMBER", "dataset.fluorescence_index=NUMBER"),
-                )
+        if self.layout == "stack" and self.brightfield_index == self.fluorescence_index:
+            raise InputError(
+                "dataset.brightfield_index and dataset.fluorescence_index are both "
+                f"{self.brightfield_index}, and each channel has its own, from 0",
+                remedies=("dataset.brightfield_index=NUMBER", "dataset.fluorescence_index=NUMBER"),
+            )
+
+
+def check_pattern(text: str, *, layout: str, group: list[str] | None) -> None:
+    """Refuse a pattern that does not tell what its layout needs.
+
+    Raises:
+        InputError: If it does not; the message says how to write it.
+    """
+    pattern = parse_pattern(text, setting="dataset.pattern")
+    is_regular = is_regular_expression(text)
+
+    def shown(name: str) -> str:
+        return f"(?P<{name}>...) around" if is_regular else f"{{{name}}} for"
+
+    missing = [CHANNEL] if layout == "pairs" and CHANNEL not in pattern.names else []
+    if group is not None:
+        unknown = [name for name in group if name not in pattern.names or name == CHANNEL]
+        if unknown or not group:
+            there = ", ".join(name for name in pattern.names if name != CHANNEL)
+            raise InputError(
+                f"dataset.group={group} is not allowed", advice=f"it takes names of dataset.pattern ({there})"
+            )
+        if GROUP in pattern.names:
+            raise InputError(
+                "dataset.pattern reads a group, so dataset.group is without effect", remedies=("dataset.group=null",)
+            )
+    elif not group_names(pattern, None) and layout != "patches":
+        if not is_regular and not missing:
+            names = [name for name in pattern.names if name != CHANNEL]
+            raise InputError(
+                f"dataset.pattern={text} does not tell which of {', '.join(names)} a split may not divide",
+                remedies=tuple(as_list_typed("dataset.group", [name]) for name in names),
+            )
+        missing.insert(0, GROUP)
+    # the name of a published patch tells more than its raw image
+    if RAW_IMAGE_ID not in pattern.names and (is_regular or layout == "patches"):
+        missing.insert(0, RAW_IMAGE_ID)
+    if missing:
+        what = "named group" if is_regular else "placeholder"
+        raise InputError(
+            f"dataset.pattern lacks the {what} {', '.join(missing)}",
+            advice=f"write {shown(missing[0])} the part of the path that tells it",
+        )

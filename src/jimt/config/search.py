@@ -1,25 +1,25 @@
 """Settings of many trainings: a cross-validation, a search."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from jimt.config.checks import check
+from jimt.config.checks import ONE_OR_MORE, TWO_OR_MORE, Settings, check, takes
 from jimt.config.training import TrainConfig, refuse_fast_dev_run
 from jimt.errors import InputError
 
 
 @dataclass
-class FoldsConfig:
+class FoldsConfig(Settings, section="crossval"):
     """Cross-validation over whole groups."""
 
-    n_folds: int
+    n_folds: int = field(metadata=TWO_OR_MORE)
     folds: list[int] | None
     """Which of them are run, from 0, beside those the folder holds already; null for all."""
     validation: bool | None
     """Hold the next fold back to choose the checkpoint and fit the temperature; null: where a network is trained."""
 
     def __post_init__(self) -> None:
-        check("crossval.n_folds", self.n_folds, self.n_folds >= 2, "2 or more")
+        super().__post_init__()
         folds = self.folds
         check(
             "crossval.folds",
@@ -47,32 +47,25 @@ class CrossvalConfig(TrainConfig):
 
 
 @dataclass
-class SearchConfig:
+class SearchConfig(Settings, section="tune"):
     """A search over settings of a training."""
 
     space: dict[str, Any]
     """Of each setting its range, ``{low, high, log}``, or its ``{choices}``; checked in ``jimt.search.space``."""
     metric: str
     """Of the validation split, such as ``val/auroc``; checked in ``jimt.search.space``, beside the table of metrics."""
-    n_trials: int
+    n_trials: int = field(metadata=ONE_OR_MORE)
     """In all, those of earlier starts and of other processes included."""
-    timeout: float | None
+    timeout: float | None = field(metadata=takes("null, or more than 0 hours", lambda value: value > 0))
     """Hours after which a process begins no other trial; null for none."""
-    n_random: int
+    n_random: int = field(metadata=ONE_OR_MORE)
     """Trials drawn at random before the sampler learns from them."""
     prune: bool
     """End a training whose best epoch so far is below the median of the finished ones at the same epoch."""
-    prune_after_trials: int
-    prune_after_epochs: int
+    prune_after_trials: int = field(metadata=ONE_OR_MORE)
+    prune_after_epochs: int = field(metadata=ONE_OR_MORE)
     keep_all_checkpoints: bool
     """Keep the checkpoints of every finished trial, not of the best alone."""
-
-    def __post_init__(self) -> None:
-        check("tune.n_trials", self.n_trials, self.n_trials >= 1, "1 or more")
-        check("tune.timeout", self.timeout, self.timeout is None or self.timeout > 0, "null, or more than 0 hours")
-        for field in ("n_random", "prune_after_trials", "prune_after_epochs"):
-            value = getattr(self, field)
-            check(f"tune.{field}", value, value >= 1, "1 or more")
 
 
 @dataclass

@@ -1,18 +1,25 @@
 """Settings of one training run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from jimt.config.checks import check, check_confidence, one_of
+from jimt.config.checks import (
+    NOT_NEGATIVE,
+    ONE_OR_MORE,
+    POSITIVE,
+    SEED,
+    SHARE,
+    SHARE_BELOW_ONE,
+    Settings,
+    one_of,
+    takes,
+)
 from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
-from jimt.config.model import BackboneConfig, ProbeConfig
 from jimt.config.trainer import LoggerConfig, TrainerConfig
 from jimt.errors import InputError
 
-SCHEDULES = ("constant", "cosine", "one_cycle")
-METHODS = ("finetune", "linear_probe")
 WITHOUT_EFFECT: Final = {"finetune": ("probe",), "linear_probe": ("optim", "augmentation")}
 """Of each method the sections whose settings have no effect; they are null under it."""
 _GIVEN: Final = {"backbone.trainable": "backbone.trainable=all", "trainer.max_epochs": "trainer.max_epochs=30"}
@@ -32,84 +39,107 @@ _OFF: Final = {
 
 
 @dataclass
-class AugmentationConfig:
+class BackboneConfig(Settings, section="backbone"):
+    """The network, by timm name, and where its weights come from."""
+
+    name: str
+    weights: str
+    trainable: str | None = field(metadata=one_of("all", "last_stage", "head"))
+    """Which part is fine-tuned: ``all``, ``last_stage`` or ``head``; null under ``method=linear_probe``, which trains
+    none of it."""
+
+
+@dataclass
+class ProbeConfig(Settings, section="probe"):
+    """Logistic regression on a frozen network: ``method=linear_probe``."""
+
+    layer: str | None
+    """Part of the network, by its name in timm, whose feature map is taken; null for the pooled features at its end."""
+    tile: int | None = field(metadata=takes("null, 8, 16 or 32 pixels", lambda value: value in (8, 16, 32)))
+    """Side in pixels of the tiles of a field that are labelled each by its own fluorescence; null: patches are."""
+    balance_groups: bool
+    """A group counts as the square root of its size: large experiments would else outvote the others."""
+    c: float = field(metadata=POSITIVE)
+    """Inverse of the L2 penalty."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tile is not None and self.layer is None:
+            raise InputError(
+                "probe.tile needs probe.layer, since tiles are told apart on a feature map, before it is pooled",
+                remedies=("probe.layer=NAME", "probe.tile=null"),
+            )
+
+
+def _zero_to(most: int) -> dict[str, Any]:
+    return takes(f"0 to {most}", lambda value: 0 <= value <= most)
+
+
+@dataclass
+class AugmentationConfig(Settings, section="augmentation"):
     """How a training patch is changed before the network sees it; a strength of 0 changes nothing."""
 
     orientations: bool
     """Random quarter turns and mirror images."""
-    brightness: float
+    brightness: float = field(metadata=SHARE)
     """Largest shift of all grey values, as a share of their range."""
-    contrast: float
+    contrast: float = field(metadata=_zero_to(3))
     """Largest change of the contrast about the patch's mean, in factors of two."""
-    gamma: float
+    gamma: float = field(metadata=_zero_to(3))
     """Largest change of the exponent of the grey values, in factors of two."""
-    blur: float
+    blur: float = field(metadata=_zero_to(8))
     """Largest standard deviation of a Gaussian blur, in pixels."""
 
-    def __post_init__(self) -> None:
-        for field, limit in (("brightness", 1), ("contrast", 3), ("gamma", 3), ("blur", 8)):
-            value = getattr(self, field)
-            check(f"augmentation.{field}", value, 0 <= value <= limit, f"0 to {limit}")
+
+def _two_decays(betas: Any) -> bool:
+    return len(betas) == 2 and all(0 <= beta < 1 for beta in betas)
 
 
 @dataclass
-class OptimConfig:
+class OptimConfig(Settings, section="optim"):
     """Adam on cross entropy."""
 
-    lr: float
+    lr: float = field(metadata=POSITIVE)
     """Of the whole batch: it does not change with the number of devices."""
-    betas: tuple[float, float]
-    weight_decay: float
+    betas: tuple[float, float] = field(metadata=takes("two numbers from 0 to below 1", _two_decays))
+    weight_decay: float = field(metadata=NOT_NEGATIVE)
     decoupled: bool
     """Weight decay apart from the gradient (AdamW) instead of an L2 penalty (Adam)."""
-    batch_size: int
+    batch_size: int = field(metadata=ONE_OR_MORE)
     """Patches a step over all devices; each takes its even share."""
-    accumulate: int
+    accumulate: int = field(metadata=ONE_OR_MORE)
     """Batches whose gradients are added up before a step."""
-    schedule: str
-    warmup: float
+    schedule: str = field(metadata=one_of("constant", "cosine", "one_cycle"))
+    warmup: float = field(metadata=SHARE_BELOW_ONE)
     """Share of all steps in which the learning rate rises; not for ``constant``."""
-    ema_decay: float
+    ema_decay: float = field(metadata=SHARE_BELOW_ONE)
     """Decay of the exponential moving average of the weights that is evaluated and kept; 0 for none."""
-    label_smoothing: float
+    label_smoothing: float = field(metadata=SHARE_BELOW_ONE)
 
     def __post_init__(self) -> None:
-        check("optim.lr", self.lr, self.lr > 0, "more than 0")
-        two = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
-        check("optim.betas", self.betas, two, "two numbers from 0 to below 1")
-        self.betas = (self.betas[0], self.betas[1])  # OmegaConf hands a list over, of any length
-        check("optim.weight_decay", self.weight_decay, self.weight_decay >= 0, "0 or more")
-        check("optim.batch_size", self.batch_size, self.batch_size >= 1, "1 or more")
-        check("optim.accumulate", self.accumulate, self.accumulate >= 1, "1 or more")
-        one_of("optim.schedule", self.schedule, SCHEDULES)
-        check("optim.warmup", self.warmup, 0 <= self.warmup < 1, "0 to below 1")
+        super().__post_init__()
+        self.betas = (self.betas[0], self.betas[1])  # OmegaConf hands a list over
         if self.schedule == "constant" and self.warmup > 0:
             raise InputError(
                 f"optim.warmup={self.warmup} is without effect under optim.schedule=constant, whose rate does not rise",
                 remedies=("optim.schedule=cosine", "optim.schedule=one_cycle", "optim.warmup=0"),
             )
-        check("optim.ema_decay", self.ema_decay, 0 <= self.ema_decay < 1, "0 to below 1")
-        check("optim.label_smoothing", self.label_smoothing, 0 <= self.label_smoothing < 1, "0 to below 1")
 
 
 @dataclass
-class EvaluationConfig:
+class EvaluationConfig(Settings, section="evaluation"):
     """How patches are scored, and the intervals of the metrics."""
 
-    confidence: float
-    orientations: int
+    confidence: float = field(metadata=takes("0.5 to below 1", lambda value: 0.5 <= value < 1))
+    orientations: int = field(metadata=takes("1, 4 or 8", lambda value: value in (1, 4, 8)))
     """A score is of the mean over so many of a patch's orientations: 1, 4 (quarter turns) or 8 (mirrored as well)."""
-
-    def __post_init__(self) -> None:
-        check("evaluation.orientations", self.orientations, self.orientations in (1, 4, 8), "1, 4 or 8")
-        check_confidence("evaluation.confidence", self.confidence)
 
 
 @dataclass
-class TrainConfig:
+class TrainConfig(Settings):
     """What a training run is made of."""
 
-    seed: int
+    seed: int = field(metadata=SEED)
     run_dir: str
     retrain: bool
     """Train again although the run's folder holds this very training, finished."""
@@ -117,7 +147,7 @@ class TrainConfig:
     """Folder of a run that was cut off, to go on with after its last finished epoch."""
     report: bool
     """Write ``report.html`` at the end; ``jimt report`` writes it later."""
-    method: str
+    method: str = field(metadata=one_of(*WITHOUT_EFFECT))
     """``finetune``, by gradient descent, or ``linear_probe``, logistic regression on the frozen network."""
     dataset: DatasetConfig
     curation: CurationConfig
@@ -138,8 +168,7 @@ class TrainConfig:
         return Path(self.run_dir if self.resume is None else self.resume)
 
     def __post_init__(self) -> None:
-        check("seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295")
-        one_of("method", self.method, METHODS)
+        super().__post_init__()
         if self.method == "linear_probe":
             self._check_linear_probe()
         elif self.backbone.trainable is None or self.trainer.max_epochs is None:

@@ -10,7 +10,7 @@ import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
-from jimt.config.checks import one_of
+from jimt.config.checks import check
 from jimt.config.search import TuneConfig
 from jimt.config.training import WITHOUT_EFFECT
 from jimt.errors import InputError
@@ -78,7 +78,7 @@ def search_direction(metric: str) -> Literal["maximize", "minimize"]:
     """
     better_by_name = {f"val/{row.name}": row.higher_is_better for row in METRICS.values() if row.is_objective}
     better_by_name["val/loss"] = False
-    one_of("tune.metric", metric, tuple(better_by_name))
+    check("tune.metric", metric, metric in better_by_name, "one of " + ", ".join(better_by_name))
     return "maximize" if better_by_name[metric] else "minimize"
 
 
