@@ -315,7 +315,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Any:
     from stand_ins import Trial  # late, as what it imports: torch
 
     fake = Trial()
-    monkeypatch.setattr("jimt.training.run.train", fake.train)
+    monkeypatch.setattr("jimt.search.tune.train", fake.train)
     monkeypatch.setattr("jimt.search.tune._validate", fake.validate)
     return fake
 

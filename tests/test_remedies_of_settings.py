@@ -23,7 +23,6 @@ from jimt.system import hardware
 from jimt.system.locks import RUN_LOCK
 from jimt.system.processes import refuse_relaunch
 from jimt.training import crossval
-from jimt.training.loggers import opening as loggers
 from own_yaml import write_dataset, write_overrides
 from remedies import Lab, Place, Reached, check, composed_prepare, composed_train, marked
 from stand_ins import QUIET, Accepting
@@ -160,7 +159,6 @@ INSTALLS = (
     "make venv CONSTRAINTS=constraints/titan-xp.txt",
     "pip install -c constraints/current.txt -e .",
     "make venv",
-    "pip install optuna",
     "pip install tensorboard",
     "pip install distributed",
 )
@@ -187,18 +185,6 @@ def of_stages(lab: Lab) -> None:
 def of_a_cross_validation(lab: Lab) -> None:
     lab.monkeypatch.setattr(crossval, "_cross_validate", lambda *_: None)
     lab.mends(lambda *overrides: crossval.cross_validate(validates(*overrides)), "trainer=ddp")
-
-
-def of_loggers(lab: Lab) -> None:
-    found = loggers.importlib.util.find_spec
-    lab.monkeypatch.setattr(
-        loggers.importlib.util, "find_spec", lambda name: None if name == "tensorboard" else found(name)
-    )
-
-    def logs(*overrides: str) -> None:
-        loggers.make_loggers(trains(*overrides).logger, run_folder=lab.tmp_path, name="run", settings={}, resumes=False)
-
-    lab.mends(logs, "logger=tensorboard", not_run=INSTALLS)
 
 
 def of_dask(lab: Lab) -> None:
@@ -248,8 +234,6 @@ def of_a_start_of_a_search(lab: Lab) -> None:
     (lab.tmp_path / "search").mkdir()
     (lab.tmp_path / "search" / tune.JOURNAL).touch()
     lab.mends(begins_a_search, "resume=nowhere", fill={"FOLDER": "search"})
-    lab.monkeypatch.setattr(tune.importlib.util, "find_spec", lambda _: None)
-    lab.mends(begins_a_search, not_run=INSTALLS)
 
 
 # ---- how a command starts
@@ -378,7 +362,6 @@ RUNS: dict[Place, object] = {
     ("system/starting.py", "_own_folder"): of_processes_started_together,
     ("config/hydra_errors.py", "_of_hydra"): of_hydra,
     ("sweeps/job.py", "_train"): of_a_job,
-    ("training/loggers/opening.py", "make_loggers"): of_loggers,
     ("search/tune.py", "tune"): of_a_start_of_a_search,
     ("search/space.py", "read_space"): of_a_space,
     ("search/space.py", "_check_ends"): of_ends,

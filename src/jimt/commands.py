@@ -59,8 +59,7 @@ def tune() -> None:
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="prepare")
 def _prepare(config: DictConfig) -> None:
     with in_one_sentence():
-        prepare_config = to_dataclasses(config)
-        assert isinstance(prepare_config, PrepareConfig)
+        prepare_config: PrepareConfig = to_dataclasses(config)
         from jimt.data import preparation
 
         dataset, curation = prepare_config.dataset, prepare_config.curation
@@ -88,8 +87,7 @@ def _train(config: DictConfig) -> None:
         run_job(config, train=partial(train_and_report, config_of=_other_dataset))
         return
     with in_one_sentence():
-        train_config = to_dataclasses(config)
-        assert isinstance(train_config, TrainConfig)
+        train_config: TrainConfig = to_dataclasses(config)
         train_and_report(train_config, begins=partial(write_start, config), config_of=_other_dataset)
 
 
@@ -116,8 +114,7 @@ def train_and_report(config: TrainConfig, **options: Any) -> dict[str, Any]:
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="crossval")
 def _crossval(config: DictConfig) -> None:
     with in_one_sentence():
-        crossval_config = to_dataclasses(config)
-        assert isinstance(crossval_config, CrossvalConfig)
+        crossval_config: CrossvalConfig = to_dataclasses(config)
         crossval_and_report(crossval_config, begins=partial(write_start, config), config_of=_other_dataset)
 
 
@@ -139,8 +136,7 @@ def crossval_and_report(config: CrossvalConfig, **options: Any) -> dict[str, Any
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="tune")
 def _tune(config: DictConfig) -> None:
     with in_one_sentence():
-        tune_config = to_dataclasses(config)
-        assert isinstance(tune_config, TuneConfig)
+        tune_config: TuneConfig = to_dataclasses(config)
         from jimt.search import tune
 
         tune.tune(

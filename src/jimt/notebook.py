@@ -34,8 +34,7 @@ def prepare(*overrides: str) -> "Curated":
     from jimt.data.preparation import prepare as prepare_dataset
 
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = to_dataclasses(compose("prepare", overrides=list(overrides)))
-        assert isinstance(config, PrepareConfig)
+        config: PrepareConfig = to_dataclasses(compose("prepare", overrides=list(overrides)))
         config_of = partial(_other_dataset, "prepare", overrides)
         return open_curated(prepare_dataset(config.dataset, config.curation, config_of=config_of))
 
@@ -55,8 +54,7 @@ def train(*overrides: str) -> "Study":
     with initialize_config_dir(str(CONF), version_base="1.3"):
         folder = Path("runs/notebook") / of_these
         of_run = (*overrides, f"run_dir={folder}", "report=false")
-        config = to_dataclasses(compose("train", overrides=list(of_run)))
-        assert isinstance(config, TrainConfig)
+        config: TrainConfig = to_dataclasses(compose("train", overrides=list(of_run)))
         folder.mkdir(parents=True, exist_ok=True)
         train_and_evaluate(config, config_of=partial(_other_dataset, "train", of_run))
     return open_study(folder)

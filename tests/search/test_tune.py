@@ -261,7 +261,6 @@ def test_the_command_resumes_a_search_with_the_overrides_it_was_started_with(sma
             return str(error.code)
         return None
 
-    monkeypatch.setattr("jimt.models.checkpoint.read_checkpoint", lambda _: pytest.fail("validated"))
     fake.fails = {1: InputError("no weights"), 2: InputError("no weights")}
     assert command(*small, *CONTRAST, "tune.n_trials=1", "hydra.run.dir=found") == (
         "error: no trial came to its end; trial 0 failed (no weights): mend what failed and start the search again"

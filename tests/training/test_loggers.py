@@ -355,12 +355,6 @@ def test_without_further_loggers_there_is_the_csv_alone(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"metrics.csv", "checkpoints"}
 
 
-def test_a_missing_tensorboard_is_said_before_anything_is_trained(tmp_path, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match="needs the package tensorboard: give .*, or run pip install tensorboard"):
-        make_loggers(logger_config(wandb=False, tensorboard=True), run_folder=tmp_path, name="a", settings=SETTINGS)
-
-
 def test_wandb_is_imported_in_one_folder_and_late():
     package = REPOSITORY / "src" / "jimt"
     importing = set()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import cast
+from typing import Any
 
 from hydra import compose
 from hydra.core.config_store import ConfigStore
@@ -42,21 +42,24 @@ def compose_other(
     own = r"[+~]*dataset=" if shares else r"[+~]*dataset[./@=]"
     kept = [text for text in overrides if re.match(own, text) is None]
     try:
-        config = to_dataclasses(compose(config_name, [*kept, f"dataset={quoted(name)}"]))
+        config: PrepareConfig | TrainConfig = to_dataclasses(compose(config_name, [*kept, f"dataset={quoted(name)}"]))
     except (HydraException, InputError):
         return None
     return config if config.dataset.name == name else None
 
 
-def to_dataclasses(config: DictConfig) -> PrepareConfig | TrainConfig:
+def to_dataclasses(config: DictConfig) -> Any:
     """Turn a composed config into the dataclasses past which no ``DictConfig`` exists.
+
+    Returns:
+        The command's: ``PrepareConfig``, ``TrainConfig``, ``CrossvalConfig`` or ``TuneConfig``.
 
     Raises:
         InputError: If a key has no value or a value is out of range.
     """
     _refuse_without_effect(config)
     try:
-        return cast(PrepareConfig | TrainConfig, OmegaConf.to_object(config))
+        return OmegaConf.to_object(config)
     except MissingMandatoryValue as error:
         raise InputError(
             f"{error.full_key} has no value",

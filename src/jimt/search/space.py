@@ -8,17 +8,15 @@ import math
 import re
 import types
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from optuna.trial import Trial
 
 from jimt.config.checks import check
 from jimt.config.search import TuneConfig
 from jimt.config.training import WITHOUT_EFFECT
 from jimt.errors import InputError
 from jimt.statistics.metrics import METRICS
-
-if TYPE_CHECKING:
-    from optuna.trial import Trial
-
 
 # not the data, on which trials would not compare, and not the seed, of which a search would find the lucky one
 VARIED = {
@@ -40,7 +38,7 @@ class Setting:
     log: bool = False
     whole: bool = False
 
-    def suggest(self, trial: "Trial") -> Any:
+    def suggest(self, trial: Trial) -> Any:
         """The value of a trial; drawn the first time it is asked for."""
         if self.choices is not None:
             return self.choices[trial.suggest_categorical(self.key, list(self.choices))]

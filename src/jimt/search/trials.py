@@ -6,20 +6,19 @@ import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
+from filelock import FileLock
+from optuna import Study
+from optuna.trial import FrozenTrial
+from rich.console import Console
+from rich.table import Table
 
 from jimt.config.own_configs import config_flags
 from jimt.config.search import TuneConfig
-from jimt.system.files import write_json
-
-if TYPE_CHECKING:
-    from optuna import Study
-    from optuna.trial import FrozenTrial
-
-
 from jimt.search.space import Setting, as_override, nested, search_direction
+from jimt.system.files import BEST, write_json, write_whole
 
 RESULT_FILE, TABLE_FILE, BEST_FILE = "tune.json", "trials.csv", "best.yaml"
 STATES = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
@@ -27,13 +26,9 @@ _SHOWN = 10
 
 
 def write_results(
-    study: "Study", config: TuneConfig, space: list[Setting], folder: Path, overrides: Sequence[str]
+    study: Study, config: TuneConfig, space: list[Setting], folder: Path, overrides: Sequence[str]
 ) -> dict[str, Any]:
     """Write ``tune.json``, ``trials.csv`` and ``best.yaml``; drop the checkpoints of trials that are not the best."""
-    from filelock import FileLock
-
-    from jimt.system.files import BEST, write_whole
-
     metric, direction = config.tune.metric, search_direction(config.tune.metric)
     with FileLock(folder / ".tune.lock"):
         rows = [_row(trial, space) for trial in study.get_trials(deepcopy=False) if trial.state.name in STATES]
@@ -66,7 +61,7 @@ def write_results(
     return result
 
 
-def _row(trial: "FrozenTrial", space: list[Setting]) -> dict[str, Any]:
+def _row(trial: FrozenTrial, space: list[Setting]) -> dict[str, Any]:
     state = STATES[trial.state.name]
     settings = {}
     for setting in space:
@@ -116,9 +111,6 @@ def run_folder_of(folder: Path, number: int) -> Path:
 
 def print_results(result: dict[str, Any], folder: Path) -> None:
     """The closing table."""
-    from rich.console import Console
-    from rich.table import Table
-
     console = Console()
     best, rows = result["best"], result["trials"]
     sign = -1 if result["direction"] == "maximize" else 1

@@ -4,35 +4,42 @@ What was tried and what each epoch reached stand in ``study.journal``, Optuna's 
 was cut off goes on, and processes that are given the same folder share one.
 """
 
-import contextlib
 import dataclasses
-import importlib.util
 import json
 import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-import jimt
+import numpy as np
+import optuna
+import torch
+from filelock import BaseFileLock, FileLock, Timeout
+from optuna import Study
+from optuna.samplers import TPESampler
+from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.trial import Trial, TrialState
+from pytorch_lightning.callbacks import Callback, LambdaCallback
+
 from jimt.config.search import TuneConfig
+from jimt.curation.manifest import Curated, open_curated
+from jimt.data.preparation import ConfigOf, prepare
 from jimt.errors import DISK_FULL, InputError, Interrupted, as_typed
-from jimt.system.files import JOURNAL
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
-    from optuna import Study
-    from optuna.samplers import BaseSampler
-    from optuna.trial import Trial
-    from pytorch_lightning.callbacks import Callback
-
-    from jimt.curation.manifest import Curated
-    from jimt.data.preparation import ConfigOf
-
-from jimt.search.space import VARIED, Setting, as_override, label, read_space, search_direction, with_values
+from jimt.evaluation.scores import training_data
+from jimt.models.predictor import open_predictor
+from jimt.models.split_metrics import SplitMetrics
+from jimt.search.space import Setting, as_override, label, read_space, search_direction, with_values
 from jimt.search.trials import STATES, print_results, run_folder_of, short, write_results
+from jimt.system.files import BEST, JOURNAL, LAST
+from jimt.system.gpus import own_gpu
+from jimt.training.resume import settings_of
+from jimt.training.run import train
+from jimt.vocabulary import Split
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # this file prints what it says
 
 _HOPELESS = 3
 """Trials that failed, and none that did not, after which others would fail too."""
@@ -43,7 +50,7 @@ def tune(
     *,
     overrides: Sequence[str] = (),
     begins: Callable[[], None] = lambda: None,
-    config_of: "ConfigOf | None" = None,
+    config_of: ConfigOf | None = None,
 ) -> dict[str, Any]:
     """Search until ``tune.n_trials`` trials have begun, each a training in a folder of its own.
 
@@ -63,11 +70,6 @@ def tune(
     Raises:
         InputError: If something cannot be done as asked, or trials failed and none came to its end.
     """
-    from jimt.curation.manifest import open_curated
-    from jimt.data.preparation import prepare
-
-    if importlib.util.find_spec("optuna") is None:
-        raise InputError("a search needs the package optuna", remedies=("pip install optuna",))
     if config.trainer.devices * config.trainer.num_nodes > 1:
         raise InputError(
             "a trial trains on one device, and a search is started once for each GPU",
@@ -89,7 +91,7 @@ def tune(
     curated = open_curated(prepare(config.dataset, config.curation, config_of=config_of))
     study = _open_study(config, space, folder, curated)
     begins()
-    with _gpu(config) as device_index:
+    with own_gpu(config.trainer.accelerator) as device_index:
         while config.tune.timeout is None or time.monotonic() - begin < 3600 * config.tune.timeout:
             claimed = _claim(study, config, space, folder)
             if claimed is None:
@@ -113,28 +115,8 @@ def tune(
     return result
 
 
-@contextlib.contextmanager
-def _gpu(config: TuneConfig) -> Iterator[int]:
-    import torch
-
-    from jimt.system.gpus import claim_gpu
-
-    n_gpus = torch.cuda.device_count() if config.trainer.accelerator == "gpu" else 0
-    if n_gpus == 0:  # training says what to do
-        yield 0
-        return
-    with claim_gpu(n_gpus) as index:
-        torch.cuda.set_device(index)
-        yield index
-
-
-def _open_study(config: TuneConfig, space: list[Setting], folder: Path, curated: "Curated") -> "Study":
+def _open_study(config: TuneConfig, space: list[Setting], folder: Path, curated: Curated) -> Study:
     """The study in a folder; a new one begins with the config as it stands."""
-    import optuna
-    from filelock import FileLock
-    from optuna.storages.journal import JournalFileBackend, JournalStorage
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # this file prints what it says
     folder.mkdir(parents=True, exist_ok=True)
     settings = _settings(config, space, curated)
     pruner = optuna.pruners.MedianPruner(config.tune.prune_after_trials, config.tune.prune_after_epochs)
@@ -184,33 +166,20 @@ def _drop_cut_line(journal: Path) -> None:
         os.truncate(journal, content.rfind(b"\n") + 1)
 
 
-def _settings(config: TuneConfig, space: list[Setting], curated: "Curated") -> dict[str, Any]:
+def _settings(config: TuneConfig, space: list[Setting], curated: Curated) -> dict[str, Any]:
     """What the values of trials depend on, flat, by the names of the config."""
-    from jimt.evaluation.scores import splits_digest
-
-    content = dataclasses.asdict(config)
-    kept: dict[str, Any] = {"seed": config.seed, "jimt version": jimt.__version__, "dataset": config.dataset.name}
-    kept["method"] = config.method
-    for part in (*VARIED, "tune"):
-        if content[part] is not None:  # of the other method
-            kept |= {f"{part}.{key}": value for key, value in content[part].items()}
-    for key in ("num_workers", "num_threads", "eval_batch_size", "progress", "profiler", "fast_dev_run"):
-        del kept[f"trainer.{key}"]
-    for key in ("n_trials", "timeout", "keep_all_checkpoints"):
-        del kept[f"tune.{key}"]
+    kept = settings_of(config, curated, config.backbone.weights, None)
+    for key, value in dataclasses.asdict(config.tune).items():
+        if key not in ("n_trials", "timeout", "keep_all_checkpoints"):
+            kept[f"tune.{key}"] = value
     kept["tune.space"] = sorted(map(str, space))
-    kept["evaluation.orientations"] = config.evaluation.orientations
-    kept["curation"], kept["splits"] = curated.summary["fingerprint"], splits_digest(curated.manifest)
     return dict(json.loads(json.dumps(kept)))  # as the journal gives it back
 
 
 def _claim(
-    study: "Study", config: TuneConfig, space: list[Setting], folder: Path
-) -> "tuple[Trial, dict[str, Any], BaseFileLock] | None":
+    study: Study, config: TuneConfig, space: list[Setting], folder: Path
+) -> tuple[Trial, dict[str, Any], BaseFileLock] | None:
     """A trial that was cut off, or the next one; None when as many have begun as were asked for."""
-    from filelock import FileLock, Timeout
-    from optuna.trial import Trial
-
     with FileLock(folder / ".tune.lock"):
         begun = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"]
         for known in begun:
@@ -230,38 +199,28 @@ def _claim(
         return trial, {setting.key: setting.suggest(trial) for setting in space}, _lock(folder, trial.number)
 
 
-def _lock(folder: Path, number: int) -> "BaseFileLock":
-    from filelock import FileLock
-
+def _lock(folder: Path, number: int) -> BaseFileLock:
     lock = FileLock(run_folder_of(folder, number) / ".trial.lock")
     Path(lock.lock_file).parent.mkdir(exist_ok=True)
     lock.acquire(blocking=False)
     return lock
 
 
-def _sampler(config: TuneConfig, number: int) -> "BaseSampler":
+def _sampler(config: TuneConfig, number: int) -> TPESampler:
     """Of one trial: no state of Optuna's samplers outlives their process, but a number does."""
-    import numpy as np
-    from optuna.samplers import TPESampler
-
     seed = int(np.random.SeedSequence([config.seed, number]).generate_state(1)[0])
     return TPESampler(n_startup_trials=config.tune.n_random, seed=seed)
 
 
 def _run(
-    study: "Study", trial: "Trial", config: TuneConfig, values: dict[str, Any], folder: Path, device_index: int
+    study: Study, trial: Trial, config: TuneConfig, values: dict[str, Any], folder: Path, device_index: int
 ) -> None:
     """Train one trial and tell the study how it ended."""
-    import optuna
-
-    from jimt.system.files import BEST, LAST
-    from jimt.training.run import train
-
     run_folder, metric = run_folder_of(folder, trial.number), config.tune.metric
     told = " ".join(f"{key}={short(value)}" for key, value in values.items())
     print(f"trial {trial.number} ({trial.number + 1} of {config.tune.n_trials}): {told}", flush=True)
     begin = time.monotonic()
-    state, value, epoch, reason = optuna.trial.TrialState.COMPLETE, None, None, None
+    state, value, epoch, reason = TrialState.COMPLETE, None, None, None
     try:
         run_config = with_values(config, values)
         run_config.run_dir = str(run_folder)
@@ -276,7 +235,7 @@ def _run(
             "the search was told to stop and can go on", remedies=(as_typed("resume", folder),)
         ) from error
     except optuna.TrialPruned as error:
-        state, reason = optuna.trial.TrialState.PRUNED, str(error)
+        state, reason = TrialState.PRUNED, str(error)
     except Exception as error:  # whatever else it is, it concerns this trial alone
         for cause in (error, error.__cause__):
             if isinstance(cause, OSError) and cause.errno in DISK_FULL:
@@ -284,7 +243,7 @@ def _run(
                     f"no space left for {run_folder}; the search can go on when some is free",
                     remedies=(as_typed("resume", folder),),
                 ) from error
-        state, value = optuna.trial.TrialState.FAIL, None
+        state, value = TrialState.FAIL, None
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
     for name, attribute in (("epoch", epoch), ("seconds", round(time.monotonic() - begin, 1)), ("reason", reason)):
         trial.set_user_attr(name, attribute)
@@ -294,11 +253,8 @@ def _run(
     print(f"trial {trial.number} {STATES[state.name]}: {reason or f'{metric} {value:.4f}'}", flush=True)
 
 
-def _reporter(trial: "Trial", metric: str) -> "Callback":
+def _reporter(trial: Trial, metric: str) -> Callback:
     """Tells the study what each epoch reached, and ends a training that the study gives up."""
-    import optuna
-    from pytorch_lightning.callbacks import LambdaCallback
-
     reported = set(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
 
     def report(trainer: Any, _: Any) -> None:
@@ -316,14 +272,6 @@ def _validate(run_folder: Path, metric: str, device_index: int) -> tuple[float, 
 
     Not the best epoch's by this metric: a checkpoint is chosen by balanced accuracy, and what is not kept is of no use.
     """
-    import torch
-
-    from jimt.evaluation.scores import training_data
-    from jimt.models.predictor import open_predictor
-    from jimt.models.split_metrics import SplitMetrics
-    from jimt.system.files import BEST
-    from jimt.vocabulary import Split
-
     checkpoint = run_folder / BEST
     predictor = open_predictor(run_folder, device_index=device_index)
     record = predictor.checkpoint.record

@@ -32,7 +32,8 @@ from jimt.config.hydra_schema import to_dataclasses
 from jimt.config.training import TrainConfig
 from jimt.errors import InputError, Interrupted
 from jimt.sweeps.sweep import how_to_go_on, update_table
-from jimt.system.files import FAILURE, write_json
+from jimt.system.files import FAILURE, LAST, write_json
+from jimt.system.gpus import own_gpu
 from jimt.system.locks import owner
 from jimt.system.processes import process_rank, refuse_relaunch, started_together
 
@@ -55,8 +56,7 @@ def run_job(config: DictConfig, *, train: Callable[..., Any]) -> None:
         ):
             if first:
                 (folder / FAILURE).unlink(missing_ok=True)
-            train_config = to_dataclasses(config)
-            assert isinstance(train_config, TrainConfig)
+            train_config: TrainConfig = to_dataclasses(config)
             if train_config.logger.group is None:  # one run a job, side by side on the dashboard
                 train_config.logger.group = sweep.name
             _train(train_config, hydra, train)
@@ -91,31 +91,12 @@ def _train(config: TrainConfig, hydra: HydraConf, train: Callable[..., Any]) -> 
             advice="try one training, in no sweep",
             remedies=("trainer.fast_dev_run=false",),
         )
-    from jimt.system.files import LAST
-
     if config.resume is None and not config.retrain and (Path(config.run_dir) / LAST).is_file():
         config.resume = config.run_dir
-    with contextlib.ExitStack() as stack:
-        device_index = 0
-        # SLURM gives each of its jobs a GPU of its own
-        if config.trainer.accelerator == "gpu" and n_processes == 1 and "Slurm" not in hydra.launcher["_target_"]:
-            device_index = stack.enter_context(_gpu())
+    # SLURM gives each of its jobs a GPU of its own, and Lightning each of several processes
+    shares = n_processes == 1 and "Slurm" not in hydra.launcher["_target_"]
+    with own_gpu(config.trainer.accelerator) if shares else contextlib.nullcontext(0) as device_index:
         train(config, device_index=device_index)
-
-
-@contextlib.contextmanager
-def _gpu() -> Iterator[int]:
-    import torch
-
-    from jimt.system.gpus import claim_gpu
-
-    n_gpus = torch.cuda.device_count()
-    if n_gpus == 0:  # training says what to do
-        yield 0
-        return
-    with claim_gpu(n_gpus) as index:
-        torch.cuda.set_device(index)  # for whatever asks for "cuda", such as the empty filter
-        yield index
 
 
 def datasets_of(sweep: Path) -> list[str]:

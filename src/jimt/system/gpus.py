@@ -11,6 +11,24 @@ from pathlib import Path
 _POLL_SECONDS = 0.5
 
 
+@contextmanager
+def own_gpu(accelerator: str) -> Iterator[int]:
+    """Hold a GPU of this job's own and make it the one that is asked for as ``cuda``, by the empty filter for one.
+
+    Yields:
+        The GPU's index; 0 where none is used, or none is there, of which the training says what to do.
+    """
+    import torch
+
+    n_gpus = torch.cuda.device_count() if accelerator == "gpu" else 0
+    if n_gpus == 0:
+        yield 0
+        return
+    with claim_gpu(n_gpus) as index:
+        torch.cuda.set_device(index)
+        yield index
+
+
 def count_gpus() -> int:
     """How many GPUs torch sees, without starting CUDA in this process; 1 where there is none."""
     import torch

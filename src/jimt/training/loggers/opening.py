@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import os
 import warnings
 from collections.abc import Sequence
@@ -34,17 +33,12 @@ def make_loggers(
         resumes: Whether the training goes on in this folder, and so in its W&B run.
 
     Raises:
-        InputError: If TensorBoard is not installed, or ``WANDB_MODE`` is none that W&B knows.
+        InputError: If ``WANDB_MODE`` is none that W&B knows.
     """
     from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
     loggers: list[Logger] = [CSVLogger(run_folder, name="", version="")]
     if config.tensorboard:
-        if importlib.util.find_spec("tensorboard") is None:
-            raise InputError(
-                "logger.tensorboard=true needs the package tensorboard",
-                remedies=("logger.tensorboard=false", "pip install tensorboard"),
-            )
         board = TensorBoardLogger(run_folder, name="", version="tensorboard", default_hp_metric=False)
         board.hparams = settings
         loggers.append(board)
