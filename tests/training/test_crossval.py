@@ -133,7 +133,7 @@ def test_a_finished_fold_is_not_trained_again(uneven, commanded, monkeypatch, tm
     before = {path: path.read_bytes() for path in folder.rglob("*.csv")}
     trained = [path.stat().st_mtime_ns for path in folder.rglob("*.ckpt")]
     monkeypatch.setitem(training._FIT, "linear_probe", lambda *_: pytest.fail("trained again"))
-    monkeypatch.setattr("jimt.evaluation.scores.score_test_split", lambda *_, **__: pytest.fail("scored again"))
+    monkeypatch.setattr("jimt.training.crossval.score_test_split", lambda *_, **__: pytest.fail("scored again"))
     cross_validate(crossval_config(uneven, folder, *FROZEN))
     assert before == {path: path.read_bytes() for path in folder.rglob("*.csv")}
     assert trained == [path.stat().st_mtime_ns for path in folder.rglob("*.ckpt")]
@@ -153,7 +153,7 @@ def test_a_cross_validation_that_was_cut_off_goes_on_with_the_fold_it_was_at(une
         return train(config, fold=fold)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "train", cut_off)
+        patch.setattr("jimt.training.crossval.train", cut_off)
         with pytest.raises(KeyboardInterrupt):
             cross_validate(config)
     assert not (tmp_path / "crossval.json").exists()
@@ -301,7 +301,7 @@ def test_unknown_groups_cannot_be_kept_apart(tmp_path):
 
 
 def test_too_few_groups_for_the_folds_are_told_by_names_before_any_image_is_read(small, tmp_path, monkeypatch):
-    monkeypatch.setattr("jimt.data.preparation.prepare", lambda *_: pytest.fail("curates"))
+    monkeypatch.setattr("jimt.training.crossval.prepare", lambda *_: pytest.fail("curates"))
     config = composed_train(*small, *TINY, "crossval.n_folds=13", f"run_dir={tmp_path / 'run'}", name="crossval")
     with pytest.raises(InputError, match=r"12 groups cannot fill 13 folds: .* give crossval.n_folds=12$"):
         cross_validate(config)

@@ -4,25 +4,49 @@ import copy
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from rich.console import Console
+from rich.table import Table
 
 from jimt.config.search import CrossvalConfig
+from jimt.curation.curate import find_raw_images, refuse_few_groups
+from jimt.curation.splits import Fold
+from jimt.data.preparation import ConfigOf, prepare
 from jimt.errors import InputError
-from jimt.system.files import ALL_CROSSVAL_SCORES, ALL_SCORES_FILE, MODEL_CARD, REPORT, write_json
+from jimt.evaluation.reported_metrics import Origin, metrics_table, test_metrics
+from jimt.evaluation.scores import SCORE_COLUMNS, read_scores, score_test_split, training_data
+from jimt.models.checkpoint import read_checkpoint
+from jimt.models.predictor import open_predictor
+from jimt.statistics.correlation import correlation_in_words
+from jimt.statistics.metrics import headline_metrics
+from jimt.statistics.value_text import number_text, spread_text
+from jimt.system.files import (
+    ALL_CROSSVAL_SCORES,
+    ALL_SCORES_FILE,
+    BEST,
+    CROSSVAL_RESULT,
+    CROSSVAL_SCORES,
+    FINISHED,
+    MODEL_CARD,
+    REPORT,
+    write_json,
+    write_whole,
+)
 from jimt.system.locks import owner
-
-if TYPE_CHECKING:
-    from jimt.data.preparation import ConfigOf
+from jimt.system.screen import print_whole
+from jimt.training.linear_probe import maps_cache
+from jimt.training.run import train
+from jimt.vocabulary import AMBIGUOUS
 
 
 def cross_validate(
     config: CrossvalConfig,
     *,
     begins: Callable[[], None] = lambda: None,
-    config_of: "ConfigOf | None" = None,
+    config_of: ConfigOf | None = None,
     keeps_maps: bool = False,
 ) -> dict[str, Any]:
     """Train once for each fold and score the fold that was held out; write ``scores.csv`` and ``crossval.json``.
@@ -58,18 +82,9 @@ def _cross_validate(
     config: CrossvalConfig,
     folder: Path,
     begins: Callable[[], None],
-    config_of: "ConfigOf | None",
+    config_of: ConfigOf | None,
     keeps_maps: bool,
 ) -> dict[str, Any]:
-    from jimt.curation.curate import find_raw_images, refuse_few_groups
-    from jimt.curation.splits import Fold
-    from jimt.data.preparation import prepare
-    from jimt.evaluation.scores import SCORE_COLUMNS
-    from jimt.system.files import CROSSVAL_RESULT, CROSSVAL_SCORES, FINISHED, write_whole
-    from jimt.training.linear_probe import maps_cache
-    from jimt.training.run import train
-    from jimt.vocabulary import AMBIGUOUS
-
     shutil.rmtree(maps_cache(folder), ignore_errors=True)  # of whichever network was there before
     validation = config.crossval.validation
     if validation is None:
@@ -111,10 +126,6 @@ def _cross_validate(
 
 def _scored(run_folder: Path, cache: Path) -> pd.DataFrame:
     """Scores of the held-out fold by its finished training; read back where they were written before."""
-    from jimt.evaluation.scores import read_scores, score_test_split, training_data
-    from jimt.models.predictor import open_predictor
-    from jimt.system.files import BEST, write_whole
-
     path, checkpoint = run_folder / ALL_SCORES_FILE, run_folder / BEST
     if not path.is_file() or path.stat().st_mtime_ns < checkpoint.stat().st_mtime_ns:
         predictor = open_predictor(run_folder, cache=cache)
@@ -124,11 +135,6 @@ def _scored(run_folder: Path, cache: Path) -> pd.DataFrame:
 
 
 def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[str, Any]:
-    from jimt.evaluation.reported_metrics import Origin, test_metrics
-    from jimt.evaluation.scores import training_data
-    from jimt.models.checkpoint import read_checkpoint
-    from jimt.system.files import BEST
-
     held = sorted(int(fold) for fold in scored["fold"].unique())
     checkpoint = folder / f"fold_{held[0]}" / BEST
     record = read_checkpoint(checkpoint).record
@@ -195,15 +201,6 @@ def _told_folds(result: dict[str, Any]) -> str:
 
 
 def _print(result: dict[str, Any], folder: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from jimt.evaluation.reported_metrics import metrics_table
-    from jimt.statistics.correlation import correlation_in_words
-    from jimt.statistics.metrics import headline_metrics
-    from jimt.statistics.value_text import number_text, spread_text
-    from jimt.system.screen import print_whole
-
     console = Console()
     counts = result["counts"]
     title = (

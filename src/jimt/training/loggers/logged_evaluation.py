@@ -1,20 +1,18 @@
-"""Hands an evaluation to the loggers that show one: TensorBoard and W&B."""
-
-from __future__ import annotations
+"""Hands an evaluation to the loggers that show one: metrics by name, curves, and a sample of patches."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from jimt.config.trainer import LoggerConfig
-from jimt.training.loggers.logged_values import sample_patches
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from pytorch_lightning.loggers import Logger
+from jimt.statistics.weighted_patches import is_right
+from jimt.training.loggers.tensorboard import log_to_tensorboard
+from jimt.vocabulary import DEAD, LIVE
 
 
 class Patches(Protocol):
@@ -45,27 +43,60 @@ def log_evaluation(
         config: How many patches, and whether the checkpoint is logged.
         seed: Of the sample.
     """
-    from pytorch_lightning.loggers import TensorBoardLogger
-
-    from jimt.training.loggers.tensorboard import log_to_tensorboard
-    from jimt.training.loggers.wandb_logger import JimtWandbLogger
-
     boards = [logger for logger in loggers if isinstance(logger, TensorBoardLogger)]
-    runs = [logger for logger in loggers if isinstance(logger, JimtWandbLogger)]
+    runs = [logger for logger in loggers if isinstance(logger, WandbLogger)]
     if not boards and not runs:
         return
     chosen = sample_patches(
         scores["label"].to_numpy(np.int64), scores["score"].to_numpy(np.float64), n=config.n_table_patches, seed=seed
     )
     images = np.asarray(patches[chosen]) if len(chosen) else np.zeros((0, 1, 1), np.uint8)
+    values = metric_values(metrics)
     for board in boards:
-        log_to_tensorboard(board, metrics=metrics, scores=scores, images=images, chosen=chosen)
+        log_to_tensorboard(board, metrics=metrics, values=values, scores=scores, images=images, chosen=chosen)
     for run in runs:
-        run.log_test(
+        cast(Any, run).log_test(  # a JimtWandbLogger, whose module imports W&B
             metrics=metrics,
+            values=values,
             scores=scores,
             images=images,
             chosen=chosen,
             checkpoint=checkpoint if config.log_checkpoint else None,
             seed=seed,
         )
+
+
+def metric_values(metrics: dict[str, Any]) -> dict[str, float]:
+    """``test/NAME`` and, where there is an interval over groups, ``test/NAME_low`` and ``test/NAME_high``.
+
+    ``test/pearson_r`` is of score and fluorescence on the scale of the labels, ``test/pearson_r_raw`` in raw counts.
+    What cannot be had, a class being absent, is left out.
+
+    Args:
+        metrics: What ``test_metrics.json`` holds.
+    """
+    values = {}
+    for name, estimate in metrics["metrics"].items():
+        if estimate["value"] is not None:
+            values[f"test/{name}"] = float(estimate["value"])
+        if estimate["interval_groups"] is not None:
+            low, high = estimate["interval_groups"]
+            values[f"test/{name}_low"], values[f"test/{name}_high"] = float(low), float(high)
+    correlation = metrics["correlation"]
+    for name, found in (("pearson_r", correlation), ("pearson_r_raw", correlation["raw"])):
+        if found["patches"]["r"] is not None:
+            values[f"test/{name}"] = float(found["patches"]["r"])
+    return values
+
+
+def sample_patches(labels: NDArray[np.int64], scores: NDArray[np.float64], *, n: int, seed: int) -> NDArray[np.int64]:
+    """Draw patches in equal parts from live and dead, wrong and right; a part that is too small leaves its share.
+
+    Returns:
+        At most ``n`` indices, the wrong ones first.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    right = is_right(labels, scores)[order]
+    parts = [order[(right == r) & (labels[order] == label)][:n] for r in (False, True) for label in (LIVE, DEAD)]
+    turns = sorted((turn, part) for part, rows in enumerate(parts) for turn in range(len(rows)))[:n]
+    return np.array([parts[part][turn] for part, turn in sorted((part, turn) for turn, part in turns)], np.int64)

@@ -1,19 +1,16 @@
 """Loggers from their settings, and how they are closed."""
 
-from __future__ import annotations
-
 import csv
 import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from jimt.config.trainer import LoggerConfig
 from jimt.errors import InputError
-
-if TYPE_CHECKING:
-    from pytorch_lightning.loggers import Logger
 
 _METRICS = "metrics.csv"
 _MODES = ("online", "offline", "disabled")
@@ -35,14 +32,14 @@ def make_loggers(
     Raises:
         InputError: If ``WANDB_MODE`` is none that W&B knows.
     """
-    from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
-
     loggers: list[Logger] = [CSVLogger(run_folder, name="", version="")]
     if config.tensorboard:
         board = TensorBoardLogger(run_folder, name="", version="tensorboard", default_hp_metric=False)
         board.hparams = settings
         loggers.append(board)
     if config.wandb:
+        # as it is imported, W&B begins to report errors, with their paths, to the company
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         from jimt.training.loggers.wandb_logger import JimtWandbLogger
 
         mode = os.environ.get("WANDB_MODE")
@@ -72,8 +69,6 @@ def continue_metrics_csv(loggers: Sequence[Logger], run_folder: Path, *, before_
         run_folder: The folder of the run that goes on.
         before_epoch: The first epoch to be trained again, from 0; its rows and all later ones go.
     """
-    from pytorch_lightning.loggers import CSVLogger
-
     path = run_folder / _METRICS
     if not path.is_file():
         return

@@ -1,20 +1,16 @@
 """An evaluation in TensorBoard."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from pytorch_lightning.loggers import TensorBoardLogger
 
+from jimt.figures.discrimination import confusion_matrices, roc_curves
+from jimt.statistics.curves import roc
 from jimt.statistics.weighted_patches import is_right
-from jimt.training.loggers.logged_values import metric_values
-from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-    from pytorch_lightning.loggers import TensorBoardLogger
+from jimt.vocabulary import LIVE
 
 _FRAME = 4
 """Width of the frame of a wrong patch, in pixels."""
@@ -24,51 +20,26 @@ def log_to_tensorboard(
     logger: TensorBoardLogger,
     *,
     metrics: dict[str, Any],
+    values: dict[str, float],
     scores: pd.DataFrame,
     images: NDArray[np.uint8],
     chosen: NDArray[np.int64],
 ) -> None:
     """Log test metrics beside the hyperparameters, curves, and the chosen patches with a red frame where wrong."""
-    labels, values = scores["label"].to_numpy(np.int64), scores["score"].to_numpy(np.float64)
-    logger.log_hyperparams(logger.hparams, metric_values(metrics))  # scalars as well, which the table refers to
+    labels, live = scores["label"].to_numpy(np.int64), scores["score"].to_numpy(np.float64)
+    logger.log_hyperparams(logger.hparams, values)  # scalars as well, which the table refers to
     writer = logger.experiment
     if len(np.unique(labels)) == 2:
-        writer.add_pr_curve("test/precision_recall", labels == LIVE, values)
-        writer.add_figure("test/roc", _roc_figure(labels, values), close=False)
+        writer.add_pr_curve("test/precision_recall", labels == LIVE, live)
+        curve = roc(labels, live, None, n_resamples=0, confidence=0.95, seed=0)  # of no groups, so without a band
+        writer.add_figure("test/roc", roc_curves({"test split": (curve, "")}), close=False)
     counts = np.array(metrics["confusion_matrix"]["counts"])
-    writer.add_figure("test/confusion_matrix", _confusion_figure(counts), close=False)
+    writer.add_figure("test/confusion_matrix", confusion_matrices({"test split": counts}), close=False)
     if len(chosen):
         framed = np.repeat(images[..., None], 3, axis=-1)
-        wrong = ~is_right(labels, values)[chosen]
+        wrong = ~is_right(labels, live)[chosen]
         inside = np.zeros(images.shape[1:], bool)
         inside[_FRAME:-_FRAME, _FRAME:-_FRAME] = True
         framed[wrong[:, None, None] & ~inside] = (255, 0, 0)
         writer.add_images("test/patches_wrong_framed_red", framed, dataformats="NHWC")
     writer.flush()
-
-
-def _roc_figure(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> Figure:
-    from matplotlib.figure import Figure
-    from sklearn.metrics import roc_curve
-
-    false_live, true_live, _ = roc_curve(labels, scores, pos_label=LIVE)
-    figure = Figure(figsize=(4, 4), layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot([0, 1], [0, 1], color="0.7", linestyle="--")
-    axes.plot(false_live, true_live)
-    axes.set(xlabel="dead patches called live", ylabel="live patches called live", aspect="equal")
-    return figure
-
-
-def _confusion_figure(counts: NDArray[np.int64]) -> Figure:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4, 4), layout="constrained")
-    axes = figure.add_subplot()
-    axes.imshow(counts, cmap="Blues", vmin=0)
-    names = [LABEL_NAMES[DEAD], LABEL_NAMES[LIVE]]
-    axes.set(xlabel="predicted", ylabel="true", xticks=[0, 1], yticks=[0, 1], xticklabels=names, yticklabels=names)
-    for (row, column), count in np.ndenumerate(counts):
-        dark = count > counts.max() / 2
-        axes.text(column, row, f"{count}", ha="center", va="center", color="white" if dark else "black")
-    return figure

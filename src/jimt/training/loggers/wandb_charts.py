@@ -1,17 +1,14 @@
 """Curves and tables of an evaluation, as W&B draws them."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
+import wandb
 from numpy.typing import NDArray
 
 from jimt.statistics.weighted_patches import is_right
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE, SCALES
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _N_SCATTER = 5000
 """Points of the scatter plot, at most: the browser draws each."""
@@ -25,8 +22,6 @@ def charts(scores: pd.DataFrame, *, scale: str, seed: int) -> dict[str, Any]:
         scale: What ``label_value`` is on.
         seed: Of the sample of points, where there are too many to draw.
     """
-    import wandb
-
     labels, live = scores["label"].to_numpy(np.int64), scores["score"].to_numpy(np.float64)
     names = [LABEL_NAMES[DEAD], LABEL_NAMES[LIVE]]
     found: dict[str, Any] = {}
@@ -62,9 +57,6 @@ def patch_table(rows: pd.DataFrame, images: NDArray[np.uint8]) -> Any:
         rows: Their rows of ``test_scores.csv``.
         images: The patches, in the same order, shape ``(n, size, size)``.
     """
-    import pandas as pd
-    import wandb
-
     right = is_right(rows["label"].to_numpy(np.int64), rows["score"].to_numpy(np.float64))
     table = wandb.Table(
         columns=["patch", "score", "label", "correct", "raw_image_id", "group", "y", "x", "mean_fluorescence"]

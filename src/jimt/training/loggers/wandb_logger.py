@@ -1,6 +1,7 @@
-"""A W&B run that never asks for anything and never ends a training."""
+"""A W&B run that never asks for anything and never ends a training.
 
-from __future__ import annotations
+Importing it imports W&B, which takes a second.
+"""
 
 import contextlib
 import os
@@ -9,19 +10,17 @@ import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
+import wandb
 from lightning_fabric.loggers.logger import _DummyExperiment, rank_zero_experiment
 from lightning_utilities.core.rank_zero import rank_zero_only
 from numpy.typing import NDArray
 from pytorch_lightning.loggers import WandbLogger
 
-from jimt.training.loggers.logged_values import metric_values
 from jimt.training.loggers.wandb_charts import charts, patch_table
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # What a person has set in the environment (WANDB_INIT_TIMEOUT=60 ...) wins over these.
 _SETTINGS: dict[str, Any] = {
@@ -95,6 +94,7 @@ class JimtWandbLogger(WandbLogger):
         self,
         *,
         metrics: dict[str, Any],
+        values: dict[str, float],
         scores: pd.DataFrame,
         images: NDArray[np.uint8],
         chosen: NDArray[np.int64],
@@ -105,6 +105,7 @@ class JimtWandbLogger(WandbLogger):
 
         Args:
             metrics: What ``test_metrics.json`` holds.
+            values: Its numbers by the name to log.
             scores: What ``test_scores.csv`` holds.
             images: The chosen patches.
             chosen: Their rows of ``scores``.
@@ -116,14 +117,14 @@ class JimtWandbLogger(WandbLogger):
             return
         with _staged_in(Path(self._run.settings.sync_dir)):
             with self._surviving():
-                self._run.summary.update(metric_values(metrics))
+                self._run.summary.update(values)
                 self._run.log(charts(scores, scale=metrics["correlation"]["scale"], seed=seed))
             with self._surviving():
                 if len(chosen):
                     self._run.log({"test/patches": patch_table(scores.iloc[chosen], images)})
             with self._surviving():
                 if checkpoint is not None:
-                    self._run.log_artifact(self._artifact(checkpoint, metrics), aliases=["best"])
+                    self._run.log_artifact(self._artifact(checkpoint, metrics, values), aliases=["best"])
 
     def close(self, *, failed: bool) -> None:
         """End the run in bounded time and say how to upload what was not; nothing is logged after this."""
@@ -137,16 +138,11 @@ class JimtWandbLogger(WandbLogger):
             print(f"W&B: upload this run with: wandb sync {shlex.quote(str(run.settings.sync_dir))}", flush=True)
         if self._failure is not None:
             # W&B's own process may be gone: the next run of this process starts another one
-            import wandb
-
             with contextlib.suppress(Exception):
                 wandb.teardown()
 
     def _open(self) -> Any:
         """A run, online if there is a key and the server answers; None where the user has disabled W&B."""
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it reports errors, with their paths, to the company
-        import wandb
-
         session = wandb.setup(settings=wandb.Settings(**_unless_set("silent")))
         mode = os.environ.get("WANDB_MODE", session.settings.mode)
         if mode == "disabled":
@@ -170,8 +166,6 @@ class JimtWandbLogger(WandbLogger):
         return run
 
     def _init(self, mode: Literal["online", "offline"]) -> Any:
-        import wandb
-
         self._resumes = self._resumes and self._identifier.is_file()
         identifier = self._identifier.read_text(encoding="utf-8") if self._resumes else secrets.token_hex(4)
         try:
@@ -192,11 +186,9 @@ class JimtWandbLogger(WandbLogger):
         run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
         return run
 
-    def _artifact(self, checkpoint: Path, metrics: dict[str, Any]) -> Any:
-        import wandb
-
+    def _artifact(self, checkpoint: Path, metrics: dict[str, Any], values: dict[str, float]) -> Any:
         about = {key: value for key, value in metrics.items() if isinstance(value, str | int | float)}
-        artifact = wandb.Artifact(f"model-{self._run.id}", "model", metadata=about | metric_values(metrics))
+        artifact = wandb.Artifact(f"model-{self._run.id}", "model", metadata=about | values)
         # uploaded from where it lies, without a copy
         artifact.add_file(str(checkpoint), name=checkpoint.name, policy="immutable", skip_cache=True)
         return artifact
