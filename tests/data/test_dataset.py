@@ -12,7 +12,7 @@ from rich.console import Console
 from conftest import small_field, write_pair
 from jimt.curation.curate import curate
 from jimt.curation.manifest import Curated, open_curated
-from jimt.data.dataset import InOrder, Key, PatchDataset, evaluation_loader
+from jimt.data.dataset import Key, PatchDataset, evaluation_loader
 
 pytestmark = pytest.mark.stack
 
@@ -64,12 +64,6 @@ def test_the_label_of_a_patch_is_what_its_fluorescence_says(curated, dataset):
     batch = dataset.__getitems__([Key(row, 0) for row in range(len(dataset))])
     np.testing.assert_array_equal(batch.label.numpy() == 1, fluorescence < 300)
     np.testing.assert_array_equal(batch.label.numpy() == 0, fluorescence > 450)
-
-
-def test_one_patch_is_a_batch_of_one(dataset):
-    alone, among_others = dataset[Key(5, 3)], dataset.__getitems__([Key(4, 0), Key(5, 3)])
-    for field, both in zip(alone, among_others, strict=True):
-        torch.testing.assert_close(field, both[1:])
 
 
 def test_a_published_patch_is_a_whole_field(prepare_config, small, tmp_path):
@@ -128,15 +122,3 @@ def test_processes_share_out_every_patch_once_in_as_many_batches_each(curated):
         assert min(sizes) >= 1
         # one patch at a time is two where a process has one patch more than another
         assert max(sizes) <= max(batch_size, 2 if n_rows % world else 1)
-
-
-def test_evaluation_in_another_orientation_is_said_of_every_patch(dataset):
-    batches = evaluation_loader(dataset, batch_size=16, num_workers=0, orientation=5)
-    assert {int(value) for batch in batches for value in batch.orientation} == {5}
-
-
-def test_a_share_is_every_nth_row():
-    keys = InOrder(11, rank=1, world=3, orientation=2)
-    assert list(keys) == [Key(1, 2), Key(4, 2), Key(7, 2), Key(10, 2)]
-    assert len(keys) == 4
-    assert len(InOrder(11, rank=2, world=3, orientation=0)) == 3

@@ -66,10 +66,6 @@ class PatchDataset(Dataset[PatchBatch]):
     def __len__(self) -> int:
         return len(self._field)
 
-    def __getitem__(self, key: Key) -> PatchBatch:
-        """One patch, as a batch of one."""
-        return self.__getitems__([key])
-
     def __getitems__(self, keys: Sequence[Key]) -> PatchBatch:
         """A whole batch, as the DataLoader asks for it."""
         if self._store is None:
@@ -90,36 +86,22 @@ def as_is(batch: Any) -> Any:
     return batch
 
 
-class InOrder(Sequence[Key]):
-    """Sampler of evaluation: every row once, in order, upright; of several processes each takes its share.
-
-    Args:
-        n_rows: Rows of the data set.
-        rank: This process.
-        world: Number of processes.
-        orientation: One of the eight, for all rows.
-    """
-
-    def __init__(self, n_rows: int, *, rank: int, world: int, orientation: int) -> None:
-        self._rows = range(rank, n_rows, world)
-        self._orientation = orientation
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: int) -> Key:  # type: ignore[override]  # no slices
-        return Key(self._rows[index], self._orientation)
-
-
 def evaluation_loader(
-    dataset: PatchDataset, *, batch_size: int, num_workers: int, rank: int = 0, world: int = 1, orientation: int = 0
+    dataset: PatchDataset, *, batch_size: int, num_workers: int, rank: int = 0, world: int = 1
 ) -> DataLoader[PatchBatch]:
-    """Every patch exactly once over all processes, in the manifest's order; arguments as in ``InOrder``.
+    """Every patch exactly once over all processes, upright, in the manifest's order.
 
     Of several processes each gives the same number of batches, because under DDP they wait for each other at each;
     those with a patch less give smaller ones.
+
+    Args:
+        dataset: The patches.
+        batch_size: Patches at once.
+        num_workers: Processes that cut patches; 0 for none.
+        rank: This process.
+        world: Number of processes.
     """
-    keys = InOrder(len(dataset), rank=rank, world=world, orientation=orientation)
+    keys = [Key(row, 0) for row in range(rank, len(dataset), world)]
     if world == 1:
         return DataLoader(dataset, batch_size=batch_size, sampler=keys, num_workers=num_workers, collate_fn=as_is)
     largest, smallest = -(-len(dataset) // world), len(dataset) // world

@@ -7,7 +7,7 @@ import dataclasses
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self, cast, get_args, get_type_hints
+from typing import Any, Final, Self, cast
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from jimt.networks.state_dicts import UNREADABLE
 from jimt.system.files import write_whole
 
 VERSION: Final = 1
-"""Of the format: a field that is added raises it."""
+"""Of the format: a change of its fields raises it."""
 _NOT_OURS: Final = "give one that jimt wrote"
 Triple = tuple[float, float, float]
 
@@ -181,8 +181,7 @@ class Checkpoint:
 
     def to_plain(self) -> dict[str, Any]:
         """Plain values and tensors."""
-        plain: dict[str, Any] = _plain(self)
-        return {"jimt_checkpoint": VERSION} | plain
+        return {"jimt_checkpoint": VERSION} | dataclasses.asdict(self)
 
     @classmethod
     def from_plain(cls, content: dict[str, Any], *, name: str) -> Self:
@@ -193,52 +192,20 @@ class Checkpoint:
             name: Of the file, for the message.
 
         Raises:
-            InputError: If it is not jimt's, of a later version, or lacks something.
+            InputError: If it is not jimt's, or of another version.
         """
-        version = content.get("jimt_checkpoint")
-        if not isinstance(version, int):
-            raise InputError(f"{name} is not a checkpoint of jimt", advice=_NOT_OURS)
-        if version > VERSION:
-            raise InputError(
-                f"{name} is of a later jimt (version {version} of checkpoints)", advice="install that jimt"
-            )
-        missing = _missing(cls, content)
-        if missing:
-            raise InputError(f"{name} is of an earlier jimt and lacks {', '.join(missing)}", advice="train again")
-        return cls(**_typed(cls, content))
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _part(hint: Any) -> Any:
-    """The dataclass that an attribute holds; None where it holds anything else."""
-    kinds = [kind for kind in (hint, *get_args(hint)) if dataclasses.is_dataclass(kind)]
-    return kinds[0] if kinds else None
-
-
-def _missing(kind: Any, content: dict[str, Any], prefix: str = "") -> list[str]:
-    """Attributes that plain values lack."""
-    found = []
-    for name, hint in get_type_hints(kind).items():
-        if name not in content:
-            found.append(f"{prefix}{name}")
-        elif (part := _part(hint)) is not None and isinstance(content[name], dict):
-            found += _missing(part, content[name], f"{prefix}{name}.")
-    return found
-
-
-def _typed(kind: Any, content: dict[str, Any]) -> dict[str, Any]:
-    values = {}
-    for name, hint in get_type_hints(kind).items():
-        value, part = content[name], _part(hint)
-        if part is not None and value is not None:
-            value = part(**_typed(part, value))
-        values[name] = tuple(value) if hint == Triple else value
-    return values
+        parts = {"network": Network, "input": Input, "output": Output, "empty_filter": EmptyFilter, "record": Record}
+        try:
+            version = content.pop("jimt_checkpoint")
+            if version != VERSION:
+                raise InputError(
+                    f"{name} is of another jimt (version {version} of checkpoints)",
+                    advice="train again, or install that jimt",
+                )
+            made = {key: kind(**content[key]) for key, kind in parts.items() if content[key] is not None}
+            return cls(**content | made)
+        except (TypeError, KeyError) as error:
+            raise InputError(f"{name} is not a checkpoint of jimt", advice=_NOT_OURS) from error
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
