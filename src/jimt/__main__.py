@@ -1,11 +1,11 @@
 """The command ``jimt``, also ``python -m jimt``: lists the commands in the order of the work, and starts one."""
 
-import difflib
 import importlib
 import os
 import sys
 from typing import Final
 
+from jimt.errors import did_you_mean
 from jimt.system.screen import quiet_if_nobody_reads
 
 COMMANDS: Final = {
@@ -37,18 +37,14 @@ def main() -> None:
             return
         name = words[0]
         if name not in COMMANDS:
-            near = difflib.get_close_matches(name, COMMANDS, n=1)
-            sys.exit(f"error: there is no command {name}: {_instead(near)}")
+            instead = did_you_mean(name, COMMANDS, otherwise=f"give one of {', '.join(COMMANDS)}", at_most=1)
+            sys.exit(f"error: there is no command {name}: {instead}")
         os.environ[_STARTED] = name
         sys.argv[1:] = words[1:]
         # Lightning and multiprocessing start other processes as this one was: a console script of Windows is no Python
         sys.modules["__main__"].__spec__ = __spec__
         module, _, function = COMMANDS[name][0].partition(":")
         getattr(importlib.import_module(module), function)()
-
-
-def _instead(near: list[str]) -> str:
-    return f"did you mean {near[0]}?" if near else f"give one of {', '.join(COMMANDS)}"
 
 
 def usage() -> str:

@@ -1,10 +1,11 @@
 """The one exception whose message is meant for the person at the keyboard, and words that are to be typed."""
 
 import contextlib
+import difflib
 import errno
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, Self
 
@@ -74,6 +75,16 @@ def ways_out(*, advice: str = "", remedies: tuple[str, ...] = ()) -> str:
     ways = [advice] if advice else []
     ways += [f"{verb} {', or '.join(those)}" for verb, those in (("give", given), ("run", run)) if those]
     return ", or ".join(ways)
+
+
+def did_you_mean(given: str, known: Iterable[str], *, otherwise: str, at_most: int = 3) -> str:
+    """Advice where a name is not known: those that are spelt nearly so, or what else helps.
+
+    >>> did_you_mean("tarin", ("train", "tune"), otherwise="give train or tune", at_most=1)
+    'did you mean train?'
+    """
+    near = difflib.get_close_matches(given, list(known), n=at_most)
+    return f"did you mean {' or '.join(near)}?" if near else otherwise
 
 
 def is_command(remedy: str) -> bool:

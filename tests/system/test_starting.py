@@ -122,7 +122,7 @@ def test_trainings_of_one_second_get_folders_of_their_own(command, training, tmp
 
 def test_of_many_that_want_a_name_at_once_each_gets_a_folder(tmp_path):
     with ThreadPoolExecutor(16) as pool:
-        made = list(pool.map(lambda _: make_new_folder(tmp_path / "runs/now"), range(64)))
+        made = list(pool.map(lambda _: make_new_folder(tmp_path / "runs/now")[0], range(64)))
     assert len(set(made)) == 64
     assert all(path.is_dir() for path in made)
 

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
@@ -34,30 +33,15 @@ def refuse_flags(words: Sequence[str], kind: type) -> None:
         InputError: Naming the first such word and the right form.
     """
     parser = get_args_parser()
-    known = set(parser._option_string_actions)
-    try:
-        _Raising.of(parser).parse_intermixed_args(list(words))
-    except _UsageError as error:
-        for word, after in zip(words, [*words[1:], ""], strict=True):
-            if word.startswith("-") and word.partition("=")[0] not in known:
-                raise _unknown_flag(word, after, known, kind) from error
-        raise InputError(f"the flags cannot be read ({error})", advice="mend what it names") from error
 
+    def refuse(message: str) -> NoReturn:
+        raise InputError(f"the flags cannot be read ({message})", advice="mend what it names")
 
-class _UsageError(Exception):
-    """What argparse would print below its usage."""
-
-
-class _Raising(ArgumentParser):
-    """A parser that raises where others print their usage and end the process."""
-
-    @classmethod
-    def of(cls, parser: ArgumentParser) -> "_Raising":
-        """The same flags."""
-        return cls(parents=[parser], add_help=False)
-
-    def error(self, message: str) -> NoReturn:
-        raise _UsageError(message)
+    parser.error = refuse  # type: ignore[method-assign]  # argparse prints its usage and ends the process
+    _, unknown = parser.parse_known_intermixed_args(list(words))
+    if unknown:
+        following = dict(zip(words, [*words[1:], ""], strict=True))
+        raise _unknown_flag(unknown[0], following.get(unknown[0], ""), set(parser._option_string_actions), kind)
 
 
 def _unknown_flag(word: str, after: str, known: set[str], kind: type) -> InputError:

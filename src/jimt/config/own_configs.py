@@ -11,7 +11,6 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.errors import OverrideParseException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
@@ -67,8 +66,7 @@ def completed(arguments: Sequence[str]) -> list[str]:
         InputError: If a folder of configs is missing, or holds a name of ours.
     """
     parsed = get_args_parser().parse_intermixed_args(list(arguments))
-    given: list[str] = parsed.overrides
-    flags = _without(arguments, given)
+    flags = [word for word in arguments if word not in parsed.overrides]
     _REMEMBERED.clear()
     if parsed.config_dir is not None:
         if not Path(parsed.config_dir).is_dir():
@@ -77,17 +75,16 @@ def completed(arguments: Sequence[str]) -> list[str]:
                 remedies=("--config-dir FOLDER",),
             )
         refuse_names_of_ours(Path(parsed.config_dir))
-    runs = [_value(override) for override in given if _key(override) == "resume"]
-    if not runs or runs[-1] in ("", "null"):
-        return [*flags, *given]
-    recorded = Path(runs[-1]) / ".hydra"
-    if not (recorded / "overrides.yaml").is_file():  # of another folder than a run's: the training says so
-        return [*flags, *given]
+    parser = OverridesParser.create()
+    given = {override.key_or_group: override.value() for override in parser.parse_overrides(parsed.overrides)}
+    recorded = Path(str(given.get("resume") or "")) / ".hydra"
+    if not given.get("resume") or not (recorded / "overrides.yaml").is_file():  # no run's: the training says so
+        return [*flags, *parsed.overrides]
     if parsed.config_dir is None:
-        _REMEMBERED.extend(_folders_of(recorded, runs[-1]))
-    keys = {_key(override) for override in given} | {"resume", "retrain"}
-    before = [str(override) for override in OmegaConf.load(recorded / "overrides.yaml")]
-    return [*flags, *(override for override in before if _key(override) not in keys), *given]
+        _REMEMBERED.extend(_folders_of(recorded))
+    before = parser.parse_overrides(list(OmegaConf.load(recorded / "overrides.yaml")))
+    kept = [str(one.input_line) for one in before if one.key_or_group not in {*given, "resume", "retrain"}]
+    return [*flags, *kept, *parsed.overrides]
 
 
 def config_flags(recorded: Path) -> list[str]:
@@ -107,7 +104,7 @@ def _recorded_folders(recorded: Path) -> list[Path]:
     return [Path(one.path) for one in sources if one.schema == "file" and one.provider != "main"]
 
 
-def _folders_of(recorded: Path, run: str) -> list[Path]:
+def _folders_of(recorded: Path) -> list[Path]:
     """Where a run's configs lay, apart from ``conf/``.
 
     Raises:
@@ -117,33 +114,8 @@ def _folders_of(recorded: Path, run: str) -> list[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise InputError(
-                f"{run} was started with configs in {folder}, which is missing",
+                f"{recorded.parent} was started with configs in {folder}, which is missing",
                 advice="put them back",
                 remedies=("--config-dir FOLDER",),
             )
     return folders
-
-
-def _without(arguments: Sequence[str], overrides: Sequence[str]) -> list[str]:
-    """What is left of a command line without its overrides, which stand in it in the same order."""
-    rest, left = [], list(overrides)
-    for argument in arguments:
-        if left and argument == left[0]:
-            left.pop(0)
-        else:
-            rest.append(argument)
-    return rest
-
-
-def _value(override: str) -> str:
-    """What Hydra makes of an override's value, which may stand in quotes."""
-    try:
-        (parsed,) = OverridesParser.create().parse_overrides([override])
-    except OverrideParseException:  # Hydra says so in a moment
-        return override.partition("=")[2]
-    value = parsed.value()
-    return "" if value is None else str(value)
-
-
-def _key(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~")

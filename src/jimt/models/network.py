@@ -1,12 +1,11 @@
 """The network that tells living from dead: a timm backbone and two logits, for training and prediction alike."""
 
-import difflib
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from jimt.errors import InputError
+from jimt.errors import InputError, did_you_mean
 from jimt.networks.backbones import create_backbone
 
 Head = Literal["own", "linear"]
@@ -51,9 +50,10 @@ class LiveDeadNetwork(nn.Module):
             return cast(int, self.network.head_hidden_size)
         names = [name for name, _ in self.network.named_modules() if name]
         if self._layer not in names:
-            near = difflib.get_close_matches(self._layer, names, n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(names[:5])} and more"
-            raise InputError(f"probe.layer={self._layer} is not a part of {backbone}", advice=hint)
+            raise InputError(
+                f"probe.layer={self._layer} is not a part of {backbone}",
+                advice=did_you_mean(self._layer, names, otherwise=f"it has {', '.join(names[:5])} and more"),
+            )
         with torch.inference_mode():
             maps = self.eval().feature_map(torch.zeros(1, 3, 64, 64))
         if maps.ndim != 4:

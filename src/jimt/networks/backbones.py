@@ -3,7 +3,6 @@
 Importing it also registers torchvision's SqueezeNet 1.1 with timm, which has none, as ``squeezenet1_1``.
 """
 
-import difflib
 from typing import cast
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from jimt.errors import InputError
+from jimt.errors import InputError, did_you_mean
 from jimt.networks.squeezenet import SqueezeNet
 from jimt.networks.weights import load_weights
 from jimt.system.memory import keep_freed_memory
@@ -26,13 +25,13 @@ def _check_name(name: str) -> None:
     """Raise an InputError that suggests near names unless timm knows this one, tag included."""
     architecture, _, tag = name.partition(".")
     if not timm.is_model(name):
-        near = difflib.get_close_matches(architecture, timm.list_models(), n=3)
+        asked, known = architecture, timm.list_models()
     elif tag and name not in (tagged := timm.list_models(f"{architecture}.*", include_tags=True)):
-        near = difflib.get_close_matches(name, tagged, n=3)
+        asked, known = name, tagged
     else:
         return
-    hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() lists those there are"
-    raise InputError(f"timm knows no network called {name}", advice=hint)
+    advice = did_you_mean(asked, known, otherwise="timm.list_models() lists those there are")
+    raise InputError(f"timm knows no network called {name}", advice=advice)
 
 
 def create_backbone(name: str, *, num_classes: int) -> nn.Module:

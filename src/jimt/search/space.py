@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import difflib
 import json
 import math
 import re
@@ -15,7 +14,7 @@ from optuna.trial import Trial
 from jimt.config.checks import check
 from jimt.config.search import TuneConfig
 from jimt.config.training import WITHOUT_EFFECT
-from jimt.errors import InputError
+from jimt.errors import InputError, did_you_mean
 from jimt.statistics.metrics import METRICS
 
 # not the data, on which trials would not compare, and not the seed, of which a search would find the lucky one
@@ -102,9 +101,10 @@ def read_space(config: TuneConfig) -> list[Setting]:
             other = {"linear_probe": "search=probe", "finetune": "method=linear_probe"}[config.method]
             raise InputError(f"tune.space: {key} is without effect under method={config.method}", remedies=(other,))
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"it takes those of {', '.join(VARIED)}"
-            raise InputError(f"tune.space: {key} is not a setting that a search can vary", advice=hint)
+            raise InputError(
+                f"tune.space: {key} is not a setting that a search can vary",
+                advice=did_you_mean(key, known, otherwise=f"it takes those of {', '.join(VARIED)}"),
+            )
         space.append(_read_setting(config, key, asked))
     if not space:
         raise InputError(

@@ -14,7 +14,7 @@ BEST_EPOCH: Final = Path("checkpoints", "best_epoch.ckpt")
 LAST: Final = Path("checkpoints", "last.ckpt")
 """Lightning's, of a fine-tuning: the best and the last finished epoch, to go on from."""
 FINISHED: Final = "finished.json"
-"""Of a run that has come to its end: the fingerprint of its settings."""
+"""Of a run that has come to its end: what its result depends on."""
 VALIDATION_FILE: Final = "val_metrics.json"
 """Metrics of the best checkpoint on the validation split, by name."""
 METRICS_FILE: Final = "test_metrics.json"

@@ -105,13 +105,13 @@ def make_folder(folder: Path) -> list[Path]:
     return missing
 
 
-def make_new_folder(folder: Path) -> Path:
-    """Make a folder that was not there; of two processes that want one name the second gets it with a number.
+def make_new_folder(folder: Path) -> list[Path]:
+    """Likewise of a folder that was not there; of two processes that want one name the second gets it with a number.
 
     Raises:
         InputError: If it cannot be made.
     """
-    make_folder(folder.parent)
+    made = make_folder(folder.parent)
     number, name = 1, folder
     with writing(folder, advice=_ELSEWHERE):
         while True:
@@ -121,7 +121,7 @@ def make_new_folder(folder: Path) -> Path:
                 number += 1
                 name = folder.with_name(f"{folder.name}_{number}")
             else:
-                return name
+                return [name, *made]
 
 
 def unmake_folders(made: list[Path]) -> None:

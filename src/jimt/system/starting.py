@@ -85,20 +85,13 @@ def _own_folder(config: DictConfig) -> None:
     _refuse_raw_data(config, "hydra.run.dir")
     # the files Hydra keeps of a start are written when the training has been accepted: see write_start
     config.hydra.output_subdir = None
-    folder = _selected(config, "hydra.run.dir")
-    if config.resume is None and _is_named_by_clock(config, "hydra.run.dir"):
-        if started_together(os.environ) > 1:
-            raise InputError(
-                "the processes of a training that were started together would each name its folder by its own clock",
-                remedies=("hydra.run.dir=runs/NAME",),
-            )
-        made = make_folder(folder.parent)
-        folder = make_new_folder(folder)
-        config.hydra.run.dir = str(folder)
-        made = [folder, *made]
-    else:
-        made = make_folder(folder)
-    _AT_END.callback(unmake_folders, made)
+    is_new = config.resume is None and _is_named_by_clock(config, "hydra.run.dir")
+    if is_new and started_together(os.environ) > 1:
+        raise InputError(
+            "the processes of a training that were started together would each name its folder by its own clock",
+            remedies=("hydra.run.dir=runs/NAME",),
+        )
+    folder = _make(config, "hydra.run.dir", is_new=is_new)
     if is_first(os.environ) and kind is not TuneConfig:  # processes share a search
         who = "a cross-validation" if kind is CrossvalConfig else "a training"
         _AT_END.enter_context(owner(folder, who=who))
@@ -109,18 +102,22 @@ def _own_folder_of_sweep(config: DictConfig) -> None:
     if not is_first(os.environ):
         return
     _refuse_raw_data(config, "hydra.sweep.dir")
-    folder = _selected(config, "hydra.sweep.dir")
-    if _is_named_by_clock(config, "hydra.sweep.dir"):
-        made = make_folder(folder.parent)
-        folder = make_new_folder(folder)
-        made = [folder, *made]
-        config.hydra.sweep.dir = str(folder)
-        # jobs are composed anew, with these
+    is_new = _is_named_by_clock(config, "hydra.sweep.dir")
+    folder = _make(config, "hydra.sweep.dir", is_new=is_new)
+    if is_new:  # jobs are composed anew, with these
         config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")
-    else:
-        made = make_folder(folder)
-    _AT_END.callback(unmake_folders, made)
     _AT_END.enter_context(owner(folder, who="a sweep"))
+
+
+def _make(config: DictConfig, key: str, *, is_new: bool) -> Path:
+    """Make the folder that a setting names; what is made goes again at the end where it has stayed empty."""
+    folder = _selected(config, key)
+    made = make_new_folder(folder) if is_new else make_folder(folder)
+    if is_new:
+        folder = made[0]
+        OmegaConf.update(config, key, str(folder))
+    _AT_END.callback(unmake_folders, made)
+    return folder
 
 
 def _kind(config: DictConfig) -> type:

@@ -1,7 +1,6 @@
 """Fine-tuning by Lightning: the trainer, its callbacks, and what ends a training early."""
 
 import dataclasses
-import difflib
 import logging
 import os
 import time
@@ -29,7 +28,7 @@ from torch import Tensor
 
 from jimt.curation.manifest import Curated
 from jimt.data.datamodule import LiveDeadDataModule
-from jimt.errors import InputError, Interrupted, as_typed
+from jimt.errors import InputError, Interrupted, as_typed, did_you_mean
 from jimt.models.checkpoint import read_tensors, write_tensors
 from jimt.models.classifier import LiveDeadClassifier
 from jimt.models.freezing import freeze
@@ -200,9 +199,10 @@ def _lightning_callbacks(asked: dict[str, Any]) -> list[Callback]:
     made = []
     for name, arguments in asked.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else "its documentation lists them"
-            raise InputError(f"trainer.callbacks: Lightning has no callback {name}", advice=hint)
+            raise InputError(
+                f"trainer.callbacks: Lightning has no callback {name}",
+                advice=did_you_mean(name, known, otherwise="its documentation lists them"),
+            )
         try:
             made.append(known[name](**(arguments or {})))
         except (TypeError, ValueError, MisconfigurationException) as error:

@@ -11,8 +11,8 @@ from jimt.curation.manifest import Curated
 from jimt.curation.splits import Fold
 from jimt.errors import InputError
 from jimt.evaluation.scores import splits_digest
-from jimt.models.checkpoint import read_checkpoint, read_tensors, write_tensors
-from jimt.system.files import BEST, FINISHED, LAST, digest_of
+from jimt.models.checkpoint import read_tensors, write_tensors
+from jimt.system.files import BEST, FINISHED, LAST, read_json
 from jimt.system.run_folders import refuse_several
 
 _LONG = ("curation", "splits", "fold")
@@ -42,54 +42,34 @@ def settings_of(config: TrainConfig, curated: Curated, weights: str, fold: Fold 
     return kept
 
 
-def fingerprint_of(settings: dict[str, Any]) -> str:
-    """What identifies a training by its settings."""
-    return digest_of(settings)
-
-
 def is_finished(folder: Path, settings: dict[str, Any], *, resumed: bool) -> bool:
     """Whether the folder holds this training, finished; one that is resumed with more epochs is not.
 
     Raises:
         InputError: If it holds another finished training.
     """
-    marker = folder / FINISHED
-    if not marker.is_file():
+    if not (folder / FINISHED).is_file():
         return False
-    if fingerprint_of(settings) not in marker.read_text(encoding="utf-8"):
-        if resumed and _only_longer(folder, settings):
-            return False
-        raise InputError(
-            f"{folder} holds another training{_differing(folder, settings)}",
-            remedies=("resume=null hydra.run.dir=FOLDER", "resume=null retrain=true"),
-        )
-    return (folder / BEST).is_file()
-
-
-def _differing(folder: Path, settings: dict[str, Any]) -> str:
-    """In what a finished run differs from what is asked, to stand behind "holds another training"."""
-    if not (folder / BEST).is_file():
-        return ""
-    before = read_checkpoint(folder / BEST).record.settings
+    before = read_json(folder / FINISHED, remedies=("retrain=true",))
     other = _other(before, settings)
+    if not other:
+        return (folder / BEST).is_file()
+    told = "; ".join(key if key in _LONG else f"{key}={before[key]}, not {settings[key]}" for key in other)
     if other == [_MAY_GROW]:
-        return f" ({before[_MAY_GROW]} epochs done, {settings[_MAY_GROW]} asked for)"
-    told = [key if key in _LONG else f"{key}={before.get(key)}, not {settings.get(key)}" for key in other]
-    return f" ({'; '.join(told)})" if told else ""
+        told = f"{before[_MAY_GROW]} epochs done, {settings[_MAY_GROW]} asked for"
+        is_longer = settings[_MAY_GROW] > before[_MAY_GROW] and settings["optim.schedule"] == "constant"
+        if resumed and is_longer:
+            return False
+    raise InputError(
+        f"{folder} holds another training ({told})",
+        remedies=("resume=null hydra.run.dir=FOLDER", "resume=null retrain=true"),
+    )
 
 
 def _other(before: dict[str, Any], settings: dict[str, Any]) -> list[str]:
     """Settings that differ; those that one of two methods lacks are told by the method."""
     shared = before.keys() & settings.keys()
     return [key for key in settings if key in shared and before[key] != settings[key]]
-
-
-def _only_longer(folder: Path, settings: dict[str, Any]) -> bool:
-    """Whether a finished run differs from what is asked in that more epochs are asked for, and may be resumed."""
-    before = read_checkpoint(folder / BEST).record.settings
-    if settings["method"] != "finetune" or _other(before, settings) != [_MAY_GROW]:
-        return False
-    return bool(settings[_MAY_GROW] > before[_MAY_GROW] and settings["optim.schedule"] == "constant")
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,6 @@ from jimt.training.loggers.opening import continue_metrics_csv, finish, make_log
 from jimt.training.resume import (
     Unfinished,
     check_same_training,
-    fingerprint_of,
     is_finished,
     relocate,
     settings_of,
@@ -148,7 +147,7 @@ def _train(
         metrics: dict[str, Any] = {}
         if is_first:
             save_checkpoint(checkpoint_of(training, network, curated, epoch=epoch), folder / BEST)
-            write_json(folder / FINISHED, {"fingerprint": fingerprint_of(settings)})
+            write_json(folder / FINISHED, settings)
             if evaluates:
                 metrics = _evaluate(training)
         failed = False
