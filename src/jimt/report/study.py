@@ -19,7 +19,7 @@ from jimt.models.checkpoint import Checkpoint, Record, read_checkpoint
 from jimt.models.predictor import Predictor
 from jimt.paper import paper_name
 from jimt.sweeps.folder import read_jobs
-from jimt.sweeps.table import Job
+from jimt.sweeps.table import FINISHED
 from jimt.system.files import (
     BEST,
     CROSSVAL_RESULT,
@@ -267,13 +267,13 @@ def open_study(folder: Path, options: Options = AS_TRAINED) -> Study:
     if folds := _folds(folder):
         return Study(folder, "cross-validation", [_alone(folder, folds, options)])
     jobs = read_jobs(folder)
-    unfinished = {job.name: job.reason or job.status for job in jobs if not job.metrics}
-    finished = [job for job in jobs if job.metrics]
-    readable: list[tuple[Job, Model]] = []
+    unfinished = {job["job"]: job["reason"] or job["status"] for job in jobs if job["status"] != FINISHED}
+    finished = [job for job in jobs if job["status"] == FINISHED]
+    readable: list[tuple[dict[str, Any], Model]] = []
     for job in finished:
-        model = Model(job.name, folder / job.name, (folder / job.name / BEST,), options)
+        model = Model(job["job"], folder / job["job"], (folder / job["job"] / BEST,), options)
         if reason := why_not(model, "checkpoint"):
-            unfinished[job.name] = f"its checkpoint cannot be read ({reason})"
+            unfinished[job["job"]] = f"its checkpoint cannot be read ({reason})"
         else:
             readable.append((job, model))
     if not readable:
@@ -298,20 +298,20 @@ def _folds(folder: Path) -> tuple[Path, ...]:
     return tuple(path for number, path in sorted(numbered.items()) if number in held)
 
 
-def _names(jobs: Sequence[Job]) -> list[str]:
+def _names(jobs: Sequence[dict[str, Any]]) -> list[str]:
     """Short names that tell the jobs of a data set apart: backbone and own settings, else timm's name, else the job."""
     short_and_long = []
     for job in jobs:
-        alike = [other for other in jobs if (other.dataset, other.backbone) == (job.dataset, job.backbone)]
-        common = set.intersection(*(set(other.settings) for other in alike))
-        own = " ".join(text for text in job.settings if text not in common)
+        alike = [other for other in jobs if (other["dataset"], other["backbone"]) == (job["dataset"], job["backbone"])]
+        common = set.intersection(*(set(other["settings"]) for other in alike))
+        own = " ".join(text for text in job["settings"] if text not in common)
         short_and_long.append(
-            [f"{name} {own}".strip() for name in (_backbone_name(str(job.backbone)), str(job.backbone))]
+            [f"{name} {own}".strip() for name in (_backbone_name(str(job["backbone"])), str(job["backbone"]))]
         )
-    keys = [(job.dataset, short) for job, (short, _) in zip(jobs, short_and_long, strict=True)]
+    keys = [(job["dataset"], short) for job, (short, _) in zip(jobs, short_and_long, strict=True)]
     names = [long if keys.count(key) > 1 else short for key, (short, long) in zip(keys, short_and_long, strict=True)]
-    keys = [(job.dataset, name) for job, name in zip(jobs, names, strict=True)]
-    return [f"{name} ({job.name})" if keys.count(key) > 1 else name
+    keys = [(job["dataset"], name) for job, name in zip(jobs, names, strict=True)]
+    return [f"{name} ({job['job']})" if keys.count(key) > 1 else name
             for job, key, name in zip(jobs, keys, names, strict=True)]  # fmt: skip
 
 

@@ -20,11 +20,11 @@ def update_table(folder: Path) -> list[dict[str, Any]]:
     from filelock import FileLock
 
     from jimt.sweeps.folder import read_jobs
-    from jimt.sweeps.table import notes, records
+    from jimt.sweeps.table import notes
     from jimt.sweeps.table_files import as_csv, as_markdown
 
     with FileLock(folder / ".table.lock"):  # jobs that end together take turns
-        table = records(read_jobs(folder))
+        table = read_jobs(folder)
         write_whole(folder / "table.md", as_markdown(table))
         write_whole(folder / "table.csv", as_csv(table))
         write_json(folder / "table.json", {"jobs": table, "notes": notes(table)})

@@ -1,7 +1,6 @@
 """The rows of a sweep's table, one a job with the paper's numbers beside it, and what to know before comparing them."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from jimt.paper import SPLIT_COUNTS, paper_name, printed
@@ -11,60 +10,62 @@ from jimt.statistics.value_text import percent_text
 FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
 
 
-@dataclass(frozen=True)
-class Job:
-    """One job of a sweep, as its folder tells."""
+def row_of(
+    job: str,
+    *,
+    dataset: str | None,
+    backbone: str | None,
+    weights: str | None,
+    weights_from: str,
+    seed: int | None,
+    settings: list[str],
+    status: str,
+    reason: str | None,
+    metrics: dict[str, Any],
+    validation: dict[str, float | None],
+) -> dict[str, Any]:
+    """A job as ``table.json`` has it.
 
-    name: str
-    """Its folder, below the sweep's."""
-    dataset: str | None
-    backbone: str | None
-    weights: str | None
-    seed: int | None
-    settings: list[str]
-    """Overrides that not all jobs of the sweep share, beside data set and backbone."""
-    status: str
-    reason: str | None
-    """Why it failed."""
-    metrics: dict[str, Any] = field(default_factory=dict)
-    """What ``test_metrics.json`` holds, of a finished job."""
-    validation: dict[str, float | None] = field(default_factory=dict)
-    """What ``val_metrics.json`` holds, of a finished job."""
+    Args:
+        job: Its folder, below the sweep's.
+        dataset: Its data set.
+        backbone: Its network, by timm's name.
+        weights: Where the pretrained weights came from, in a line.
+        weights_from: The same in a word, as ``backbone.weights`` has it: ``hub``, ``packaged``, ``random`` or ``file``.
+        seed: Of the training.
+        settings: Overrides that not all jobs of the sweep share, beside data set and backbone.
+        status: ``finished``, ``failed`` or ``unfinished``.
+        reason: Why it failed.
+        metrics: What ``test_metrics.json`` holds, of a finished job.
+        validation: What ``val_metrics.json`` holds, of a finished job.
+    """
+    return {
+        "job": job,
+        "dataset": dataset,
+        "backbone": backbone,
+        "weights": weights,
+        "weights_from": weights_from,
+        "seed": seed,
+        "settings": settings,
+        "status": status,
+        "reason": reason,
+        "counts": metrics.get("split_counts"),
+        "confidence": metrics.get("confidence"),
+        **{name: metrics.get("metrics", {}).get(name) for name in METRICS},
+        "validation": {name: validation.get(name) for name in METRICS},
+        "correlation": metrics.get("correlation"),
+        "notes": metrics.get("notes", []),
+        "paper": _paper(dataset, backbone),
+    }
 
 
-def records(jobs: Iterable[Job]) -> list[dict[str, Any]]:
-    """The jobs as ``table.json`` has them."""
-    return [
-        {
-            "job": job.name,
-            "dataset": job.dataset,
-            "backbone": job.backbone,
-            "weights": job.weights,
-            "seed": job.seed,
-            "settings": job.settings,
-            "status": job.status,
-            "reason": job.reason,
-            "counts": job.metrics.get("split_counts"),
-            "confidence": job.metrics.get("confidence"),
-            **{name: job.metrics.get("metrics", {}).get(name) for name in METRICS},
-            "validation": {name: job.validation.get(name) for name in METRICS},
-            "correlation": job.metrics.get("correlation"),
-            "notes": job.metrics.get("notes", []),
-            "paper": _paper(job),
-        }
-        for job in jobs
-    ]
-
-
-def _paper(job: Job) -> dict[str, Any] | None:
+def _paper(dataset: str | None, backbone: str | None) -> dict[str, Any] | None:
     """What the paper has of a job's data set and backbone; None for any other."""
-    if job.dataset not in SPLIT_COUNTS or job.backbone is None:
+    name = paper_name(backbone or "")
+    if dataset not in SPLIT_COUNTS or backbone is None or name is None:
         return None
-    name = paper_name(job.backbone)
-    if name is None:
-        return None
-    result = printed(job.dataset, job.backbone)
-    paper: dict[str, Any] = {"backbone": name, "weights": "ImageNet", "counts": SPLIT_COUNTS[job.dataset]}
+    result = printed(dataset, backbone)
+    paper: dict[str, Any] = {"backbone": name, "weights": "ImageNet", "counts": SPLIT_COUNTS[dataset]}
     for metric in METRICS:
         found = None if result is None else result.metric(metric)
         paper[metric] = None

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from jimt.statistics.metrics import headline_metrics
-from jimt.statistics.value_text import NO_VALUE
 from jimt.sweeps.table import FAILED, FINISHED, UNFINISHED, notes
 from jimt.sweeps.table_cells import SPLITS, correlation_cells, count_cell, metric_cells, name_cells
 
@@ -55,11 +54,8 @@ _TOLD = ("data set", "backbone", "weights")
 
 def _told(row: dict[str, Any]) -> dict[str, str]:
     """What a job was made of; of its weights their source alone, since the backbone's name tells the rest."""
-    dataset, backbone, weights = name_cells(row)
-    source = weights.partition(":")[0]
-    source = {"packaged": "package"}.get(source, source)
-    known = source in ("hub", "package", "random", "file", NO_VALUE)
-    return dict(zip(_TOLD, (dataset, backbone, f"weights {source if known else 'file'}"), strict=True))
+    dataset, backbone, _ = name_cells(row)
+    return {"data set": dataset, "backbone": backbone, "weights": f"weights {row['weights_from']}"}
 
 
 def _shared(table: Sequence[dict[str, Any]]) -> dict[str, str]:

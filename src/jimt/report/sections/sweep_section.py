@@ -6,7 +6,7 @@ from jimt.report.blocks import Table
 from jimt.report.study import Study
 from jimt.statistics.metrics import headline_metrics
 from jimt.sweeps.folder import read_jobs
-from jimt.sweeps.table import FINISHED, records
+from jimt.sweeps.table import FINISHED
 from jimt.sweeps.table_cells import correlation_cells, count_cell, metric_cells
 
 
@@ -14,7 +14,7 @@ def overview(study: Study) -> Table:
     """A row a finished job, and under it the paper's where it has one."""
     rows: list[list[str]] = []
     quoted: list[int] = []
-    for row in records(read_jobs(study.folder)):
+    for row in read_jobs(study.folder):
         if row["status"] != FINISHED:
             continue
         # where weights came from stands at the end of the report
