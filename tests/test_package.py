@@ -59,8 +59,8 @@ ROOMS = {
         "rich",
     }
     | {"sklearn", "torch", "wandb"},
-    "sweeps": {"filelock", "hydra", "omegaconf", "rich", "torch"},
-    "search": {"filelock", "numpy", "optuna", "pytorch_lightning", "rich", "torch", "yaml"},
+    "sweeps": {"filelock", "hydra", "omegaconf", "pandas", "rich"},
+    "search": {"filelock", "numpy", "optuna", "pandas", "pytorch_lightning", "rich", "torch", "yaml"},
     "report": {"bokeh", "cv2", "jinja2", "matplotlib", "numpy", "pandas", "sklearn", "torch"},
     "notebook": {"IPython", "hydra"},
     "commands": {"hydra", "omegaconf", "rich"},

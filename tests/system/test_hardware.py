@@ -87,7 +87,6 @@ def test_the_remedy_is_one_that_helps_this_gpu(capability, architectures, remedy
         ("compute_80", (12, 0), True),
         ("compute_90", (8, 9), False),
         ("sm_90a", (9, 0), True),
-        ("compute_90a", (10, 0), False),
         ("sm_120f", (12, 1), True),
         ("gfx90a", (9, 0), False),
     ],

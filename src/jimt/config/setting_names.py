@@ -2,44 +2,10 @@
 
 import dataclasses
 import difflib
-from typing import Any, get_origin, get_type_hints
-
-from omegaconf import DictConfig, OmegaConf
+import types
+from typing import Any, get_args, get_origin
 
 from jimt.errors import InputError
-
-
-def refuse_unknown(config: DictConfig, kind: type) -> None:
-    """Raise if a composed config holds a key that its dataclasses lack; Hydra takes any that a ``+`` stands before.
-
-    Args:
-        config: As Hydra has composed it.
-        kind: Dataclass of the whole config, to name what may have been meant.
-
-    Raises:
-        InputError: Naming the first such key and the setting nearest to it.
-    """
-    unknown = _unknown_keys(config, "")
-    if unknown:
-        raise unknown_setting(unknown[0], kind)
-
-
-def _unknown_keys(node: DictConfig, prefix: str) -> list[str]:
-    found = []
-    kind = OmegaConf.get_type(node)
-    known = {field.name for field in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else None
-    for key in map(str, node):
-        if not prefix and key == "hydra":  # its own, in which it leaves keys that its dataclasses lack
-            continue
-        if known is not None and key not in known:
-            found.append(f"{prefix}{key}")
-            continue
-        if OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key):
-            continue
-        child = node[key]
-        if isinstance(child, DictConfig):
-            found += _unknown_keys(child, f"{prefix}{key}.")
-    return found
 
 
 def unknown_setting(key: str, kind: type) -> InputError:
@@ -112,19 +78,31 @@ def _resembles(given: str, name: str) -> bool:
     )
 
 
-def setting_names(kind: type) -> list[str]:
-    """Every setting of a config's dataclass by its full name, ``optim.lr`` and its like.
+def setting_types(kind: Any) -> dict[str, Any]:
+    """Every setting of a config's dataclass by its full name, ``optim.lr`` and its like, with its annotation.
 
     >>> from jimt.config.curating import PatchConfig
-    >>> setting_names(PatchConfig)
-    ['size', 'stride', 'max_no_data']
+    >>> setting_types(PatchConfig)
+    {'size': <class 'int'>, 'stride': <class 'int'>, 'max_no_data': <class 'float'>}
     """
-    names = []
-    hints: dict[str, Any] = get_type_hints(kind)
+    found: dict[str, Any] = {}
     for field in dataclasses.fields(kind):
-        inner = [part for part in (hints[field.name], *_parts(hints[field.name])) if dataclasses.is_dataclass(part)]
-        names += [f"{field.name}.{name}" for name in setting_names(inner[0])] if inner else [field.name]  # type: ignore[arg-type]
-    return names
+        section = next((part for part in alternatives(field.type) if dataclasses.is_dataclass(part)), None)
+        if section is None:
+            found[field.name] = field.type
+        else:
+            found |= {f"{field.name}.{name}": hint for name, hint in setting_types(section).items()}
+    return found
+
+
+def alternatives(hint: Any) -> tuple[Any, ...]:
+    """The kinds of value that an annotation allows: of ``int | None`` both."""
+    return get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+
+
+def setting_names(kind: type) -> list[str]:
+    """Every setting of a config's dataclass by its full name."""
+    return list(setting_types(kind))
 
 
 def takes_text(key: str, kind: type) -> bool:
@@ -134,7 +112,7 @@ def takes_text(key: str, kind: type) -> bool:
     >>> takes_text("dataset.pattern", PrepareConfig), takes_text("dataset.group", PrepareConfig)
     (True, False)
     """
-    return key.startswith(("hydra.run.", "hydra.sweep.")) or str in _kinds_of(key, kind)
+    return key.startswith(("hydra.run.", "hydra.sweep.")) or str in alternatives(setting_types(kind).get(key))
 
 
 def takes_a_list(key: str, kind: type) -> bool:
@@ -144,20 +122,4 @@ def takes_a_list(key: str, kind: type) -> bool:
     >>> takes_a_list("dataset.group", PrepareConfig), takes_a_list("dataset.root", PrepareConfig)
     (True, False)
     """
-    return any(get_origin(part) in (list, tuple) for part in _kinds_of(key, kind))
-
-
-def _kinds_of(key: str, kind: type) -> tuple[Any, ...]:
-    """What a setting's annotation allows; nothing of a setting that does not exist."""
-    hint: Any = kind
-    for name in key.split("."):
-        section = next((part for part in (hint, *_parts(hint)) if dataclasses.is_dataclass(part)), None)
-        if section is None or name not in (hints := get_type_hints(section)):
-            return ()
-        hint = hints[name]
-    # the element of a list is not what the setting holds
-    return (hint,) if get_origin(hint) in (list, tuple, dict) else (hint, *_parts(hint))
-
-
-def _parts(hint: Any) -> tuple[Any, ...]:
-    return getattr(hint, "__args__", ())  # of ``SimulationConfig | None``
+    return any(get_origin(part) in (list, tuple) for part in alternatives(setting_types(kind).get(key)))

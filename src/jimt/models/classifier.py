@@ -1,6 +1,6 @@
 """The LightningModule: a network with two classes, cross entropy and Adam (paper: "Classifiers training")."""
 
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import pytorch_lightning as pl
@@ -10,22 +10,11 @@ from torch.nn import functional
 from torch.optim import Adam, AdamW, Optimizer
 from torchmetrics import MeanMetric
 
+from jimt.data.dataset import PatchBatch
 from jimt.models.freezing import train_trainable
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.schedules import step_schedule
 from jimt.models.split_metrics import SplitMetrics
-
-
-class LabelledImages(Protocol):
-    """The batch a step takes: what ``jimt.data`` hands over, by its attributes."""
-
-    @property
-    def patches(self) -> Tensor:
-        """Normalised images, float32, shape ``(n, 3, size, size)``."""
-
-    @property
-    def label(self) -> Tensor:
-        """Live 1, dead 0, int64, shape ``(n,)``."""
 
 
 class LiveDeadClassifier(pl.LightningModule):
@@ -69,7 +58,7 @@ class LiveDeadClassifier(pl.LightningModule):
         sequence = np.random.SeedSequence([self._seed, self.current_epoch, self.global_rank])
         torch.manual_seed(int(sequence.generate_state(1)[0]))
 
-    def training_step(self, batch: LabelledImages, batch_idx: int) -> Tensor:
+    def training_step(self, batch: PatchBatch, batch_idx: int) -> Tensor:
         """Cross entropy of one batch."""
         logits = self(batch.patches).float()
         loss = functional.cross_entropy(logits, batch.label, label_smoothing=self._optim["label_smoothing"])
@@ -84,7 +73,7 @@ class LiveDeadClassifier(pl.LightningModule):
         self.log_dict(self.train_metrics.compute())
         self.train_metrics.reset()
 
-    def validation_step(self, batch: LabelledImages, batch_idx: int) -> None:
+    def validation_step(self, batch: PatchBatch, batch_idx: int) -> None:
         """Take in one batch of validation patches."""
         logits = self(batch.patches).float()
         self.val_metrics.update(logits, batch.label)

@@ -5,14 +5,14 @@ import dataclasses
 import json
 import math
 import re
-import types
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_origin
 
 from optuna.trial import Trial
 
 from jimt.config.checks import check
 from jimt.config.search import TuneConfig
+from jimt.config.setting_names import alternatives, setting_types
 from jimt.config.training import WITHOUT_EFFECT
 from jimt.errors import InputError, did_you_mean
 from jimt.statistics.metrics import METRICS
@@ -105,7 +105,7 @@ def read_space(config: TuneConfig) -> list[Setting]:
                 f"tune.space: {key} is not a setting that a search can vary",
                 advice=did_you_mean(key, known, otherwise=f"it takes those of {', '.join(VARIED)}"),
             )
-        space.append(_read_setting(config, key, asked))
+        space.append(_read_setting(key, asked))
     if not space:
         raise InputError(
             "tune.space is empty",
@@ -133,12 +133,9 @@ def _flat(space: dict[str, Any], above: str = "") -> dict[str, dict[str, Any]]:
     return flat
 
 
-def _read_setting(config: TuneConfig, key: str, asked: dict[str, Any]) -> Setting:
+def _read_setting(key: str, asked: dict[str, Any]) -> Setting:
     where = f"tune.space.{key}"
-    section, _, name = key.partition(".")
-    hint = get_type_hints(type(getattr(config, section)))[name]
-    parts = get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    kinds = [get_origin(part) or part for part in parts]
+    kinds = [get_origin(part) or part for part in alternatives(setting_types(TuneConfig)[key])]
     words = " or ".join(_WORDS[kind] for kind in kinds if kind in _WORDS)
     ends: list[Any] = [asked.get("low"), asked.get("high")]
     log = asked.get("log", False)

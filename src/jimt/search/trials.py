@@ -1,13 +1,12 @@
 """What a search found: a table of its trials, the best as an experiment, and the command that trains it anew."""
 
-import csv
-import io
 import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 from filelock import FileLock
 from optuna import Study
@@ -45,12 +44,8 @@ def write_results(
             "trials": rows,
         }
         write_json(folder / RESULT_FILE, result)
-        table = io.StringIO()
         flat = [{key: value for key, value in row.items() if key != "settings"} | row["settings"] for row in rows]
-        writer = csv.DictWriter(table, list(flat[0]) if flat else [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(flat)
-        write_whole(folder / TABLE_FILE, table.getvalue())
+        write_whole(folder / TABLE_FILE, pd.DataFrame(flat, dtype=object).to_csv(index=False, lineterminator="\n"))
         if finished:
             best = finished[0]
             told = f"of {len(rows)}, {metric} {best['value']:.4f}"

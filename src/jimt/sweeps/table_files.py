@@ -1,9 +1,9 @@
 """The table of a sweep as Markdown and CSV; the paper's row stands under a job's where the paper has one."""
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
+
+import pandas as pd
 
 from jimt.statistics.metrics import METRICS, headline_metrics
 from jimt.sweeps.table import notes
@@ -61,12 +61,7 @@ def _numbers(row: dict[str, Any]) -> list[str]:
 
 def as_csv(table: Sequence[dict[str, Any]]) -> str:
     """``table.csv``: every metric, a number a cell, a column for each setting that is varied and for the paper's."""
-    out = io.StringIO()
-    rows = [_flat(row) for row in table]
-    writer = csv.DictWriter(out, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    return pd.DataFrame([_flat(row) for row in table], dtype=object).to_csv(index=False, lineterminator="\n")
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,20 @@ from jimt.errors import InputError
 
 Capability = tuple[int, int]
 
-_OLDEST_OF_DEFAULT_BUILDS = (7, 5)  # torch 2.14 from PyPI
-_OLDEST_OF_TITAN_XP_BUILDS = (5, 0)  # torch 2.7.1 from PyPI
+_BUILDS: tuple[tuple[Capability, str, tuple[str, ...]], ...] = (
+    ((5, 0), "no release that jimt supports has", ()),
+    (  # torch 2.7.1 from PyPI
+        (7, 5),
+        "the one of constraints/titan-xp.txt has",
+        ("pip install -c constraints/titan-xp.txt -e .", "make venv CONSTRAINTS=constraints/titan-xp.txt"),
+    ),
+    (  # torch 2.14 from PyPI
+        (99, 0),
+        "the newest that jimt is tested with may have",
+        ("pip install -c constraints/current.txt -e .", "make venv"),
+    ),
+)
+"""Which build has kernels for a GPU below a compute capability, and how it is installed."""
 _OLDEST_WITH_BFLOAT16 = (7, 0)
 _BFLOAT16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")  # the names of Linux; either makes convolutions quicker
 _OLDEST_WITH_COMPILE = (7, 0)  # Triton, which torch.compile writes its kernels in
@@ -100,9 +112,10 @@ def check_capability(
     known = f"{gpu} (compute capability {capability[0]}.{capability[1]})"
     if not any(_runs_on(architecture, capability) for architecture in architectures):
         supported = ", ".join(architectures) or "no GPU at all"
+        which, remedies = next((which, remedies) for below, which, remedies in _BUILDS if capability < below)
         raise InputError(
-            f"torch {torch_version} has no kernels for {known}, only for {supported}{_who_has(capability)}",
-            remedies=_remedies(capability),
+            f"torch {torch_version} has no kernels for {known}, only for {supported}, and {which}",
+            remedies=("trainer=cpu", *remedies),
         )
     if precision.startswith("bf16") and capability < _OLDEST_WITH_BFLOAT16:
         raise InputError(
@@ -118,35 +131,10 @@ def _runs_on(architecture: str, capability: Capability) -> bool:
     """Say whether kernels built for an architecture run on a GPU.
 
     Binaries (``sm_XY``) run on the same major version from the minor one up, intermediate code (``compute_XY``) on
-    anything from there up; with the suffix ``a`` both run on exactly that one (NVIDIA's CUDA programming guide).
+    anything from there up (NVIDIA's CUDA programming guide).
     """
-    match = re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", architecture)
+    match = re.fullmatch(r"(sm|compute)_(\d+)(\d)[af]?", architecture)
     if match is None:
         return False
-    kind, major, minor, suffix = match.groups()
-    built_for = (int(major), int(minor))
-    if suffix == "a":
-        return capability == built_for
-    if kind == "compute" and not suffix:
-        return capability >= built_for
-    return capability[0] == built_for[0] and capability >= built_for
-
-
-def _who_has(capability: Capability) -> str:
-    if capability < _OLDEST_OF_TITAN_XP_BUILDS:
-        return ", and no release that jimt supports has"
-    if capability < _OLDEST_OF_DEFAULT_BUILDS:
-        return ", and the one of constraints/titan-xp.txt has"
-    return ", and the newest that jimt is tested with may have"
-
-
-def _remedies(capability: Capability) -> tuple[str, ...]:
-    if capability < _OLDEST_OF_TITAN_XP_BUILDS:
-        return ("trainer=cpu",)
-    if capability < _OLDEST_OF_DEFAULT_BUILDS:
-        return (
-            "trainer=cpu",
-            "pip install -c constraints/titan-xp.txt -e .",
-            "make venv CONSTRAINTS=constraints/titan-xp.txt",
-        )
-    return ("trainer=cpu", "pip install -c constraints/current.txt -e .", "make venv")
+    built_for = (int(match[2]), int(match[3]))
+    return capability >= built_for and (match[1] == "compute" or capability[0] == built_for[0])

@@ -21,7 +21,7 @@ from jimt.config.command_words import refuse_flags
 from jimt.config.hydra_errors import in_a_sentence
 from jimt.config.own_configs import completed
 from jimt.config.search import CrossvalConfig, TuneConfig
-from jimt.config.setting_names import refuse_unknown, unknown_setting
+from jimt.config.setting_names import unknown_setting
 from jimt.config.training import TrainConfig
 from jimt.errors import InputError
 from jimt.system.locks import make_folder, make_new_folder, owner, unmake_folders
@@ -85,7 +85,7 @@ def _own_folder(config: DictConfig) -> None:
     _refuse_raw_data(config, "hydra.run.dir")
     # the files Hydra keeps of a start are written when the training has been accepted: see write_start
     config.hydra.output_subdir = None
-    is_new = config.resume is None and _is_named_by_clock(config, "hydra.run.dir")
+    is_new = config.resume is None and _is_named_by_clock(config.hydra.run)
     if is_new and started_together(os.environ) > 1:
         raise InputError(
             "the processes of a training that were started together would each name its folder by its own clock",
@@ -102,7 +102,7 @@ def _own_folder_of_sweep(config: DictConfig) -> None:
     if not is_first(os.environ):
         return
     _refuse_raw_data(config, "hydra.sweep.dir")
-    is_new = _is_named_by_clock(config, "hydra.sweep.dir")
+    is_new = _is_named_by_clock(config.hydra.sweep)
     folder = _make(config, "hydra.sweep.dir", is_new=is_new)
     if is_new:  # jobs are composed anew, with these
         config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")
@@ -162,33 +162,30 @@ def _refuse_raw_data(config: DictConfig, key: str) -> None:
         raise InputError(f"{key}={folder} lies in the raw data's folder {root}", remedies=(f"{key}=FOLDER",))
 
 
-def _is_named_by_clock(config: DictConfig, key: str) -> bool:
-    section, _, last = key.rpartition(".")
-    written = OmegaConf.to_container(OmegaConf.select(config, section), resolve=False)
-    assert isinstance(written, dict)
-    return "${now:" in str(written[last])
+def _is_named_by_clock(section: DictConfig) -> bool:
+    return "${now:" in str(OmegaConf.to_container(section, resolve=False)["dir"])  # type: ignore[index,call-overload]
 
 
 def _refuse_unknown(config: DictConfig, kind: type) -> None:
-    """Raise if the config, or a key that was added with ``+``, holds a setting that its dataclass lacks.
+    """Raise if a key that was added with ``+``, which Hydra takes, is a setting that its dataclass lacks.
 
-    Keys of a sweep are not in the config yet; of Hydra's own config, launchers and sweepers take what others lack.
+    Of Hydra's own config, launchers and sweepers take what others lack.
     """
-    refuse_unknown(config, kind)
     loader: ConfigLoader = GlobalHydra.instance().config_loader()
-    given = OmegaConf.to_container(config.hydra.overrides, resolve=False)  # interpolations are of jobs to come
-    assert isinstance(given, dict)
+    given: Any = OmegaConf.to_container(config.hydra.overrides, resolve=False)  # interpolations are of jobs to come
     for override in OverridesParser.create().parse_overrides([*given["task"], *given["hydra"]]):
         key = override.key_or_group
-        if (
-            not override.is_add()
-            or loader.get_group_options(key)
-            or key.startswith(("hydra.launcher.", "hydra.sweeper."))
-        ):
-            continue
-        section, _, last = key.rpartition(".")
-        parent = OmegaConf.get_type(OmegaConf.select(config, section) if section else config)
-        if not dataclasses.is_dataclass(parent):
-            continue
-        if last not in {field.name for field in dataclasses.fields(parent)}:
-            raise unknown_setting(key, kind)
+        if override.is_add() and not loader.get_group_options(key):
+            for name in _names(key, override.value()):
+                section, _, last = name.rpartition(".")
+                parent = OmegaConf.get_type(OmegaConf.select(config, section) if section else config)
+                fields = dataclasses.fields(parent) if dataclasses.is_dataclass(parent) else ()
+                is_free = not fields or name.startswith(("hydra.launcher.", "hydra.sweeper."))
+                if not is_free and last not in {field.name for field in fields}:
+                    raise unknown_setting(name, kind)
+
+
+def _names(key: str, value: Any) -> list[str]:
+    """Settings that an override gives: the one it names, or those of the dictionary that it names."""
+    below = value.items() if isinstance(value, dict) else ()
+    return [key, *(name for inner, part in below for name in _names(f"{key}.{inner}", part))]

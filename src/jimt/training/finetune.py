@@ -22,7 +22,7 @@ from pytorch_lightning.callbacks import (
     WeightAveraging,
 )
 from pytorch_lightning.loggers.logger import DummyLogger
-from pytorch_lightning.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
+from pytorch_lightning.profilers import AdvancedProfiler, PyTorchProfiler, SimpleProfiler
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
@@ -37,7 +37,7 @@ from jimt.system.files import BEST_EPOCH, LAST
 from jimt.training.settled import Training, process_number
 
 MONITOR = "val/balanced_accuracy"
-_PROFILERS: dict[str, type[Profiler]] = {
+_PROFILERS: dict[str, Any] = {
     "simple": SimpleProfiler,
     "advanced": AdvancedProfiler,
     "pytorch": PyTorchProfiler,
@@ -91,10 +91,7 @@ def fit(training: Training, network: LiveDeadNetwork, curated: Curated) -> int:
     if settings.fast_dev_run or process_number() != 0:
         return 0
     best = read_tensors(training.folder / BEST_EPOCH)
-    prefix = "network."
-    network.load_state_dict(
-        {name.removeprefix(prefix): value for name, value in best["state_dict"].items() if name.startswith(prefix)}
-    )
+    classifier.load_state_dict(best["state_dict"])
     return int(best["epoch"]) + 1
 
 
@@ -102,6 +99,7 @@ def _run(classifier: LiveDeadClassifier, datamodule: LiveDeadDataModule, trainin
     """Let Lightning train; ``best_epoch.ckpt`` and ``last.ckpt`` hold what it needs to go on."""
     settings, optim = training.config.trainer, training.config.optim
     assert optim is not None
+    overfits = settings.overfit_batches
     is_one_gpu = settings.accelerator == "gpu" and settings.devices == 1
     monitor = MONITOR if training.validates else None  # without validation patches the best epoch is the last
     at_each_epoch_end: dict[str, Any] = {
@@ -114,6 +112,11 @@ def _run(classifier: LiveDeadClassifier, datamodule: LiveDeadDataModule, trainin
         # Lightning's save_last writes in epochs alone that are the best so far; mode sets the two apart where none is
         ModelCheckpoint(filename=LAST.stem, monitor=None, mode="min", **at_each_epoch_end),
     ]
+    average = WeightAveraging(avg_fn=_moving_average(optim.ema_decay), use_buffers=True)
+    shown: dict[str, list[Callback]] = {"rich": [RichProgressBar(leave=True)], "lines": [EpochLine()], "none": []}
+    profiler = None
+    if settings.profiler is not None:
+        profiler = _PROFILERS[settings.profiler](dirpath=training.folder, filename="profile")
     with warnings.catch_warnings():
         _ignore_what_nobody_can_act_on()
         trainer = pl.Trainer(
@@ -125,20 +128,20 @@ def _run(classifier: LiveDeadClassifier, datamodule: LiveDeadDataModule, trainin
             max_epochs=settings.max_epochs,
             accumulate_grad_batches=optim.accumulate,
             gradient_clip_val=settings.gradient_clip_val,
-            limit_train_batches=_first_given(settings.overfit_batches, settings.limit_train_batches),
+            limit_train_batches=settings.limit_train_batches if overfits is None else overfits,
             limit_val_batches=settings.limit_val_batches,
             fast_dev_run=settings.fast_dev_run,
             logger=[DummyLogger()] if settings.fast_dev_run else list(training.loggers),
             callbacks=[
                 *checkpoints,
-                *_progress(settings.progress),
+                *shown[settings.progress],
                 *([Patience(MONITOR, patience=settings.patience, mode="max")] if settings.patience else []),
-                *_averaging(optim.ema_decay),
+                *([average] if optim.ema_decay > 0 else []),
                 LearningRateMonitor("epoch"),
                 *_lightning_callbacks(settings.callbacks),
                 *training.callbacks,
             ],
-            profiler=_profiler(settings.profiler, training.folder),
+            profiler=profiler,
             plugins=[_AtomicCheckpointIO()],
             enable_progress_bar=settings.progress == "rich",
             enable_model_summary=False,
@@ -157,10 +160,6 @@ def _run(classifier: LiveDeadClassifier, datamodule: LiveDeadDataModule, trainin
             ) from error
 
 
-def _first_given(*values: int | None) -> int | None:
-    return next((value for value in values if value is not None), None)
-
-
 def _ignore_what_nobody_can_act_on() -> None:
     """Hydra's folder is in use by design, memory-mapped patches need no worker, and more of the kind."""
     warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty")
@@ -175,19 +174,6 @@ def _ignore_what_nobody_can_act_on() -> None:
     # metrics of an epoch without a class are NaN or 0, as their names' columns show
     warnings.filterwarnings("ignore", message="No (positive|negative) samples in targets")
     warnings.filterwarnings("ignore", message="No positive samples found in target")
-
-
-def _progress(kind: str) -> list[Callback]:
-    if kind == "rich":
-        return [RichProgressBar(leave=True)]
-    return [EpochLine()] if kind == "lines" else []
-
-
-def _profiler(name: str | None, run_folder: Path) -> Profiler | None:
-    if name is None:
-        return None
-    profiler: Any = _PROFILERS[name]
-    return profiler(dirpath=run_folder, filename="profile")  # type: ignore[no-any-return]
 
 
 def _lightning_callbacks(asked: dict[str, Any]) -> list[Callback]:
@@ -228,12 +214,9 @@ class Patience(EarlyStopping):
         trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
 
 
-def _averaging(decay: float) -> list[Callback]:
-    """The moving average of the weights that is evaluated and kept; none at a decay of 0."""
-    return [WeightAveraging(avg_fn=_moving_average(decay), use_buffers=True)] if decay > 0 else []
-
-
 def _moving_average(decay: float) -> Any:
+    """The moving average of the weights that is evaluated and kept."""
+
     def average(old: Tensor, new: Tensor, n_averaged: Tensor | int) -> Tensor:
         if not torch.is_floating_point(old):  # a counter of batches
             return new
