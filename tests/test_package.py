@@ -69,7 +69,7 @@ ROOMS = {
 """Every room and every file beside the rooms, each with the packages it may import; of jimt, only those above it."""
 
 NARROWER = {
-    "config/(?!hydra_|setting_names|own_configs|command_words)": set(),
+    "config/(?!hydra_|setting_names|own_configs)": set(),
     "curation/parallel/": {"dask", "distributed", "joblib"},
     "system/(?!starting|gpus|hardware|locks|screen)": set(),
     "training/(?!loggers/)": {*ROOMS["training"]} - {"wandb", "matplotlib"},

@@ -27,7 +27,7 @@ ELSEWHERE: dict[Place, str] = {
 """Places whose remedies are run where there is what they need."""
 
 NEEDS_NONE: dict[Place, str] = {
-    ("config/command_words.py", "no_value"): "what the value must be is all there is to say",
+    ("config/hydra_errors.py", "_no_value"): "what the value must be is all there is to say",
     ("curation/store.py", "FieldStore.fluorescence"): "published patches have no fluorescence, whatever one does",
     ("config/hydra_schema.py", "to_dataclasses"): "the sentence is OmegaConf's",
     ("evaluation/label_sensitivity.py", "of_run"): "class folders have no cut-offs",

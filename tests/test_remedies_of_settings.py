@@ -10,7 +10,7 @@ import torch
 from filelock import FileLock
 
 from conftest import REPOSITORY
-from jimt.config.command_words import refuse_flags
+from jimt.config.hydra_errors import refuse_flags
 from jimt.config.own_configs import completed
 from jimt.config.search import TuneConfig
 from jimt.config.training import TrainConfig
@@ -345,8 +345,8 @@ RUNS: dict[Place, object] = {
     ("config/search.py", "FoldsConfig.__post_init__"): of_folds,
     ("config/training.py", "refuse_fast_dev_run"): of_one_batch,
     ("config/search.py", "TuneConfig.__post_init__"): of_a_search,
-    ("config/command_words.py", "_unknown_flag"): of_flags,
-    ("config/command_words.py", "unreadable"): of_lost_quotes,
+    ("config/hydra_errors.py", "_unknown_flag"): of_flags,
+    ("config/hydra_errors.py", "unreadable"): of_lost_quotes,
     ("training/crossval.py", "cross_validate"): of_a_cross_validation,
     ("curation/parallel/executors.py", "open_executor"): of_dask,
     ("system/hardware.py", "check_gpus"): of_cards,

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from jimt.config.command_words import unreadable
+from jimt.config.hydra_errors import unreadable
 from jimt.config.setting_names import setting_names, unknown_setting
 from jimt.config.training import TrainConfig
 

@@ -132,6 +132,28 @@ def test_a_bad_value_names_field_value_and_range(override, allowed):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("override", "allowed"),
+    [
+        ("n_wells=0", "1 to 99999"),
+        ("fields_per_well=100000", "1 to 99999"),
+        ("height=31", "32 to 8192"),
+        ("width=9000", "32 to 8192"),
+        ("dead_fraction=1.01", "0 to 1"),
+        ("dead_fraction=nan", "0 to 1"),
+        ("difficulty=-0.1", "0 to 1"),
+        ("seed=-1", "0 to 4294967295"),
+        ("patch_size=8", "32 to 8192"),
+        ("patch_size=4096", "32 to [0-9]{3}, as its fields"),
+        ("stride=0", "1 to 8192"),
+    ],
+)
+def test_a_number_of_the_simulation_out_of_range_is_named(override, allowed):
+    setting = f"dataset.simulation.{override}"
+    with pytest.raises(InputError, match=rf"^{setting} is not allowed: it takes {allowed}$"):
+        checked(setting, dataset="synthetic")
+
+
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_a_seed_that_scikit_learn_cannot_take_is_refused_at_the_start(seed):
     with pytest.raises(InputError, match=f"curation.seed={seed} is not allowed"):

@@ -5,8 +5,7 @@ import pytest
 import torch
 from scipy.stats import binom, chisquare, kstest, uniform
 
-from jimt.data.dataset import Key
-from jimt.data.sampler import BalancedSampler
+from jimt.data.dataset import BalancedSampler, Key
 
 TEN_TO_ONE = np.repeat([0, 1], [5000, 500])
 

@@ -1,8 +1,9 @@
 """Settings of a data set: where its images lie, how their names are read, what groups them."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from jimt.config.checks import FOLDER, NAME, NOT_NEGATIVE, Settings, check, one_of, takes
+from jimt.config.checks import FOLDER, NAME, NOT_NEGATIVE, SEED, SHARE, Settings, check, one_of, takes
 from jimt.config.patterns import (
     CHANNEL,
     GROUP,
@@ -15,19 +16,33 @@ from jimt.config.patterns import (
 from jimt.errors import InputError, as_list_typed
 
 
+def _from_to(low: int, high: int) -> dict[str, Any]:
+    return takes(f"{low} to {high}", lambda value: low <= value <= high)
+
+
 @dataclass
-class SimulationConfig:
+class SimulationConfig(Settings, section="dataset.simulation"):
     """The simulated microscope: what it images when the data set's folder is absent."""
 
-    n_wells: int
-    fields_per_well: int
-    height: int
-    width: int
-    dead_fraction: float
-    difficulty: float
-    seed: int
-    patch_size: int
-    stride: int
+    n_wells: int = field(metadata=_from_to(1, 99_999))
+    """At most what five digits in a ScanR name can count, as are fields."""
+    fields_per_well: int = field(metadata=_from_to(1, 99_999))
+    height: int = field(metadata=_from_to(32, 8192))
+    """Pixels; more is beyond any camera, so a slip of the keyboard."""
+    width: int = field(metadata=_from_to(32, 8192))
+    dead_fraction: float = field(metadata=SHARE)
+    difficulty: float = field(metadata=SHARE)
+    seed: int = field(metadata=SEED)
+    patch_size: int = field(metadata=_from_to(32, 8192))
+    """Pixels; less is smaller than one cell."""
+    stride: int = field(metadata=_from_to(1, 8192))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        most = min(self.height, self.width)
+        check(
+            "dataset.simulation.patch_size", self.patch_size, self.patch_size <= most, f"32 to {most}, with its fields"
+        )
 
 
 @dataclass

@@ -1,6 +1,9 @@
-"""A folder of simulated raw pairs, named as a ScanR names them, with the truth beside them."""
+"""A folder of simulated raw pairs, named as a ScanR names them, with the truth beside them.
 
-import json
+Which fields have gaps in the monolayer and which are out of focus is spread evenly rather than drawn, so that a dozen
+fields already hold every kind; still, no field depends on how many others there are.
+"""
+
 import re
 import shutil
 from pathlib import Path
@@ -13,8 +16,8 @@ import tifffile
 
 from jimt.errors import InputError
 from jimt.synthetic.microscope import draw_well, simulate_field
-from jimt.synthetic.plan import plan_field
 from jimt.synthetic.truth import label_clear_cases, tabulate_patches
+from jimt.system.files import read_json, write_json
 
 BRIGHTFIELD_SUFFIX: Final = "--Trans.tif"
 FLUORESCENCE_SUFFIX: Final = "--PI.tif"
@@ -27,37 +30,21 @@ OWN_FILES: Final = re.compile(
 MODEL_VERSION: Final = 1
 """Raise when the same parameters give other images."""
 
-MAX_NUMBER: Final = 99_999  # five digits in a ScanR name
-MAX_SIDE: Final = 8192  # px; beyond any camera, so a slip of the keyboard
-MIN_PATCH: Final = 32  # px; smaller than one cell
+EVEN_STEPS: Final = (1 / 1.32471796, 1 / 1.32471796**2)
+"""Of the R2 low-discrepancy sequence (M. Roberts, 2018): multiples of both fill 0 to 1 evenly, modulo 1."""
+
+# assumption: enough of each kind for about 30 labelled empty patches in a dozen fields of 672 x 560 px
+GAPPED_FIELDS: Final = 0.5  # share of fields with a gap in the monolayer
+GAP: Final = (0.35, 0.6)  # share of such a field that is bare
+HOLES: Final = (0.0, 0.08)  # share of the other fields
+LOST_FIELDS: Final = 0.08  # share of fields wholly out of focus
+BLURRED_FIELDS: Final = 0.2  # share of fields out of focus, wholly or in part
+BLURRED: Final = (0.2, 0.5)  # share of a field that is out of focus in part
 
 
 def raw_image_id(well: int, position: int) -> str:
     """Name a field as the ScanR does, without the channel: well and position count from 1."""
     return f"W{well:05d}--P{position:05d}--Z00000--T00000"
-
-
-def _check_parameters(parameters: dict[str, int | float], n_jobs: int) -> None:
-    """Raise InputError at the first parameter outside its range."""
-    patch_size = parameters["patch_size"]
-    ranges: dict[str, tuple[float, float]] = {
-        "n_wells": (1, MAX_NUMBER),
-        "fields_per_well": (1, MAX_NUMBER),
-        "patch_size": (MIN_PATCH, MAX_SIDE),
-        "height": (patch_size, MAX_SIDE),
-        "width": (patch_size, MAX_SIDE),
-        "stride": (1, MAX_SIDE),
-        "dead_fraction": (0, 1),
-        "difficulty": (0, 1),
-        "seed": (0, 2**32 - 1),
-    }
-    for name, (low, high) in ranges.items():
-        if not low <= parameters[name] <= high:
-            raise InputError(f"{name} is {parameters[name]}", advice=f"choose a value from {low} to {high}")
-    if n_jobs != -1 and n_jobs < 1:
-        raise InputError(
-            f"n_jobs is {n_jobs}", advice="choose the number of processes, at least 1, or -1 for all cores"
-        )
 
 
 def _is_done(root: Path, parameters: dict[str, int | float], names: list[str]) -> bool:
@@ -70,10 +57,7 @@ def _is_done(root: Path, parameters: dict[str, int | float], names: list[str]) -
         return False
     if not (root / PARAMETERS_FILE).is_file():
         raise InputError(f"{root} holds files that are not a simulation", advice="delete it or choose another folder")
-    try:
-        found = json.loads((root / PARAMETERS_FILE).read_text(encoding="utf-8"))
-    except ValueError:
-        raise InputError(f"{root / PARAMETERS_FILE} is not JSON", advice="delete it or choose another folder") from None
+    found = read_json(root / PARAMETERS_FILE, advice="delete the folder or choose another one")
     if found != parameters:
         raise InputError(f"{root} holds another simulation", advice="delete it or choose another folder")
     missing = [name for name in names if not (root / name).is_file()]
@@ -94,6 +78,28 @@ def _make_aside(root: Path) -> Path:
         shutil.rmtree(aside)
     aside.mkdir(parents=True)
     return aside
+
+
+def plan_field(rng: np.random.Generator, *, well: int, position: int, seed: int) -> tuple[float, float]:
+    """Decide how much of a field is bare and how much is out of focus.
+
+    Args:
+        rng: Source of randomness of this field.
+        well: Its well, from 1.
+        position: Its position in the well, from 1.
+        seed: Of the data set; shifts which fields are of which kind.
+
+    Returns:
+        Bare share and unfocused share of the field, each 0 to 1.
+    """
+    gap_start, blur_start = np.random.default_rng(np.random.SeedSequence(seed)).random(2)
+    gap = (gap_start + well * EVEN_STEPS[0] + position * EVEN_STEPS[1]) % 1
+    blur = (blur_start + well * EVEN_STEPS[1] + position * EVEN_STEPS[0]) % 1
+    bare = float(rng.uniform(*(GAP if gap < GAPPED_FIELDS else HOLES)))
+    if blur >= BLURRED_FIELDS:
+        return bare, 0.0
+    unfocused = float(rng.uniform(*BLURRED))
+    return bare, 1.0 if blur < LOST_FIELDS else unfocused
 
 
 def _write_field(
@@ -165,7 +171,7 @@ def simulate_dataset(
         True if the images were made, False if the same simulation was already there.
 
     Raises:
-        InputError: If a parameter is out of range or the folder holds anything else.
+        InputError: If the folder holds anything else.
     """
     settings = {
         "height": height,
@@ -177,7 +183,6 @@ def simulate_dataset(
         "stride": stride,
     }
     parameters = {"n_wells": n_wells, "fields_per_well": fields_per_well, **settings, "model_version": MODEL_VERSION}
-    _check_parameters(parameters, n_jobs)
     places = [(well, position) for well in range(1, n_wells + 1) for position in range(1, fields_per_well + 1)]
     suffixes = (BRIGHTFIELD_SUFFIX, FLUORESCENCE_SUFFIX)
     images = [raw_image_id(well, position) + suffix for well, position in places for suffix in suffixes]
@@ -191,7 +196,7 @@ def simulate_dataset(
     truth = pd.concat(tables, ignore_index=True)
     truth.to_csv(aside / TRUTH_FILE, index=False)
     label_clear_cases(truth, seed=seed).to_csv(aside / LABELS_FILE, index=False)
-    (aside / PARAMETERS_FILE).write_text(json.dumps(parameters, indent=2) + "\n", encoding="utf-8")
+    write_json(aside / PARAMETERS_FILE, parameters)
     if root.exists():
         root.rmdir()  # empty, or _is_done would have refused it; Windows renames onto no folder
     aside.rename(root)

@@ -17,8 +17,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
-from jimt.config.command_words import refuse_flags
-from jimt.config.hydra_errors import in_a_sentence
+from jimt.config.hydra_errors import in_a_sentence, refuse_flags
 from jimt.config.own_configs import completed
 from jimt.config.search import CrossvalConfig, TuneConfig
 from jimt.config.setting_names import unknown_setting

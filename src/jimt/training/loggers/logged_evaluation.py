@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from jimt.config.trainer import LoggerConfig
+from jimt.figures.discrimination import confusion_matrices, roc_curves
+from jimt.statistics.curves import roc
 from jimt.statistics.weighted_patches import is_right
-from jimt.training.loggers.tensorboard import log_to_tensorboard
 from jimt.vocabulary import DEAD, LIVE
+
+_FRAME = 4
+"""Width of the frame of a wrong patch, in pixels."""
 
 
 class Patches(Protocol):
@@ -53,7 +57,7 @@ def log_evaluation(
     images = np.asarray(patches[chosen]) if len(chosen) else np.zeros((0, 1, 1), np.uint8)
     values = metric_values(metrics)
     for board in boards:
-        log_to_tensorboard(board, metrics=metrics, values=values, scores=scores, images=images, chosen=chosen)
+        _log_to_tensorboard(board, metrics=metrics, values=values, scores=scores, images=images, chosen=chosen)
     for run in runs:
         cast(Any, run).log_test(  # a JimtWandbLogger, whose module imports W&B
             metrics=metrics,
@@ -64,6 +68,35 @@ def log_evaluation(
             checkpoint=checkpoint if config.log_checkpoint else None,
             seed=seed,
         )
+
+
+def _log_to_tensorboard(
+    logger: TensorBoardLogger,
+    *,
+    metrics: dict[str, Any],
+    values: dict[str, float],
+    scores: pd.DataFrame,
+    images: NDArray[np.uint8],
+    chosen: NDArray[np.int64],
+) -> None:
+    """Log test metrics beside the hyperparameters, curves, and the chosen patches with a red frame where wrong."""
+    labels, live = scores["label"].to_numpy(np.int64), scores["score"].to_numpy(np.float64)
+    logger.log_hyperparams(logger.hparams, values)  # scalars as well, which the table refers to
+    writer = logger.experiment
+    if len(np.unique(labels)) == 2:
+        writer.add_pr_curve("test/precision_recall", labels == LIVE, live)
+        curve = roc(labels, live, None, n_resamples=0, confidence=0.95, seed=0)  # of no groups, so without a band
+        writer.add_figure("test/roc", roc_curves({"test split": (curve, "")}), close=False)
+    counts = np.array(metrics["confusion_matrix"]["counts"])
+    writer.add_figure("test/confusion_matrix", confusion_matrices({"test split": counts}), close=False)
+    if len(chosen):
+        framed = np.repeat(images[..., None], 3, axis=-1)
+        wrong = ~is_right(labels, live)[chosen]
+        inside = np.zeros(images.shape[1:], bool)
+        inside[_FRAME:-_FRAME, _FRAME:-_FRAME] = True
+        framed[wrong[:, None, None] & ~inside] = (255, 0, 0)
+        writer.add_images("test/patches_wrong_framed_red", framed, dataformats="NHWC")
+    writer.flush()
 
 
 def metric_values(metrics: dict[str, Any]) -> dict[str, float]:

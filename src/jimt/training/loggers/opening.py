@@ -1,12 +1,12 @@
 """Loggers from their settings, and how they are closed."""
 
-import csv
 import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from jimt.config.trainer import LoggerConfig
@@ -70,22 +70,15 @@ def continue_metrics_csv(loggers: Sequence[Logger], run_folder: Path, *, before_
         before_epoch: The first epoch to be trained again, from 0; its rows and all later ones go.
     """
     path = run_folder / _METRICS
-    if not path.is_file():
+    if not path.is_file() or path.stat().st_size == 0:
         return
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
-    kept: list[dict[str, Any]] = []
-    without_epoch: list[dict[str, Any]] = []  # the learning rate stands before the first row of its epoch
-    for row in rows:
-        without_epoch.append(row)
-        if "epoch" in row:
-            if int(row["epoch"]) < before_epoch:
-                kept += without_epoch
-            without_epoch = []
+    rows = pd.read_csv(path, dtype=str)
+    of_epoch = pd.to_numeric(rows["epoch"]).bfill()  # the learning rate stands before the first row of its epoch
+    kept = rows[of_epoch < before_epoch]
     logger = next(logger for logger in loggers if isinstance(logger, CSVLogger))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty")
-        logger.experiment.metrics = kept
+        logger.experiment.metrics = [row.dropna().to_dict() for _, row in kept.iterrows()]
     logger.save()
 
 
