@@ -314,10 +314,6 @@ def of_a_folder_in_use(lab: Lab) -> None:
 def of_a_folder_of_configs(lab: Lab) -> None:
     (lab.tmp_path / "mine").mkdir()
     lab.mends(lambda *words: completed(list(words)), "--config-dir", "nowhere", fill={"FOLDER": "mine"})
-
-
-def of_a_folder_of_configs_that_has_gone(lab: Lab) -> None:
-    (lab.tmp_path / "mine").mkdir()
     write_overrides(lab.tmp_path / "run", "dataset=our_lab", folder=lab.tmp_path / "gone")
     lab.mends(lambda *words: completed(list(words)), "resume=run", fill={"FOLDER": "mine"})
 
@@ -356,7 +352,6 @@ RUNS: dict[Place, object] = {
     ("system/locks.py", "owner"): of_a_folder_in_use,
     ("models/freezing.py", "_last_stage"): of_stages,
     ("config/own_configs.py", "completed"): of_a_folder_of_configs,
-    ("config/own_configs.py", "_folders_of"): of_a_folder_of_configs_that_has_gone,
     ("config/data.py", "check_pattern"): of_a_pattern,
     ("system/starting.py", "_refuse_raw_data"): of_results_among_raw_data,
     ("system/starting.py", "_own_folder"): of_processes_started_together,

@@ -121,7 +121,7 @@ def _crossval(config: DictConfig) -> None:
 def crossval_and_report(config: CrossvalConfig, **options: Any) -> dict[str, Any]:
     """Cross-validate and, unless ``report=false``, write the report; as ``jimt.training.crossval.cross_validate``."""
     from jimt.training.crossval import cross_validate
-    from jimt.training.linear_probe import maps_cache
+    from jimt.training.settled import maps_cache
 
     result = cross_validate(config, keeps_maps=config.report, **options)
     if config.report:

@@ -81,7 +81,14 @@ def completed(arguments: Sequence[str]) -> list[str]:
     if not given.get("resume") or not (recorded / "overrides.yaml").is_file():  # no run's: the training says so
         return [*flags, *parsed.overrides]
     if parsed.config_dir is None:
-        _REMEMBERED.extend(_folders_of(recorded))
+        _REMEMBERED.extend(_recorded_folders(recorded))
+    for folder in _REMEMBERED:
+        if not folder.is_dir():
+            raise InputError(
+                f"{recorded.parent} was started with configs in {folder}, which is missing",
+                advice="put them back",
+                remedies=("--config-dir FOLDER",),
+            )
     before = parser.parse_overrides(list(OmegaConf.load(recorded / "overrides.yaml")))
     kept = [str(one.input_line) for one in before if one.key_or_group not in {*given, "resume", "retrain"}]
     return [*flags, *kept, *parsed.overrides]
@@ -98,24 +105,8 @@ def config_flags(recorded: Path) -> list[str]:
 
 
 def _recorded_folders(recorded: Path) -> list[Path]:
+    """Where a run's configs lay, apart from ``conf/``."""
     if not (recorded / "hydra.yaml").is_file():
         return []
     sources = OmegaConf.select(OmegaConf.load(recorded / "hydra.yaml"), "hydra.runtime.config_sources") or []
     return [Path(one.path) for one in sources if one.schema == "file" and one.provider != "main"]
-
-
-def _folders_of(recorded: Path) -> list[Path]:
-    """Where a run's configs lay, apart from ``conf/``.
-
-    Raises:
-        InputError: If one of the folders is missing.
-    """
-    folders = _recorded_folders(recorded)
-    for folder in folders:
-        if not folder.is_dir():
-            raise InputError(
-                f"{recorded.parent} was started with configs in {folder}, which is missing",
-                advice="put them back",
-                remedies=("--config-dir FOLDER",),
-            )
-    return folders

@@ -7,7 +7,7 @@ import dataclasses
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self, cast
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor
@@ -179,38 +179,10 @@ class Checkpoint:
             ) from error
         return network.eval()
 
-    def to_plain(self) -> dict[str, Any]:
-        """Plain values and tensors."""
-        return {"jimt_checkpoint": VERSION} | dataclasses.asdict(self)
-
-    @classmethod
-    def from_plain(cls, content: dict[str, Any], *, name: str) -> Self:
-        """The checkpoint that ``to_plain`` was of.
-
-        Args:
-            content: What a file holds.
-            name: Of the file, for the message.
-
-        Raises:
-            InputError: If it is not jimt's, or of another version.
-        """
-        parts = {"network": Network, "input": Input, "output": Output, "empty_filter": EmptyFilter, "record": Record}
-        try:
-            version = content.pop("jimt_checkpoint")
-            if version != VERSION:
-                raise InputError(
-                    f"{name} is of another jimt (version {version} of checkpoints)",
-                    advice="train again, or install that jimt",
-                )
-            made = {key: kind(**content[key]) for key, kind in parts.items() if content[key] is not None}
-            return cls(**content | made)
-        except (TypeError, KeyError) as error:
-            raise InputError(f"{name} is not a checkpoint of jimt", advice=_NOT_OURS) from error
-
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint so that it is there whole or not at all."""
-    write_tensors(checkpoint.to_plain(), path)
+    write_tensors({"jimt_checkpoint": VERSION} | dataclasses.asdict(checkpoint), path)
 
 
 def write_tensors(content: dict[str, Any], path: Path) -> None:
@@ -245,6 +217,19 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint of jimt without executing anything in it.
 
     Raises:
-        InputError: If the file is damaged, holds anything but tensors and plain values, or is not a whole checkpoint.
+        InputError: If the file is damaged, holds anything but tensors and plain values, is not a whole checkpoint, or
+            of another version.
     """
-    return Checkpoint.from_plain(read_tensors(path), name=str(path))
+    content = read_tensors(path)
+    parts = {"network": Network, "input": Input, "output": Output, "empty_filter": EmptyFilter, "record": Record}
+    try:
+        version = content.pop("jimt_checkpoint")
+        if version != VERSION:
+            raise InputError(
+                f"{path} is of another jimt (version {version} of checkpoints)",
+                advice="train again, or install that jimt",
+            )
+        made = {key: kind(**content[key]) for key, kind in parts.items() if content[key] is not None}
+        return Checkpoint(**content | made)
+    except (TypeError, KeyError) as error:
+        raise InputError(f"{path} is not a checkpoint of jimt", advice=_NOT_OURS) from error

@@ -1,24 +1,21 @@
 """The table of a sweep on a terminal of 80 columns."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from jimt.statistics.metrics import headline_metrics
 from jimt.sweeps.table import FAILED, FINISHED, UNFINISHED, notes
 from jimt.sweeps.table_cells import SPLITS, correlation_cells, count_cell, metric_cells, name_cells
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from jimt.system.screen import print_whole
 
 
-def print_table(table: Sequence[dict[str, Any]], console: "Console") -> None:
+def print_table(table: Sequence[dict[str, Any]], console: Console) -> None:
     """The table for a terminal of 80 columns: several lines a job, and what all jobs share in a line above it."""
-    from rich.box import SIMPLE_HEAD
-    from rich.markup import escape
-    from rich.table import Table
-
-    from jimt.system.screen import print_whole
-
     shared = _shared(table)
     suffix = " of all jobs" if len(table) > 1 else ""
     for name, text in shared.items():

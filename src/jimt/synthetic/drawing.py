@@ -26,8 +26,7 @@ HALO_BLUR: Final = 4.5
 SPOT: Final = 0.26
 SPOTS: Final = 5.0  # per dead cell
 DEAD_NUCLEUS_RADIUS: Final = 10.0
-STAIN: Final = 1.0  # of a dead nucleus, in units the microscope's gain turns into counts
-STAIN_SD: Final = 0.30  # log-normal scatter from nucleus to nucleus
+STAIN_SD: Final = 0.30  # log-normal scatter from nucleus to nucleus, about 1, which the microscope's gain makes counts
 
 OUTLINE_POINTS: Final = 24
 SUBPIXEL_BITS: Final = 4  # OpenCV draws at 1/16 px
@@ -140,7 +139,7 @@ def draw_stain(rng: np.random.Generator, cells: Monolayer) -> FloatImage:
         Amount of stain, about 1 in a dead nucleus and 0 elsewhere, shape ``(height, width)``.
     """
     y, x = cells.y[cells.dead], cells.x[cells.dead]
-    amount = STAIN * np.exp(rng.normal(0, STAIN_SD, len(y)) - STAIN_SD**2 / 2)
+    amount = np.exp(rng.normal(0, STAIN_SD, len(y)) - STAIN_SD**2 / 2)
     radius = DEAD_NUCLEUS_RADIUS * rng.uniform(0.8, 1.2, len(y))
     outlines = _outlines(rng, y, x, radius.astype(np.float32), 0.12)
     shape = cells.label.shape

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
@@ -77,7 +77,7 @@ class StartCallback(Callback):
 
 
 def _own_folder(config: DictConfig) -> None:
-    kind = _kind(config)
+    kind = cast(type, OmegaConf.get_type(config))
     _refuse_unknown(config, kind)
     if not issubclass(kind, TrainConfig):  # prepare.py: a curation has no folder of Hydra's
         return
@@ -97,7 +97,7 @@ def _own_folder(config: DictConfig) -> None:
 
 
 def _own_folder_of_sweep(config: DictConfig) -> None:
-    _refuse_unknown(config, _kind(config))
+    _refuse_unknown(config, cast(type, OmegaConf.get_type(config)))
     if not is_first(os.environ):
         return
     _refuse_raw_data(config, "hydra.sweep.dir")
@@ -117,12 +117,6 @@ def _make(config: DictConfig, key: str, *, is_new: bool) -> Path:
         OmegaConf.update(config, key, str(folder))
     _AT_END.callback(unmake_folders, made)
     return folder
-
-
-def _kind(config: DictConfig) -> type:
-    kind = OmegaConf.get_type(config)
-    assert kind is not None
-    return kind
 
 
 def write_start(config: DictConfig) -> None:

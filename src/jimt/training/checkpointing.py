@@ -136,9 +136,5 @@ def _record(training: Training, curated: Curated, epoch: int) -> Record:
         confidence=config.evaluation.confidence,
         epoch=epoch,
         settings=training.settings,
-        versions=_versions(),
+        versions={"jimt": jimt.__version__} | {name: importlib.metadata.version(name) for name in _PACKAGES},
     )
-
-
-def _versions() -> dict[str, str]:
-    return {"jimt": jimt.__version__} | {name: importlib.metadata.version(name) for name in _PACKAGES}

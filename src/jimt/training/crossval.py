@@ -37,8 +37,8 @@ from jimt.system.files import (
 )
 from jimt.system.locks import owner
 from jimt.system.screen import print_whole
-from jimt.training.linear_probe import maps_cache
 from jimt.training.run import train
+from jimt.training.settled import maps_cache
 from jimt.vocabulary import AMBIGUOUS
 
 
@@ -166,7 +166,12 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[
     notes = list(pooled["notes"])
     missing = sorted(set(range(config.crossval.n_folds)) - set(held))
     if missing:
-        notes.insert(0, _incomplete(held, missing))
+        notes.insert(
+            0,
+            f"these are the scores of fold {', '.join(map(str, held))} alone, not of the whole data set: the same "
+            f"command with crossval.folds=[{','.join(map(str, missing))}] in the same folder (hydra.run.dir) adds the "
+            "others",
+        )
     return {
         "dataset": config.dataset.name,
         "backbone": config.backbone.name,
@@ -188,23 +193,12 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[
     }
 
 
-def _incomplete(held: list[int], missing: list[int]) -> str:
-    return (
-        f"these are the scores of fold {', '.join(map(str, held))} alone, not of the whole data set: the same command "
-        f"with crossval.folds=[{','.join(map(str, missing))}] in the same folder (hydra.run.dir) adds the others"
-    )
-
-
-def _told_folds(result: dict[str, Any]) -> str:
-    held, n_folds = result["folds_held"], result["n_folds"]
-    return f"{n_folds} folds" if len(held) == n_folds else f"{len(held)} of {n_folds} folds"
-
-
 def _print(result: dict[str, Any], folder: Path) -> None:
     console = Console()
-    counts = result["counts"]
+    counts, n_held, n_folds = result["counts"], len(result["folds_held"]), result["n_folds"]
+    told = f"{n_folds} folds" if n_held == n_folds else f"{n_held} of {n_folds} folds"
     title = (
-        f"{_told_folds(result)} of {result['dataset']}, pooled: {counts['live']} live and {counts['dead']} dead "
+        f"{told} of {result['dataset']}, pooled: {counts['live']} live and {counts['dead']} dead "
         f"patches from {counts['groups']} groups"
     )
     print_whole(metrics_table(result["pooled"], confidence=result["confidence"], title=title), console)

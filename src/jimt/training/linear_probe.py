@@ -1,6 +1,6 @@
 """The baseline to beat: logistic regression on a frozen network's features (``method=linear_probe``)."""
 
-from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,6 @@ from jimt.curation.manifest import Curated
 from jimt.curation.tiles import fluorescence_tiles
 from jimt.models.mapwise import MapPredictor
 from jimt.models.network import LiveDeadNetwork
-from jimt.models.predictor import prediction_device
 from jimt.system.files import digest_of
 from jimt.training.settled import Training, scorer_for
 from jimt.vocabulary import DEAD, LIVE, Split
@@ -41,15 +40,11 @@ def fit(training: Training, network: LiveDeadNetwork, curated: Curated) -> int:
         labels = rows["label"].to_numpy(np.int64)
         groups = rows["group"].fillna(rows["raw_image_id"]).to_numpy(object)
     else:
-        features, labels, groups = tile_examples(_map_scorer(training, network, probe.tile), curated, rows)
+        scorer = cast(MapPredictor, scorer_for(training, network))  # by tiles
+        features, labels, groups = tile_examples(scorer, curated, rows)
     weights = balanced_weights(labels, groups, balance_groups=probe.balance_groups)
     set_linear(network.cpu(), features, labels, weights, c=probe.c)
     return 0
-
-
-def maps_cache(folder: Path) -> Path:
-    """Where the folds of a cross-validation in a folder share the feature maps of whole fields."""
-    return folder / "maps"
 
 
 def set_linear(
@@ -103,19 +98,6 @@ def balanced_weights(
     for label in (LIVE, DEAD):
         weights[labels == label] /= weights[labels == label].sum()
     return np.asarray(weights / weights.mean())
-
-
-def _map_scorer(training: Training, network: LiveDeadNetwork, tile: int) -> MapPredictor:
-    accelerator = training.config.trainer.accelerator
-    return MapPredictor(
-        network,
-        training.takes,
-        training.gives.orientations,
-        tile,
-        prediction_device(accelerator, index=training.device_index, precision=training.precision),
-        training.precision,
-        None if training.fold is None else maps_cache(training.folder.parent),
-    )
 
 
 def tile_examples(

@@ -24,9 +24,12 @@ _MAY_GROW = "trainer.max_epochs"
 def settings_of(config: TrainConfig, curated: Curated, weights: str, fold: Fold | None) -> dict[str, Any]:
     """What the result of a training depends on, flat, by the names of the config."""
     content = dataclasses.asdict(config)
-    kept: dict[str, Any] = {"seed": config.seed, "jimt version": jimt.__version__}
-    kept["evaluation.orientations"] = config.evaluation.orientations  # temperature and scores depend on it
-    kept["method"] = config.method
+    kept: dict[str, Any] = {
+        "seed": config.seed,
+        "jimt version": jimt.__version__,
+        "evaluation.orientations": config.evaluation.orientations,  # temperature and scores depend on it
+        "method": config.method,
+    }
     for part in ("backbone", "probe", "augmentation", "optim", "trainer"):
         if content[part] is not None:  # of the other method
             kept |= {f"{part}.{key}": value for key, value in content[part].items()}
@@ -34,12 +37,13 @@ def settings_of(config: TrainConfig, curated: Curated, weights: str, fold: Fold 
         del kept[f"trainer.{key}"]
     if config.optim is not None:
         kept["optim.betas"] = list(config.optim.betas)
-    kept["dataset"] = config.dataset.name
-    kept["curation"] = curated.summary["fingerprint"]
-    kept["splits"] = splits_digest(curated.manifest)
-    kept["fold"] = None if fold is None else dataclasses.asdict(fold)
-    kept["weights"] = weights
-    return kept
+    return kept | {
+        "dataset": config.dataset.name,
+        "curation": curated.summary["fingerprint"],
+        "splits": splits_digest(curated.manifest),
+        "fold": None if fold is None else dataclasses.asdict(fold),
+        "weights": weights,
+    }
 
 
 def is_finished(folder: Path, settings: dict[str, Any], *, resumed: bool) -> bool:
@@ -91,24 +95,11 @@ class Unfinished:
     precision: str
 
 
-def read_unfinished(path: Path) -> Unfinished:
-    """Read what Lightning wrote of a training and ``LiveDeadClassifier`` put beside it.
-
-    Raises:
-        InputError: If the file is damaged, or not of jimt.
-    """
-    content = read_tensors(path)
-    record = content.get("record")
-    if not isinstance(record, dict) or "epoch" not in content:
-        raise InputError(f"{path} is not a checkpoint of jimt", advice="give the folder of a run that train.py wrote")
-    return Unfinished(path, int(content["epoch"]) + 1, **record)
-
-
 def unfinished_training(config: TrainConfig, folder: Path) -> Unfinished | None:
     """Where a resumed run goes on; None to start anew.
 
     Raises:
-        InputError: If there is nothing to resume.
+        InputError: If there is nothing to resume, or it is damaged.
     """
     if config.resume is None:
         return None
@@ -121,7 +112,13 @@ def unfinished_training(config: TrainConfig, folder: Path) -> Unfinished | None:
         )
     last = folder / LAST
     if last.is_file():
-        return read_unfinished(last)
+        content = read_tensors(last)
+        record = content.get("record")  # of LiveDeadClassifier, beside what Lightning wrote
+        if not isinstance(record, dict) or "epoch" not in content:
+            raise InputError(
+                f"{last} is not a checkpoint of jimt", advice="give the folder of a run that train.py wrote"
+            )
+        return Unfinished(last, int(content["epoch"]) + 1, **record)
     refuse_several(folder)
     if not (folder / FINISHED).is_file():  # a finished linear probe has no epochs to go on from
         print(f"{folder} holds no finished epoch: starting anew")

@@ -76,7 +76,13 @@ def scorer_for(training: Training, network: LiveDeadNetwork) -> Scorer:
         device=prediction_device(trainer.accelerator, index=training.device_index, precision=training.precision),
         precision=training.precision,
         batch_size=trainer.eval_batch_size,
+        cache=None if training.fold is None else maps_cache(training.folder.parent),
     )
+
+
+def maps_cache(folder: Path) -> Path:
+    """Where the folds of a cross-validation in a folder share the feature maps of whole fields."""
+    return folder / "maps"
 
 
 def process_number() -> int:
