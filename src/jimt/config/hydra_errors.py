@@ -139,15 +139,16 @@ def refuse_flags(words: Sequence[str], kind: type) -> None:
         InputError: Naming the first such word and the right form.
     """
     parser = get_args_parser()
+    known = set(parser._option_string_actions)
 
     def refuse(message: str) -> NoReturn:
+        for word, after in zip(words, [*words[1:], ""], strict=True):
+            if word.startswith("-") and word.partition("=")[0] not in known:
+                raise _unknown_flag(word, after, known, kind)
         raise InputError(f"the flags cannot be read ({message})", advice="mend what it names")
 
-    parser.error = refuse  # type: ignore[method-assign]  # argparse prints its usage and ends the process
-    _, unknown = parser.parse_known_intermixed_args(list(words))
-    if unknown:
-        following = dict(zip(words, [*words[1:], ""], strict=True))
-        raise _unknown_flag(unknown[0], following.get(unknown[0], ""), set(parser._option_string_actions), kind)
+    parser.error = refuse  # type: ignore[method-assign]  # argparse would print its usage and end the process
+    parser.parse_intermixed_args(list(words))
 
 
 def _unknown_flag(word: str, after: str, known: set[str], kind: type) -> InputError:

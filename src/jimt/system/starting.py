@@ -168,7 +168,7 @@ def _refuse_unknown(config: DictConfig, kind: type) -> None:
     given: Any = OmegaConf.to_container(config.hydra.overrides, resolve=False)  # interpolations are of jobs to come
     for override in OverridesParser.create().parse_overrides([*given["task"], *given["hydra"]]):
         key = override.key_or_group
-        if override.is_add() and not loader.get_group_options(key):
+        if (override.is_add() or override.is_force_add()) and not loader.get_group_options(key):
             for name in _names(key, override.value()):
                 section, _, last = name.rpartition(".")
                 parent = OmegaConf.get_type(OmegaConf.select(config, section) if section else config)
