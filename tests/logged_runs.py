@@ -17,7 +17,7 @@ import torch
 from sklearn.metrics import confusion_matrix
 
 from jimt.config.trainer import LoggerConfig
-from jimt.training.loggers.logged_evaluation import log_evaluation
+from jimt.training.loggers.lightning_loggers import log_evaluation
 
 N_STEPS, N_EPOCHS = 3, 2  # of the tiny training
 SETTINGS = {"seed": 7, "resume": None, "optim": {"lr": 1e-4, "betas": (0.9, 0.999)}, "backbone": {"name": "resnet18"}}

@@ -23,7 +23,7 @@ from jimt.statistics.weighted_patches import ratio
 from jimt.sweeps.table import FINISHED, row_of
 from jimt.sweeps.table_files import as_csv, as_markdown
 from jimt.sweeps.terminal import print_table
-from jimt.training.loggers.logged_evaluation import metric_values
+from jimt.training.loggers.lightning_loggers import metric_values
 from jimt.vocabulary import DEAD, LIVE
 
 ORIGIN = reported_metrics.Origin("wells", "resnet18", "random", seed=0, confidence=0.95)

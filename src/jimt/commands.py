@@ -33,27 +33,7 @@ if TYPE_CHECKING:
 OmegaConf.register_new_resolver("n_gpus", count_gpus, replace=True)  # hydra/launcher=gpus
 
 
-def prepare() -> None:
-    """``jimt prepare`` and ``python prepare.py``."""
-    start(_prepare, PrepareConfig)
-
-
-def train() -> None:
-    """``jimt train`` and ``python train.py``; one training after another with ``-m``."""
-    start(_train, TrainConfig)
-
-
-def crossval() -> None:
-    """``jimt crossval``."""
-    start(_crossval, CrossvalConfig)
-
-
-def tune() -> None:
-    """``jimt tune``."""
-    start(_tune, TuneConfig)
-
-
-# What each of them needs is imported late: --help answers without torch, Lightning, OpenCV and scikit-learn.
+# What each command needs is imported late: --help answers without torch, Lightning, OpenCV and scikit-learn.
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="prepare")
@@ -145,6 +125,16 @@ def _tune(config: DictConfig) -> None:
             begins=partial(write_start, config),
             config_of=_other_dataset,
         )
+
+
+prepare = partial(start, _prepare, PrepareConfig)
+"""``jimt prepare`` and ``python prepare.py``."""
+train = partial(start, _train, TrainConfig)
+"""``jimt train`` and ``python train.py``; one training after another with ``-m``."""
+crossval = partial(start, _crossval, CrossvalConfig)
+"""``jimt crossval``."""
+tune = partial(start, _tune, TuneConfig)
+"""``jimt tune``."""
 
 
 class SweepCallback(Callback):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jimt.training.loggers.logged_evaluation import sample_patches
+from jimt.training.loggers.lightning_loggers import sample_patches
 
 
 def test_a_sample_shows_both_errors_and_both_classes_evenly():

@@ -21,8 +21,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 from conftest import REPOSITORY
 from jimt.errors import InputError
 from jimt.statistics.weighted_patches import is_right
-from jimt.training.loggers.logged_evaluation import log_evaluation
-from jimt.training.loggers.opening import continue_metrics_csv, finish, make_loggers
+from jimt.training.loggers.lightning_loggers import continue_metrics_csv, finish, log_evaluation, make_loggers
 from logged_runs import (
     KEY,
     N_EPOCHS,

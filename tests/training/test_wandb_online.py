@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from jimt.training.loggers.opening import finish, make_loggers
+from jimt.training.loggers.lightning_loggers import finish, make_loggers
 from logged_runs import (
     KEY,
     N_EPOCHS,

@@ -202,7 +202,8 @@ def _no_name_of_a_file(words: Sequence[str], told: str, kind: type) -> InputErro
         section = override.key_or_group
         given = override.value()
         values = given.list if isinstance(given, ChoiceSweep) else [given]
-        names = _files_of(section)
+        folders = (CONF / section, Path(OWN_FOLDER) / section)
+        names = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
         if not names or all(isinstance(value, str | QuotedString | list) for value in values):
             continue
         may_be_absent = section not in {name.partition(".")[0] for name in setting_names(kind)}
@@ -211,12 +212,6 @@ def _no_name_of_a_file(words: Sequence[str], told: str, kind: type) -> InputErro
             advice=f"{'leave it out, or ' if may_be_absent else ''}name one of {', '.join(names)}",
         )
     return None
-
-
-def _files_of(section: str) -> list[str]:
-    """Names that a section of the config takes: jimt's own, and those in the working directory."""
-    folders = (CONF, Path(OWN_FOLDER))
-    return sorted({path.stem for folder in folders for path in (folder / section).glob("*.yaml")})
 
 
 def _no_value(told: str, key: str) -> InputError | None:

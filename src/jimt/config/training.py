@@ -22,7 +22,6 @@ from jimt.errors import InputError
 
 WITHOUT_EFFECT: Final = {"finetune": ("probe",), "linear_probe": ("optim", "augmentation")}
 """Of each method the sections whose settings have no effect; they are null under it."""
-_GIVEN: Final = {"backbone.trainable": "backbone.trainable=all", "trainer.max_epochs": "trainer.max_epochs=30"}
 _OFF: Final = {
     "backbone.trainable": "null",
     "trainer.max_epochs": "null",
@@ -172,10 +171,11 @@ class TrainConfig(Settings):
         if self.method == "linear_probe":
             self._check_linear_probe()
         elif self.backbone.trainable is None or self.trainer.max_epochs is None:
-            missing = "trainer.max_epochs" if self.backbone.trainable is not None else "backbone.trainable"
+            knows_part = self.backbone.trainable is not None
+            missing, value = ("trainer.max_epochs", 30) if knows_part else ("backbone.trainable", "all")
             raise InputError(
                 f"{missing}=null is not allowed under method=finetune",
-                remedies=("method=linear_probe", _GIVEN[missing]),
+                remedies=("method=linear_probe", f"{missing}={value}"),
             )
         if self.trainer.fast_dev_run and self.resume is not None:
             raise InputError(

@@ -1,7 +1,7 @@
 """Where the fields come from that patches are cut from: a curated store, or images of one's own."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,22 +9,8 @@ from numpy.typing import NDArray
 from jimt.curation.no_data import no_data_mask
 from jimt.curation.patches import Scaling, to_8_bit
 from jimt.curation.payload import payload
+from jimt.curation.store import FieldStore
 from jimt.errors import InputError
-
-
-class Fields(Protocol):
-    """8-bit fields by number; ``jimt.curation.store.FieldStore`` is one."""
-
-    def __len__(self) -> int:
-        """How many there are."""
-
-    def field(self, index: int) -> NDArray[np.uint8]:
-        """One field, shape ``(height, width)``."""
-
-    def patches(
-        self, field: NDArray[np.int32], y: NDArray[np.int32], x: NDArray[np.int32], *, size: int
-    ) -> NDArray[np.uint8]:
-        """Patches by field and top-left corner, shape ``(n, size, size)``."""
 
 
 class RawFields:
@@ -72,3 +58,7 @@ class RawFields:
         for i, (index, top, left) in enumerate(zip(field, y, x, strict=True)):
             out[i] = self.field(int(index))[top : top + size, left : left + size]
         return out
+
+
+Fields = FieldStore | RawFields
+"""8-bit fields by number: ``field`` gives one, ``patches`` patches by field and top-left corner."""

@@ -41,7 +41,7 @@ class MapPredictor:
     cache: Path | None
 
     def logits(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
-        """Logits of patches, shape ``(n, 2)``; as ``predictor.Scorer.logits``."""
+        """Logits of patches, shape ``(n, 2)``; as ``Predictor.logits``."""
         weight, bias = (value.detach().cpu().numpy() for value in self.network.linear.parameters())
         live = np.full(len(rows), np.nan)
         for field, maps in self.maps(fields, np.unique(rows["field"]).tolist()):
@@ -53,7 +53,7 @@ class MapPredictor:
         return np.stack([-half, half], axis=1).astype(np.float32)
 
     def features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
-        """Mean features of the tiles of patches, shape ``(n, n_features)``; as ``predictor.Scorer.features``."""
+        """Mean features of the tiles of patches, shape ``(n, n_features)``; as ``Predictor.features``."""
         features: dict[int, NDArray[np.float32]] = {}
         for field, maps in self.maps(fields, np.unique(rows["field"]).tolist()):
             for row, window, (down, across) in self._windows(rows, field):

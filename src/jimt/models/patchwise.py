@@ -36,7 +36,7 @@ class PatchPredictor:
     batch_size: int
 
     def logits(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
-        """Logits of patches, shape ``(n, 2)``, averaged over the orientations; as ``predictor.Scorer.logits``."""
+        """Logits of patches, shape ``(n, 2)``, averaged over the orientations; as ``Predictor.logits``."""
         return self._outputs(self.network, fields, rows)
 
     def features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """The one way to a score: opened once from a run or checkpoint, asked for any rows of any fields."""
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,20 +21,8 @@ from jimt.system.hardware import check_gpus
 from jimt.system.memory import keep_freed_memory
 from jimt.system.run_folders import find_checkpoint
 
-
-class Scorer(Protocol):
-    """What scores patches one by one, or from maps of whole fields."""
-
-    def logits(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
-        """Logits of patches, dead and live, shape ``(n, 2)``, in the order of the rows.
-
-        Args:
-            fields: That the rows count in.
-            rows: Columns ``field``, ``y`` and ``x``, at least one row.
-        """
-
-    def features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
-        """What the last linear layer is given, shape ``(n, n_features)``; arguments as of ``logits``."""
+Scorer = PatchPredictor | MapPredictor
+"""What scores patches one by one, or from maps of whole fields."""
 
 
 def scorer_of(
@@ -101,15 +89,20 @@ class Predictor:
         )
 
     def logits(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
-        """Logits of patches, dead and live, shape ``(n, 2)``, before the temperature; as ``Scorer.logits``."""
+        """Logits of patches, dead and live, shape ``(n, 2)``, before the temperature, in the order of the rows.
+
+        Args:
+            fields: That the rows count in.
+            rows: Columns ``field``, ``y`` and ``x``, at least one row.
+        """
         return self._scorer.logits(fields, rows)
 
     def features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
-        """What the last linear layer is given, shape ``(n, n_features)``; as ``Scorer.features``."""
+        """What the last linear layer is given, shape ``(n, n_features)``; arguments as of ``logits``."""
         return self._scorer.features(fields, rows)
 
     def live_scores(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float64]:
-        """P(live) of patches, shape ``(n,)``; arguments as of ``Scorer.logits``."""
+        """P(live) of patches, shape ``(n,)``; arguments as of ``logits``."""
         return live_score(self.logits(fields, rows), temperature=self.checkpoint.output.temperature)
 
     def scores(self, image: NDArray[Any], *, stride: int | None = None) -> pd.DataFrame:

@@ -18,8 +18,7 @@ from jimt.evaluation.scores import read_scores, rows_of_test
 from jimt.models.checkpoint import Checkpoint, Record, read_checkpoint
 from jimt.models.predictor import Predictor
 from jimt.paper import paper_name
-from jimt.sweeps.folder import read_jobs
-from jimt.sweeps.table import FINISHED
+from jimt.sweeps.table import FINISHED, read_jobs
 from jimt.system.files import (
     BEST,
     CROSSVAL_RESULT,

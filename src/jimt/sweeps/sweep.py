@@ -19,8 +19,7 @@ def update_table(folder: Path) -> list[dict[str, Any]]:
     """Read the jobs of a sweep's folder and rewrite ``table.md``, ``table.csv`` and ``table.json`` in it."""
     from filelock import FileLock
 
-    from jimt.sweeps.folder import read_jobs
-    from jimt.sweeps.table import notes
+    from jimt.sweeps.table import notes, read_jobs
     from jimt.sweeps.table_files import as_csv, as_markdown
 
     with FileLock(folder / ".table.lock"):  # jobs that end together take turns

@@ -67,8 +67,8 @@ def read_json(path: Path, *, advice: str = "", remedies: tuple[str, ...] = ()) -
         raise InputError(f"{path} is missing", advice=advice, remedies=remedies)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is damaged", advice=advice, remedies=remedies) from error
+    except ValueError:
+        content = None
     if not isinstance(content, dict):
         raise InputError(f"{path} is damaged", advice=advice, remedies=remedies)
     return content

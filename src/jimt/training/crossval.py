@@ -86,9 +86,8 @@ def _cross_validate(
     keeps_maps: bool,
 ) -> dict[str, Any]:
     shutil.rmtree(maps_cache(folder), ignore_errors=True)  # of whichever network was there before
-    validation = config.crossval.validation
-    if validation is None:
-        validation = config.method == "finetune"
+    asked_for = config.crossval.validation
+    validation = config.method == "finetune" if asked_for is None else asked_for
     n_folds = config.crossval.n_folds
     asked = set(range(n_folds) if config.crossval.folds is None else config.crossval.folds)
     if Path(config.dataset.root).is_dir():  # simulated fields are not there yet

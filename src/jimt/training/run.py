@@ -40,8 +40,7 @@ from jimt.system.hardware import bfloat16_instructions
 from jimt.system.locks import owner
 from jimt.training import finetune, linear_probe
 from jimt.training.checkpointing import checkpoint_of, input_of, network_of, output_of
-from jimt.training.loggers.logged_evaluation import log_evaluation
-from jimt.training.loggers.opening import continue_metrics_csv, finish, make_loggers
+from jimt.training.loggers.lightning_loggers import continue_metrics_csv, finish, log_evaluation, make_loggers
 from jimt.training.resume import (
     Unfinished,
     check_same_training,
@@ -130,10 +129,11 @@ def _train(
         return _evaluate(training) if evaluates and is_first else {}
     if resumes is not None:
         check_same_training(resumes, settings, folder)
+    of_fold = "" if fold is None else f"-fold{fold.test}"
     loggers = make_loggers(
         config.logger,
         run_folder=folder,
-        name=_name(config, fold),
+        name=f"{config.dataset.name}-{config.backbone.name}-seed{config.seed}{of_fold}",
         settings=dataclasses.asdict(config),
         resumes=resumes is not None,
     )
@@ -164,11 +164,6 @@ def _train(
         ) from error
     finally:
         finish(loggers, failed=failed)
-
-
-def _name(config: TrainConfig, fold: Fold | None) -> str:
-    name = f"{config.dataset.name}-{config.backbone.name}-seed{config.seed}"
-    return name if fold is None else f"{name}-fold{fold.test}"
 
 
 def _build(config: TrainConfig, resumes: Unfinished | None) -> tuple[LiveDeadNetwork, str]:

@@ -5,8 +5,7 @@ from typing import Any
 from jimt.report.blocks import Table
 from jimt.report.study import Study
 from jimt.statistics.metrics import headline_metrics
-from jimt.sweeps.folder import read_jobs
-from jimt.sweeps.table import FINISHED
+from jimt.sweeps.table import FINISHED, read_jobs
 from jimt.sweeps.table_cells import correlation_cells, count_cell, metric_cells
 
 
