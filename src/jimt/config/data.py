@@ -41,7 +41,7 @@ class SimulationConfig(Settings, section="dataset.simulation"):
         super().__post_init__()
         most = min(self.height, self.width)
         check(
-            "dataset.simulation.patch_size", self.patch_size, self.patch_size <= most, f"32 to {most}, with its fields"
+            "dataset.simulation.patch_size", self.patch_size, self.patch_size <= most, f"32 to {most}, as its fields"
         )
 
 
