@@ -40,9 +40,7 @@ class SimulationConfig(Settings, section="dataset.simulation"):
     def __post_init__(self) -> None:
         super().__post_init__()
         most = min(self.height, self.width)
-        check(
-            "dataset.simulation.patch_size", self.patch_size, self.patch_size <= most, f"32 to {most}, as its fields"
-        )
+        check("dataset.simulation.patch_size", self.patch_size, self.patch_size <= most, f"32 to {most}, as its fields")
 
 
 @dataclass

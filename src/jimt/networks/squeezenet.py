@@ -7,6 +7,8 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from torch import Tensor, nn
 from torch.nn import functional
 
+from jimt.errors import InputError
+
 default_cfgs = generate_default_cfgs(
     {
         "squeezenet1_1.tv_in1k": {
@@ -35,8 +37,10 @@ class SqueezeNet(nn.Module):
         drop_rate: Dropout before the last convolution; torchvision's own value.
     """
 
-    def __init__(self, num_classes: int = 1000, drop_rate: float = 0.5) -> None:
+    def __init__(self, num_classes: int = 1000, in_chans: int = 3, drop_rate: float = 0.5) -> None:
         super().__init__()
+        if in_chans != 3:
+            raise InputError(f"squeezenet1_1 takes images of three channels, not of {in_chans}")
         self.num_features = self.head_hidden_size = 512
         self.drop_rate = drop_rate
         self.features: nn.Module = torchvision.models.squeezenet1_1(weights=None).features

@@ -5,12 +5,14 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 
-def print_whole(table: Table, console: Console) -> None:
+def print_whole(table: "Table", console: "Console") -> None:
     """Print a table with each line of its cells unbroken, beyond the console's edge where it is wider.
 
     Rich would cut cells off or break them within words, and drop what then still does not fit: a number of which half
