@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ from jimt.sweeps.terminal import print_table
 from jimt.training.loggers.lightning_loggers import metric_values
 from jimt.vocabulary import DEAD, LIVE
 
-ORIGIN = reported_metrics.Origin("wells", "resnet18", "random", seed=0, confidence=0.95)
+RECORD = SimpleNamespace(settings={"backbone.name": "resnet18"}, weights="random", seed=0)
 
 
 @pytest.fixture(autouse=True)
@@ -57,8 +58,15 @@ def scored(seed: int = 0) -> pd.DataFrame:
 
 def measured() -> dict:
     """What ``test_metrics.json`` holds of them."""
-    checkpoint = Path("best.ckpt")
-    return reported_metrics.test_metrics(scored(), ORIGIN, scale="raw", checkpoint=checkpoint, sample="the test split")
+    return reported_metrics.test_metrics(
+        scored(),
+        RECORD,
+        dataset="wells",
+        confidence=0.95,
+        scale="raw",
+        checkpoint=Path("best.ckpt"),
+        sample="the test split",
+    )
 
 
 def printed(show) -> str:

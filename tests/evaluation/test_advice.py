@@ -12,7 +12,7 @@ from conftest import TINY_PROBE
 from forked import run_forked
 from jimt.curation.splits import workable_folds
 from jimt.evaluation.advice import cross_validation_advice
-from jimt.evaluation.reported_metrics import has_few_groups
+from jimt.statistics.intervals import interval_notes
 
 
 def manifest_of(classes: str) -> pd.DataFrame:
@@ -85,9 +85,8 @@ def test_a_job_of_a_sweep_is_cross_validated_alone_beside_the_sweep(tmp_path):
 def test_many_groups_need_no_advice():
     labels = np.tile([0, 1], 40)
     groups = np.repeat([f"group{number}" for number in range(40)], 2)
-    table = pd.DataFrame({"label": labels, "group": groups})
-    assert not has_few_groups(table)
-    assert has_few_groups(table.head(8))
+    assert not interval_notes(labels, groups, sample="the test split")
+    assert interval_notes(labels[:8], groups[:8], sample="the test split")
 
 
 @pytest.mark.slow

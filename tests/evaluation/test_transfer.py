@@ -16,6 +16,7 @@ from conftest import TINY_PROBE, UNEVEN, composed_train, uneven_field, write_pai
 from jimt.curation.manifest import open_curated
 from jimt.curation.store import read_field_names
 from jimt.errors import InputError
+from jimt.evaluation.scores import score_test_split
 from jimt.evaluation.transfer import _table, as_frame, as_markdown, main, transfer
 from jimt.system.screen import print_whole
 from jimt.training.run import train
@@ -97,11 +98,11 @@ def test_on_other_raw_images_nothing_is_left_out_though_their_names_are_the_same
 
 
 def test_the_values_are_of_this_models_scores_on_that_data_set(folder, plain, treated, matrix, monkeypatch):
-    from jimt.evaluation import scores as evaluate
-
     kept = []
-    score = evaluate.score_test_split
-    monkeypatch.setattr(evaluate, "score_test_split", lambda *a, **o: kept.append(score(*a, **o)) or kept[-1])
+    score = score_test_split
+    monkeypatch.setattr(
+        "jimt.evaluation.transfer.score_test_split", lambda *a, **o: kept.append(score(*a, **o)) or kept[-1]
+    )
     again = transfer([plain, treated])
     assert [e["metrics"] for e in again] == [e["metrics"] for e in matrix]
     for found, table in zip(again, kept, strict=True):

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
 
 from jimt.config.checks import check_confidence
 from jimt.errors import InputError, writing
@@ -123,15 +125,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--confidence", type=float, default=0.95, help="coverage of the intervals, 0.5 to below 1")
     parser.add_argument("--json", type=Path, help="write the result here as well")
     options = parser.parse_args(arguments)
-    from rich.console import Console
-    from rich.table import Table
-
     try:
-        result = compare(
-            options.first,
-            options.second,
-            confidence=options.confidence,
-        )
+        result = compare(options.first, options.second, confidence=options.confidence)
     except InputError as error:
         sys.exit(f"error: {error}")
     table = Table(

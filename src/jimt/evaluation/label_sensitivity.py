@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from rich.console import Console
+from rich.table import Table
 
 from jimt.config.checks import check_confidence
 from jimt.errors import InputError, writing
@@ -16,7 +18,8 @@ from jimt.evaluation.scores import read_scores
 from jimt.statistics.metrics import headline_metrics
 from jimt.statistics.threshold_sensitivity import N_SIGMAS, QUANTILES, LabelSensitivity, label_sensitivity
 from jimt.statistics.value_text import NO_VALUE, interval_text, number_text, value_text
-from jimt.system.files import write_json
+from jimt.system.files import write_json, write_whole
+from jimt.system.run_folders import refuse_several
 from jimt.system.screen import print_whole
 
 _SOURCES = (("scores_with_ambiguous.csv", "crossval.json"), ("test_scores_with_ambiguous.csv", "test_metrics.json"))
@@ -40,8 +43,6 @@ def of_run(folder: Path, *, confidence: float) -> LabelSensitivity:
             thresholds: dict[str, Any] = json.loads((folder / metrics_file).read_text(encoding="utf-8"))["thresholds"]
             break
     else:
-        from jimt.system.run_folders import refuse_several  # late: torch
-
         refuse_several(folder)
         raise InputError(
             f"{folder} holds no {_SOURCES[1][0]}",
@@ -98,11 +99,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's or a cross-validation's folder")
     parser.add_argument("--confidence", type=float, default=0.95, help="coverage of the intervals, 0.5 to below 1")
     options = parser.parse_args(arguments)
-    from rich.console import Console
-    from rich.table import Table
-
-    from jimt.system.files import write_whole
-
     try:
         result = of_run(options.run, confidence=options.confidence)
         with writing(options.run, advice="copy the folder to where you may write"):

@@ -9,6 +9,7 @@ from jimt.errors import InputError
 from jimt.evaluation.scores import SCORE_COLUMNS
 from jimt.evaluation.scores import read_scores as read_scores_file
 from jimt.system.files import CROSSVAL_SCORES, SCORES_FILE
+from jimt.system.run_folders import refuse_several
 
 
 def read_scores(folder: Path) -> pd.DataFrame:
@@ -29,8 +30,6 @@ def read_scores(folder: Path) -> pd.DataFrame:
             if missing:
                 raise InputError(f"{path} lacks the column {', '.join(missing)}", advice=advice, remedies=remedies)
             return table if "fold" in table else table.assign(fold=0)
-    from jimt.system.run_folders import refuse_several
-
     refuse_several(folder)
     raise InputError(
         f"{folder} holds neither test_scores.csv nor scores.csv", advice="give a finished run or cross-validation"

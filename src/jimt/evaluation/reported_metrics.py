@@ -1,19 +1,24 @@
 """Metrics of scored test patches, as ``test_metrics.json`` and the closing table have them."""
 
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from sklearn.metrics import confusion_matrix
 
+from jimt.statistics.correlation import correlation_in_words, score_fluorescence_correlation
+from jimt.statistics.estimates import estimates
+from jimt.statistics.intervals import interval_notes
+from jimt.statistics.metrics import METRICS
+from jimt.statistics.value_text import interval_text, number_text, percent_text
 from jimt.system.screen import print_whole
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE, Split
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from jimt.models.checkpoint import Record
 
 
@@ -28,55 +33,27 @@ def split_counts(manifest: pd.DataFrame) -> dict[str, dict[str, int]]:
     }
 
 
-@dataclass(frozen=True)
-class Origin:
-    """What the metrics say of the model and its data.
-
-    Attributes:
-        dataset: Name of the data set that was scored.
-        backbone: timm's name.
-        weights: Where its pretrained weights came from.
-        seed: Of the resampling.
-        confidence: Coverage wanted.
-    """
-
-    dataset: str
-    backbone: str
-    weights: str
-    seed: int
-    confidence: float
-
-    @classmethod
-    def of(cls, record: "Record", *, dataset: str | None = None, confidence: float | None = None) -> Self:
-        """Of a checkpoint, with another data set or coverage where one is given."""
-        return cls(
-            record.dataset if dataset is None else dataset,
-            record.settings["backbone.name"],
-            record.weights,
-            record.seed,
-            record.confidence if confidence is None else confidence,
-        )
-
-
 def test_metrics(
-    table: pd.DataFrame, origin: Origin, *, scale: str | None, checkpoint: Path, sample: str
+    table: pd.DataFrame,
+    record: "Record",
+    *,
+    dataset: str,
+    confidence: float,
+    scale: str | None,
+    checkpoint: Path,
+    sample: str,
 ) -> dict[str, Any]:
     """Metrics of scored test patches with their intervals and the counts behind them; None is what cannot be had.
 
     Args:
         table: The columns of ``test_scores.csv``.
-        origin: Of the scores.
+        record: Of the checkpoint, whose seed is that of the resampling.
+        dataset: Name of the data set that was scored.
+        confidence: Coverage wanted.
         scale: What ``label_value`` is on; None of patches that were published with their labels.
         checkpoint: Where the scores are from.
         sample: What was tested on, for notes.
     """
-    from sklearn.metrics import confusion_matrix
-
-    from jimt.statistics.correlation import score_fluorescence_correlation
-    from jimt.statistics.estimates import estimates
-    from jimt.statistics.intervals import interval_notes
-    from jimt.statistics.metrics import METRICS
-
     labels = table["label"].to_numpy(np.int64)
     scores = table["score"].to_numpy(np.float64)
     known = bool(table["group"].notna().all())
@@ -84,7 +61,7 @@ def test_metrics(
     notes = ["nothing tells which raw image a patch was cut from: no interval over groups"]
     if groups is not None:
         notes = interval_notes(labels, groups, sample=sample)
-    if origin.weights == "random":
+    if record.weights == "random":
         notes.append("the backbone started from random weights")
     of_labels, raw = (
         dataclasses.asdict(
@@ -93,19 +70,19 @@ def test_metrics(
                 table[column].to_numpy(np.float64),
                 table["raw_image_id"].to_numpy(object) if known else None,
                 groups,
-                confidence=origin.confidence,
+                confidence=confidence,
             )
         )
         for column in ("label_value", "mean_fluorescence")
     )
-    metrics = estimates(labels, scores, groups, names=list(METRICS), confidence=origin.confidence, seed=origin.seed)
+    metrics = estimates(labels, scores, groups, names=list(METRICS), confidence=confidence, seed=record.seed)
     return {
-        "dataset": origin.dataset,
-        "backbone": origin.backbone,
-        "weights": origin.weights,
+        "dataset": dataset,
+        "backbone": record.settings["backbone.name"],
+        "weights": record.weights,
         "checkpoint": checkpoint.name,
         "group_known": known,
-        "confidence": origin.confidence,
+        "confidence": confidence,
         "counts": {
             "patches": len(table),
             "live": int((labels == LIVE).sum()),
@@ -124,25 +101,12 @@ def test_metrics(
     }
 
 
-def has_few_groups(scored: pd.DataFrame) -> bool:
-    """Whether a test split holds so few groups, or so few with one of the classes, that its intervals say little."""
-    from jimt.statistics.intervals import interval_notes
-
-    labels, groups = scored["label"].to_numpy(np.int64), scored["group"].to_numpy(object)
-    return bool(interval_notes(labels, groups, sample="the test split"))
-
-
 def _without_nan(values: dict[str, Any]) -> dict[str, Any]:
     return {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in values.items()}
 
 
-def metrics_table(metrics: dict[str, Any], *, confidence: float, title: str) -> "Table":
+def metrics_table(metrics: dict[str, Any], *, confidence: float, title: str) -> Table:
     """Metrics with their intervals, to be printed."""
-    from rich.table import Table
-
-    from jimt.statistics.metrics import METRICS
-    from jimt.statistics.value_text import interval_text, number_text, percent_text
-
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("metric", no_wrap=True)
     table.add_column("value", justify="right")
@@ -156,10 +120,6 @@ def metrics_table(metrics: dict[str, Any], *, confidence: float, title: str) -> 
 
 def print_metrics(metrics: dict[str, Any], run_folder: Path) -> None:
     """The closing table."""
-    from rich.console import Console
-
-    from jimt.statistics.correlation import correlation_in_words
-
     counts = metrics["counts"]
     n_groups = counts["groups"]
     groups = f" from {n_groups} group{'s' * (n_groups > 1)}" if n_groups is not None else ""
@@ -175,12 +135,7 @@ def print_metrics(metrics: dict[str, Any], run_folder: Path) -> None:
         console.print(f"note: {note}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     console.print(f"scores and metrics are in {run_folder}", highlight=False, markup=False, soft_wrap=True)
     if metrics["advice"] is not None:
-        for line in advice_lines(metrics["advice"]):
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def advice_lines(advice: dict[str, Any]) -> list[str]:
-    """The advice and, on a line of its own, the command."""
-    if advice["command"] is None:
-        return [f"advice: {advice['text']}"]
-    return [f"advice: {advice['text']}:", f"  {advice['command']}"]
+        command = metrics["advice"]["command"]
+        on_a_line_of_its_own = "" if command is None else f":\n  {command}"
+        advice = f"advice: {metrics['advice']['text']}{on_a_line_of_its_own}"
+        console.print(advice, highlight=False, markup=False, soft_wrap=True)

@@ -13,6 +13,7 @@ from jimt.curation.manifest import Curated, open_curated
 from jimt.curation.splits import Fold, split_by_fold
 from jimt.curation.store import read_field_names
 from jimt.errors import InputError
+from jimt.statistics.calibration import live_score
 from jimt.vocabulary import Excluded, Split
 
 if TYPE_CHECKING:
@@ -70,8 +71,6 @@ def score_test_split(predictor: "Predictor", curated: Curated) -> pd.DataFrame:
         A table of the columns of ``test_scores.csv`` and of ``logit`` (live above dead, before the temperature); in the
         order of the manifest.
     """
-    from jimt.statistics.calibration import live_score
-
     manifest = curated.manifest
     test = (manifest["split"] == Split.TEST.value).to_numpy()
     groups = set(manifest.loc[test, "group"].dropna())

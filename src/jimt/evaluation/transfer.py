@@ -10,21 +10,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from jimt.curation.copies import DIGESTS
 from jimt.curation.manifest import Curated
 from jimt.curation.store import read_field_names
 from jimt.errors import InputError, writing
+from jimt.evaluation.reported_metrics import test_metrics
+from jimt.evaluation.scores import score_test_split, training_data
 from jimt.statistics.metrics import headline_metrics
 from jimt.statistics.value_text import NO_VALUE, interval_text, number_text, value_text
-from jimt.system.files import write_json
+from jimt.system.files import write_json, write_whole
 from jimt.system.locks import make_folder, unmake_folders
+from jimt.system.run_folders import find_checkpoint
 from jimt.system.screen import print_whole
 from jimt.vocabulary import AMBIGUOUS, Split
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from jimt.models.predictor import Predictor
 
 _FILES = "transfer"
@@ -63,10 +68,7 @@ def transfer(runs: list[Path], *, whole: bool = False, accelerator: str | None =
     Raises:
         InputError: If a run or its data set is absent or damaged.
     """
-    from jimt.evaluation.reported_metrics import Origin, test_metrics
-    from jimt.evaluation.scores import score_test_split, training_data
-    from jimt.models.predictor import open_predictor
-    from jimt.system.run_folders import find_checkpoint
+    from jimt.models.predictor import open_predictor  # late: torch
 
     models = []
     for run in runs:
@@ -89,12 +91,15 @@ def transfer(runs: list[Path], *, whole: bool = False, accelerator: str | None =
                 "metrics": None,
             }
             if (kept.manifest["split"] == Split.TEST.value).any():
-                table = score_test_split(model.predictor, kept)
-                origin = Origin.of(model.predictor.checkpoint.record, dataset=entry["tested_on"])
-                scored = table[table["label"] != AMBIGUOUS]
-                scale = kept.thresholds["scale"]
+                table, record = score_test_split(model.predictor, kept), model.predictor.checkpoint.record
                 metrics = test_metrics(
-                    scored, origin, scale=scale, checkpoint=Path("best.ckpt"), sample="the test split"
+                    table[table["label"] != AMBIGUOUS],
+                    record,
+                    dataset=entry["tested_on"],
+                    confidence=record.confidence,
+                    scale=kept.thresholds["scale"],
+                    checkpoint=Path("best.ckpt"),
+                    sample="the test split",
                 )
                 entry |= {key: metrics[key] for key in ("metrics", "counts", "correlation", "notes", "confidence")}
             entries.append(entry)
@@ -167,11 +172,7 @@ def as_frame(entries: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _table(entries: list[dict[str, Any]]) -> "Table":
-    from rich.box import SIMPLE_HEAD
-    from rich.markup import escape
-    from rich.table import Table
-
+def _table(entries: list[dict[str, Any]]) -> Table:
     table = Table(
         title="Each model on each data set",
         title_justify="left",
@@ -233,10 +234,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path(), help="where transfer.csv, .md and .json go")
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], help="device, where it is not the training's")
     options = parser.parse_args(arguments)
-    from rich.console import Console
-
-    from jimt.system.files import write_whole
-
     made: list[Path] = []
     try:
         made = make_folder(options.out)  # before an hour of scoring

@@ -3,6 +3,7 @@
 import copy
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,12 +139,18 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[
     checkpoint = folder / f"fold_{held[0]}" / BEST
     record = read_checkpoint(checkpoint).record
     curated = training_data(record, None, checkpoint)
-    origin = Origin.of(record)
-    scale = curated.thresholds["scale"]
-    pooled = test_metrics(scored, origin, scale=scale, checkpoint=checkpoint, sample="the data set")
+    measured = partial(
+        test_metrics,
+        record=record,
+        dataset=record.dataset,
+        confidence=record.confidence,
+        scale=curated.thresholds["scale"],
+        checkpoint=checkpoint,
+    )
+    pooled = measured(scored, sample="the data set")
     folds = []
     for fold, part in scored.groupby("fold"):
-        metrics = test_metrics(part, origin, scale=scale, checkpoint=checkpoint, sample="the fold")
+        metrics = measured(part, sample="the fold")
         folds.append(
             {
                 "fold": int(str(fold)),
