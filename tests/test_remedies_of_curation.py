@@ -118,8 +118,8 @@ def of_a_fold(lab: Lab) -> None:
 RUNS: dict[Place, object] = {
     ("curation/curate.py", "curate"): of_a_curation,
     ("curation/curate.py", "_replace"): of_a_full_disk,
-    ("curation/reference_thresholds.py", "reference_thresholds"): of_thresholds_of_another,
-    ("curation/reference_thresholds.py", "thresholds_from"): of_a_range_to_fit_on,
+    ("curation/label_stage.py", "reference_thresholds"): of_thresholds_of_another,
+    ("curation/label_stage.py", "thresholds_from"): of_a_range_to_fit_on,
     ("data/preparation.py", "_told_of"): of_another_that_cannot_be_curated,
     ("curation/manifest.py", "read_manifest"): of_a_curation_that_is_missing,
     ("system/files.py", "read_json"): of_a_file_of_values,
@@ -129,7 +129,7 @@ RUNS: dict[Place, object] = {
 
 
 SLOW: set[Place] = {  # several curations each
-    ("curation/reference_thresholds.py", "reference_thresholds"),
+    ("curation/label_stage.py", "reference_thresholds"),
 }
 
 

@@ -14,8 +14,8 @@ from jimt.config.search import CrossvalConfig, TuneConfig
 from jimt.curation.manifest import open_curated
 from jimt.evaluation import compare, label_sensitivity
 from jimt.evaluation import test_split as evaluate
+from jimt.evaluation.compare import pair_scores, read_scores
 from jimt.evaluation.label_sensitivity import of_run
-from jimt.evaluation.paired_scores import pair_scores, read_scores
 from jimt.report import write as report
 from jimt.report.sections.features_section import embedding_of
 from jimt.report.study import Model, open_study
@@ -289,8 +289,8 @@ def of_a_trial(lab: Lab) -> None:
 
 
 RUNS: dict[Place, object] = {
-    ("evaluation/paired_scores.py", "read_scores"): of_scores_that_name_no_patch,
-    ("evaluation/paired_scores.py", "pair_scores"): of_scores_that_stand_twice,
+    ("evaluation/compare.py", "read_scores"): of_scores_that_name_no_patch,
+    ("evaluation/compare.py", "pair_scores"): of_scores_that_stand_twice,
     ("report/study.py", "Model.scores"): of_scores,
     ("report/study.py", "Model.tested"): of_scores_of_other_patches,
     ("report/sections/features_section.py", "embedding_of"): of_folds_of_networks,

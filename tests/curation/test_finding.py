@@ -8,10 +8,9 @@ import jimt.config.hydra_schema  # noqa: F401 - registers the schemas
 from conftest import REPOSITORY
 from folders import touch
 from jimt.curation.file_names import name_key
-from jimt.curation.finding import find_pairs, find_stacks
+from jimt.curation.finding import find_pairs, find_patches, find_stacks
 from jimt.curation.found import describe_finding
 from jimt.curation.listing import list_files
-from jimt.curation.published_patches import find_patches
 from jimt.curation.raw_images import Finding
 from jimt.errors import InputError
 from jimt.vocabulary import DEAD, LIVE

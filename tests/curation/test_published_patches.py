@@ -6,7 +6,7 @@ import pytest
 
 import jimt.config.hydra_schema  # noqa: F401 - registers the schemas
 from folders import touch
-from jimt.curation.published_patches import find_patches
+from jimt.curation.finding import find_patches
 from jimt.curation.raw_images import Finding
 from jimt.errors import InputError
 from jimt.vocabulary import DEAD, LIVE, Split

@@ -5,9 +5,8 @@ from rich.console import Console
 
 from conftest import small_field, write_pair
 from jimt.curation.curate import curate
-from jimt.curation.fluorescence_images import fluorescence_patches
+from jimt.curation.field_fluorescence import fluorescence_patches, fluorescence_tiles
 from jimt.curation.manifest import open_curated
-from jimt.curation.tiles import fluorescence_tiles
 from jimt.errors import InputError
 
 NAME = "--W00001--P00001--Z00000--T00000"

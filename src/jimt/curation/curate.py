@@ -13,17 +13,16 @@ from jimt.config.data import DatasetConfig
 from jimt.config.patterns import ABOVE_A_FIELD, CHANNEL, GROUP, group_names, parse_pattern
 from jimt.curation.empty_filter import Embed
 from jimt.curation.file_names import name_key
-from jimt.curation.finding import find_pairs, find_stacks, leave_out
+from jimt.curation.finding import find_pairs, find_patches, find_stacks, leave_out
 from jimt.curation.fingerprint import fingerprint_of
 from jimt.curation.found import describe_finding, print_lines
 from jimt.curation.hand_label_pool import HandLabelled, hand_labels_of_others
+from jimt.curation.label_stage import reference_thresholds
 from jimt.curation.listing import list_files
 from jimt.curation.manifest import SUMMARY, THRESHOLDS, read_beside
 from jimt.curation.parallel.executors import ExecutorError
 from jimt.curation.pipeline import run_pipeline
-from jimt.curation.published_patches import find_patches
 from jimt.curation.raw_images import Finding
-from jimt.curation.reference_thresholds import reference_thresholds
 from jimt.curation.summary import describe, table_row
 from jimt.errors import DISK_FULL, InputError, as_typed
 from jimt.system.locks import in_turn

@@ -23,9 +23,9 @@ from jimt.curation.found import describe_dry_run, print_lines
 from jimt.curation.hand_label_pool import hand_labels_from, hand_labels_path
 from jimt.curation.hand_labels import read_hand_labels
 from jimt.curation.hand_labels_only import keep_hand_labels_of
+from jimt.curation.label_stage import thresholds_from
 from jimt.curation.listing import list_files
 from jimt.curation.manifest import THRESHOLDS
-from jimt.curation.reference_thresholds import thresholds_from
 from jimt.errors import InputError, as_typed, is_command
 from jimt.system.locks import in_turn
 

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from jimt.curation.fluorescence_images import UNITS, fluorescence_patches, value_in_unit
+from jimt.curation.field_fluorescence import UNITS, fluorescence_patches, value_in_unit
 from jimt.curation.manifest import Curated
 from jimt.curation.store import FieldStore
 from jimt.interpretation.agreement import positive_pixels

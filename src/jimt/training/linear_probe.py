@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from jimt.curation.field_fluorescence import fluorescence_tiles
 from jimt.curation.manifest import Curated
-from jimt.curation.tiles import fluorescence_tiles
 from jimt.models.mapwise import MapPredictor
 from jimt.models.network import LiveDeadNetwork
 from jimt.system.files import digest_of

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jimt.curation.fluorescence_images import UNITS, fluorescence_of_field, fluorescence_patches, value_in_unit
+from jimt.curation.field_fluorescence import UNITS, fluorescence_of_field, fluorescence_patches, value_in_unit
 from jimt.curation.manifest import MANIFEST, Curated, open_curated
 from jimt.errors import InputError
 from jimt.figures import curation as figures

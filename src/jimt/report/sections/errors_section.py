@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jimt.curation.fluorescence_images import UNITS, fluorescence_patches
+from jimt.curation.field_fluorescence import UNITS, fluorescence_patches
 from jimt.errors import InputError
 from jimt.figures.maps import gallery
 from jimt.report.blocks import Block, Drawing, Table, Text
