@@ -5,8 +5,8 @@ from pathlib import Path
 from conftest import TINY, TINY_PROBE, composed_train
 from jimt.commands import train_and_report
 from jimt.report.blocks import Drawing, Html, Missing
+from jimt.report.page import build_sections
 from jimt.report.study import open_study
-from jimt.report.write import build_sections
 
 FIGURES = {
     "raw_pairs",

@@ -15,11 +15,11 @@ from jimt.curation.manifest import MANIFEST, open_curated
 from jimt.errors import InputError
 from jimt.networks.backbones import create_backbone
 from jimt.report.blocks import Drawing, Section
-from jimt.report.page import render
+from jimt.report.page import build_sections, render
 from jimt.report.sections.errors_section import error_blocks
 from jimt.report.sections.performance_section import forest_blocks
 from jimt.report.study import Options, open_study
-from jimt.report.write import build_sections, main
+from jimt.report.write import main
 from jimt.training.run import train
 from reports import Parts, trained
 

@@ -3,7 +3,6 @@
 Features come from an ImageNet network that was never fine-tuned; they reach this file as arrays.
 """
 
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +39,8 @@ class EmptyFilterReport:
 def fit_empty_filter(
     features: NDArray[np.float32],
     empty: NDArray[np.bool_],
-    raw_image_ids: NDArray[np.object_],
-    groups: NDArray[np.object_] | None,
+    raw_image_ids: NDArray[np.str_],
+    groups: NDArray[np.str_] | None,
     *,
     kernel: str,
     regularisation: float,
@@ -106,30 +105,6 @@ def _folds(
     return []
 
 
-def save_labelled(
-    path: Path,
-    *,
-    features: NDArray[np.float32],
-    empty: NDArray[np.bool_],
-    held_out_score: NDArray[np.float32],
-    field: NDArray[np.int32],
-    y: NDArray[np.int32],
-    x: NDArray[np.int32],
-) -> None:
-    """Keep what the filter was trained on, for the figure of it: a row for each hand-labelled patch.
-
-    Args:
-        path: A ``.npz`` file.
-        features: Shape ``(n_labelled, n_features)``.
-        empty: Hand label of each, shape ``(n_labelled,)``.
-        held_out_score: Its decision value by a filter that was not trained on its group, likewise.
-        field: Its field, likewise; -1 for a patch of another data set, of which nothing can be shown.
-        y: Its top in pixels, likewise.
-        x: Its left in pixels, likewise.
-    """
-    np.savez_compressed(path, features=features, empty=empty, held_out_score=held_out_score, field=field, y=y, x=x)
-
-
 def empty_scores(pipeline: Pipeline, features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Signed distance to the decision surface, shape ``(n_patches,)``; above 0 the patch is empty."""
     return np.asarray(pipeline.decision_function(features), np.float32)
@@ -140,18 +115,3 @@ def save_empty_filter(pipeline: Pipeline, path: Path) -> None:
     import skops.io  # late: it imports torch, seconds and memory that curation without the filter does not need
 
     skops.io.dump(pipeline, path)
-
-
-def load_empty_filter(path: Path) -> Pipeline:
-    """Load a saved filter; nothing but types of scikit-learn and numpy is accepted, and nothing is executed.
-
-    Raises:
-        InputError: If the file is damaged or holds anything else.
-    """
-    import skops.io
-    from skops.io.exceptions import UntrustedTypesFoundException
-
-    try:
-        return skops.io.load(path, trusted=[])
-    except (zipfile.BadZipFile, UntrustedTypesFoundException, KeyError, ValueError, TypeError) as error:
-        raise InputError(f"{path} is no empty filter that jimt saved", advice="curate again") from error

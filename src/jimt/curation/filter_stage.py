@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
-from jimt.curation import empty_filter as filtering
+from jimt.curation.empty_filter import Embed, empty_scores, fit_empty_filter, save_empty_filter
 from jimt.curation.hand_label_pool import HandLabelled, features_made_with, hand_labels_path, pool, save_hand_labelled
 from jimt.curation.hand_labels import UnusedLabels, read_hand_labels, unused_labels
 from jimt.curation.manifest import FILTER, FILTER_LABELS
@@ -24,7 +24,7 @@ _EMBED_AT_ONCE = 1024  # patches whose features are held at a time
 
 
 def own_hand_labels(
-    dataset: DatasetConfig, curation: CurationConfig, manifest: pd.DataFrame, store: FieldStore, embed: filtering.Embed
+    dataset: DatasetConfig, curation: CurationConfig, manifest: pd.DataFrame, store: FieldStore, embed: Embed
 ) -> tuple[pd.DataFrame, HandLabelled, UnusedLabels]:
     """Features of this data set's hand-labelled patches, kept in a file for other data sets.
 
@@ -62,7 +62,7 @@ def drop_empty(
     others: dict[str, HandLabelled] | None,
     manifest: pd.DataFrame,
     partial: Path,
-    embed: filtering.Embed,
+    embed: Embed,
     console: Console,
 ) -> dict[str, Any]:
     """Score every patch by the empty filter and mark those without cells; the manifest is changed in place.
@@ -89,7 +89,7 @@ def drop_empty(
         rows, parts[dataset.name], unused = own_hand_labels(dataset, curation, manifest, store, embed)
         field[dataset.name] = rows["field"].to_numpy(np.int32)
     pooled = pool([parts[name] for name in settings.fit_on])
-    pipeline, report, held_out = filtering.fit_empty_filter(
+    pipeline, report, held_out = fit_empty_filter(
         pooled.features,
         pooled.empty,
         pooled.raw_image_ids,
@@ -99,7 +99,7 @@ def drop_empty(
         n_folds=settings.n_folds,
         seed=curation.seed,
     )
-    filtering.save_labelled(
+    np.savez_compressed(
         partial / FILTER_LABELS,
         features=pooled.features,
         empty=pooled.empty,
@@ -120,12 +120,12 @@ def drop_empty(
         task = progress.add_task("embed", total=len(kept))
         for start in range(0, len(kept), _EMBED_AT_ONCE):
             part = kept.iloc[start : start + _EMBED_AT_ONCE]
-            scores = filtering.empty_scores(pipeline, _features_of(part, store, size, embed))
+            scores = empty_scores(pipeline, _features_of(part, store, size, embed))
             manifest.loc[part.index, "empty_score"] = scores
             manifest.loc[part.index, "empty"] = scores > 0
             progress.advance(task, len(part))
     manifest.loc[manifest["empty"].fillna(False).to_numpy(bool), "excluded"] = Excluded.EMPTY.value
-    filtering.save_empty_filter(pipeline, partial / FILTER)
+    save_empty_filter(pipeline, partial / FILTER)
     if manifest["excluded"].notna().all():
         raise InputError(
             "every patch is empty by the empty filter, or has too much no-data",
@@ -142,6 +142,6 @@ def drop_empty(
     }
 
 
-def _features_of(rows: pd.DataFrame, store: FieldStore, size: int, embed: filtering.Embed) -> NDArray[np.float32]:
+def _features_of(rows: pd.DataFrame, store: FieldStore, size: int, embed: Embed) -> NDArray[np.float32]:
     field, y, x = (rows[name].to_numpy(np.int32) for name in ("field", "y", "x"))
     return embed(store.patches(field, y, x, size=size))

@@ -22,10 +22,10 @@ from jimt.system.files import digest_of_file
 
 @dataclass(frozen=True)
 class HandLabelled:
-    """The hand-labelled patches of one data set.
+    """The hand-labelled patches of one data set, or of several pooled.
 
     Attributes:
-        dataset: Its name.
+        dataset: Its name; of several, all names.
         made_with: The settings, by name, that features must share to be pooled.
         features: Shape ``(n, n_features)``.
         empty: Hand labels, shape ``(n,)``.
@@ -41,18 +41,6 @@ class HandLabelled:
     empty: NDArray[np.bool_]
     raw_image_ids: NDArray[np.str_]
     groups: NDArray[np.str_] | None
-    y: NDArray[np.int32]
-    x: NDArray[np.int32]
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Hand-labelled patches of several data sets, one after another; names of theirs begin with the data set's."""
-
-    features: NDArray[np.float32]
-    empty: NDArray[np.bool_]
-    raw_image_ids: NDArray[np.object_]
-    groups: NDArray[np.object_] | None
     y: NDArray[np.int32]
     x: NDArray[np.int32]
 
@@ -143,17 +131,19 @@ def _to_agree(dataset: str, setting: str, kept_with: str | int | None, wanted: d
     return (there,) if of_file else (f"{setting}={kept_with}", there)
 
 
-def pool(parts: Sequence[HandLabelled]) -> Pool:
-    """Put hand-labelled patches of several data sets one after another.
+def pool(parts: Sequence[HandLabelled]) -> HandLabelled:
+    """Put hand-labelled patches of several data sets, made with the same settings, one after another.
 
     Groups and raw images of one name in two data sets stay apart; groups are known where they are in all.
     """
 
-    def named(names: NDArray[np.str_], part: HandLabelled) -> NDArray[np.object_]:
-        return np.array([f"{part.dataset}/{name}" for name in names], object)  # no data set's name has a slash
+    def named(names: NDArray[np.str_], part: HandLabelled) -> NDArray[np.str_]:
+        return np.array([f"{part.dataset}/{name}" for name in names])  # no data set's name has a slash
 
     groups = [named(part.groups, part) for part in parts if part.groups is not None]
-    return Pool(
+    return HandLabelled(
+        dataset=", ".join(part.dataset for part in parts),
+        made_with=parts[0].made_with,
         features=np.concatenate([part.features for part in parts]),
         empty=np.concatenate([part.empty for part in parts]),
         raw_image_ids=np.concatenate([named(part.raw_image_ids, part) for part in parts]),

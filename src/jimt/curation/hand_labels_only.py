@@ -9,9 +9,11 @@ from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
 from jimt.curation.curate import find_raw_images
 from jimt.curation.empty_filter import Embed
+from jimt.curation.filter_stage import own_hand_labels
 from jimt.curation.found import describe_finding, print_lines
 from jimt.curation.hand_label_pool import hand_labels_path
-from jimt.curation.pipeline import keep_hand_labels
+from jimt.curation.read_stage import read_usable
+from jimt.curation.store import FieldStore
 from jimt.errors import DISK_FULL, InputError
 from jimt.system.locks import in_turn
 
@@ -57,7 +59,8 @@ def keep_hand_labels_of(
             return path
         shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed, perhaps of other settings
         try:
-            labelled = keep_hand_labels(dataset, curation, finding, partial, embed, console)
+            manifest = read_usable(dataset, curation, finding, partial, console).manifest
+            _, labelled, _ = own_hand_labels(dataset, curation, manifest, FieldStore(partial), embed)
         except OSError as error:
             if error.errno not in DISK_FULL:
                 raise

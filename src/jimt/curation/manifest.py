@@ -14,7 +14,8 @@ from jimt.vocabulary import MANIFEST_COLUMNS
 
 MANIFEST, THRESHOLDS, SUMMARY, FILTER = "manifest.parquet", "thresholds.json", "summary.json", "empty_filter.skops"
 FILTER_LABELS = "empty_filter_labels.npz"
-"""What the empty filter was trained on: features, labels and cross-validated decision values."""
+"""What the empty filter was trained on, a row for each hand-labelled patch: ``features``, ``empty``, ``held_out_score``
+(decision value by a filter not trained on its group), ``field`` (-1 of another data set), ``y`` and ``x``."""
 
 
 def write_manifest(manifest: pd.DataFrame, path: Path) -> None:

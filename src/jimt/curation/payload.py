@@ -8,7 +8,7 @@ every image is masked alike, by the config alone, and what the bits of all image
 import functools
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -174,7 +174,7 @@ def _shifted(images: Sequence[UsedBits], bit_shift: int) -> list[UsedBits]:
             remedies=("dataset.bit_shift=0",),
         )
     return [
-        UsedBits(image.file, image.channel, image.kind, image.set_in_any >> bit_shift, image.set_in_all >> bit_shift)
+        replace(image, set_in_any=image.set_in_any >> bit_shift, set_in_all=image.set_in_all >> bit_shift)
         for image in images
     ]
 

@@ -14,13 +14,12 @@ import jimt
 from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
 from jimt.curation.empty_filter import Embed
-from jimt.curation.filter_stage import drop_empty, own_hand_labels
+from jimt.curation.filter_stage import drop_empty
 from jimt.curation.hand_label_pool import HandLabelled
 from jimt.curation.label_stage import label_patches_of, split_patches
 from jimt.curation.manifest import MANIFEST, SUMMARY, THRESHOLDS, write_manifest
 from jimt.curation.raw_images import Finding
 from jimt.curation.read_stage import read_usable
-from jimt.curation.store import FieldStore
 from jimt.curation.summary import count_stages
 
 _UNMATCHED_KEPT = 100  # names of files that are passed over; there may be any number
@@ -85,16 +84,3 @@ def run_pipeline(
     (partial / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     for commit in partial.glob("commit-*"):
         commit.unlink()
-
-
-def keep_hand_labels(
-    dataset: DatasetConfig,
-    curation: CurationConfig,
-    finding: Finding,
-    partial: Path,
-    embed: Embed,
-    console: Console,
-) -> HandLabelled:
-    """Keep the features of hand-labelled patches for other data sets, and do nothing else; see ``run_pipeline``."""
-    raw = read_usable(dataset, curation, finding, partial, console)
-    return own_hand_labels(dataset, curation, raw.manifest, FieldStore(partial), embed)[1]

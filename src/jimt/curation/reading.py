@@ -134,23 +134,24 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
     cv2.setNumThreads(1)  # one image a process: threads would only take the other processes' cores
     try:
         brightfield, fluorescence, bits = _read(raw, settings)
-        if fluorescence is None:
-            return _published_patch(raw, brightfield, bits, scaling, folder)
-        no_data = no_data_mask(brightfield, fluorescence)
+        no_data = np.zeros(brightfield.shape, np.bool_)
+        if fluorescence is not None:
+            no_data = no_data_mask(brightfield, fluorescence)
         valid = ~no_data
         pixels = to_8_bit(brightfield, valid, scaling)
         height, width = pixels.shape
-        y, x = patch_origins(height, width, size=settings.patch_size, stride=settings.stride)
-        background = np.nan
-        if settings.background_percentile is not None:
-            (background,) = valid_percentiles(fluorescence, valid, (settings.background_percentile,))
-        means, share = window_means(fluorescence, no_data, y, x, size=settings.patch_size)
-        parts = [pixels, fluorescence, *[np.packbits(no_data)] * bool(no_data.any())]
+        parts, y, x, means, share, background = [pixels], None, None, None, np.zeros(1), np.nan
+        if fluorescence is not None:
+            parts += [fluorescence, *[np.packbits(no_data)] * bool(no_data.any())]
+            y, x = patch_origins(height, width, size=settings.patch_size, stride=settings.stride)
+            means, share = window_means(fluorescence, no_data, y, x, size=settings.patch_size)
+            if settings.background_percentile is not None:
+                (background,) = valid_percentiles(fluorescence, valid, (settings.background_percentile,))
         return FieldPatches(
             raw=raw,
             spool=_spool(parts, folder),
             spooled=tuple(part.nbytes for part in parts),
-            fluorescence_type=fluorescence.dtype.name,
+            fluorescence_type=None if fluorescence is None else fluorescence.dtype.name,
             height=height,
             width=width,
             y=y,
@@ -158,35 +159,12 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
             no_data=share,
             mean_fluorescence=means,
             background=background,
-            digests=(pixel_digest(brightfield), pixel_digest(fluorescence)),
+            digests=(pixel_digest(brightfield), None if fluorescence is None else pixel_digest(fluorescence)),
             bits=bits,
-            exchanged=look_exchanged(brightfield, fluorescence, valid),
+            exchanged=fluorescence is not None and look_exchanged(brightfield, fluorescence, valid),
         )
     except BadImageError as error:
         return BadField(raw, str(error))
-
-
-def _published_patch(
-    raw: RawImage, brightfield: Image, bits: tuple[UsedBits, ...], scaling: Scaling, folder: Path
-) -> FieldPatches:
-    pixels = to_8_bit(brightfield, np.ones(brightfield.shape, np.bool_), scaling)
-    height, width = pixels.shape
-    return FieldPatches(
-        raw=raw,
-        spool=_spool([pixels], folder),
-        spooled=(pixels.nbytes,),
-        fluorescence_type=None,
-        height=height,
-        width=width,
-        y=None,
-        x=None,
-        no_data=np.zeros(1),
-        mean_fluorescence=None,
-        background=np.nan,
-        digests=(pixel_digest(brightfield), None),
-        bits=bits,
-        exchanged=False,
-    )
 
 
 def brightfield_histogram(raw: RawImage, settings: ReadSettings) -> NDArray[np.int64] | None:

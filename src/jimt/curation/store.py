@@ -28,6 +28,7 @@ PLACE: Final = (
     "no_data_offset",  # -1 where every pixel is data
     "background",  # percentile of the fluorescence that counts as background; null where the label scale needs none
 )
+_OFFSETS: Final = {PIXELS: "offset", FLUORESCENCE: "fluorescence_offset", NO_DATA: "no_data_offset"}
 NAMES: Final = ("raw_image_id", "group", "file", *DIGESTS)
 
 
@@ -37,18 +38,17 @@ class FieldStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         fields = _read_fields(folder, PLACE)
-        self._height = fields["height"].to_numpy(np.int64)
-        self._width = fields["width"].to_numpy(np.int64)
-        self._offset = fields["offset"].to_numpy(np.int64)
-        self._fluorescence_offset = fields["fluorescence_offset"].to_numpy(np.int64)
+        self._shapes = [
+            (int(height), int(width)) for height, width in zip(fields["height"], fields["width"], strict=True)
+        ]
+        self._begins = {name: fields[column].to_numpy(np.int64) for name, column in _OFFSETS.items()}
         self._types = [None if kind is None else np.dtype(kind) for kind in fields["fluorescence_type"].astype(object)]
-        self._no_data_offset = fields["no_data_offset"].to_numpy(np.int64)
         self._background = fields["background"].to_numpy(np.float64)
-        area = self._height * self._width
+        area = np.array([height * width for height, width in self._shapes], np.int64)
         item_sizes = np.array([0 if kind is None else kind.itemsize for kind in self._types])
         self._pixels = self._mapped(PIXELS, int(area.sum()))
         self._counts = self._mapped(FLUORESCENCE, int((area * item_sizes).sum()))
-        self._bits = self._mapped(NO_DATA, int((-(-area // 8))[self._no_data_offset >= 0].sum()))
+        self._bits = self._mapped(NO_DATA, int((-(-area // 8))[self._begins[NO_DATA] >= 0].sum()))
 
     def _mapped(self, name: str, n_bytes: int) -> NDArray[np.uint8]:
         path = self._folder / name
@@ -60,15 +60,12 @@ class FieldStore:
         return np.memmap(path, np.uint8, "r") if n_bytes else np.zeros(0, np.uint8)  # nothing cannot be mapped
 
     def __len__(self) -> int:
-        return len(self._offset)
-
-    def _shape(self, index: int) -> tuple[int, int]:
-        return int(self._height[index]), int(self._width[index])
+        return len(self._shapes)
 
     def field(self, index: int) -> NDArray[np.uint8]:
         """Bright-field of one field in 8 bits, shape ``(height, width)``, as a view."""
-        height, width = self._shape(index)
-        start = self._offset[index]
+        height, width = self._shapes[index]
+        start = self._begins[PIXELS][index]
         return self._pixels[start : start + height * width].reshape(height, width)
 
     def fluorescence(self, index: int) -> NDArray[Any]:
@@ -80,15 +77,15 @@ class FieldStore:
         kind = self._types[index]
         if kind is None:
             raise InputError(f"{self._folder.name} holds published patches, which have no fluorescence images")
-        height, width = self._shape(index)
-        start = self._fluorescence_offset[index]
+        height, width = self._shapes[index]
+        start = self._begins[FLUORESCENCE][index]
         counts: NDArray[Any] = self._counts[start : start + height * width * kind.itemsize].view(kind)
         return counts.reshape(height, width)
 
     def no_data(self, index: int) -> NDArray[np.bool_]:
         """Which pixels of one field are no data, shape ``(height, width)``."""
-        height, width = self._shape(index)
-        start = self._no_data_offset[index]
+        height, width = self._shapes[index]
+        start = self._begins[NO_DATA][index]
         if start < 0:
             return np.zeros((height, width), np.bool_)
         bits = self._bits[start : start - (-height * width // 8)]

@@ -22,7 +22,7 @@ def model_card(model: Model) -> str:
         loader=jinja2.PackageLoader("jimt.report", "."), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     environment.filters["cell"] = lambda text: " ".join(str(text).split()).replace("|", r"\|")
-    metrics = _metrics(model)
+    metrics = model.metrics if model.has_metrics else None
     curated = model.curated if why_not(model, "curated") is None else None
     rows, paper, correlations, tested = [], [], [], f"The test scores are {_NOT_THERE}."
     if metrics is not None:
@@ -34,45 +34,42 @@ def model_card(model: Model) -> str:
         name=model.name,
         dataset=model.record.dataset,
         patch_size=model.checkpoint.input.patch_size,
-        data=list(_data(model, curated)),
+        data=list(_data(model, curated).items()),
         groups=_groups(model, curated),
-        splits=list(_splits(model, curated)),
+        splits=_splits(model, metrics, curated),
         tested=tested,
         metrics=rows,
         confidence=percent_text(metrics["confidence"] if metrics else model.record.confidence),
         paper=paper,
         correlations=correlations,
-        model=list(_model(model)),
-        limits=list(_limits(model, metrics, curated)),
+        model=list(_model(model).items()),
+        limits=_limits(metrics, curated),
     )
 
 
-def _metrics(model: Model) -> dict[str, Any] | None:
-    return model.metrics if why_not(model, "metrics") is None else None
-
-
-def _data(model: Model, curated: Curated | None) -> Iterator[tuple[str, str]]:
+def _data(model: Model, curated: Curated | None) -> dict[str, str]:
     record, scaling = model.record, model.checkpoint.input.scaling
-    yield "data set", str(record.dataset)
-    yield "curation", f"fingerprint {record.curation_fingerprint[:16]}"
-    yield "8-bit scaling", f"{scaling['method']}, {scaling['bit_depth']} bits carry the signal"
+    rows = {
+        "data set": str(record.dataset),
+        "curation": f"fingerprint {record.curation_fingerprint[:16]}",
+        "8-bit scaling": f"{scaling['method']}, {scaling['bit_depth']} bits carry the signal",
+    }
     if curated is None:
-        yield "the curated data set", _NOT_THERE
-        return
-    summary, thresholds = curated.summary, curated.thresholds
-    counts = summary["counts"]
-    yield "raw images", f"{summary['n_raw_images']:,}"
+        return rows | {"the curated data set": _NOT_THERE}
+    counts, thresholds = curated.summary["counts"], curated.thresholds
     excluded = ", ".join(f"{number:,} {why.replace('_', ' ')}" for why, number in counts["excluded"].items())
-    yield "patches", f"{counts['n_patches']:,} cut; left out: {excluded}"
-    yield "empty filter", str(summary["empty_filter"]["status"])
-    if thresholds["live_below"] is None:
-        yield "labels", "came with the patches"
-    else:
-        yield (
-            "labels",
+    labels = "came with the patches"
+    if thresholds["live_below"] is not None:
+        labels = (
             f"live below {thresholds['live_below']:.4g}, dead above {thresholds['dead_above']:.4g} of "
-            f"{SCALES[thresholds['scale']]}, {thresholds['source']}",
+            f"{SCALES[thresholds['scale']]}, {thresholds['source']}"
         )
+    return rows | {
+        "raw images": f"{curated.summary['n_raw_images']:,}",
+        "patches": f"{counts['n_patches']:,} cut; left out: {excluded}",
+        "empty filter": str(curated.summary["empty_filter"]["status"]),
+        "labels": labels,
+    }
 
 
 def _groups(model: Model, curated: Curated | None) -> str:
@@ -87,14 +84,13 @@ def _groups(model: Model, curated: Curated | None) -> str:
     return f"{how}: {used['group'].nunique():,} groups in all."
 
 
-def _splits(model: Model, curated: Curated | None) -> Iterator[tuple[str, str, str]]:
-    if model.is_crossval:
-        metrics = _metrics(model)
-        for fold in metrics["folds"] if metrics is not None else []:
-            yield f"fold {fold['fold']}", f"{fold['counts']['live']:,}", f"{fold['counts']['dead']:,}"
-    elif curated is not None:
-        for split, counts in curated.summary["counts"]["splits"].items():
-            yield split, f"{counts['live']:,}", f"{counts['dead']:,}"
+def _splits(model: Model, metrics: dict[str, Any] | None, curated: Curated | None) -> list[tuple[str, str, str]]:
+    parts: dict[str, dict[str, int]] = {}
+    if model.is_crossval and metrics is not None:
+        parts = {f"fold {fold['fold']}": fold["counts"] for fold in metrics["folds"]}
+    elif not model.is_crossval and curated is not None:
+        parts = curated.summary["counts"]["splits"]
+    return [(part, f"{counts['live']:,}", f"{counts['dead']:,}") for part, counts in parts.items()]
 
 
 def _paper(metrics: dict[str, Any]) -> Iterator[str]:
@@ -107,43 +103,44 @@ def _paper(metrics: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _model(model: Model) -> Iterator[tuple[str, str]]:
+def _model(model: Model) -> dict[str, str]:
     record, takes, gives = model.record, model.checkpoint.input, model.checkpoint.output
     settings = record.settings
-    yield "backbone", f"{model.checkpoint.network.name} (timm)"
-    yield "weights it started from", str(record.weights)
-    yield (
-        "trained",
-        {"none": "a linear layer on frozen features"}.get(
-            settings["backbone.trainable"], str(settings["backbone.trainable"])
-        ),
-    )
-    yield "input", f"one grey channel, repeated; mean {list(takes.mean)}, standard deviation {list(takes.std)}"
-    yield "orientations averaged", str(gives.orientations)
-    yield "temperature", f"{gives.temperature:.3f}"
+    trainable = settings["backbone.trainable"]
+    optimiser = {}
     if record.method == "finetune":
         optim = {key.partition(".")[2]: value for key, value in settings.items() if key.startswith("optim.")}
-        yield (
-            "optimiser",
+        optimiser["optimiser"] = (
             f"{'AdamW' if optim['decoupled'] else 'Adam'}, learning rate {optim['lr']:g} ({optim['schedule']}), weight "
             f"decay {optim['weight_decay']:g}, batches of {optim['batch_size']}, at most "
-            f"{settings['trainer.max_epochs']} epochs",
+            f"{settings['trainer.max_epochs']} epochs"
         )
-    yield "seed", str(record.seed)
-    yield "precision", f"{record.precision} on {record.accelerator}"
-    yield "jimt", str(record.versions["jimt"])
+    return {
+        "backbone": f"{model.checkpoint.network.name} (timm)",
+        "weights it started from": str(record.weights),
+        "trained": "a linear layer on frozen features" if trainable is None else trainable,
+        "input": f"one grey channel, repeated; mean {list(takes.mean)}, standard deviation {list(takes.std)}",
+        "orientations averaged": str(gives.orientations),
+        "temperature": f"{gives.temperature:.3f}",
+        **optimiser,
+        "seed": str(record.seed),
+        "precision": f"{record.precision} on {record.accelerator}",
+        "jimt": str(record.versions["jimt"]),
+    }
 
 
-def _limits(model: Model, metrics: dict[str, Any] | None, curated: Curated | None) -> Iterator[str]:
-    for note in metrics["notes"] if metrics is not None else []:
-        yield f"{note[0].upper()}{note[1:]}."
+def _limits(metrics: dict[str, Any] | None, curated: Curated | None) -> list[str]:
+    limits = [] if metrics is None else [f"{note[0].upper()}{note[1:]}." for note in metrics["notes"]]
     if curated is not None and curated.summary["config"]["dataset"]["simulation"] is not None:
-        yield "Trained and tested on a simulated microscope: no evidence about real cells."
+        limits.append("Trained and tested on a simulated microscope: no evidence about real cells.")
     if curated is not None and curated.summary["counts"]["excluded"]["ambiguous"]:
-        yield (
+        limits.append(
             "Patches between the thresholds were neither trained nor tested on, so metrics are of the easier patches "
             "(`jimt label-sensitivity`)."
         )
-    yield "A label says how much PI a patch of many cells has taken up; it is not a count of dead cells."
-    yield "Nothing is known of other microscopes, magnifications, cell lines and stains than those of the data."
-    yield "Made for research; not for diagnosis."
+    return [
+        *limits,
+        "A label says how much PI a patch of many cells has taken up; it is not a count of dead cells.",
+        "Nothing is known of other microscopes, magnifications, cell lines and stains than those of the data.",
+        "Made for research; not for diagnosis.",
+    ]

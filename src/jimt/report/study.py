@@ -9,7 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 import jimt
 from jimt.curation.manifest import Curated
@@ -100,6 +102,16 @@ class Model:
         """What its training was."""
         return self.checkpoint.record
 
+    @property
+    def has_metrics(self) -> bool:
+        """Whether its metrics can be read."""
+        return why_not(self, "metrics") is None
+
+    @property
+    def confidence(self) -> float:
+        """Coverage of its intervals: that of the metrics, which may have been evaluated again with another."""
+        return float(self.metrics["confidence"] if self.has_metrics else self.record.confidence)
+
     def predictor(self, number: int) -> Predictor:
         """The model of a checkpoint, opened once.
 
@@ -147,6 +159,13 @@ class Model:
         if not len(table):
             raise InputError(f"{path} holds no patch", advice=advice, remedies=remedies)
         return table
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.object_] | None]:
+        """Labels, scores and groups of the tested patches, each ``(n_patches,)``; None where groups are not known."""
+        labels, scores = self.scores["label"].to_numpy(np.int64), self.scores["score"].to_numpy(np.float64)
+        known = bool(self.scores["group"].notna().all())
+        return labels, scores, self.scores["group"].to_numpy(object) if known else None
 
     @cached_property
     def curated(self) -> Curated:

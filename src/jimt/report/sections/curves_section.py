@@ -7,7 +7,6 @@ from sklearn.metrics import confusion_matrix
 
 from jimt.figures import discrimination as figures
 from jimt.report.blocks import Block, Drawing
-from jimt.report.measured import arrays, confidence_of, has_metrics
 from jimt.report.study import Model
 from jimt.statistics.curves import Curve, calibration, precision_recall, roc
 from jimt.statistics.metrics import CALIBRATION_ERROR, METRICS
@@ -26,13 +25,13 @@ def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
     share_live = 0.0
     confidence = 0.95
     for model in models:
-        labels, scores, groups = arrays(model)
+        labels, scores, groups = model.arrays
         record = model.record
-        confidence = confidence_of(model)
+        confidence = model.confidence
         share_live = float((labels == LIVE).mean())
         for name, curve in (("auroc", roc), ("average_precision_live", precision_recall)):
             words = ""
-            if has_metrics(model):
+            if model.has_metrics:
                 values = model.metrics["metrics"][name]
                 words = f"{METRICS[name].words} {number_text(values['value'])}"
                 if values["interval_groups"] is not None:
@@ -76,7 +75,7 @@ def confusion_blocks(models: Sequence[Model]) -> Iterator[Block]:
     """Confusion matrices (Fig. 4a)."""
     counts = {}
     for model in models:
-        labels, scores, _ = arrays(model)
+        labels, scores, _ = model.arrays
         counts[model.name] = confusion_matrix(labels, scores > 0.5, labels=[DEAD, LIVE])
     yield Drawing(
         "confusion",
@@ -91,10 +90,10 @@ def reliability_blocks(models: Sequence[Model]) -> Iterator[Block]:
     found = {}
     confidence = 0.95
     for model in models:
-        labels, scores, _ = arrays(model)
-        confidence = confidence_of(model)
+        labels, scores, _ = model.arrays
+        confidence = model.confidence
         words = ""
-        if has_metrics(model):
+        if model.has_metrics:
             error = model.metrics["metrics"][CALIBRATION_ERROR]["value"]
             words = "" if error is None else f"{METRICS[CALIBRATION_ERROR].words} {number_text(error)}"
         found[model.name] = (calibration(labels, scores, n_bins=_BINS, confidence=confidence), words)

@@ -15,7 +15,6 @@ from jimt.figures import features as figures
 from jimt.figures.maps import gallery
 from jimt.interpretation.embedding import tsne
 from jimt.report.blocks import Block, Drawing, Html, Missing, Table, Text, attempt, attempted
-from jimt.report.measured import arrays
 from jimt.report.progress import part
 from jimt.report.study import Model
 from jimt.report.thumbnails import patches_of, thumbnails
@@ -41,7 +40,7 @@ def feature_blocks(models: Sequence[Model], *, max_shown: int = MAX_SHOWN) -> It
     for start in range(0, len(found) if len(found) > 1 else 0, _MODELS_A_FIGURE):
         side_by_side = {}
         for model, coordinates in found[start : start + _MODELS_A_FIGURE]:
-            labels, scores, _ = arrays(model)
+            labels, scores, _ = model.arrays
             side_by_side[model.name] = (coordinates, labels, scores)
         yield Drawing(
             "embeddings" + (f"_{start // _MODELS_A_FIGURE + 1}" if start else ""),
@@ -80,7 +79,7 @@ def embedding_of(model: Model) -> NDArray[np.floating]:
 
 
 def _one(model: Model, coordinates: NDArray[np.floating], *, several: bool, max_shown: int) -> Iterator[Block]:
-    labels, scores, groups = arrays(model)
+    labels, scores, groups = model.arrays
     model_words = f" of {model.name}" if several else ""
     frozen = " of the frozen network" if model.record.method == "linear_probe" else ""
     yield Drawing(

@@ -5,7 +5,6 @@ from typing import Any
 
 from jimt.paper import paper_name, printed
 from jimt.report.blocks import Block, Missing, Table, Text
-from jimt.report.measured import has_metrics
 from jimt.report.study import Model, why_not
 from jimt.statistics.metrics import METRICS, headline_metrics
 from jimt.statistics.value_text import NO_VALUE, interval_text, number_text, percent_text, spread_text
@@ -13,7 +12,7 @@ from jimt.statistics.value_text import NO_VALUE, interval_text, number_text, per
 
 def in_short(models: Sequence[Model]) -> Iterator[Block]:
     """One sentence for whoever reads no further, of a single model."""
-    if len(models) != 1 or not has_metrics(models[0]):
+    if len(models) != 1 or not models[0].has_metrics:
         return
     metrics = models[0].metrics
     if metrics["metrics"]["auroc"]["value"] is None:
@@ -41,7 +40,7 @@ def _in_words(metrics: Mapping[str, Any], name: str) -> str:
 
 def metric_blocks(models: Sequence[Model]) -> Iterator[Block]:
     """Every metric with both intervals, beside the paper's; of several models the headline metrics."""
-    read = [model for model in models if has_metrics(model)]
+    read = [model for model in models if model.has_metrics]
     if read:
         yield _metrics_table(read)
     yield from _notes(models, read)

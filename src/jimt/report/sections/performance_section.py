@@ -11,7 +11,6 @@ from jimt.errors import InputError
 from jimt.figures import performance as figures
 from jimt.paper import paper_name, printed
 from jimt.report.blocks import Block, Drawing, Missing, Text, attempt
-from jimt.report.measured import arrays, confidence_of, has_metrics
 from jimt.report.sections.curves_section import confusion_blocks, curve_blocks, reliability_blocks
 from jimt.report.sections.metrics_section import in_short, metric_blocks
 from jimt.report.study import Model, why_not
@@ -73,7 +72,7 @@ def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
         if not len(scores):
             raise InputError("the data set holds no fluorescence, its patches were published without")
         shown: dict[str, tuple[str, dict[str, Any] | None]] = {"raw": ("mean_fluorescence", None)}
-        if has_metrics(model):
+        if model.has_metrics:
             correlation = model.metrics["correlation"]
             shown = {correlation["scale"]: ("label_value", correlation)}
             shown |= {"raw": ("mean_fluorescence", correlation["raw"])}
@@ -107,7 +106,7 @@ def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
 
 
 def _on_another(models: Sequence[Model]) -> bool:
-    return any(has_metrics(model) and model.metrics["correlation"]["scale"] != "raw" for model in models)
+    return any(model.has_metrics and model.metrics["correlation"]["scale"] != "raw" for model in models)
 
 
 def _correlation_title(found: dict[str, Any]) -> str:
@@ -145,8 +144,8 @@ def training_blocks(model: Model) -> Iterator[Block]:
 def forest_blocks(models: Sequence[Model]) -> Iterator[Block]:
     """Balanced accuracy of each group and of each raw image."""
     for number, model in enumerate(models, 1):
-        labels, scores, groups = arrays(model)
-        confidence = confidence_of(model)
+        labels, scores, groups = model.arrays
+        confidence = model.confidence
         accuracy = METRICS["balanced_accuracy"].value(labels, scores)
         overall = None if np.isnan(accuracy) else accuracy  # a class is absent
         suffix = "" if len(models) == 1 else f"_{number}"
