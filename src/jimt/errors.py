@@ -46,6 +46,27 @@ class Interrupted(InputError):
 
 
 @contextlib.contextmanager
+def filling_a_disk(where: Path | str, *, remedies: tuple[str, ...] = ()) -> Iterator[None]:
+    """Say in a sentence that no space is left, where a disk is full.
+
+    Args:
+        where: What is made or written, as the person at the keyboard has named it.
+        remedies: What to type, beside freeing space.
+
+    Raises:
+        InputError: If there is no space; any other error of the system passes.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise InputError(
+            f"no space left for {where} ({error.strerror})", advice="free some", remedies=remedies
+        ) from error
+
+
+@contextlib.contextmanager
 def writing(where: Path, *, advice: str) -> Iterator[None]:
     """Say in a sentence why a file or folder cannot be written, in the system's own words.
 
@@ -57,10 +78,9 @@ def writing(where: Path, *, advice: str) -> Iterator[None]:
         InputError: If the system refuses it.
     """
     try:
-        yield
+        with filling_a_disk(where):
+            yield
     except OSError as error:
-        if error.errno in DISK_FULL:
-            raise InputError(f"no space left for {where} ({error.strerror})", advice="free some") from error
         raise InputError(f"{where} cannot be written ({error.strerror})", advice=advice) from error
 
 

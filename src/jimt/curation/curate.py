@@ -24,7 +24,7 @@ from jimt.curation.parallel.executors import ExecutorError
 from jimt.curation.pipeline import run_pipeline
 from jimt.curation.raw_images import Finding
 from jimt.curation.summary import describe, table_row
-from jimt.errors import DISK_FULL, InputError, as_typed
+from jimt.errors import InputError, as_typed, filling_a_disk
 from jimt.system.locks import in_turn
 from jimt.system.screen import print_whole
 from jimt.vocabulary import Split
@@ -99,21 +99,13 @@ def _replace(
         if stale != partial and own.fullmatch(stale.name):
             shutil.rmtree(stale)
     try:
-        run_pipeline(dataset, curation, finding, reference, others, fingerprint, partial, embed, console)
+        with filling_a_disk(folder, remedies=("curation.output_root=FOLDER",)):
+            run_pipeline(dataset, curation, finding, reference, others, fingerprint, partial, embed, console)
     except ExecutorError:
         raise  # what was committed stays: the same command goes on, on this machine or a cluster
     except InputError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    except OSError as error:
-        if error.errno not in DISK_FULL:  # SIGBUS cannot happen: nothing is written through a memory map
-            raise
-        shutil.rmtree(partial, ignore_errors=True)
-        raise InputError(
-            f"no space left for {folder} ({error.strerror})",
-            advice="free some",
-            remedies=("curation.output_root=FOLDER",),
-        ) from error
     old = folder.with_name(f".{dataset.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():

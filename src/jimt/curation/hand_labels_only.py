@@ -14,7 +14,7 @@ from jimt.curation.found import describe_finding, print_lines
 from jimt.curation.hand_label_pool import hand_labels_path
 from jimt.curation.read_stage import read_usable
 from jimt.curation.store import FieldStore
-from jimt.errors import DISK_FULL, InputError
+from jimt.errors import InputError, filling_a_disk
 from jimt.system.locks import in_turn
 
 
@@ -59,16 +59,9 @@ def keep_hand_labels_of(
             return path
         shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed, perhaps of other settings
         try:
-            manifest = read_usable(dataset, curation, finding, partial, console).manifest
-            _, labelled, _ = own_hand_labels(dataset, curation, manifest, FieldStore(partial), embed)
-        except OSError as error:
-            if error.errno not in DISK_FULL:
-                raise
-            raise InputError(
-                f"no space left for {path} ({error.strerror})",
-                advice="free some",
-                remedies=("curation.output_root=FOLDER",),
-            ) from error
+            with filling_a_disk(path, remedies=("curation.output_root=FOLDER",)):
+                manifest = read_usable(dataset, curation, finding, partial, console).manifest
+                _, labelled, _ = own_hand_labels(dataset, curation, manifest, FieldStore(partial), embed)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     console.print(

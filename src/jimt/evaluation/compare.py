@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
 
 from jimt.config.checks import check_confidence
 from jimt.errors import InputError, writing
@@ -23,7 +22,7 @@ from jimt.statistics.value_text import interval_text, number_text, percent_text
 from jimt.statistics.weighted_patches import Floats, Weights
 from jimt.system.files import CROSSVAL_SCORES, SCORES_FILE
 from jimt.system.run_folders import refuse_several
-from jimt.system.screen import print_whole
+from jimt.system.screen import print_whole, table_of
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
 
 _FOLD_MEAN = "mean_fold_auroc"
@@ -133,19 +132,21 @@ def main(arguments: list[str] | None = None) -> None:
         result = compare(options.first, options.second, confidence=options.confidence)
     except InputError as error:
         sys.exit(f"error: {error}")
-    table = Table(
-        title=f"{result['patches']} patches, {result['groups']} groups", title_justify="left", title_style="bold"
-    )
     words = {metric.name: metric.words for metric in headline_metrics()}
     if result["folds"] != [1, 1]:  # of runs without folds it is their AUROC again
         words[_FOLD_MEAN] = "mean AUROC of folds"
-    for column in ("metric", "first", "second", "second - first", f"{percent_text(options.confidence)} over groups"):
-        table.add_column(column, justify="left" if column == "metric" else "right")
-    for name, metric in words.items():
-        row = result[name]
-        difference, interval = row["difference"], row["interval_groups"]
-        numbers = (number_text(row["first"]), number_text(row["second"]), number_text(difference, signed=True))
-        table.add_row(metric, *numbers, interval_text(interval, signed=True))
+    rows = [
+        [
+            metric,
+            number_text(result[name]["first"]),
+            number_text(result[name]["second"]),
+            number_text(result[name]["difference"], signed=True),
+            interval_text(result[name]["interval_groups"], signed=True),
+        ]
+        for name, metric in words.items()
+    ]
+    header = ["metric", "first", "second", "second - first", f"{percent_text(options.confidence)} over groups"]
+    table = table_of(f"{result['patches']} patches, {result['groups']} groups", header, rows)
     console = Console()
     print_whole(table, console)
     for note in result["notes"]:

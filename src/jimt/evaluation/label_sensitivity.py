@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
 
 from jimt.config.checks import check_confidence
 from jimt.errors import InputError, writing
@@ -20,7 +19,7 @@ from jimt.statistics.threshold_sensitivity import N_SIGMAS, QUANTILES, LabelSens
 from jimt.statistics.value_text import NO_VALUE, interval_text, number_text, value_text
 from jimt.system.files import write_json, write_whole
 from jimt.system.run_folders import refuse_several
-from jimt.system.screen import print_whole
+from jimt.system.screen import print_whole, table_of
 
 _SOURCES = (("scores_with_ambiguous.csv", "crossval.json"), ("test_scores_with_ambiguous.csv", "test_metrics.json"))
 
@@ -107,13 +106,8 @@ def main(arguments: list[str] | None = None) -> None:
             write_whole(options.run / "label_sensitivity.md", as_markdown(result))
     except InputError as error:
         sys.exit(f"error: {error}")
-    table = Table(title="The same scores under other labels", title_justify="left", title_style="bold")
-    for column in _header():
-        table.add_column(column, justify="left" if column == "labels" else "right", no_wrap=True)
-    for row in _rows(result):
-        table.add_row(*row)
     console = Console()
-    print_whole(table, console)
+    print_whole(table_of("The same scores under other labels", _header(), _rows(result)), console)
     console.print("out: left out, between the thresholds; midway: one threshold between the two", highlight=False)
     areas = result.by_threshold["auroc"].dropna()
     if result.spearman_rho is not None and result.concordance is not None and len(areas):

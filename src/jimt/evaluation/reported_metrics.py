@@ -15,7 +15,7 @@ from jimt.statistics.estimates import estimates
 from jimt.statistics.intervals import interval_notes
 from jimt.statistics.metrics import METRICS
 from jimt.statistics.value_text import interval_text, number_text, percent_text
-from jimt.system.screen import print_whole
+from jimt.system.screen import print_whole, table_of
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE, Split
 
 if TYPE_CHECKING:
@@ -107,15 +107,13 @@ def _without_nan(values: dict[str, Any]) -> dict[str, Any]:
 
 def metrics_table(metrics: dict[str, Any], *, confidence: float, title: str) -> Table:
     """Metrics with their intervals, to be printed."""
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("metric", no_wrap=True)
-    table.add_column("value", justify="right")
-    table.add_column(f"{percent_text(confidence)} over groups", justify="right")
-    table.add_column(f"{percent_text(confidence)} (paper's)", justify="right")
-    for name, values in metrics.items():
-        intervals = (interval_text(values[key]) for key in ("interval_groups", "interval_patches"))
-        table.add_row(METRICS[name].words, number_text(values["value"]), *intervals)
-    return table
+    percent = percent_text(confidence)
+    intervals = ("interval_groups", "interval_patches")
+    rows = [
+        [METRICS[name].words, number_text(values["value"]), *(interval_text(values[key]) for key in intervals)]
+        for name, values in metrics.items()
+    ]
+    return table_of(title, ["metric", "value", f"{percent} over groups", f"{percent} (paper's)"], rows)
 
 
 def print_metrics(metrics: dict[str, Any], run_folder: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from jimt.errors import DISK_FULL, InputError, ways_out, writing
+from jimt.errors import InputError, filling_a_disk, ways_out, writing
 from jimt.system.files import MODEL_CARD, REPORT
 
 
@@ -67,16 +67,12 @@ def write_report(
     with writing(folder, advice="make it writable, or copy it to where you may write"), TemporaryFile(dir=folder):
         pass  # said now, and not when all is made
     title, subtitle = title_of(study)
-    try:
+    with filling_a_disk(f"the report in {folder}"):
         with watched(functools.partial(print, flush=True)):
             sections = build_sections(study, max_shown=max_shown, max_mapped=max_mapped)
             n_figures = write_page(folder / REPORT, sections, title=title, subtitle=subtitle)
         if study.kind != "sweep":
             (folder / MODEL_CARD).write_text(model_card(study.models[0]), encoding="utf-8")
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        raise InputError(f"no space left for the report in {folder} ({error.strerror})", advice="free some") from error
     blocks = [block for section in sections for block in section.blocks]
     missing = {block.what: block.reason for block in blocks if isinstance(block, Missing)}
     return Written(folder / REPORT, n_figures, missing)

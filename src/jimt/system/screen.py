@@ -4,12 +4,31 @@ import contextlib
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+
+def table_of(title: str, header: Sequence[str], rows: Iterable[Sequence[str]], *, n_left: int = 1) -> "Table":
+    """A table to be printed.
+
+    Args:
+        title: Above it.
+        header: Names of its columns.
+        rows: Cells as text.
+        n_left: Columns that stand on the left, those of words; the others stand on the right.
+    """
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for number, column in enumerate(header):
+        table.add_column(column, justify="left" if number < n_left else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def print_whole(table: "Table", console: "Console") -> None:

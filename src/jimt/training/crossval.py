@@ -208,15 +208,17 @@ def _print(result: dict[str, Any], folder: Path) -> None:
         f"patches from {counts['groups']} groups"
     )
     print_whole(metrics_table(result["pooled"], confidence=result["confidence"], title=title), console)
-    table = Table(title="Each fold", title_justify="left", title_style="bold")
-    shown = headline_metrics()
-    for column in ("fold", "groups", "live", "dead", *(metric.words for metric in shown)):
-        table.add_column(column, justify="right")
-    for fold in result["folds"]:
-        values = (fold["counts"][key] for key in ("groups", "live", "dead"))
-        numbers = (number_text(fold[metric.name]) for metric in shown)
-        table.add_row(str(fold["fold"]), *map(str, values), *numbers)
-    print_whole(table, console)
+    shown, counted = headline_metrics(), ["groups", "live", "dead"]
+    rows = [
+        [
+            str(fold["fold"]),
+            *(str(fold["counts"][key]) for key in counted),
+            *(number_text(fold[metric.name]) for metric in shown),
+        ]
+        for fold in result["folds"]
+    ]
+    header = ["fold", *counted, *(metric.words for metric in shown)]
+    print_whole(table_of("Each fold", header, rows, n_left=0), console)
     for line in correlation_in_words(result["correlation"]):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     for metric in shown:
