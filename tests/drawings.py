@@ -9,7 +9,7 @@ from jimt.statistics.curves import Curve
 RNG = np.random.default_rng(0)
 BRIGHTFIELD = RNG.integers(0, 256, (12, 16, 16)).astype(np.uint8)
 FLUORESCENCE = RNG.normal(500, 60, (12, 16, 16))
-CURVE = Curve(np.array([0.0, 0.1, 1.0]), np.array([0.0, 0.8, 1.0]), None, None, None, 0)
+CURVE = Curve(np.array([0.0, 0.1, 1.0]), np.array([0.0, 0.8, 1.0]), None, 0)
 
 
 def title_of(axes) -> str:

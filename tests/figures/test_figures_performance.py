@@ -13,8 +13,8 @@ from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 
 
 def test_the_line_of_a_roc_curve_is_the_curve_and_guessing_is_the_diagonal():
-    other = Curve(CURVE.x, CURVE.y**2, np.linspace(0, 1, 101), np.full(101, 0.4), np.full(101, 0.6), 0)
-    fold = Curve(np.array([0.0, 1]), np.array([0.2, 1]), None, None, None, 0)
+    other = Curve(CURVE.x, CURVE.y**2, np.array([[0.4], [0.6]]).repeat(101, axis=1), 0)
+    fold = Curve(np.array([0.0, 1]), np.array([0.2, 1]), None, 0)
     figure = discrimination.roc_curves({"resnet18": (CURVE, "AUROC 0.9"), "inception": (other, "")}, folds=[fold])
     axes, beside = figure.axes
     of_fold, first, second, guessing, _ = axes.lines

@@ -163,13 +163,6 @@ def test_a_patch_counts_where_both_networks_have_the_measure():
     assert agreement.trained.interval is None
 
 
-def test_where_no_patch_is_left_there_is_no_agreement():
-    nothing = np.full(3, np.nan)
-    assert summarise(nothing, np.ones(3), None, **OF) is None
-    assert summarise(np.ones(3), nothing, np.array(["a", "b", "c"], object), **OF) is None
-    assert summarise(np.zeros(0), np.zeros(0), None, **OF) is None
-
-
 @pytest.mark.parametrize("n_groups", [1, 2])
 def test_fewer_than_3_groups_give_no_interval(n_groups):
     values, groups = by_group([0.7, 0.8][:n_groups])

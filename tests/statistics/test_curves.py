@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn.metrics import (
@@ -9,8 +11,11 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from jimt.statistics.curves import accuracy_by_unit, calibration, precision_recall, roc, wilson
+from jimt.statistics import curves
+from jimt.statistics.curves import GRID, accuracy_by_unit, calibration, wilson
 from jimt.statistics.resampling import resample_groups
+
+roc, precision_recall = partial(curves.curve, "roc"), partial(curves.curve, "precision_recall")
 
 BAND = {"n_resamples": 400, "confidence": 0.95, "seed": 0}
 NO_BAND = {"n_resamples": 0, "confidence": 0.95, "seed": 0}
@@ -73,12 +78,12 @@ def test_a_band_lies_about_its_curve(curve_of):
     labels, scores, groups = random_patches()
     curve = curve_of(labels, scores, groups, **BAND)
     inner = slice(5, -5)  # at the ends a curve rises or falls vertically
-    at = np.interp(curve.band_x[inner], curve.x, curve.y)
-    assert np.mean((curve.band_low[inner] <= at) & (at <= curve.band_high[inner])) > 0.95
-    assert curve.band_x.tolist() == np.linspace(0, 1, 101).tolist()
-    assert (curve.band_low >= 0).all()
-    assert (curve.band_low <= curve.band_high).all()
-    assert (curve.band_high <= 1).all()
+    at = np.interp(GRID[inner], curve.x, curve.y)
+    assert np.mean((curve.band[0][inner] <= at) & (at <= curve.band[1][inner])) > 0.95
+    assert GRID.tolist() == np.linspace(0, 1, 101).tolist()
+    assert (curve.band[0] >= 0).all()
+    assert (curve.band[0] <= curve.band[1]).all()
+    assert (curve.band[1] <= 1).all()
 
 
 def test_a_roc_band_is_made_of_the_curves_of_patches_repeated_as_their_group_is_resampled():
@@ -86,14 +91,14 @@ def test_a_roc_band_is_made_of_the_curves_of_patches_repeated_as_their_group_is_
     curve = roc(labels, scores, groups, n_resamples=60, confidence=0.9, seed=3)
     resamples = resample_groups(groups, n_resamples=60, seed=3)
     grid = np.linspace(0, 1, 101)
-    curves = []
+    drawn = []
     for counts in resamples.counts:
         times = counts[resamples.patch_groups]
         x, y, _ = roc_curve(np.repeat(labels, times), np.repeat(scores, times), drop_intermediate=False)
-        curves.append(np.interp(grid, x, y))
-    low, high = np.quantile(curves, [0.05, 0.95], axis=0)
-    np.testing.assert_allclose(curve.band_low, low, atol=1e-12)
-    np.testing.assert_allclose(curve.band_high, high, atol=1e-12)
+        drawn.append(np.interp(grid, x, y))
+    low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
+    np.testing.assert_allclose(curve.band[0], low, atol=1e-12)
+    np.testing.assert_allclose(curve.band[1], high, atol=1e-12)
 
 
 @pytest.mark.parametrize("curve_of", [roc, precision_recall])
@@ -101,7 +106,7 @@ def test_without_groups_or_with_two_there_is_no_band(curve_of):
     labels, scores, groups = random_patches()
     for of in (None, (groups > 9).astype(object)):
         curve = curve_of(labels, scores, of, **BAND)
-        assert (curve.band_x, curve.band_low, curve.band_high) == (None, None, None)
+        assert curve.band is None
         np.testing.assert_array_equal(curve.y, curve_of(labels, scores, groups, **BAND).y)
 
 
@@ -110,9 +115,9 @@ def test_a_band_is_the_same_again_with_the_same_seed_alone(curve_of):
     labels, scores, groups = random_patches()
     first, again = (curve_of(labels, scores, groups, **BAND) for _ in range(2))
     other = curve_of(labels, scores, groups, **{**BAND, "seed": 1})
-    np.testing.assert_array_equal(first.band_low, again.band_low)
-    np.testing.assert_array_equal(first.band_high, again.band_high)
-    assert not np.array_equal(first.band_low, other.band_low)
+    np.testing.assert_array_equal(first.band[0], again.band[0])
+    np.testing.assert_array_equal(first.band[1], again.band[1])
+    assert not np.array_equal(first.band[0], other.band[0])
 
 
 @pytest.mark.parametrize("curve_of", [roc, precision_recall])
@@ -121,16 +126,16 @@ def test_a_band_does_not_depend_on_how_many_resamples_are_ranked_at_a_time(curve
     whole = curve_of(labels, scores, groups, **BAND)
     monkeypatch.setattr("jimt.statistics.curves._AT_ONCE", 7 * len(labels) + 1)
     parts = curve_of(labels, scores, groups, **BAND)
-    np.testing.assert_array_equal(parts.band_low, whole.band_low)
-    np.testing.assert_array_equal(parts.band_high, whole.band_high)
+    np.testing.assert_array_equal(parts.band[0], whole.band[0])
+    np.testing.assert_array_equal(parts.band[1], whole.band[1])
 
 
 def test_a_band_of_more_of_the_resamples_holds_one_of_fewer():
     labels, scores, groups = random_patches()
     wide, narrow = (roc(labels, scores, groups, **{**BAND, "confidence": share}) for share in (0.95, 0.5))
-    assert (wide.band_low <= narrow.band_low).all()
-    assert (wide.band_high >= narrow.band_high).all()
-    assert (wide.band_high - wide.band_low).mean() > 1.5 * (narrow.band_high - narrow.band_low).mean()
+    assert (wide.band[0] <= narrow.band[0]).all()
+    assert (wide.band[1] >= narrow.band[1]).all()
+    assert (wide.band[1] - wide.band[0]).mean() > 1.5 * (narrow.band[1] - narrow.band[0]).mean()
 
 
 def test_the_band_of_a_perfect_classifier_is_the_corner():
@@ -138,9 +143,9 @@ def test_the_band_of_a_perfect_classifier_is_the_corner():
     scores = np.where(labels == 1, 0.9, 0.1)
     curve = roc(labels, scores, groups, **BAND)
     assert set(zip(curve.x.tolist(), curve.y.tolist(), strict=True)) == {(0, 0), (0, 1), (1, 1)}
-    assert curve.band_low.tolist() == curve.band_high.tolist() == [1] * 101
+    assert curve.band[0].tolist() == curve.band[1].tolist() == [1] * 101
     curve = precision_recall(labels, scores, groups, **BAND)
-    assert curve.band_low[:-1].tolist() == curve.band_high[:-1].tolist() == [1] * 100
+    assert curve.band[0][:-1].tolist() == curve.band[1][:-1].tolist() == [1] * 100
 
 
 def test_resamples_that_lack_a_class_have_no_curve():
@@ -149,7 +154,7 @@ def test_resamples_that_lack_a_class_have_no_curve():
     resamples = resample_groups(groups, n_resamples=50, seed=0)
     assert (resamples.counts[:, 0] == 0).any()
     curve = roc(labels, scores, groups, n_resamples=50, confidence=0.95, seed=0)
-    assert curve.band_low.tolist() == [1] * 101
+    assert curve.band[0].tolist() == [1] * 101
 
 
 # ---- shares

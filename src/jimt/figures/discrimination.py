@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from jimt.figures.style import LINE_STYLES, MODEL_COLOURS, grid_shape, new_figure, styled, wrapped
-from jimt.statistics.curves import Calibration, Curve
+from jimt.statistics.curves import GRID, Calibration, Curve
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
 
 
@@ -29,9 +29,9 @@ def _curves(models: Mapping[str, tuple[Curve, str]], parts: Sequence[Curve], *, 
         axes.plot(part.x, part.y, color="0.75", linewidth=0.8)
     for number, (name, (curve, words)) in enumerate(models.items()):
         style = _model_style(number)
-        if curve.band_x is not None and curve.band_low is not None and curve.band_high is not None:
+        if curve.band is not None:
             axes.fill_between(
-                curve.band_x, curve.band_low, curve.band_high, color=style["color"], alpha=0.15, linewidth=0,
+                GRID, *curve.band, color=style["color"], alpha=0.15, linewidth=0,
                 step="pre" if steps else None,
             )  # fmt: skip
         name = wrapped(name, width=32)

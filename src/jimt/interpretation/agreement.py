@@ -6,7 +6,7 @@ the area under the ROC curve of its pixels, and by the pointing game (does its h
 alone would give.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -80,14 +80,12 @@ def pixel_auroc(maps: NDArray[np.floating], positive: NDArray[np.bool_]) -> Floa
     Returns:
         NaN where fewer than 1 % of the pixels are positive, or are not.
     """
-    values = np.full(len(maps), np.nan)
-    for row, (each, mask) in enumerate(_pixels(maps, positive)):
-        n_positive = int(mask.sum())
-        if not MIN_SHARE * mask.size <= n_positive <= (1 - MIN_SHARE) * mask.size:
-            continue
-        ranks = rankdata(each)[mask].sum()
-        values[row] = (ranks - n_positive * (n_positive + 1) / 2) / (n_positive * (mask.size - n_positive))
-    return values
+
+    def auroc(pixels: NDArray[np.floating], mask: NDArray[np.bool_]) -> float:
+        n = int(mask.sum())
+        return float((rankdata(pixels)[mask].sum() - n * (n + 1) / 2) / (n * (mask.size - n)))
+
+    return _measured(auroc, maps, positive)
 
 
 def pointing_game(maps: NDArray[np.floating], positive: NDArray[np.bool_]) -> Floats:
@@ -95,20 +93,21 @@ def pointing_game(maps: NDArray[np.floating], positive: NDArray[np.bool_]) -> Fl
 
     Of several highest pixels each counts its share; a constant map so gives the share of positive pixels.
     """
+    return _measured(lambda pixels, mask: float(mask[pixels == pixels.max()].mean()), maps, positive)
+
+
+def _measured(
+    measure: Callable[[NDArray[np.floating], NDArray[np.bool_]], float],
+    maps: NDArray[np.floating],
+    positive: NDArray[np.bool_],
+) -> Floats:
+    """A measure of each map's pixels that hold data and of which are positive; NaN where too few are, or are not."""
     values = np.full(len(maps), np.nan)
-    for row, (each, mask) in enumerate(_pixels(maps, positive)):
-        if MIN_SHARE * mask.size <= mask.sum() <= (1 - MIN_SHARE) * mask.size:
-            values[row] = mask[each == each.max()].mean()
-    return values
-
-
-def _pixels(
-    maps: NDArray[np.floating], positive: NDArray[np.bool_]
-) -> Iterator[tuple[NDArray[np.floating], NDArray[np.bool_]]]:
-    """The pixels of each map that hold data, and which of them are positive; none at all where a map has none."""
-    for each, mask in zip(maps, positive, strict=True):
+    for row, (each, mask) in enumerate(zip(maps, positive, strict=True)):
         data = np.isfinite(each)
-        yield (each[data], mask[data]) if data.any() else (np.zeros(1), np.zeros(1, np.bool_))
+        if data.any() and MIN_SHARE <= mask[data].mean() <= 1 - MIN_SHARE:
+            values[row] = measure(each[data], mask[data])
+    return values
 
 
 @dataclass(frozen=True)
@@ -136,36 +135,31 @@ def summarise(
     groups: NDArray[np.object_] | None,
     *,
     confidence: float,
-) -> Agreement | None:
-    """Means over the patches where both are known, with intervals over groups, of both at once.
+) -> Agreement:
+    """Means over the patches where both are known, one at least, with intervals over groups, of both at once.
 
     Args:
         trained: A measure of each patch's map, shape ``(n_patches,)``, from 0 to 1.
         randomised: The same of the network with random weights.
         groups: Group of each patch, likewise; None where nothing is known of them.
         confidence: Coverage wanted.
-
-    Returns:
-        None where no patch is left.
     """
     known = np.isfinite(trained) & np.isfinite(randomised)
-    if not known.any():
-        return None
-    columns = {"trained": trained[known], "randomised": randomised[known]}
-    columns["difference"] = columns["trained"] - columns["randomised"]
-    known_groups = None if groups is None else groups[known].astype(str).astype(object)
+    columns = {"trained": trained[known], "randomised": randomised[known], "difference": (trained - randomised)[known]}
     intervals: dict[str, Interval | None] = dict.fromkeys(columns)
-    n_groups = None if known_groups is None else len(np.unique(known_groups))
-    if known_groups is not None and n_groups is not None:
+    n_groups = None
+    if groups is not None:
+        numbers = group_numbers(groups[known])
+        n_groups = int(numbers.max(initial=-1)) + 1
         sums = np.zeros((n_groups, 1 + len(columns)))
-        np.add.at(sums, group_numbers(known_groups), np.stack([np.ones(len(known_groups)), *columns.values()], axis=1))
+        np.add.at(sums, numbers, np.stack([np.ones(len(numbers)), *columns.values()], axis=1))
 
         def means(weights: Floats) -> dict[str, Floats]:
             total = weights @ sums
             return {name: total[:, column] / total[:, 0] for column, name in enumerate(columns, 1)}
 
-        for name, statistic in (jackknife(means, known_groups) or {}).items():
+        for name, statistic in (jackknife(means, groups[known]) or {}).items():
             bounds = (-1.0, 1.0) if name == "difference" else (0.0, 1.0)
             intervals[name] = interval_over_groups(statistic, confidence=confidence, bounds=bounds)
-    mean = {name: Mean(float(values.mean()), intervals[name]) for name, values in columns.items()}
-    return Agreement(mean["trained"], mean["randomised"], mean["difference"], int(known.sum()), n_groups)
+    means_by_name = {name: Mean(float(values.mean()), intervals[name]) for name, values in columns.items()}
+    return Agreement(**means_by_name, n_patches=int(known.sum()), n_groups=n_groups)

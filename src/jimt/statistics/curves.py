@@ -1,6 +1,7 @@
 """ROC and precision-recall curves with a band over groups, calibration in bins, and metrics group by group."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,8 @@ from jimt.statistics.resampling import resample_groups
 from jimt.statistics.weighted_patches import Floats, is_right
 from jimt.vocabulary import DEAD, LIVE
 
-_GRID = np.linspace(0, 1, 101)
+GRID = np.linspace(0, 1, 101)
+"""Where bands are given."""
 _ROUNDING = 1e-9
 _AT_ONCE = 2**22
 
@@ -25,21 +27,18 @@ class Curve:
     Attributes:
         x: Dead patches called live as a share of all dead ones (ROC), or recall of live; shape ``(n_points,)``.
         y: Recall of live (ROC), or precision of live; likewise.
-        band_x: Where the band is given; None where there are too few groups for one.
-        band_low: Its lower edge, of the same shape.
-        band_high: Likewise.
+        band: Lower and upper edge where x is ``GRID``, shape ``(2, 101)``; None where there are too few groups.
         n_without_class: Resamples that hold one class only, which have no curve and do not count in the band.
     """
 
     x: Floats
     y: Floats
-    band_x: Floats | None
-    band_low: Floats | None
-    band_high: Floats | None
+    band: Floats | None
     n_without_class: int
 
 
-def roc(
+def curve(
+    kind: Literal["roc", "precision_recall"],
     labels: NDArray[np.int64],
     scores: Floats,
     groups: NDArray[np.object_] | None,
@@ -48,9 +47,10 @@ def roc(
     confidence: float,
     seed: int,
 ) -> Curve:
-    """ROC curve of P(live), and a pointwise band of a bootstrap over groups.
+    """A curve of P(live), and a pointwise band of a bootstrap over groups.
 
     Args:
+        kind: ROC, or precision of live against its recall.
         labels: Live 1, dead 0, both present, shape ``(n_patches,)``.
         scores: P(live), likewise.
         groups: Group of each, likewise; None for no band.
@@ -58,39 +58,14 @@ def roc(
         confidence: Share of the resamples within the band at each point.
         seed: Of the resampling.
     """
-    x, y, _ = roc_curve(labels, scores, pos_label=LIVE)
-    band = _band(labels, scores, groups, n_resamples=n_resamples, confidence=confidence, seed=seed, precision=False)
-    return Curve(x, y, *band)
-
-
-def precision_recall(
-    labels: NDArray[np.int64],
-    scores: Floats,
-    groups: NDArray[np.object_] | None,
-    *,
-    n_resamples: int,
-    confidence: float,
-    seed: int,
-) -> Curve:
-    """Precision of live against its recall; arguments and band as in ``roc``."""
-    precision, recall, _ = precision_recall_curve(labels, scores, pos_label=LIVE)
-    band = _band(labels, scores, groups, n_resamples=n_resamples, confidence=confidence, seed=seed, precision=True)
-    return Curve(recall[::-1], precision[::-1], *band)
-
-
-def _band(
-    labels: NDArray[np.int64],
-    scores: Floats,
-    groups: NDArray[np.object_] | None,
-    *,
-    n_resamples: int,
-    confidence: float,
-    seed: int,
-    precision: bool,
-) -> tuple[Floats, Floats, Floats, int] | tuple[None, None, None, int]:
+    if kind == "roc":
+        x, y, _ = roc_curve(labels, scores, pos_label=LIVE)
+    else:
+        precision, recall, _ = precision_recall_curve(labels, scores, pos_label=LIVE)
+        x, y = recall[::-1], precision[::-1]
     resamples = None if groups is None else resample_groups(groups, n_resamples=n_resamples, seed=seed)
     if resamples is None:
-        return None, None, None, 0
+        return Curve(x, y, None, 0)
     order = np.argsort(-scores, kind="stable")
     last_of_score = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
     patch_groups, live = resamples.patch_groups[order], labels[order] == LIVE
@@ -102,17 +77,15 @@ def _band(
         for true, false in zip(true_live, false_live, strict=True):
             if true[-1] == 0 or false[-1] == 0:
                 continue  # a resample that lacks a class has no curve
-            if precision:
+            if kind == "precision_recall":
                 share = np.divide(true, true + false, out=np.ones_like(true), where=true + false > 0)
-                reached = np.searchsorted(true / true[-1], _GRID - _ROUNDING)  # first score with at least this recall
+                reached = np.searchsorted(true / true[-1], GRID - _ROUNDING)  # first score with at least this recall
                 curves.append(share[reached])
             else:
-                curves.append(np.interp(_GRID, np.append(0, false / false[-1]), np.append(0, true / true[-1])))
+                curves.append(np.interp(GRID, np.append(0, false / false[-1]), np.append(0, true / true[-1])))
     lacking = n_resamples - len(curves)
-    if len(curves) < 2:
-        return None, None, None, lacking
-    low, high = np.quantile(curves, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    return _GRID, low, high, lacking
+    ends = [(1 - confidence) / 2, (1 + confidence) / 2]
+    return Curve(x, y, np.quantile(curves, ends, axis=0) if len(curves) > 1 else None, lacking)
 
 
 @dataclass(frozen=True)

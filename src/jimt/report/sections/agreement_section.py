@@ -10,10 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jimt.errors import InputError
-from jimt.interpretation.agreement import MIN_SHARE, Mean, pixel_auroc, pointing_game, summarise
+from jimt.interpretation.agreement import MIN_SHARE, pixel_auroc, pointing_game, summarise
 from jimt.report.activation import SMOOTHING, dye_of, maps_of, positive_in_words
 from jimt.report.blocks import Block, Missing, Table, attempted
 from jimt.report.study import Model
+from jimt.statistics.value_text import interval_text, percent_text, value_text
 from jimt.system.files import write_json
 from jimt.vocabulary import DEAD, LIVE
 
@@ -23,12 +24,12 @@ MAX_MAPPED = 200
 N_COPIES = 5
 """Networks with random weights: one alone says little, since chance decides which way its maps lean."""
 _MEASURES = {
-    "dead_auroc": ("auroc", "AUROC of the map for dead against PI, pixel by pixel"),
-    "dead_pointing": ("pointing", "pointing game: the map for dead is highest in PI"),
-    "live_auroc": ("auroc", "AUROC of the map for live against PI"),
-    "dead_empty": ("empty", "share of maps for dead that are empty (their AUROC is 0.5)"),
+    "dead_auroc": (DEAD, "auroc", "AUROC of the map for dead against PI, pixel by pixel"),
+    "dead_pointing": (DEAD, "pointing", "pointing game: the map for dead is highest in PI"),
+    "live_auroc": (LIVE, "auroc", "AUROC of the map for live against PI"),
+    "dead_empty": (DEAD, "empty", "share of maps for dead that are empty (their AUROC is 0.5)"),
 }
-"""Of the trained network, each with the measure of the random ones that it is held against."""
+"""Of the trained network: whose map, the measure, and what is told of it; random ones have the same measures."""
 
 
 def agreement_of(model: Model, *, max_mapped: int = MAX_MAPPED) -> pd.DataFrame:
@@ -41,11 +42,10 @@ def agreement_of(model: Model, *, max_mapped: int = MAX_MAPPED) -> pd.DataFrame:
     Raises:
         InputError: If there is no fluorescence, no spatial layer, no scores or no curated data set.
     """
-    seed = model.record.seed
 
     def make() -> pd.DataFrame:
         scores = model.scores
-        indices = np.sort(np.random.default_rng(seed).permutation(len(scores))[:max_mapped])
+        indices = np.sort(np.random.default_rng(model.record.seed).permutation(len(scores))[:max_mapped])
         dye = dye_of(model, indices)
         data = np.isfinite(dye.images)
         n_pixels = np.maximum(data.sum((1, 2)), 1)
@@ -73,9 +73,8 @@ def agreement_of(model: Model, *, max_mapped: int = MAX_MAPPED) -> pd.DataFrame:
         if not len(held):
             raise InputError(f"none of the {len(indices)} patches holds pixels with PI and pixels without")
         trained = measured(None)
-        for name in _MEASURES:
-            word, _, measure = name.partition("_")
-            put(name, trained[DEAD if word == "dead" else LIVE][measure])
+        for name, (label, measure, _) in _MEASURES.items():
+            put(name, trained[label][measure])
         for copy in range(N_COPIES):
             random = measured(copy)
             for measure in ("auroc", "pointing", "empty"):
@@ -100,13 +99,13 @@ def agreement_blocks(models: Sequence[Model], *, max_mapped: int = MAX_MAPPED) -
         told += made[1]
     if not rows:
         return
-    confidence = f"{100 * models[0].record.confidence:g} %"
     yield Table(
         "Agreement of activation maps with PI",
         ["model", "measure", "trained", "random weights", "difference", "patches"],
         rows,
         "Does the network look where the dye is? Means over test patches that hold pixels with and without PI, in "
-        f"brackets the {confidence} interval over groups. {' '.join(dict.fromkeys(told))} 0.5 is chance for an AUROC. "
+        f"brackets the {percent_text(models[0].record.confidence)} interval over groups. "
+        f"{' '.join(dict.fromkeys(told))} 0.5 is chance for an AUROC. "
         f"Random weights: {N_COPIES} networks, the maps of both labels, each counted alike; how far single networks "
         "lie apart is not in the intervals and stands beside them.",
         groups_rows=True,
@@ -123,7 +122,7 @@ def _rows(model: Model, max_mapped: int) -> tuple[list[list[str]], list[str]]:
     groups = table["group"].to_numpy(object) if table["group"].notna().all() else None
     held = (table["positive"] >= MIN_SHARE) & (table["positive"] <= 1 - MIN_SHARE)
     results = {}
-    for name, (measure, words) in _MEASURES.items():
+    for name, (_, measure, words) in _MEASURES.items():
         copies = table[[f"random_{copy}_{measure}" for copy in range(N_COPIES)]]
         found = summarise(
             table[name].to_numpy(float),
@@ -131,12 +130,19 @@ def _rows(model: Model, max_mapped: int) -> tuple[list[list[str]], list[str]]:
             groups,
             confidence=record.confidence,
         )
-        assert found is not None  # a table without such patches is not made
         single = copies[held].mean()
         results[name] = asdict(found) | {"single_random": single.tolist()}
-        random = f"{_told(found.randomised)}; single {single.min():.3f} to {single.max():.3f}"
-        cells = [_told(found.trained), random, _told(found.difference, signed=True)]
-        rows.append([model.name, words, *cells, f"{found.n_patches:,}"])
+        random = value_text(found.randomised.value, found.randomised.interval)
+        rows.append(
+            [
+                model.name,
+                words,
+                value_text(found.trained.value, found.trained.interval),
+                f"{random}; single {interval_text((single.min(), single.max()))}",
+                value_text(found.difference.value, found.difference.interval, signed=True),
+                f"{found.n_patches:,}",
+            ]
+        )
     share = float(table.loc[held, "positive"].mean())
     rows.append([model.name, "share of pixels with PI: the pointing game of guessing", f"{share:.3f}", "", "", ""])
     write_json(model.folder / "figures" / "agreement.json", results)
@@ -148,11 +154,3 @@ def _rows(model: Model, max_mapped: int) -> tuple[list[list[str]], list[str]]:
         told.append("Maps are of the patch alone, while scores are of tiles seen in the whole field.")
     told.append(f"PI is positive {positive_in_words(curated)}.")
     return rows, told
-
-
-def _told(mean: Mean, *, signed: bool = False) -> str:
-    sign = "+" if signed else ""
-    value = f"{mean.value:{sign}.3f}"
-    if mean.interval is None:
-        return value
-    return f"{value} ({mean.interval[0]:{sign}.3f} to {mean.interval[1]:{sign}.3f})"

@@ -1,6 +1,7 @@
 """ROC and precision-recall curves, confusion matrices and reliability diagrams (paper: Fig. 4a)."""
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 from sklearn.metrics import confusion_matrix
@@ -8,7 +9,7 @@ from sklearn.metrics import confusion_matrix
 from jimt.figures import discrimination as figures
 from jimt.report.blocks import Block, Drawing
 from jimt.report.study import Model
-from jimt.statistics.curves import Curve, calibration, precision_recall, roc
+from jimt.statistics.curves import Curve, calibration, curve
 from jimt.statistics.metrics import CALIBRATION_ERROR, METRICS
 from jimt.statistics.value_text import interval_text, number_text, percent_text
 from jimt.statistics.weighted_patches import CALIBRATION_BINS
@@ -16,6 +17,11 @@ from jimt.vocabulary import DEAD, LIVE
 
 _BINS = 10
 _RESAMPLES_OF_A_BAND = 500
+_KINDS: dict[str, Literal["roc", "precision_recall"]] = {
+    "auroc": "roc",
+    "average_precision_live": "precision_recall",
+}
+"""Of each curve, by the area below it."""
 
 
 def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
@@ -29,7 +35,7 @@ def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
         record = model.record
         confidence = model.confidence
         share_live = float((labels == LIVE).mean())
-        for name, curve in (("auroc", roc), ("average_precision_live", precision_recall)):
+        for name, kind in _KINDS.items():
             words = ""
             if model.has_metrics:
                 values = model.metrics["metrics"][name]
@@ -37,6 +43,7 @@ def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
                 if values["interval_groups"] is not None:
                     words += f"\n({interval_text(values['interval_groups'])})"
             found = curve(
+                kind,
                 labels,
                 scores,
                 groups,
@@ -49,15 +56,15 @@ def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
             for _, part in model.scores.groupby("fold"):
                 if part["label"].nunique() == 2:
                     labels, scores = part["label"].to_numpy(np.int64), part["score"].to_numpy(np.float64)
-                    folds.append(roc(labels, scores, None, n_resamples=0, confidence=confidence, seed=0))
-    if all(curve.band_x is None for curve, _ in drawn["auroc"].values()):
+                    folds.append(curve("roc", labels, scores, None, n_resamples=0, confidence=confidence, seed=0))
+    if all(found.band is None for found, _ in drawn["auroc"].values()):
         band = "No bands: too few groups, or none known."
     else:
         band = (
             f"Bands: pointwise {percent_text(confidence)} of {_RESAMPLES_OF_A_BAND} bootstrap resamples over groups; "
             "in brackets the interval over groups."
         )
-        lacking = max(curve.n_without_class for curve, _ in drawn["auroc"].values())
+        lacking = max(found.n_without_class for found, _ in drawn["auroc"].values())
         if lacking:
             band += f" {lacking} resamples hold one class only; they have no curve and do not count."
     yield Drawing(
