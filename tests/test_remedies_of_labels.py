@@ -19,7 +19,7 @@ from curations import (
 )
 from jimt.curation import empty_filter
 from jimt.curation import hand_labels_only as only
-from jimt.curation.fluorescence import label_values
+from jimt.curation.field_fluorescence import label_values
 from jimt.curation.hand_label_pool import hand_labels_of_others, hand_labels_path, save_hand_labelled
 from jimt.curation.labels import fit_label_thresholds
 from remedies import Lab, Place, check, composed_prepare, marked
@@ -203,7 +203,7 @@ RUNS: dict[Place, object] = {
     ("curation/labels.py", "fit_label_thresholds"): of_a_mixture,
     ("curation/labels.py", "_check"): of_its_components,
     ("curation/labels.py", "_hang_on"): of_outliers,
-    ("curation/fluorescence.py", "label_values"): of_a_background_of_zero,
+    ("curation/field_fluorescence.py", "label_values"): of_a_background_of_zero,
     ("curation/summary.py", "_describe_outliers"): of_outliers_that_were_left_out,
     ("curation/summary.py", "_describe_filter"): of_no_hand_labels,
     ("curation/empty_filter.py", "fit_empty_filter"): of_hand_labels_of_one_kind,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
 
-from jimt.curation.fluorescence import label_values
+from jimt.curation.field_fluorescence import label_values
 from jimt.curation.labels import LabelThresholds, fit_label_thresholds, label_patches
 from jimt.errors import InputError
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE

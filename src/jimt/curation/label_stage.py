@@ -9,7 +9,7 @@ import pandas as pd
 
 from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
-from jimt.curation.fluorescence import label_values
+from jimt.curation.field_fluorescence import label_values
 from jimt.curation.labels import fit_label_thresholds, label_patches
 from jimt.curation.manifest import THRESHOLDS, read_beside
 from jimt.curation.read_stage import no_words

@@ -16,8 +16,8 @@ from jimt.report.sections.attention_section import attention_blocks
 from jimt.report.sections.data_section import curation_blocks
 from jimt.report.sections.errors_section import error_blocks
 from jimt.report.sections.features_section import MAX_SHOWN, feature_blocks
+from jimt.report.sections.metrics_section import overview
 from jimt.report.sections.performance_section import performance_blocks
-from jimt.report.sections.sweep_section import overview
 from jimt.report.study import Model, Study
 from jimt.system.files import REPORT, write_whole
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
 
 from jimt.config.search import CrossvalConfig
 from jimt.curation.curate import find_raw_images, refuse_few_groups
 from jimt.curation.splits import Fold
 from jimt.data.preparation import ConfigOf, prepare
 from jimt.errors import InputError
-from jimt.evaluation.reported_metrics import Origin, metrics_table, test_metrics
+from jimt.evaluation.reported_metrics import metrics_table, test_metrics
 from jimt.evaluation.scores import SCORE_COLUMNS, read_scores, score_test_split, training_data
 from jimt.models.checkpoint import read_checkpoint
 from jimt.models.predictor import open_predictor
@@ -37,7 +36,7 @@ from jimt.system.files import (
     write_whole,
 )
 from jimt.system.locks import owner
-from jimt.system.screen import print_whole
+from jimt.system.screen import print_whole, table_of
 from jimt.training.run import train
 from jimt.training.settled import maps_cache
 from jimt.vocabulary import AMBIGUOUS

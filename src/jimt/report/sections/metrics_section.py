@@ -5,9 +5,11 @@ from typing import Any
 
 from jimt.paper import paper_name, printed
 from jimt.report.blocks import Block, Missing, Table, Text
-from jimt.report.study import Model, why_not
+from jimt.report.study import Model, Study, why_not
 from jimt.statistics.metrics import METRICS, headline_metrics
 from jimt.statistics.value_text import NO_VALUE, interval_text, number_text, percent_text, spread_text
+from jimt.sweeps.table import FINISHED, read_jobs
+from jimt.sweeps.table_cells import correlation_cells, count_cell, metric_cells
 
 
 def in_short(models: Sequence[Model]) -> Iterator[Block]:
@@ -130,3 +132,47 @@ def _folds(metrics: Mapping[str, Any]) -> Table:
     told = "; ".join(f"{words} {spread_text(spread)}" for words, spread in spreads if spread["sd"] is not None)
     caption = f"Over folds: {told}." if told else ""
     return Table("Each fold", ["fold", "groups", "live", "dead", *(metric.words for metric in shown)], rows, caption)
+
+
+def overview(study: Study) -> Table:
+    """A row a finished job, and under it the paper's where it has one."""
+    rows: list[list[str]] = []
+    quoted: list[int] = []
+    for row in read_jobs(study.folder):
+        if row["status"] != FINISHED:
+            continue
+        # where weights came from stands at the end of the report
+        settings = [_short(text) for text in row["settings"] if not text.startswith("backbone.weights=")]
+        rows.append([str(row["dataset"]), str(row["backbone"]), " ".join(settings), *_numbers(row)])
+        if row["paper"] is not None:
+            quoted.append(len(rows))
+            rows.append([str(row["dataset"]), f"{row['paper']['backbone']} (paper)", "", *_numbers(row["paper"])])
+    columns = [name for metric in headline_metrics() for name in (metric.column, "over groups", "validation")]
+    header = ["data set", "backbone", "settings", "train live/dead", "test live/dead", *columns, "r", "r, raw"]
+    if not any(row[2] for row in rows):
+        del header[2]
+        rows = [row[:2] + row[3:] for row in rows]
+    return Table(
+        "All models",
+        header,
+        rows,
+        "Each on the test split of its data set; choose by the columns of validation, since the best of many test "
+        "values is too high; intervals over patches are below, beside those over groups; r is "
+        "Pearson's over patches, of score and mean fluorescence on the scale of the labels, and in raw counts.",
+        quoted=quoted,
+        groups_rows=True,
+    )
+
+
+def _short(setting: str) -> str:
+    """A setting without the folders of a path."""
+    key, equals, value = setting.partition("=")
+    return f"{key}{equals}{value.rpartition('/')[2]}"
+
+
+def _numbers(row: dict[str, Any]) -> list[str]:
+    cells = [count_cell(row, split) for split in ("train", "test")]
+    for metric in headline_metrics():
+        found = metric_cells(row, metric.name)
+        cells += [found.value, found.over_groups, found.validation]
+    return [*cells, *correlation_cells(row)]

@@ -1,23 +1,24 @@
 """How good, in figures (paper: Fig. 4)."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
 
 from jimt.errors import InputError
-from jimt.figures import performance as figures
+from jimt.figures import discrimination, performance
 from jimt.paper import paper_name, printed
 from jimt.report.blocks import Block, Drawing, Missing, Text, attempt
-from jimt.report.sections.curves_section import confusion_blocks, curve_blocks, reliability_blocks
 from jimt.report.sections.metrics_section import in_short, metric_blocks
 from jimt.report.study import Model, why_not
 from jimt.statistics.correlation import UNITS, p_text
-from jimt.statistics.curves import accuracy_by_unit
-from jimt.statistics.metrics import METRICS
+from jimt.statistics.curves import Curve, accuracy_by_unit, calibration, curve
+from jimt.statistics.metrics import CALIBRATION_ERROR, METRICS
 from jimt.statistics.value_text import interval_text, number_text, percent_text
+from jimt.statistics.weighted_patches import CALIBRATION_BINS
 from jimt.vocabulary import DEAD, LIVE, SCALES
 
 
@@ -78,7 +79,7 @@ def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
             shown |= {"raw": ("mean_fluorescence", correlation["raw"])}
         for scale, (column, found) in shown.items():
             panels.append(
-                figures.FluorescencePanel(
+                performance.FluorescencePanel(
                     model.name,
                     scores["score"].to_numpy(float),
                     scores[column].to_numpy(float),
@@ -101,7 +102,7 @@ def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
         "Score against mean fluorescence",
         f"Pearson's r over patches, and over the means of raw images, each with the number of values behind its p."
         f"{both} Patches overlap, so their p is too small.{quoted} (Fig. 4b)",
-        figures.score_against_fluorescence(panels),
+        performance.score_against_fluorescence(panels),
     )
 
 
@@ -137,7 +138,7 @@ def training_blocks(model: Model) -> Iterator[Block]:
         "The training",
         "Cross entropy of training patches, as they were drawn and changed, and of validation patches; the checkpoint "
         "with the best validation score was tested.",
-        figures.training_curves(by_epoch),
+        performance.training_curves(by_epoch),
     )
 
 
@@ -163,5 +164,104 @@ def forest_blocks(models: Sequence[Model]) -> Iterator[Block]:
                 f"Each {what}{subject}",
                 f"Worst first. Intervals ({percent_text(confidence)}) are over the patches of the {what}, as if these "
                 "were independent; they overlap, so the intervals are too narrow.",
-                figures.forest(table, what=what, overall=overall),
+                performance.forest(table, what=what, overall=overall),
             )
+
+
+_BINS = 10
+_RESAMPLES_OF_A_BAND = 500
+_KINDS: dict[str, Literal["roc", "precision_recall"]] = {
+    "auroc": "roc",
+    "average_precision_live": "precision_recall",
+}
+"""Of each curve, by the area below it."""
+
+
+def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
+    """ROC and precision-recall curves of models whose test patches are of both classes (Fig. 4a)."""
+    drawn: dict[str, dict[str, tuple[Curve, str]]] = {"auroc": {}, "average_precision_live": {}}
+    folds: list[Curve] = []
+    share_live = 0.0
+    confidence = 0.95
+    for model in models:
+        labels, scores, groups = model.arrays
+        record = model.record
+        confidence = model.confidence
+        share_live = float((labels == LIVE).mean())
+        for name, kind in _KINDS.items():
+            words = ""
+            if model.has_metrics:
+                values = model.metrics["metrics"][name]
+                words = f"{METRICS[name].words} {number_text(values['value'])}"
+                if values["interval_groups"] is not None:
+                    words += f"\n({interval_text(values['interval_groups'])})"
+            found = curve(
+                kind,
+                labels,
+                scores,
+                groups,
+                n_resamples=_RESAMPLES_OF_A_BAND,
+                confidence=confidence,
+                seed=record.seed,
+            )
+            drawn[name][model.name] = (found, words)
+        if model.is_crossval and len(models) == 1:
+            for _, part in model.scores.groupby("fold"):
+                if part["label"].nunique() == 2:
+                    labels, scores = part["label"].to_numpy(np.int64), part["score"].to_numpy(np.float64)
+                    folds.append(curve("roc", labels, scores, None, n_resamples=0, confidence=confidence, seed=0))
+    if all(found.band is None for found, _ in drawn["auroc"].values()):
+        band = "No bands: too few groups, or none known."
+    else:
+        band = (
+            f"Bands: pointwise {percent_text(confidence)} of {_RESAMPLES_OF_A_BAND} bootstrap resamples over groups; "
+            "in brackets the interval over groups."
+        )
+        lacking = max(found.n_without_class for found, _ in drawn["auroc"].values())
+        if lacking:
+            band += f" {lacking} resamples hold one class only; they have no curve and do not count."
+    yield Drawing(
+        "roc", "ROC curves", f"{band} Dotted: chance (Fig. 4a).", discrimination.roc_curves(drawn["auroc"], folds=folds)
+    )
+    yield Drawing(
+        "precision_recall",
+        "Precision and recall of live",
+        band,
+        discrimination.precision_recall_curves(drawn["average_precision_live"], share_live=share_live),
+    )
+
+
+def confusion_blocks(models: Sequence[Model]) -> Iterator[Block]:
+    """Confusion matrices (Fig. 4a)."""
+    counts = {}
+    for model in models:
+        labels, scores, _ = model.arrays
+        counts[model.name] = confusion_matrix(labels, scores > 0.5, labels=[DEAD, LIVE])
+    yield Drawing(
+        "confusion",
+        "Confusion matrices",
+        "Shares of the true class, and patches; predicted live where P(live) is above 0.5 (Fig. 4a).",
+        discrimination.confusion_matrices(counts),
+    )
+
+
+def reliability_blocks(models: Sequence[Model]) -> Iterator[Block]:
+    """Reliability diagrams."""
+    found = {}
+    confidence = 0.95
+    for model in models:
+        labels, scores, _ = model.arrays
+        confidence = model.confidence
+        words = ""
+        if model.has_metrics:
+            error = model.metrics["metrics"][CALIBRATION_ERROR]["value"]
+            words = "" if error is None else f"{METRICS[CALIBRATION_ERROR].words} {number_text(error)}"
+        found[model.name] = (calibration(labels, scores, n_bins=_BINS, confidence=confidence), words)
+    yield Drawing(
+        "reliability",
+        "Reliability",
+        f"Are scores probabilities? Patches in {_BINS} bins of P(live): their mean score against the share that is "
+        f"live, with Wilson's {percent_text(confidence)} interval over patches. On the dotted line scores are "
+        f"probabilities. The calibration error in the title is of {CALIBRATION_BINS} bins of the confidence.",
+        discrimination.reliability(found),
+    )

@@ -14,7 +14,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 from jimt.config.trainer import LoggerConfig
 from jimt.errors import InputError
 from jimt.figures.discrimination import confusion_matrices, roc_curves
-from jimt.statistics.curves import roc
+from jimt.statistics.curves import curve
 from jimt.statistics.weighted_patches import is_right
 from jimt.vocabulary import DEAD, LIVE
 
@@ -170,8 +170,8 @@ def _log_to_tensorboard(
     writer = logger.experiment
     if len(np.unique(labels)) == 2:
         writer.add_pr_curve("test/precision_recall", labels == LIVE, live)
-        curve = roc(labels, live, None, n_resamples=0, confidence=0.95, seed=0)  # of no groups, so without a band
-        writer.add_figure("test/roc", roc_curves({"test split": (curve, "")}), close=False)
+        drawn = curve("roc", labels, live, None, n_resamples=0, confidence=0.95, seed=0)  # no groups, so no band
+        writer.add_figure("test/roc", roc_curves({"test split": (drawn, "")}), close=False)
     counts = np.array(metrics["confusion_matrix"]["counts"])
     writer.add_figure("test/confusion_matrix", confusion_matrices({"test split": counts}), close=False)
     if len(chosen):
