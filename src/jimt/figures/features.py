@@ -26,8 +26,26 @@ _NAMED_GROUPS = 18
 _THUMBNAILS_ALONG = 26
 
 
-def _frame(axes: Any) -> None:
-    axes.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
+def _draw_patches(
+    truth: Any,
+    prediction: Any,
+    coordinates: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    scores: NDArray[np.floating],
+    *,
+    size: float,
+) -> Any:
+    """Points coloured by label and, on other axes, by score; returns what a colour bar of scores is made of."""
+    drawn: Any = None
+    for label in (LIVE, DEAD):
+        chosen = labels == label
+        points, style = coordinates[chosen].T, {"marker": MARKERS[label], "rasterized": len(labels) > MANY_POINTS}
+        truth.scatter(*points, s=size, c=COLOURS[label], linewidths=0, **style)
+        drawn = prediction.scatter(
+            *points, s=size, c=scores[chosen], cmap=SCORE_COLOURS, vmin=0, vmax=1, edgecolors="#555555",
+            linewidths=0.3, **style,
+        )  # fmt: skip
+    return drawn
 
 
 @styled
@@ -48,24 +66,8 @@ def embedding(
     n = 2 if groups is None else 3
     figure = new_figure(3.3 * n, 4.2)
     axes = figure.subplots(1, n)
-    raster = len(labels) > MANY_POINTS
     size = 16 if len(labels) < 500 else 7
-    for label in (LIVE, DEAD):
-        chosen = labels == label
-        points = coordinates[chosen].T
-        axes[0].scatter(*points, s=size, c=COLOURS[label], marker=MARKERS[label], linewidths=0, rasterized=raster)
-        drawn = axes[1].scatter(
-            *points,
-            s=size,
-            c=scores[chosen],
-            cmap=SCORE_COLOURS,
-            vmin=0,
-            vmax=1,
-            marker=MARKERS[label],
-            edgecolors="#555555",
-            linewidths=0.3,
-            rasterized=raster,
-        )
+    drawn = _draw_patches(axes[0], axes[1], coordinates, labels, scores, size=size)
     axes[0].set_title("truth")
     axes[0].legend(handles=class_handles((LIVE, DEAD)), loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2)
     axes[1].set_title("prediction")
@@ -80,7 +82,7 @@ def embedding(
             known = shortened(str(name), length=16) if number in named else None
             axes[2].scatter(
                 *coordinates[of_patch == number].T, s=size, c=colour, marker=marker, linewidths=0, label=known,
-                rasterized=raster,
+                rasterized=len(labels) > MANY_POINTS,
             )  # fmt: skip
         rest = len(names) - len(named)
         axes[2].set_title(f"group ({len(names)}" + (f", the {len(named)} largest named)" if rest > 0 else ")"))
@@ -88,7 +90,7 @@ def embedding(
             loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3, fontsize=6, handletextpad=0.1, columnspacing=0.6
         )
     for each in axes:
-        _frame(each)
+        each.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
     return figure
 
 
@@ -105,15 +107,7 @@ def embeddings(
     grid = figure.subplots(2, len(models), squeeze=False)
     drawn: Any = None
     for column, (name, (coordinates, labels, scores)) in enumerate(models.items()):
-        for label in (LIVE, DEAD):
-            chosen = labels == label
-            raster = len(labels) > MANY_POINTS
-            points, marker = coordinates[chosen].T, MARKERS[label]
-            grid[0, column].scatter(*points, s=7, c=COLOURS[label], marker=marker, linewidths=0, rasterized=raster)
-            drawn = grid[1, column].scatter(
-                *points, s=7, c=scores[chosen], cmap=SCORE_COLOURS, vmin=0, vmax=1, marker=marker,
-                edgecolors="#555555", linewidths=0.3, rasterized=raster,
-            )  # fmt: skip
+        drawn = _draw_patches(grid[0, column], grid[1, column], coordinates, labels, scores, size=7)
         grid[0, column].set_title(shortened(name), fontsize=8.5)
         for axes in grid[:, column]:
             axes.set(xticks=[], yticks=[])

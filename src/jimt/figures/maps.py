@@ -1,6 +1,6 @@
 """What a network looks at: Grad-CAM beside propidium iodide (paper: Fig. 6), and galleries of errors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,9 +58,9 @@ def _draw_fluorescence(axes: Any, patch: MappedPatch, limits: tuple[float, float
         axes.contour(patch.positive.astype(float), [0.5], colors="#00E5FF", linewidths=0.6)
 
 
-def _limits(patches: Sequence[MappedPatch]) -> tuple[float, float]:
-    images = [patch.fluorescence for patch in patches if patch.fluorescence is not None]
-    return fluorescence_range(np.stack(images)) if images else (0.0, 1.0)
+def _limits(images: Iterable[NDArray[np.floating] | None]) -> tuple[float, float]:
+    there = [image for image in images if image is not None]
+    return fluorescence_range(np.stack(there)) if there else (0.0, 1.0)
 
 
 @styled
@@ -74,7 +74,7 @@ def activation_maps(columns: Mapping[str, Sequence[MappedPatch]], *, unit: str) 
     """
     n_rows = max(1, max(len(patches) for patches in columns.values()))
     every = [patch for patches in columns.values() for patch in patches]
-    limits = _limits(every)
+    limits = _limits(patch.fluorescence for patch in every)
     images = ("patch", "live", "dead", "PI")
     ratios = ([1] * len(images) + [0.15]) * len(columns)
     figure = new_figure(0.86 * (4 * len(columns)) + 0.6, 0.93 * n_rows + 0.65)
@@ -124,7 +124,7 @@ def maps_of_models(patches: Sequence[MappedPatch], models: Mapping[str, Sequence
         models: By name, the same patches in the same order with that model's maps and scores.
         unit: Of the fluorescence.
     """
-    limits = _limits(patches)
+    limits = _limits(patch.fluorescence for patch in patches)
     width = 1.15 * (2 + len(models))
     figure = new_figure(width + 0.3, 1.32 * len(patches) + 0.5)
     grid = figure.subplots(len(patches), 2 + len(models), squeeze=False)
@@ -157,9 +157,8 @@ def gallery(groups: Mapping[str, Sequence[Entry]], *, unit: str) -> Figure:
     """
     groups = {name: entries[:_GALLERY_COLUMNS] for name, entries in groups.items()}
     rows = _packed(groups)
-    entries = [entry for group in groups.values() for entry in group]
-    images = [pi for _, pi, *_ in entries if pi is not None]
-    limits = fluorescence_range(np.stack(images)) if images else (0.0, 1.0)
+    images = [pi for group in groups.values() for _, pi, *_ in group if pi is not None]
+    limits = _limits(images)
     per_row = 2 if images else 1
     figure = new_figure(1.12 * _GALLERY_COLUMNS + 0.2, len(rows) * (2.6 if images else 1.6) + 0.3)
     grid = figure.subplots(per_row * len(rows), _GALLERY_COLUMNS, squeeze=False)

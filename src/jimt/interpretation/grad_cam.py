@@ -1,6 +1,5 @@
 """Grad-CAM (Selvaraju et al., 2017) by the grad-cam package, on the last spatial layer of any backbone (Fig. 6)."""
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -37,7 +36,7 @@ def last_spatial_layer(network: Any, *, size: int, name: str) -> SpatialLayer:
     gradient on the last tokens: there it is the normalisation that the last block begins with.
 
     Args:
-        network: Of ``create_backbone``.
+        network: Of ``create_backbone``, in evaluation mode.
         size: Side of the images it will see.
         name: Its name, for the message.
 
@@ -51,14 +50,10 @@ def last_spatial_layer(network: Any, *, size: int, name: str) -> SpatialLayer:
         for path, module in network.named_modules()
         if path
     ]
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
     try:
         with torch.no_grad():
             last = network.forward_features(torch.zeros(1, 3, size, size, device=device))
     finally:
-        for module, training in modes:
-            module.training = training
         for handle in handles:
             handle.remove()
     if hasattr(network, "blocks") and isinstance(last, Tensor) and last.ndim == 3:
@@ -109,23 +104,6 @@ def _from_channels_last(output: Tensor) -> Tensor:
     return output.float().permute(0, 3, 1, 2)
 
 
-@contextlib.contextmanager
-def _gradient_from(model: nn.Module, layer: nn.Module) -> Iterator[None]:
-    """Let the gradient go back to a layer and no further, whatever the training had frozen."""
-    before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    of_layer = list(layer.parameters())
-    for parameter, _ in before:
-        parameter.requires_grad_(not of_layer)
-    for parameter in of_layer:
-        parameter.requires_grad_(True)
-    try:
-        yield
-    finally:
-        for parameter, required in before:
-            parameter.requires_grad_(required)
-            parameter.grad = None
-
-
 def class_maps(
     model: nn.Module,
     layer: SpatialLayer,
@@ -137,7 +115,7 @@ def class_maps(
     """Activation maps of some labels, each stretched to 0 to 1 within itself.
 
     Args:
-        model: From images to two logits; in evaluation mode.
+        model: From images to two logits; in evaluation mode. Which of its weights are trained is not kept.
         layer: Of ``last_spatial_layer``.
         images: Batches of normalised images, ``(n, 3, height, width)``, on the model's device.
         labels: Whose logit is mapped.
@@ -150,15 +128,18 @@ def class_maps(
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     cam = GradCAM(model, [layer.module], reshape_transform=layer.to_channels_first)
+    # the gradient goes back to the layer and no further, whatever the training had frozen
+    model.requires_grad_(next(layer.module.parameters(), None) is None)
+    layer.module.requires_grad_(True)
     try:  # not as a context: its end would swallow an IndexError
-        with _gradient_from(model, layer.module):
-            for batch in images:
-                maps = {}
-                for label in labels:
-                    with torch.autocast(batch.device.type, torch.bfloat16, enabled=bfloat16):
-                        of_label = cam(batch, [ClassifierOutputTarget(label)] * len(batch))
-                    maps[label] = np.asarray(of_label, np.float32)
-                yield maps
+        for batch in images:
+            maps = {}
+            for label in labels:
+                with torch.autocast(batch.device.type, torch.bfloat16, enabled=bfloat16):
+                    of_label = cam(batch, [ClassifierOutputTarget(label)] * len(batch))
+                maps[label] = np.asarray(of_label, np.float32)
+            yield maps
     finally:
+        model.zero_grad()
         cam.activations_and_grads.release()
         cam.outputs = None  # holds the last batch's graph

@@ -173,21 +173,17 @@ def _tested_on(
 
 
 def _by_threshold(scores: Floats, label_value: Floats, quantiles: Sequence[float]) -> pd.DataFrame:
-    rows = []
-    for quantile, threshold in zip(quantiles, np.quantile(label_value, quantiles), strict=True):
-        below = (label_value < threshold).astype(np.int64)
-        area = METRICS["auroc"].value(below, scores)
-        n_below = int(below.sum())
-        rows.append(
-            {
-                "quantile": quantile,
-                "threshold": float(threshold),
-                "below": n_below,
-                "not_below": len(scores) - n_below,
-                "auroc": area,
-            }
-        )
-    return pd.DataFrame(rows)
+    thresholds = np.quantile(label_value, quantiles)
+    below = [label_value < threshold for threshold in thresholds]
+    return pd.DataFrame(
+        {
+            "quantile": quantiles,
+            "threshold": thresholds,
+            "below": [int(part.sum()) for part in below],
+            "not_below": [int((~part).sum()) for part in below],
+            "auroc": [METRICS["auroc"].value(part.astype(np.int64), scores) for part in below],
+        }
+    )
 
 
 def _table(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
