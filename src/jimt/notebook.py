@@ -14,7 +14,7 @@ from jimt.config.training import TrainConfig
 from jimt.curation.manifest import Curated, open_curated
 from jimt.data.preparation import OtherDataset
 from jimt.data.preparation import prepare as prepare_dataset
-from jimt.report.blocks import Block, attempt
+from jimt.report.blocks import Block, Html, attempt
 from jimt.report.study import Study, open_study
 from jimt.system.files import digest_of
 from jimt.training.run import train as train_and_evaluate
@@ -60,7 +60,8 @@ def _other_dataset(config_name: str, overrides: tuple[str, ...], name: str) -> O
 
 def show(blocks: Iterable[Block]) -> None:
     """Show figures, tables and texts of a report under the cell; of a part that cannot be made, why."""
-    from IPython.display import display  # notebooks have it
+    from IPython.display import HTML, display  # notebooks have it
 
     for block in attempt("This part", blocks):
-        display(block)  # type: ignore[no-untyped-call]
+        head = block.head if isinstance(block, Html) else ()
+        display(HTML("".join([*head, block.html()])))  # type: ignore[no-untyped-call]

@@ -51,7 +51,7 @@ def compare(first: Path, second: Path, *, confidence: float) -> dict[str, Any]:
     scores = [both[f"score_{i}"].to_numpy(np.float64) for i in (1, 2)]
     folds = [both[f"fold_{i}"].to_numpy(np.int64) for i in (1, 2)]
     n_folds = [len(np.unique(each)) for each in folds]
-    bounds = _bounds()
+    bounds = {metric.name: metric.bounds for metric in headline_metrics()} | {_FOLD_MEAN: METRICS["auroc"].bounds}
     paired = list(bounds)
     notes = []
     if not same_parts(both["fold_1"], both["fold_2"]):
@@ -79,7 +79,7 @@ def compare(first: Path, second: Path, *, confidence: float) -> dict[str, Any]:
         "notes": notes,
     }
     for name, (low, high) in bounds.items():
-        first_value, second_value = (_known(value[name][0]) for value in values)
+        first_value, second_value = (float(v) if np.isfinite(v) else None for v in (each[name][0] for each in values))
         difference = interval = None
         if name in paired and first_value is not None and second_value is not None:
             difference = second_value - first_value
@@ -96,15 +96,6 @@ def compare(first: Path, second: Path, *, confidence: float) -> dict[str, Any]:
         if not (labels == label).any():
             notes.append(f"no patch is {LABEL_NAMES[label]}, and one class alone has none of these metrics")
     return result
-
-
-def _bounds() -> dict[str, tuple[float, float]]:
-    """Least and largest value of each metric that is compared, by name."""
-    return {metric.name: metric.bounds for metric in headline_metrics()} | {_FOLD_MEAN: METRICS["auroc"].bounds}
-
-
-def _known(value: np.floating) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _metrics(

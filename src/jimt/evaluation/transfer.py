@@ -131,7 +131,9 @@ def _without_training(model: _Model, curated: Curated, *, whole: bool) -> tuple[
     if whole:
         manifest = manifest.assign(split=manifest["split"].mask(manifest["split"].notna(), Split.TEST.value))
     seen = own.manifest[own.manifest["split"].isin([Split.TRAIN.value, Split.VAL.value])]
-    leaked = manifest["field"].isin(_fields_with(curated, _pixels_of(own, seen)))
+    own_digests, digests = (read_field_names(each.folder)[list(DIGESTS)] for each in (own, curated))
+    pixels = set(own_digests.loc[seen["field"].unique()].stack().dropna())  # of either channel
+    leaked = manifest["field"].isin(digests.index[digests.isin(pixels).any(axis=1)])
     leaked |= manifest["group"].isin(set(manifest.loc[leaked, "group"].dropna()))
     roots = [Path(each.summary["root"]) for each in (own, curated)]
     if roots[0].resolve() == roots[1].resolve():
@@ -140,18 +142,6 @@ def _without_training(model: _Model, curated: Curated, *, whole: bool) -> tuple[
     test = manifest["split"] == Split.TEST.value
     split = manifest["split"].mask(leaked & test)
     return replace(curated, manifest=manifest.assign(split=split)), int((leaked & test).sum())
-
-
-def _pixels_of(curated: Curated, rows: pd.DataFrame) -> set[str]:
-    """Digests of the pixels that either channel of the rows' raw images holds."""
-    digests = read_field_names(curated.folder).loc[rows["field"].unique(), list(DIGESTS)]
-    return set(digests.stack().dropna())
-
-
-def _fields_with(curated: Curated, pixels: set[str]) -> list[int]:
-    """Numbers of the fields of which a channel holds some of the pixels."""
-    names = read_field_names(curated.folder)
-    return names.index[names[list(DIGESTS)].isin(pixels).any(axis=1)].tolist()
 
 
 def as_frame(entries: list[dict[str, Any]]) -> pd.DataFrame:

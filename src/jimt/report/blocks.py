@@ -1,7 +1,4 @@
-"""What a report is made of: figures, tables, texts, and the parts that could not be made with their reason.
-
-A block shows itself in a notebook too.
-"""
+"""What a report is made of: figures, tables, texts, and the parts that could not be made with their reason."""
 
 import base64
 import functools
@@ -25,19 +22,8 @@ _WEBP_LIMIT = 16383  # pixels along a side, by the format
 _CLASS = ' class="{}"'
 
 
-class _Shown:
-    """Shows itself in a notebook as in the page."""
-
-    def html(self) -> str:
-        """As it stands in the page."""
-        raise NotImplementedError
-
-    def _repr_html_(self) -> str:
-        return self.html()
-
-
 @dataclass(frozen=True)
-class Drawing(_Shown):
+class Drawing:
     """A figure.
 
     Attributes:
@@ -84,7 +70,7 @@ def _as_address(picture: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class Table(_Shown):
+class Table:
     """A table.
 
     Attributes:
@@ -129,7 +115,7 @@ def _is_numeric(cells: Iterable[str]) -> bool:
 
 
 @dataclass(frozen=True)
-class Text(_Shown):
+class Text:
     """A paragraph."""
 
     text: str
@@ -141,7 +127,7 @@ class Text(_Shown):
 
 
 @dataclass(frozen=True)
-class Missing(_Shown):
+class Missing:
     """A part that could not be made."""
 
     what: str
@@ -153,14 +139,11 @@ class Missing(_Shown):
 
 
 @dataclass(frozen=True)
-class Html(_Shown):
+class Html:
     """Ready-made HTML, such as an interactive figure; ``head`` goes to the page's head, each but once."""
 
     content: str = field(repr=False)
     head: Sequence[str] = field(default=(), repr=False)
-
-    def _repr_html_(self) -> str:
-        return "".join([*self.head, self.content])
 
     def html(self) -> str:
         """As it is."""

@@ -7,6 +7,7 @@ from jimt.curation.manifest import Curated
 from jimt.curation.summary import describe_copies, hand_labels_in_words
 from jimt.paper import CUT_OFFS, EMPTY_FILTER, RAW_IMAGES, SPLIT_COUNTS
 from jimt.report.blocks import Block, Table, Text
+from jimt.statistics.value_text import percent_text
 from jimt.vocabulary import SCALES
 
 
@@ -31,12 +32,14 @@ def count_blocks(curated: Curated, *, splits: bool = True) -> Iterator[Block]:
     excluded, total = counts["excluded"], counts["n_patches"]
     kept, copied = counts["live"] + counts["dead"], excluded["copy"]
     copies = [["copies", f"{copied:,}", _percent(copied, total), "pixels of another raw image"]] if copied else []
+    limit = percent_text(summary["config"]["curation"]["patches"]["max_no_data"])
+    no_data = f"more than {limit} of the pixels are exactly 0 in both channels, or padding of one"
     yield Table(
         "What was kept and what was dropped",
         ["patches", "number", "share", "why"],
         [
             ["cut from the raw images", f"{total:,}", "100 %", _patches_in_words(curated)],
-            ["no data", f"{excluded['no_data']:,}", _percent(excluded["no_data"], total), _no_data_in_words(curated)],
+            ["no data", f"{excluded['no_data']:,}", _percent(excluded["no_data"], total), no_data],
             ["empty", f"{excluded['empty']:,}", _percent(excluded["empty"], total), _filter_in_words(summary)],
             [
                 "between the thresholds",
@@ -82,11 +85,6 @@ def _patches_in_words(curated: Curated) -> str:
     if curated.summary["config"]["dataset"]["layout"] == "patches":
         return "published as patches"
     return f"{patches['size']} px, every {patches['stride']} px"
-
-
-def _no_data_in_words(curated: Curated) -> str:
-    limit = curated.summary["config"]["curation"]["patches"]["max_no_data"]
-    return f"more than {100 * limit:g} % of the pixels are exactly 0 in both channels, or padding of one"
 
 
 def _filter_in_words(summary: dict[str, Any]) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from jimt.curation.manifest import FILTER_LABELS, Curated
 from jimt.curation.summary import hand_labels_in_words
@@ -36,11 +35,12 @@ def empty_filter_blocks(curated: Curated) -> Iterator[Block]:
     sample = np.concatenate(
         [rng.permutation(np.flatnonzero(own & (empty == value)))[:_N_BARCODES] for value in (False, True)]
     )
+    of_this = "" if own.all() else " among those of this data set"
     if len(sample):
         yield Drawing(
             "empty_filter_barcodes",
             "Features of patches with and without cells",
-            f"Hand-labelled patches drawn at random{_of_this(own)}, and their features by {report['backbone']} as "
+            f"Hand-labelled patches drawn at random{of_this}, and their features by {report['backbone']} as "
             "stripes (Fig. 2b, left).",
             filter_figures.feature_barcodes(patches_of(curated, rows.iloc[sample]), features[sample], empty[sample]),
         )
@@ -75,7 +75,3 @@ def empty_filter_blocks(curated: Curated) -> Iterator[Block]:
             patches_of(curated, rows_near), rows_near["empty_score"].to_numpy(), np.array(words, object)
         ),
     )
-
-
-def _of_this(own: NDArray[np.bool_]) -> str:
-    return "" if own.all() else " among those of this data set"

@@ -19,7 +19,7 @@ from jimt.statistics.curves import Curve, accuracy_by_unit, calibration, curve
 from jimt.statistics.metrics import CALIBRATION_ERROR, METRICS
 from jimt.statistics.value_text import interval_text, number_text, percent_text
 from jimt.statistics.weighted_patches import CALIBRATION_BINS
-from jimt.vocabulary import DEAD, LIVE, SCALES
+from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE, SCALES
 
 
 def performance_blocks(models: Sequence[Model]) -> Iterator[Block]:
@@ -37,8 +37,9 @@ def performance_blocks(models: Sequence[Model]) -> Iterator[Block]:
     both = [model for model in scored if _classes(model) == {LIVE, DEAD}]
     for model in scored:
         if model not in both:
+            (only,) = _classes(model)
             yield Text(
-                f"The test split of {model.name} holds {_only_class(model)} patches alone, so there is no ROC curve, "
+                f"The test split of {model.name} holds {LABEL_NAMES[only]} patches alone, so there is no ROC curve, "
                 "no precision-recall curve and no balanced accuracy of it.",
                 is_warning=True,
             )
@@ -54,10 +55,6 @@ def performance_blocks(models: Sequence[Model]) -> Iterator[Block]:
 
 def _classes(model: Model) -> set[int]:
     return set(model.scores["label"])
-
-
-def _only_class(model: Model) -> str:
-    return "live" if _classes(model) == {LIVE} else "dead"
 
 
 def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
@@ -94,9 +91,9 @@ def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
         if paper is not None:
             name = paper_name(model.checkpoint.network.name)
             quoted = f" The paper prints r {number_text(paper.correlation)} for {name}, on raw counts."
-    both = (
-        " On the scale that patches are labelled on, and in raw counts as in the paper." if _on_another(models) else ""
-    )
+    both = ""
+    if any(model.has_metrics and model.metrics["correlation"]["scale"] != "raw" for model in models):
+        both = " On the scale that patches are labelled on, and in raw counts as in the paper."
     yield Drawing(
         "score_against_fluorescence",
         "Score against mean fluorescence",
@@ -104,10 +101,6 @@ def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
         f"{both} Patches overlap, so their p is too small.{quoted} (Fig. 4b)",
         performance.score_against_fluorescence(panels),
     )
-
-
-def _on_another(models: Sequence[Model]) -> bool:
-    return any(model.has_metrics and model.metrics["correlation"]["scale"] != "raw" for model in models)
 
 
 def _correlation_title(found: dict[str, Any]) -> str:
