@@ -20,6 +20,7 @@ from jimt.errors import InputError
 
 PACKAGE = REPOSITORY / "src" / "jimt"
 RAISED = ("InputError", "Interrupted", "BadImageError", "ExecutorError")
+TOLD_BY = (*RAISED, "ways_out", "filling_a_disk")
 TO_TYPE = re.compile(r"(^|[\s(`'])(--[a-z]|-m\b|[a-z_]+([./][a-z_]+)*=|(python|pip|make|dask|jimt) [a-z-])")
 """An override, a flag or a command in the middle of a sentence."""
 Place = tuple[str, str]
@@ -45,7 +46,11 @@ def told() -> list[Told]:
     def visit(node: ast.AST, file: str, names: tuple[str, ...]) -> None:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names = (*names, node.name)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in (*RAISED, "ways_out"):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in (*RAISED, "ways_out", "filling_a_disk")
+        ):
             found.append(Told((file, ".".join(names)), range(node.lineno, (node.end_lineno or 0) + 1), node))
         for child in ast.iter_child_nodes(node):
             visit(child, file, names)

@@ -48,7 +48,7 @@ def test_a_folder_that_nothing_can_be_written_in_is_said_before_the_report_is_ma
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     monkeypatch.setattr("jimt.report.write.TemporaryFile", refuses)  # who tests as root may write anywhere
-    monkeypatch.setattr("jimt.report.write.build_sections", None)
+    monkeypatch.setattr("jimt.report.page.build_sections", None)
     said = f"error: {run} cannot be written (Read-only file system): make it writable, or copy it to where you may"
     with pytest.raises(SystemExit, match=re.escape(said)):
         main([str(run)])
