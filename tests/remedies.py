@@ -1,6 +1,7 @@
 """Every place that names a remedy, and what it takes to lead there and then do what it says."""
 
 import ast
+import contextlib
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,7 @@ from jimt.errors import InputError
 PACKAGE = REPOSITORY / "src" / "jimt"
 RAISED = ("InputError", "Interrupted", "BadImageError", "ExecutorError")
 TOLD_BY = (*RAISED, "ways_out", "filling_a_disk")
+"""Calls that say what mends something; that of a full disk says in any case to free some."""
 TO_TYPE = re.compile(r"(^|[\s(`'])(--[a-z]|-m\b|[a-z_]+([./][a-z_]+)*=|(python|pip|make|dask|jimt) [a-z-])")
 """An override, a flag or a command in the middle of a sentence."""
 Place = tuple[str, str]
@@ -110,7 +112,7 @@ class Lab:
         own = "zip -s" in advice  # how a data set is had, in the words of its YAML
         assert own or not TO_TYPE.search(advice), f"a remedy is hidden in prose: {advice}"
         frame = sys._getframe(2)
-        while frame.f_code.co_filename == errors.__file__ and frame.f_back is not None:
+        while frame.f_code.co_filename in (errors.__file__, contextlib.__file__) and frame.f_back is not None:
             frame = frame.f_back
         path = Path(frame.f_code.co_filename)
         if path.is_relative_to(PACKAGE):
