@@ -136,8 +136,8 @@ def test_pixels_without_data_do_not_move_the_range_that_is_drawn():
 
 
 def test_ticks_of_a_fluorescence_bar_are_at_even_distances():
-    figure = style.new_figure(2, 2)
-    drawn = style.draw_fluorescence(figure.add_subplot(), FLUORESCENCE[0], (100, 1700))
+    figure, ((axes,),) = style.new_axes(2, 2)
+    drawn = style.draw_fluorescence(axes, FLUORESCENCE[0], (100, 1700))
     style.fluorescence_bar(figure, drawn, figure.axes, label="counts", shrink=1)
     bar = figure.axes[-1]
     assert [text.get_text() for text in bar.get_yticklabels()] == ["100", "200", "500", "1,000", "1,700"]

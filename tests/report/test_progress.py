@@ -7,7 +7,7 @@ import time
 import pytest
 from PIL import Image
 
-from jimt.figures.style import new_figure
+from jimt.figures.style import new_axes
 from jimt.report.blocks import Drawing
 from jimt.report.progress import part, watched
 
@@ -79,7 +79,7 @@ def test_every_part_of_a_report_that_takes_two_seconds_is_told(own, monkeypatch,
 
 
 def test_figures_are_of_300_dots_an_inch_and_smaller_in_the_page(fine_figures, tmp_path):
-    drawing = Drawing("lines", "Lines", "Two lines.", new_figure(6.5, 2))
+    drawing = Drawing("lines", "Lines", "Two lines.", new_axes(6.5, 2)[0])
     drawing.figure.subplots().plot([0, 1], [0, 1])
     drawing.save(tmp_path)
     with Image.open(tmp_path / "lines.png") as picture:

@@ -14,11 +14,13 @@ from jimt.figures.style import (
     COLOURS,
     MARKERS,
     draw_fluorescence,
+    draw_patch,
     fluorescence_bar,
     fluorescence_range,
     framed,
+    hide,
     image_axes,
-    new_figure,
+    new_axes,
     shortened,
     styled,
 )
@@ -65,8 +67,7 @@ def raw_pairs(fields: Sequence[FieldView], *, patch_size: int, unit: str) -> Fig
         unit: Of the fluorescence, for the colour bar.
     """
     height, width = fields[0].brightfield.shape
-    figure = new_figure(2.6 * len(fields) + 0.8, 5.4 * height / width + 0.9)
-    grid = figure.subplots(2, len(fields), squeeze=False)
+    figure, grid = new_axes(2.6 * len(fields) + 0.8, 5.4 * height / width + 0.9, 2, len(fields))
     limits = fluorescence_range(np.concatenate([field.fluorescence.ravel() for field in fields]))
     seen: dict[str, None] = {}
     drawn: Any = None
@@ -137,20 +138,16 @@ def sample_patches(
     """
     halves = [np.flatnonzero(labels == label) for label in (LIVE, DEAD)]
     widest = max(len(half) for half in halves)
-    figure = new_figure(2 * 0.95 * widest + 1.0, 2.25)
+    ratios = [1] * widest + [0.12] + [1] * widest
+    figure, grid = new_axes(2 * 0.95 * widest + 1.0, 2.25, 2, len(ratios), width_ratios=ratios)
     limits = fluorescence_range(fluorescence)
-    grid = figure.subplots(2, 2 * widest + 1, width_ratios=[1] * widest + [0.12] + [1] * widest, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
+    hide(grid.flat)
     drawn: Any = None
     for label, half, start in zip((LIVE, DEAD), halves, (0, widest + 1), strict=True):
         for column, index in enumerate(half.tolist(), start):
             top, bottom = grid[:, column]
-            for axes in (top, bottom):
-                axes.set_axis_on()
-                image_axes(axes)
-                framed(axes, COLOURS[label])
-            top.imshow(brightfield[index], vmin=0, vmax=255)
+            draw_patch(top, brightfield[index], COLOURS[label])
+            framed(image_axes(bottom), COLOURS[label])
             drawn = draw_fluorescence(bottom, fluorescence[index], limits)
             bottom.set_xlabel(f"{values[index]:.4g}", fontsize=7, labelpad=2)
         if len(half):

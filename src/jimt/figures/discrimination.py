@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from jimt.figures.style import LINE_STYLES, MODEL_COLOURS, grid_shape, new_figure, styled, wrapped
+from jimt.figures.style import LINE_STYLES, MODEL_COLOURS, grid_shape, hide, new_axes, styled, wrapped
 from jimt.statistics.curves import GRID, Calibration, Curve
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE
 
@@ -22,8 +22,7 @@ def _model_style(number: int) -> dict[str, Any]:
 def _curves(models: Mapping[str, tuple[Curve, str]], parts: Sequence[Curve], *, steps: bool) -> tuple[Figure, Any, Any]:
     """The figure, its axes with the curves on it, and the axes that their legend goes to."""
     n_lines = sum(2 + words.count("\n") for _, words in models.values()) + 3
-    figure = new_figure(6.9, max(4.4, 0.17 * n_lines))
-    axes, beside = figure.subplots(1, 2, width_ratios=[4.2, 2.4])
+    figure, ((axes, beside),) = new_axes(6.9, max(4.4, 0.17 * n_lines), 1, 2, width_ratios=[4.2, 2.4])
     beside.set_axis_off()
     for part in parts:
         axes.plot(part.x, part.y, color="0.75", linewidth=0.8)
@@ -87,12 +86,10 @@ def confusion_matrices(models: Mapping[str, NDArray[np.integer]]) -> Figure:
         models: By name, counts of shape ``(2, 2)``: true dead and live by predicted dead and live.
     """
     rows, columns = grid_shape(len(models), columns=3)
-    figure = new_figure(2.2 * columns + 0.3, 2.65 * rows)
-    all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    figure, grid = new_axes(2.2 * columns + 0.3, 2.65 * rows, rows, columns)
     names = [LABEL_NAMES[DEAD], LABEL_NAMES[LIVE]]
-    for axes in all_axes[len(models) :]:
-        axes.set_axis_off()
-    for axes, (name, counts) in zip(all_axes, models.items(), strict=False):
+    hide(grid.flat[len(models) :])
+    for axes, (name, counts) in zip(grid.flat, models.items(), strict=False):
         total = counts.sum(1, keepdims=True)
         share = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
         axes.imshow(share, cmap="Greys", vmin=0, vmax=1)
@@ -102,12 +99,10 @@ def confusion_matrices(models: Mapping[str, NDArray[np.integer]]) -> Figure:
                 column, row, f"{percent}\n{counts[row, column]:,}", ha="center", va="center", fontsize=8.5,
                 color="white" if value > 0.55 else "black",
             )  # fmt: skip
-        axes.set(xticks=[0, 1], yticks=[0, 1], xticklabels=names, yticklabels=names)
-        axes.set_yticklabels(names, rotation=90, va="center")
-        axes.set(xlabel="predicted", ylabel="true")
+        axes.set(xticks=[0, 1], xticklabels=names, xlabel="predicted", ylabel="true")
+        axes.set_yticks([0, 1], names, rotation=90, va="center")
         axes.set_title(wrapped(name, width=26), fontsize=8.5)
-        for spine in axes.spines.values():
-            spine.set_visible(True)
+        axes.spines[:].set_visible(True)
     return figure
 
 
@@ -119,12 +114,9 @@ def reliability(models: Mapping[str, tuple[Calibration, str]]) -> Figure:
         models: By name, its calibration and what the title says of it.
     """
     rows, columns = grid_shape(len(models), columns=3)
-    figure = new_figure(2.5 * columns + 0.6, 3.2 * rows)
-    grid = figure.subplots(
-        2 * rows, columns, squeeze=False, sharex=True, height_ratios=[4, 1] * rows, gridspec_kw={"hspace": 0.05}
-    )
-    for axes in grid.flat:
-        axes.set_axis_off()
+    places = {"sharex": True, "height_ratios": [4, 1] * rows, "gridspec_kw": {"hspace": 0.05}}
+    figure, grid = new_axes(2.5 * columns + 0.6, 3.2 * rows, 2 * rows, columns, **places)
+    hide(grid.flat)
     for number, (name, (found, words)) in enumerate(models.items()):
         row, column = divmod(number, columns)
         top, bottom = grid[2 * row, column], grid[2 * row + 1, column]

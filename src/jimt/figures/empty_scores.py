@@ -1,13 +1,11 @@
 """The empty filter (paper: Fig. 2b): its features as barcodes, its decision on a map, and where it is least sure."""
 
-from typing import Any
-
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from jimt.figures.style import framed, image_axes, new_figure, styled
+from jimt.figures.style import draw_patch, framed, image_axes, new_axes, styled
 
 WITH_CELLS, EMPTY = "#009E73", "#CC79A7"
 _GRID = 160
@@ -26,19 +24,15 @@ def feature_barcodes(patches: NDArray[np.uint8], features: NDArray[np.floating],
     order = np.argsort(empty, kind="stable")
     low, high = features.min(0), features.max(0)
     scaled = (features - low) / np.where(high > low, high - low, 1)
-    figure = new_figure(6.6, 0.62 * len(patches) + 0.5)
-    grid = figure.subplots(len(patches), 2, width_ratios=[1, 9], squeeze=False)
+    figure, grid = new_axes(6.6, 0.62 * len(patches) + 0.5, len(patches), 2, width_ratios=[1, 9])
     for row, index in enumerate(order):
         picture, stripes = grid[row]
         colour = EMPTY if empty[index] else WITH_CELLS
-        framed(image_axes(picture), colour)
-        picture.imshow(patches[index], vmin=0, vmax=255)
+        draw_patch(picture, patches[index], colour)
         image_axes(stripes).imshow(scaled[index][None], aspect="auto", cmap="gray_r", vmin=0, vmax=1)
         framed(stripes, colour, width=1.2)
-        first = row == 0 or empty[index] != empty[order[row - 1]]
-        if first:
-            word = "without cells (empty)" if empty[index] else "with cells"
-            stripes.set_title(word, color=colour)
+        if row == 0 or empty[index] != empty[order[row - 1]]:
+            stripes.set_title("without cells (empty)" if empty[index] else "with cells", color=colour)
     grid[-1, 1].set_xlabel(f"{features.shape[1]} features, white least and black most among these patches")
     return figure
 
@@ -54,8 +48,7 @@ def decision_map(coordinates: NDArray[np.floating], empty: NDArray[np.bool_], de
         empty: Hand labels, shape ``(n,)``.
         decision: Decision value of each by a filter that was not trained on its raw image, likewise; above 0 is empty.
     """
-    figure = new_figure(6.0, 4.6)
-    axes: Any = figure.add_subplot()
+    figure, ((axes,),) = new_axes(6.0, 4.6)
     low, high = coordinates.min(0), coordinates.max(0)
     margin = 0.06 * (high - low) + 1e-6
     x, y = (np.linspace(low[i] - margin[i], high[i] + margin[i], _GRID) for i in (0, 1))
@@ -117,16 +110,14 @@ def hardest_patches(
     halves = [np.flatnonzero(decision <= 0), np.flatnonzero(decision > 0)]
     halves = [half[np.argsort(np.abs(decision[half]))] for half in halves]
     widest = max(len(half) for half in halves)
-    figure = new_figure(0.95 * widest + 0.5, 2.9)
-    grid = figure.subplots(2, widest, squeeze=False)
+    figure, grid = new_axes(0.95 * widest + 0.5, 2.9, 2, widest)
     for row, (half, colour, word) in enumerate(zip(halves, (WITH_CELLS, EMPTY), ("kept", "dropped"), strict=True)):
         for column in range(widest):
             axes = image_axes(grid[row, column])
             if column >= len(half):
                 continue
             index = half[column]
-            axes.imshow(patches[index], vmin=0, vmax=255)
-            framed(axes, colour)
+            draw_patch(axes, patches[index], colour)
             hand = {True: "\nhand: empty", False: "\nhand: cells"}.get(labelled_empty[index], "")
             axes.set_xlabel(f"{decision[index]:+.2f}{hand}", fontsize=7, labelpad=2)
         if len(half):

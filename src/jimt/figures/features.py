@@ -15,7 +15,7 @@ from jimt.figures.style import (
     MARKERS,
     SCORE_COLOURS,
     image_axes,
-    new_figure,
+    new_axes,
     shortened,
     styled,
 )
@@ -64,8 +64,7 @@ def embedding(
         groups: Group of each, likewise; None where nothing is known of them.
     """
     n = 2 if groups is None else 3
-    figure = new_figure(3.3 * n, 4.2)
-    axes = figure.subplots(1, n)
+    figure, (axes,) = new_axes(3.3 * n, 4.2, 1, n)
     size = 16 if len(labels) < 500 else 7
     drawn = _draw_patches(axes[0], axes[1], coordinates, labels, scores, size=size)
     axes[0].set_title("truth")
@@ -103,8 +102,7 @@ def embeddings(
     Args:
         models: By name: coordinates, labels and scores, as in ``embedding``.
     """
-    figure = new_figure(max(2.1 * len(models), 4.2) + 0.5, 4.6)
-    grid = figure.subplots(2, len(models), squeeze=False)
+    figure, grid = new_axes(max(2.1 * len(models), 4.2) + 0.5, 4.6, 2, len(models))
     drawn: Any = None
     for column, (name, (coordinates, labels, scores)) in enumerate(models.items()):
         drawn = _draw_patches(grid[0, column], grid[1, column], coordinates, labels, scores, size=7)
@@ -134,14 +132,12 @@ def embedding_thumbnails(
     low, high = coordinates.min(0), coordinates.max(0)
     step = float(max((high - low).max(), 1e-6)) / (_THUMBNAILS_ALONG - 1)
     place = np.round((coordinates - low) / step).astype(int)
-    off = np.abs((coordinates - low) / step - place).max(1)
-    order = np.argsort(off, kind="stable")
+    order = np.argsort(np.abs((coordinates - low) / step - place).max(1), kind="stable")
     _, first = np.unique(place[order], axis=0, return_index=True)
     shown = order[first]
     columns, rows = place.max(0) + 1
-    figure = new_figure(7.2, 7.2 * min(max(rows / columns, 0.3), 1.5) + 0.4)
-    axes = image_axes(figure.add_subplot())
-    axes.set(xlim=(-0.6, columns - 0.4), ylim=(-0.6, rows - 0.4), aspect="equal")
+    figure, ((axes,),) = new_axes(7.2, 7.2 * min(max(rows / columns, 0.3), 1.5) + 0.4)
+    image_axes(axes)
     for index in shown:
         x, y = place[index]
         axes.imshow(thumbnails[index], vmin=0, vmax=255, extent=(x - 0.46, x + 0.46, y - 0.46, y + 0.46), zorder=2)
@@ -152,6 +148,6 @@ def embedding_thumbnails(
             linewidth=1.6,
             zorder=3,
         )
-    axes.set(xlim=(-0.6, columns - 0.4), ylim=(-0.6, rows - 0.4))
+    axes.set(xlim=(-0.6, columns - 0.4), ylim=(-0.6, rows - 0.4), aspect="equal")
     axes.set_title(f"{len(shown)} of {len(labels)} patches; frame: live blue, dead orange")
     return figure

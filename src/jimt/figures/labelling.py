@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from jimt.figures.style import COLOURS, MANY_POINTS, MARKERS, new_figure, shortened, styled, told_apart, wrapped
+from jimt.figures.style import COLOURS, MANY_POINTS, MARKERS, new_axes, shortened, styled, told_apart, wrapped
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 
 _MAX_NAMED = 30
@@ -47,12 +47,11 @@ def fluorescence_histograms(data_sets: Mapping[str, LabelledValues], *, scale: s
         data_sets: By name; at least one.
         scale: Name of the axis.
     """
-    figure = new_figure(6.4, 0.5 + 2.1 * len(data_sets))
+    figure, grid = new_axes(6.4, 0.5 + 2.1 * len(data_sets), len(data_sets), sharex=True)
     pooled = np.concatenate([data.values for data in data_sets.values()])
     low, high = np.percentile(pooled, [0, 99.7])
     edges = np.linspace(low, high + (high - low) * 1e-6, 61)
-    all_axes = figure.subplots(len(data_sets), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (name, data) in zip(all_axes, data_sets.items(), strict=True):
+    for (axes,), (name, data) in zip(grid, data_sets.items(), strict=True):
         parts = [data.values[data.labels == label] for label in (LIVE, AMBIGUOUS, DEAD)]
         colours = [COLOURS[label] for label in (LIVE, AMBIGUOUS, DEAD)]
         words = [f"{word} ({len(part):,})" for word, part in zip(("live", "discarded", "dead"), parts, strict=True)]
@@ -71,11 +70,9 @@ def fluorescence_histograms(data_sets: Mapping[str, LabelledValues], *, scale: s
                 axes.axvline(
                     threshold, color=_darker(colour), linestyle="--", linewidth=1.2, label=f"{word} {threshold:.4g}"
                 )
-        fitted = "" if data.components is None else ", mixture fitted here"
-        axes.set_title(f"{name}{fitted}")
-        axes.set_ylabel("patches")
+        axes.set(title=name if data.components is None else f"{name}, mixture fitted here", ylabel="patches")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    all_axes[-1].set_xlabel(scale + (", last bin: and more" if pooled.max() > high else ""))
+    grid[-1, 0].set_xlabel(scale + (", last bin: and more" if pooled.max() > high else ""))
     return figure
 
 
@@ -93,9 +90,8 @@ def labelled_patches(data_sets: Mapping[str, LabelledValues], *, scale: str, see
         scale: Name of the axis.
         seed: Of the scatter within a column.
     """
-    figure = new_figure(6.6, 0.5 + 3.1 * len(data_sets))
-    all_axes = figure.subplots(len(data_sets), 1, squeeze=False)[:, 0]
-    for axes, (name, data) in zip(all_axes, data_sets.items(), strict=True):
+    figure, grid = new_axes(6.6, 0.5 + 3.1 * len(data_sets), len(data_sets))
+    for (axes,), (name, data) in zip(grid, data_sets.items(), strict=True):
         names, numbers = np.unique(data.groups.astype(str), return_inverse=True)
         medians = np.array([np.median(data.values[numbers == number]) for number in range(len(names))])
         rank = np.argsort(np.argsort(medians, kind="stable"), kind="stable")
@@ -120,8 +116,8 @@ def labelled_patches(data_sets: Mapping[str, LabelledValues], *, scale: str, see
             ylabel=wrapped(scale, width=30),
             xlabel=f"{len(names)} groups, by median",
             xlim=(-0.6, len(names) - 0.4),
+            xticks=[],
         )
-        axes.set_xticks([])
         if len(names) <= _MAX_NAMED:
             words = [shortened(group, length=22) for group in told_apart(names[np.argsort(rank)].tolist())]
             upright = sum(len(word) + 2 for word in words) > _LETTERS_ALONG

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from jimt.figures.style import (
     COLOURS,
     draw_fluorescence,
+    draw_patch,
     fluorescence_range,
-    framed,
+    hide,
     image_axes,
-    new_figure,
+    new_axes,
     shortened,
     styled,
 )
@@ -77,22 +78,19 @@ def activation_maps(columns: Mapping[str, Sequence[MappedPatch]], *, unit: str) 
     limits = _limits(patch.fluorescence for patch in every)
     images = ("patch", "live", "dead", "PI")
     ratios = ([1] * len(images) + [0.15]) * len(columns)
-    figure = new_figure(0.86 * (4 * len(columns)) + 0.6, 0.93 * n_rows + 0.65)
-    grid = figure.subplots(n_rows, len(ratios), width_ratios=ratios, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
+    figure, grid = new_axes(
+        0.86 * (4 * len(columns)) + 0.6, 0.93 * n_rows + 0.65, n_rows, len(ratios), width_ratios=ratios
+    )
+    hide(grid.flat)
     shown: Any = None
     for block, (title, patches) in enumerate(columns.items()):
         column = block * (len(images) + 1)
         grid[0, column].set_title(title if len(patches) else f"{title}: none", fontsize=8.5)
         for row, patch in enumerate(patches):
             for offset, what in enumerate(images):
-                axes = grid[row, column + offset]
-                axes.set_axis_on()
-                image_axes(axes)
+                axes = image_axes(grid[row, column + offset])
                 if what == "patch":
-                    axes.imshow(patch.brightfield, vmin=0, vmax=255)
-                    framed(axes, COLOURS[patch.label])
+                    draw_patch(axes, patch.brightfield, COLOURS[patch.label])
                 elif what == "PI":
                     _draw_fluorescence(axes, patch, limits)
                     axes.set_xlabel("PI", fontsize=7, labelpad=1.5)
@@ -125,14 +123,12 @@ def maps_of_models(patches: Sequence[MappedPatch], models: Mapping[str, Sequence
         unit: Of the fluorescence.
     """
     limits = _limits(patch.fluorescence for patch in patches)
-    width = 1.15 * (2 + len(models))
-    figure = new_figure(width + 0.3, 1.32 * len(patches) + 0.5)
-    grid = figure.subplots(len(patches), 2 + len(models), squeeze=False)
+    n_columns = 2 + len(models)
+    figure, grid = new_axes(1.15 * n_columns + 0.3, 1.32 * len(patches) + 0.5, len(patches), n_columns)
     for row, patch in enumerate(patches):
         for axes in grid[row]:
             image_axes(axes)
-        grid[row, 0].imshow(patch.brightfield, vmin=0, vmax=255)
-        framed(grid[row, 0], COLOURS[patch.label])
+        draw_patch(grid[row, 0], patch.brightfield, COLOURS[patch.label])
         _draw_fluorescence(grid[row, 1], patch, limits)
         for column, mapped in enumerate(models.values(), 2):
             _draw_map(grid[row, column], mapped[row], mapped[row].maps[DEAD])
@@ -160,22 +156,18 @@ def gallery(groups: Mapping[str, Sequence[Entry]], *, unit: str) -> Figure:
     images = [pi for group in groups.values() for _, pi, *_ in group if pi is not None]
     limits = _limits(images)
     per_row = 2 if images else 1
-    figure = new_figure(1.12 * _GALLERY_COLUMNS + 0.2, len(rows) * (2.6 if images else 1.6) + 0.3)
-    grid = figure.subplots(per_row * len(rows), _GALLERY_COLUMNS, squeeze=False)
-    for axes in grid.flat:
-        image_axes(axes).set_axis_off()
+    height = len(rows) * (2.6 if images else 1.6) + 0.3
+    figure, grid = new_axes(1.12 * _GALLERY_COLUMNS + 0.2, height, per_row * len(rows), _GALLERY_COLUMNS)
+    hide(grid.flat)
     for number, row in enumerate(rows):
         for name, start in row:
             lines = [shortened(line, length=17 * len(groups[name])) for line in name.split("\n")]
             grid[per_row * number, start].set_title("\n".join(lines), fontsize=7.5)
             for column, (patch, pi, label, score, place) in enumerate(groups[name], start):
                 axes = grid[per_row * number, column]
-                axes.set_axis_on()
-                axes.imshow(patch, vmin=0, vmax=255)
-                framed(axes, COLOURS[label])
+                draw_patch(axes, patch, COLOURS[label])
                 if pi is not None:
-                    axes = grid[per_row * number + 1, column]
-                    axes.set_axis_on()
+                    axes = image_axes(grid[per_row * number + 1, column])
                     draw_fluorescence(axes, pi, limits)
                 axes.set_xlabel(f"{LABEL_NAMES[label]}, P(live) {score:.2f}\n{place}", fontsize=6, labelpad=2)
     if images:

@@ -16,7 +16,8 @@ from jimt.figures.style import (
     MARKERS,
     MODEL_COLOURS,
     grid_shape,
-    new_figure,
+    hide,
+    new_axes,
     shortened,
     styled,
     told_apart,
@@ -55,11 +56,9 @@ class FluorescencePanel:
 def score_against_fluorescence(panels: Sequence[FluorescencePanel]) -> Figure:
     """P(live) against mean fluorescence (Fig. 4b), two panels a row."""
     rows, columns = grid_shape(len(panels), columns=2)
-    figure = new_figure(3.4 * columns + 0.4, 3.0 * rows + 0.35)
-    all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in all_axes[len(panels) :]:
-        axes.set_axis_off()
-    for axes, panel in zip(all_axes, panels, strict=False):
+    figure, grid = new_axes(3.4 * columns + 0.4, 3.0 * rows + 0.35, rows, columns)
+    hide(grid.flat[len(panels) :])
+    for axes, panel in zip(grid.flat, panels, strict=False):
         for label in (LIVE, DEAD):
             chosen = panel.labels == label
             axes.scatter(
@@ -97,8 +96,7 @@ def forest(table: pd.DataFrame, *, what: str, overall: float | None) -> Figure:
         overall: Balanced accuracy of all patches; None where a class is absent.
     """
     shown = table.head(_MAX_UNITS)
-    figure = new_figure(6.6, 1.35 + 0.18 * max(2, len(shown)))
-    axes = figure.add_subplot()
+    figure, ((axes,),) = new_axes(6.6, 1.35 + 0.18 * max(2, len(shown)))
     y = np.arange(len(shown))[::-1]
     both = (shown["live"] > 0) & (shown["dead"] > 0)
     kinds = {
@@ -132,8 +130,7 @@ def forest(table: pd.DataFrame, *, what: str, overall: float | None) -> Figure:
     axes.set_yticks(y, names, fontsize=7)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.8, len(shown) - 0.2), xlabel="balanced accuracy, or recall")
     left_out = len(table) - len(shown)
-    more = f", the {left_out} best left out" if left_out else ""
-    axes.set_title(f"each {what} (live/dead patches){more}")
+    axes.set_title(f"each {what} (live/dead patches)" + (f", the {left_out} best left out" if left_out else ""))
     figure.legend(loc="outside lower left", ncols=2)
     return figure
 
@@ -146,8 +143,7 @@ def training_curves(metrics: pd.DataFrame) -> Figure:
         metrics: A row an epoch: ``epoch`` and some of ``train/loss``, ``val/loss``, ``val/balanced_accuracy``,
             ``val/auroc``; NaN where a metric was not taken.
     """
-    figure = new_figure(6.6, 2.5)
-    left, right = figure.subplots(1, 2)
+    figure, ((left, right),) = new_axes(6.6, 2.5, 1, 2)
     for axes, names in ((left, ("train/loss", "val/loss")), (right, ("val/balanced_accuracy", "val/auroc"))):
         for number, name in enumerate(names):
             if name in metrics:

@@ -4,7 +4,7 @@ import functools
 import io
 import itertools
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -88,9 +88,18 @@ def save(figure: Figure, folder: Path, name: str) -> bytes:
     return picture
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """A figure of a size in inches, whose parts make room for each other."""
-    return Figure(figsize=(width, height), layout="constrained")
+def new_axes(width: float, height: float, rows: int = 1, columns: int = 1, **layout: Any) -> tuple[Figure, Any]:
+    """A figure of a size in inches, whose parts make room for each other, and its axes by row and column.
+
+    Args:
+        width: Inches.
+        height: Inches.
+        rows: Of axes.
+        columns: Likewise.
+        layout: As ``Figure.subplots`` takes it.
+    """
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **layout)
 
 
 def grid_shape(n: int, *, columns: int) -> tuple[int, int]:
@@ -103,8 +112,15 @@ def grid_shape(n: int, *, columns: int) -> tuple[int, int]:
     return -(-n // columns), columns
 
 
+def hide(axes: Iterable[Axes]) -> None:
+    """Leave places of a grid empty, as long as no image is put there."""
+    for each in axes:
+        each.set_axis_off()
+
+
 def image_axes(axes: Axes) -> Axes:
     """No ticks and no frame: what is drawn is an image."""
+    axes.set_axis_on()
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -115,6 +131,12 @@ def framed(axes: Axes, colour: str, *, width: float = 2.0) -> None:
     """A frame in a class's colour around an image."""
     for spine in axes.spines.values():
         spine.set(visible=True, color=colour, linewidth=width)
+
+
+def draw_patch(axes: Axes, patch: NDArray[np.uint8], colour: str) -> None:
+    """Draw bright-field in a frame of a class's colour."""
+    framed(image_axes(axes), colour)
+    axes.imshow(patch, vmin=0, vmax=255)
 
 
 def fluorescence_range(images: NDArray[np.floating]) -> tuple[float, float]:
