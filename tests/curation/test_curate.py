@@ -253,7 +253,7 @@ def test_hand_labels_that_train_nothing_are_told_apart(small, bare_corners, prep
 
 
 def test_a_filter_that_calls_every_patch_empty_is_an_error(small, bare_corners, prepare_config, monkeypatch):
-    monkeypatch.setattr("jimt.curation.empty_filter.empty_scores", lambda pipeline, features: np.ones(len(features)))
+    monkeypatch.setattr("jimt.curation.filter_stage.empty_scores", lambda pipeline, features: np.ones(len(features)))
     with pytest.raises(InputError, match="every patch is empty.*curation.empty_filter.enabled=false"):
         run(prepare_config(*small, *bare_corners), contrast)
 

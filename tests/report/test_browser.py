@@ -107,7 +107,7 @@ def test_a_point_shows_its_patch_its_score_and_its_raw_image(page, reported):
         assert told.startswith(f"{'live' if scores['label'][0] else 'dead'}, P(live) {scores['score'][0]:.3f}")
         assert str(scores["raw_image_id"][0]) in told.replace("\n", "")
         shown = cv2.imdecode(np.frombuffer(tooltips[told].screenshot(), np.uint8), cv2.IMREAD_GRAYSCALE)
-        expected = cv2.resize(patches[0], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        expected = cv2.resize(patches[np.array([0])][0], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
         # a fraction of a pixel may lie between them
         likeness = cv2.matchTemplate(shown, expected[4:-4, 4:-4], cv2.TM_CCOEFF_NORMED).max()
         other = cv2.matchTemplate(shown, cv2.rotate(expected, cv2.ROTATE_180)[4:-4, 4:-4], cv2.TM_CCOEFF_NORMED).max()

@@ -69,16 +69,15 @@ def fit_empty_filter(
         InputError: If the labels hold one class only.
     """
     if empty.all() or not empty.any():
-        word = "with" if not empty.any() else "without"
         raise InputError(
-            f"all {len(empty)} hand labels are of patches {word} cells",
+            f"all {len(empty)} hand labels are of patches {'without' if empty.all() else 'with'} cells",
             advice="label both kinds",
             remedies=("curation.empty_filter.enabled=false",),
         )
     # class-weighted: the hand labels of a data set can be 15 to 1
     pipeline = make_pipeline(StandardScaler(), SVC(C=regularisation, kernel=kernel, class_weight="balanced"))
-    units = raw_image_ids if groups is None else groups
-    folds = _folds(empty, units.astype(str), n_folds=n_folds, seed=seed)
+    units = (raw_image_ids if groups is None else groups).astype(str)
+    folds = _folds(empty, units, n_folds=n_folds, seed=seed)
     precision = recall = f1 = None
     held_out = np.full(len(empty), np.nan, np.float32)
     if folds:
@@ -96,8 +95,7 @@ def _folds(
     empty: NDArray[np.bool_], units: NDArray[np.str_], *, n_folds: int, seed: int
 ) -> list[tuple[NDArray[np.int_], NDArray[np.int_]]]:
     """Folds of whole units: at most as many as hold the rarer class, none that would be trained on one class alone."""
-    units_of_rarer = min(len(set(units[empty])), len(set(units[~empty])))
-    for number in range(min(n_folds, units_of_rarer), 1, -1):
+    for number in range(min(n_folds, len(set(units[empty])), len(set(units[~empty]))), 1, -1):
         splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
         folds = list(splitter.split(units, empty, groups=units))
         if all(0 < empty[train].sum() < len(train) for train, _ in folds):

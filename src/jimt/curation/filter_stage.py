@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -14,9 +13,9 @@ from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
 from jimt.curation.empty_filter import Embed, empty_scores, fit_empty_filter, save_empty_filter
 from jimt.curation.hand_label_pool import HandLabelled, features_made_with, hand_labels_path, pool, save_hand_labelled
-from jimt.curation.hand_labels import UnusedLabels, read_hand_labels, unused_labels
+from jimt.curation.hand_labels import read_hand_labels, unused_labels
 from jimt.curation.manifest import FILTER, FILTER_LABELS
-from jimt.curation.store import FieldStore
+from jimt.curation.store import FieldStore, cut_patches, places_of
 from jimt.errors import InputError
 from jimt.vocabulary import Excluded
 
@@ -25,11 +24,11 @@ _EMBED_AT_ONCE = 1024  # patches whose features are held at a time
 
 def own_hand_labels(
     dataset: DatasetConfig, curation: CurationConfig, manifest: pd.DataFrame, store: FieldStore, embed: Embed
-) -> tuple[pd.DataFrame, HandLabelled, UnusedLabels]:
+) -> tuple[pd.DataFrame, HandLabelled, dict[str, int | str | None]]:
     """Features of this data set's hand-labelled patches, kept in a file for other data sets.
 
     Returns:
-        Rows of the manifest, what was kept, and which hand labels are of no patch that is used.
+        Rows of the manifest, what was kept, and ``unused_labels``.
     """
     assert dataset.empty_labels is not None  # curate checks it
     hand = read_hand_labels(
@@ -45,7 +44,7 @@ def own_hand_labels(
     labelled = HandLabelled(
         dataset=dataset.name,
         made_with=features_made_with(curation),
-        features=_features_of(rows, store, curation.patches.size, embed),
+        features=embed(cut_patches(store.field, places_of(rows), size=curation.patches.size)),
         empty=rows["empty"].to_numpy(bool),
         raw_image_ids=rows["raw_image_id"].to_numpy(str),
         groups=rows["group"].to_numpy(str) if rows["group"].notna().all() else None,
@@ -82,8 +81,8 @@ def drop_empty(
         return {"status": "off for published patches"}
     if others is None:
         return {"status": "no labels"}
-    store, size = FieldStore(partial), curation.patches.size
-    parts, unused = dict(others), UnusedLabels(0, 0, 0, None)
+    store, parts = FieldStore(partial), dict(others)
+    unused: dict[str, int | str | None] = {"n_absent": 0, "n_off_grid": 0, "n_left_out": 0, "off_grid_example": None}
     field = {name: np.full(len(part.empty), -1, np.int32) for name, part in others.items()}  # of those none is here
     if dataset.name in settings.fit_on:
         rows, parts[dataset.name], unused = own_hand_labels(dataset, curation, manifest, store, embed)
@@ -120,7 +119,8 @@ def drop_empty(
         task = progress.add_task("embed", total=len(kept))
         for start in range(0, len(kept), _EMBED_AT_ONCE):
             part = kept.iloc[start : start + _EMBED_AT_ONCE]
-            scores = empty_scores(pipeline, _features_of(part, store, size, embed))
+            patches = cut_patches(store.field, places_of(part), size=curation.patches.size)
+            scores = empty_scores(pipeline, embed(patches))
             manifest.loc[part.index, "empty_score"] = scores
             manifest.loc[part.index, "empty"] = scores > 0
             progress.advance(task, len(part))
@@ -138,10 +138,5 @@ def drop_empty(
         "precision_of_features": settings.precision,
         "n_labelled_of": {name: len(parts[name].empty) for name in settings.fit_on},
         **dataclasses.asdict(report),
-        **dataclasses.asdict(unused),
+        **unused,
     }
-
-
-def _features_of(rows: pd.DataFrame, store: FieldStore, size: int, embed: Embed) -> NDArray[np.float32]:
-    field, y, x = (rows[name].to_numpy(np.int32) for name in ("field", "y", "x"))
-    return embed(store.patches(field, y, x, size=size))

@@ -2,7 +2,6 @@
 
 import csv
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,38 +18,29 @@ _MOST_DIGITS: Final = 9  # of a number of pixels; a thousand times the widest sl
 _NEEDS: Final = "it needs " + ",".join(COLUMNS)
 
 
-@dataclass(frozen=True)
-class UnusedLabels:
-    """Hand labels that train nothing."""
-
-    n_absent: int
-    """Of raw images that are not in this data set."""
-    n_off_grid: int
-    """Of raw images that are here, where no patch begins."""
-    n_left_out: int
-    """Of patches with too much no-data, or of copies."""
-    off_grid_example: str | None
-
-
-def unused_labels(hand: pd.DataFrame, manifest: pd.DataFrame) -> UnusedLabels:
+def unused_labels(hand: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, int | str | None]:
     """Which hand labels are of no patch that could be used, and why.
 
     Args:
         hand: As ``read_hand_labels`` gives them.
         manifest: Every patch of the data set, with ``excluded``.
+
+    Returns:
+        As ``summary.json`` has it: ``n_absent``, those of raw images that are not in this data set; ``n_off_grid``, of
+        raw images that are here, where no patch begins, with one of them as ``off_grid_example``; ``n_left_out``, of
+        patches with too much no-data, or of copies.
     """
     is_here = hand["raw_image_id"].isin(set(manifest["raw_image_id"]))
     found = hand.merge(
         manifest[["raw_image_id", "y", "x", "excluded"]], "left", ["raw_image_id", "y", "x"], indicator=True
     )
-    is_patch = (found["_merge"] == "both").to_numpy()
-    off_grid = hand[is_here.to_numpy() & ~is_patch]
-    return UnusedLabels(
-        n_absent=int((~is_here).sum()),
-        n_off_grid=len(off_grid),
-        n_left_out=int(found["excluded"].notna().sum()),
-        off_grid_example=None if not len(off_grid) else _place(off_grid.iloc[0]),
-    )
+    off_grid = hand[is_here.to_numpy() & (found["_merge"] != "both").to_numpy()]
+    return {
+        "n_absent": int((~is_here).sum()),
+        "n_off_grid": len(off_grid),
+        "n_left_out": int(found["excluded"].notna().sum()),
+        "off_grid_example": None if not len(off_grid) else _place(off_grid.iloc[0]),
+    }
 
 
 def off_grid(hand: pd.DataFrame, *, stride: int) -> list[str]:

@@ -6,6 +6,7 @@ fluorescence as it was measured, and ``no_data.bits`` which pixels are no data, 
 fluorescence. Of a 16-bit camera a pixel takes 3 bytes, and an eighth more in fields with no-data.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -95,14 +96,26 @@ class FieldStore:
         """Percentile of a field's fluorescence that counts as its background; NaN where the label scale needs none."""
         return float(self._background[index])
 
-    def patches(
-        self, field: NDArray[np.int32], y: NDArray[np.int32], x: NDArray[np.int32], *, size: int
-    ) -> NDArray[np.uint8]:
-        """Copy patches together, shape ``(n, size, size)``."""
-        out = np.empty((len(field), size, size), np.uint8)
-        for i, (index, top, left) in enumerate(zip(field, y, x, strict=True)):
-            out[i] = self.field(int(index))[top : top + size, left : left + size]
-        return out
+
+def places_of(rows: pd.DataFrame) -> NDArray[np.int64]:
+    """Field, y and x of some rows of the manifest, shape ``(n, 3)``; a published patch is a field and has no origin."""
+    return rows[["field", "y", "x"]].fillna(0).to_numpy(np.int64)
+
+
+def cut_patches(
+    field: Callable[[int], NDArray[np.uint8]], places: NDArray[np.int64], *, size: int
+) -> NDArray[np.uint8]:
+    """Copy patches together, shape ``(n, size, size)``.
+
+    Args:
+        field: Gives a field in 8 bits by its number.
+        places: As ``places_of`` gives them.
+        size: Side of a patch, pixels.
+    """
+    out = np.empty((len(places), size, size), np.uint8)
+    for i, (number, y, x) in enumerate(places.tolist()):
+        out[i] = field(number)[y : y + size, x : x + size]
+    return out
 
 
 def read_field_names(folder: Path) -> pd.DataFrame:

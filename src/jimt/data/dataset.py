@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from jimt.curation.store import FieldStore
+from jimt.curation.store import FieldStore, cut_patches, places_of
 
 N_ORIENTATIONS = 8  # four quarter turns, each plain and mirrored: all that 90-degree rotations and flips can give
 N_CHANGES = 4
@@ -58,10 +58,7 @@ class PatchDataset(Dataset[PatchBatch]):
 
     def __init__(self, folder: Path, rows: pd.DataFrame, *, size: int) -> None:
         self._folder = folder
-        self._field = rows["field"].to_numpy(np.int32)
-        # a published patch is a field of its own and has no origin
-        self._y = rows["y"].fillna(0).to_numpy(np.int32)
-        self._x = rows["x"].fillna(0).to_numpy(np.int32)
+        self._places = places_of(rows)
         self.labels = rows["label"].to_numpy(np.int64)
         self._size = size
         self._store: FieldStore | None = None  # opened in the process that reads
@@ -70,14 +67,14 @@ class PatchDataset(Dataset[PatchBatch]):
         return self.__dict__ | {"_store": None}  # a memory map would travel with all its pixels
 
     def __len__(self) -> int:
-        return len(self._field)
+        return len(self._places)
 
     def __getitems__(self, keys: Sequence[Key]) -> PatchBatch:
         """A whole batch, as the DataLoader asks for it."""
         if self._store is None:
             self._store = FieldStore(self._folder)
         index = np.array([key.row for key in keys])
-        patches = self._store.patches(self._field[index], self._y[index], self._x[index], size=self._size)
+        patches = cut_patches(self._store.field, self._places[index], size=self._size)
         return PatchBatch(
             torch.from_numpy(patches).unsqueeze(1),
             torch.tensor([key.orientation for key in keys]),
@@ -111,8 +108,7 @@ def evaluation_loader(
     if world == 1:
         return DataLoader(dataset, batch_size=batch_size, sampler=keys, num_workers=num_workers, collate_fn=as_is)
     largest, smallest = -(-len(dataset) // world), len(dataset) // world
-    n_batches = min(-(-largest // batch_size), smallest)
-    parts = np.array_split(np.arange(len(keys)), n_batches)
+    parts = np.array_split(np.arange(len(keys)), min(-(-largest // batch_size), smallest))
     batches = [[keys[int(index)] for index in part] for part in parts]
     return DataLoader(dataset, batch_sampler=batches, num_workers=num_workers, collate_fn=as_is)
 
@@ -142,8 +138,7 @@ class BalancedSampler(Sampler[Key]):
     def __init__(
         self, labels: NDArray[np.int64], *, multiple: int, orientations: bool, seed: int, repeats: bool
     ) -> None:
-        counts = np.bincount(labels)
-        weights = 1.0 / counts[labels]
+        weights = 1.0 / np.bincount(labels)[labels]
         self._probability = weights / weights.sum()
         self._n_drawn = -(-len(labels) // multiple) * multiple
         self._orientations = orientations
@@ -160,8 +155,7 @@ class BalancedSampler(Sampler[Key]):
         rng = np.random.default_rng([self._seed, self._epoch])
         n = self._n_drawn
         rows = rng.choice(len(self._probability), n, p=self._probability)
-        orientations = rng.integers(N_ORIENTATIONS, size=n) * self._orientations
-        return rows, orientations, rng.uniform(-1, 1, (n, N_CHANGES))
+        return rows, rng.integers(N_ORIENTATIONS, size=n) * self._orientations, rng.uniform(-1, 1, (n, N_CHANGES))
 
     def __iter__(self) -> Iterator[Key]:
         rank, world = process_share()

@@ -50,15 +50,6 @@ class RawFields:
         self._last = index, pixels
         return pixels
 
-    def patches(
-        self, field: NDArray[np.int32], y: NDArray[np.int32], x: NDArray[np.int32], *, size: int
-    ) -> NDArray[np.uint8]:
-        """Copy patches together, shape ``(n, size, size)``."""
-        out = np.empty((len(field), size, size), np.uint8)
-        for i, (index, top, left) in enumerate(zip(field, y, x, strict=True)):
-            out[i] = self.field(int(index))[top : top + size, left : left + size]
-        return out
-
 
 Fields = FieldStore | RawFields
-"""8-bit fields by number: ``field`` gives one, ``patches`` patches by field and top-left corner."""
+"""8-bit fields by number: ``field`` gives one."""

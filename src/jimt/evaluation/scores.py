@@ -2,16 +2,16 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from jimt.curation.manifest import Curated, open_curated
 from jimt.curation.splits import Fold, split_by_fold
-from jimt.curation.store import read_field_names
+from jimt.curation.store import cut_patches, places_of, read_field_names
 from jimt.errors import InputError
 from jimt.statistics.calibration import live_score
 from jimt.vocabulary import Excluded, Split
@@ -40,8 +40,7 @@ def training_data(record: "Record", curated_folder: Path | None, checkpoint: Pat
         raise InputError(f"{where} is missing", advice="curate it again", remedies=("--curated FOLDER",))
     curated = open_curated(where)
     if record.fold is not None:
-        manifest = split_by_fold(curated.manifest, Fold(**record.fold))
-        curated = dataclasses.replace(curated, manifest=manifest)
+        curated = dataclasses.replace(curated, manifest=split_by_fold(curated.manifest, Fold(**record.fold)))
     if (
         curated.summary["fingerprint"] != record.curation_fingerprint
         or splits_digest(curated.manifest) != record.splits_digest
@@ -56,8 +55,8 @@ def training_data(record: "Record", curated_folder: Path | None, checkpoint: Pat
 
 def splits_digest(manifest: pd.DataFrame) -> str:
     """Identify which patch is in which split, whoever edited the manifest."""
-    text = manifest[["field", "y", "x", "label", "split"]].to_csv(index=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    columns = ["field", "y", "x", "label", "split"]
+    return hashlib.sha256(manifest[columns].to_csv(index=False).encode()).hexdigest()
 
 
 def score_test_split(predictor: "Predictor", curated: Curated) -> pd.DataFrame:
@@ -77,9 +76,8 @@ def score_test_split(predictor: "Predictor", curated: Curated) -> pd.DataFrame:
     between = (manifest["excluded"] == Excluded.AMBIGUOUS.value) & manifest["group"].isin(groups)
     rows = manifest[test | between.to_numpy(bool)].reset_index(drop=True)
     logits = predictor.logits(curated.store, rows)
-    files = read_field_names(curated.folder)["file"]
     return rows.assign(
-        file=files.to_numpy(object)[rows["field"].to_numpy()],
+        file=read_field_names(curated.folder)["file"].to_numpy(object)[rows["field"].to_numpy()],
         score=live_score(logits, temperature=predictor.checkpoint.output.temperature),
         logit=logits[:, 1] - logits[:, 0],
     )[[*SCORE_COLUMNS, "logit"]]
@@ -102,7 +100,7 @@ def rows_of_test(record: "Record", curated_folder: Path | None, checkpoint: Path
     return curated, curated.manifest[curated.manifest["split"] == Split.TEST.value]
 
 
-class TestPatches(Sequence[np.ndarray[Any, np.dtype[np.uint8]]]):
+class TestPatches:
     """The patches of some rows of a manifest, cut when they are asked for.
 
     Args:
@@ -113,15 +111,8 @@ class TestPatches(Sequence[np.ndarray[Any, np.dtype[np.uint8]]]):
     __test__ = False  # pytest takes the name for a test
 
     def __init__(self, curated: Curated, rows: pd.DataFrame) -> None:
-        self._store, self._size = curated.store, curated.summary["patch_size"]
-        self._field = rows["field"].to_numpy(np.int32)
-        self._y, self._x = (rows[name].fillna(0).to_numpy(np.int32) for name in ("y", "x"))
+        self._curated, self._places = curated, places_of(rows)
 
-    def __len__(self) -> int:
-        return len(self._field)
-
-    def __getitem__(self, index: Any) -> Any:
-        """Patches of an array of indices, shape ``(n, size, size)``, or one patch."""
-        wanted = np.atleast_1d(index)
-        patches = self._store.patches(self._field[wanted], self._y[wanted], self._x[wanted], size=self._size)
-        return patches if np.ndim(index) else patches[0]
+    def __getitem__(self, index: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Patches of an array of indices, shape ``(n, size, size)``."""
+        return cut_patches(self._curated.store.field, self._places[index], size=self._curated.summary["patch_size"])

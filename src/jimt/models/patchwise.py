@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from jimt.curation.store import cut_patches, places_of
 from jimt.data.fields import Fields
 from jimt.data.transforms import orient, to_network_input
 from jimt.models.checkpoint import Input
@@ -45,11 +46,11 @@ class PatchPredictor:
 
     def _outputs(self, answer: Callable[[Tensor], Tensor], fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
         self.network.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        outputs: list[NDArray[np.float32]] = []
+        batches = _batches(fields, rows, size=self.takes.patch_size, batch_size=self.batch_size)
         with torch.inference_mode():
-            for patches in _batches(fields, rows, size=self.takes.patch_size, batch_size=self.batch_size):
-                outputs.append(self._mean_over_orientations(answer, patches.to(self.device)))
-        return np.concatenate(outputs)
+            return np.concatenate(
+                [self._mean_over_orientations(answer, patches.to(self.device)) for patches in batches]
+            )
 
     def _mean_over_orientations(self, answer: Callable[[Tensor], Tensor], patches: Tensor) -> NDArray[np.float32]:
         total = torch.zeros((), device=self.device)
@@ -63,11 +64,9 @@ class PatchPredictor:
 
 def _batches(fields: Fields, rows: pd.DataFrame, *, size: int, batch_size: int) -> Iterator[Tensor]:
     """Grey patches of rows, in their order, uint8, shape ``(n, 1, size, size)``."""
-    field = rows["field"].to_numpy(np.int32)
-    y, x = (rows[name].fillna(0).to_numpy(np.int32) for name in ("y", "x"))  # a published patch has no origin
+    places = places_of(rows)
     for start in range(0, len(rows), batch_size):
-        part = slice(start, start + batch_size)
-        yield torch.from_numpy(fields.patches(field[part], y[part], x[part], size=size)).unsqueeze(1)
+        yield torch.from_numpy(cut_patches(fields.field, places[start : start + batch_size], size=size)).unsqueeze(1)
 
 
 def input_batches(

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from jimt.curation.patches import Scaling, patch_origins
+from jimt.curation.store import cut_patches, places_of
 from jimt.data.fields import Fields, RawFields
 from jimt.errors import InputError
 from jimt.models.checkpoint import Checkpoint, Input, Output, read_checkpoint
@@ -146,8 +147,7 @@ class Predictor:
             batch_size=self.checkpoint.record.eval_batch_size,
             precision=known.precision,
         )
-        numbers, y, x = (rows[name].to_numpy(np.int32) for name in ("field", "y", "x"))
-        features = extractor(fields.patches(numbers, y, x, size=self.checkpoint.input.patch_size))
+        features = extractor(cut_patches(fields.field, places_of(rows), size=self.checkpoint.input.patch_size))
         machine = skops.io.loads(known.machine.numpy().tobytes(), trusted=[])
         return np.asarray(machine.decision_function(features) > 0)
 

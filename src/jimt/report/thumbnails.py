@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jimt.curation.manifest import Curated
-from jimt.evaluation.scores import TestPatches
+from jimt.curation.store import cut_patches, places_of
 
 SIDE = 64
 _ALONG = 50
@@ -21,7 +21,7 @@ _AT_ONCE = 256
 
 def patches_of(curated: Curated, rows: pd.DataFrame) -> NDArray[np.uint8]:
     """Bright-field patches of some rows of the manifest, shape ``(n, size, size)``."""
-    return np.asarray(TestPatches(curated, rows)[np.arange(len(rows))])
+    return cut_patches(curated.store.field, places_of(rows), size=curated.summary["patch_size"])
 
 
 def thumbnails(patches: Any, n: int) -> NDArray[np.uint8]:
@@ -63,5 +63,4 @@ def sheet(images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> Sheet:
     for image, y, x in zip(images, row * SIDE, column * SIDE, strict=True):
         picture[y : y + SIDE, x : x + SIDE] = image
     _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    data = base64.b64encode(encoded.tobytes()).decode()
-    return Sheet(f"data:image/jpeg;base64,{data}", column * SIDE, row * SIDE)
+    return Sheet(f"data:image/jpeg;base64,{base64.b64encode(encoded.tobytes()).decode()}", column * SIDE, row * SIDE)
