@@ -79,8 +79,7 @@ def find_copies(fields: pd.DataFrame) -> Copies:
     within_group: dict[str, str] = {}
     of_field = fields[list(DIGESTS)].to_numpy()
     for alike in _sets(fields):
-        labels = {int(label) for label in fields["label"].iloc[alike].dropna()}
-        if len(labels) > 1:
+        if fields["label"].iloc[alike].nunique() > 1:
             for number, label in zip(alike, fields["label"].iloc[alike], strict=True):
                 other = next(n for n in alike if fields["label"].iloc[n] != label)
                 leaking[int(number)] = (

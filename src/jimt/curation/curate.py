@@ -172,8 +172,7 @@ def _finer(dataset: DatasetConfig, finding: Finding, n: int) -> list[tuple[str, 
         parts = tuple(part for part in pattern.names if part in (*now, name))
         if len({name_key("/".join(each.get(part, "") for part in parts)) for each in values}) >= n:
             found[name] = parts
-    preferred = [parts for name, parts in found.items() if name in ABOVE_A_FIELD]
-    return preferred or list(found.values())
+    return [parts for name, parts in found.items() if name in ABOVE_A_FIELD] or list(found.values())
 
 
 def _find(dataset: DatasetConfig, curation: CurationConfig, root: Path, files: list[Path]) -> Finding:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any, Self
@@ -36,25 +35,19 @@ class FieldWriter:
         shutil.rmtree(self.spool, ignore_errors=True)
         self.spool.mkdir(exist_ok=True)
         self._commits = sorted(folder.glob("commit-*.json"))
-        self.fields: list[dict[str, Any]] = []
-        self.bad: dict[str, str] = {}
-        self._ends = dict.fromkeys(FILES, 0)
-        for path in self._commits:
-            commit = json.loads(path.read_text(encoding="utf-8"))
-            self.fields += commit["fields"]
-            self.bad |= commit["bad"]
-            self._ends = commit["ends"]
-        for name in FILES:
-            (folder / name).touch()
-        if any((folder / name).stat().st_size < end for name, end in self._ends.items()):
+        commits = [json.loads(path.read_text(encoding="utf-8")) for path in self._commits]
+        self._ends = commits[-1]["ends"] if commits else dict.fromkeys(FILES, 0)
+        self._files = {name: (folder / name).open("ab") for name in FILES}
+        if any(self._files[name].tell() < end for name, end in self._ends.items()):
             # a power cut came between the pixels and the disk: start anew
             for path in self._commits:
                 path.unlink()
-            self._ends, self._commits, self.fields, self.bad = dict.fromkeys(FILES, 0), [], [], {}
+            self._ends, self._commits, commits = dict.fromkeys(FILES, 0), [], []
         for name, end in self._ends.items():
-            os.truncate(folder / name, end)
+            self._files[name].truncate(end)
+        self.fields: list[dict[str, Any]] = [field for commit in commits for field in commit["fields"]]
+        self.bad: dict[str, str] = {name: reason for commit in commits for name, reason in commit["bad"].items()}
         self.n_images = len(self.fields) + len(self.bad)
-        self._files = {name: (folder / name).open("ab") for name in FILES}
         self._n_committed = len(self.fields)
         self._bad_committed = set(self.bad)
         self._results: list[FieldPatches] = []
@@ -140,12 +133,9 @@ class FieldWriter:
         shutil.rmtree(self.spool, ignore_errors=True)  # holds what a killed worker left: its image was read again
         parts = [path.with_suffix(".parquet") for path in self._commits]
         rows = [pd.read_parquet(part) for part in parts if part.exists()]
-        columns = [*PLACE, *NAMES, "exchanged", "label", "split"]
-        fields = pd.DataFrame(self.fields, columns=columns)
-        fields.drop(columns=["exchanged", "label", "split"]).to_parquet(self.folder / FIELDS)
-        patches = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
-        del rows
-        return patches, fields
+        fields = pd.DataFrame(self.fields, columns=[*PLACE, *NAMES, "exchanged", "label", "split"])
+        fields[[*PLACE, *NAMES]].to_parquet(self.folder / FIELDS)
+        return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(), fields
 
     def __enter__(self) -> Self:
         return self

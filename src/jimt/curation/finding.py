@@ -178,8 +178,7 @@ def find_patches(
     for one in named:
         path = one.path
         split = _split_of_folders(path.parent.parent, root) if keep_folders else None
-        label = labels[path.parent.name]
-        finding.images.append(RawImage(one.raw_image_id, one.group, path, None, label, split))
+        finding.images.append(RawImage(one.raw_image_id, one.group, path, None, labels[path.parent.name], split))
     n_split = sum(image.split is not None for image in finding.images)
     if 0 < n_split < len(finding.images):
         raise InputError(

@@ -45,8 +45,10 @@ def describe_finding(finding: Finding) -> list[str]:
     if others:
         words = ", ".join(f"{word} ({n})" for word, n in others.items())
         lines.append(f"{_of(sum(others.values()), finding.n_files)} of channels that are not used: {words}")
-    for name, files in sorted(finding.listing.foreign.items()):
-        lines.append(f"{_loudness(len(files), len(files) + finding.n_files)}not read: {describe_foreign(name, files)}")
+    lines += [
+        f"{_loudness(len(files), len(files) + finding.n_files)}not read: {describe_foreign(name, files)}"
+        for name, files in sorted(finding.listing.foreign.items())
+    ]
     lines += [
         f"group {name} is also written {', '.join(others)}: one group, so that no split divides it"
         for name, others in sorted(finding.merged.items())

@@ -117,6 +117,7 @@ def check_pair(brightfield: Image, fluorescence: Image | None, *, patch_size: in
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PALETTE = 3  # colour type
+_GREYS = np.repeat(np.arange(256, dtype=np.uint8), 3).tobytes()  # a palette in which each number is its own grey
 
 
 def read_png(path: Path) -> NDArray[Any]:
@@ -140,7 +141,7 @@ def read_png(path: Path) -> NDArray[Any]:
         raise BadImageError("is an animation of several images", advice="export one")
     if _orientation(chunks.get(b"eXIf", b"")) != 1:
         raise BadImageError("is stored turned or mirrored (its EXIF orientation)", advice="export it upright")
-    if colour_type == _PALETTE and not _is_grey(chunks.get(b"PLTE", b"")):
+    if colour_type == _PALETTE and not _GREYS.startswith(chunks.get(b"PLTE", b"")):
         raise BadImageError(NOT_GREY_PALETTE, advice=EXPORT_GREY)
     with decoding("PNG"):
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -168,10 +169,6 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             raise BadImageError("is damaged (a checksum is wrong)", advice="copy or export it again")
         yield kind, data[position + 8 : end - 4]
         position = end
-
-
-def _is_grey(palette: bytes) -> bool:
-    return all(palette[3 * number : 3 * number + 3] == bytes([number] * 3) for number in range(len(palette) // 3))
 
 
 def _orientation(exif: bytes) -> int:

@@ -76,7 +76,7 @@ def list_files(root: Path, *, advice: str, remedies: tuple[str, ...]) -> Listing
     if not root.is_dir():
         raise InputError(f"{root} is missing", advice=advice, remedies=remedies)
     listing = Listing()
-    for path in _walk(root, listing):
+    for path in sorted(_walk(root, listing)):
         suffix = path.suffix.lower()
         if suffix in IMAGE_SUFFIXES:
             _check_name(path)
@@ -85,9 +85,6 @@ def list_files(root: Path, *, advice: str, remedies: tuple[str, ...]) -> Listing
             listing.foreign.setdefault(_FOREIGN[suffix], []).append(path.relative_to(root).as_posix())
         elif path.is_symlink() and not path.exists():
             listing.links.append(f"{path.relative_to(root).as_posix()} leads to {path.readlink()}, which is not there")
-    listing.images.sort()
-    for names in listing.foreign.values():
-        names.sort()
     if not listing.images:
         if listing.foreign:
             found = " and ".join(_count(name, names) for name, names in sorted(listing.foreign.items()))

@@ -198,8 +198,7 @@ def _is_upper(values: Values, mixture: Mixture) -> NDArray[np.bool_]:
         for mean, sd, weight in zip(mixture.mean, mixture.sd, mixture.weight, strict=True)
     )
     middle = (values > mixture.mean[0]) & (values < mixture.mean[1])
-    border = values[middle & (upper > lower)].min(initial=mixture.mean[1])
-    return np.asarray(values >= border)
+    return np.asarray(values >= values[middle & (upper > lower)].min(initial=mixture.mean[1]))
 
 
 def _loses_a_class(values: Values, thresholds: Pair, expected: Pair) -> bool:

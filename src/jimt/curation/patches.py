@@ -75,8 +75,7 @@ def _window_sums(image: Image, y: NDArray[np.int32], x: NDArray[np.int32], *, si
     table = np.zeros((len(rows), image.shape[1] + 1))
     table[1:, 1:] = np.cumsum(np.cumsum(np.concatenate(strips), axis=0), axis=1)
     top, bottom = np.searchsorted(rows, y), np.searchsorted(rows, y + size)
-    total = table[bottom, x + size] - table[top, x + size] - table[bottom, x] + table[top, x]
-    return np.asarray(total, np.float64)
+    return np.asarray(table[bottom, x + size] - table[top, x + size] - table[bottom, x] + table[top, x], np.float64)
 
 
 def grey_histogram(image: Image, valid: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -133,6 +132,5 @@ def to_8_bit(image: Image, valid: NDArray[np.bool_], scaling: Scaling) -> NDArra
     gain = 255.0 / max(high - low, float(np.finfo(np.float32).tiny))
     if image.dtype.kind == "u":
         levels = np.arange(1 << (8 * image.dtype.itemsize), dtype=np.float64)
-        table = np.clip(np.rint((levels - low) * gain), 0, 255).astype(np.uint8)
-        return np.asarray(cv2.LUT(image, table))
+        return np.asarray(cv2.LUT(image, np.clip(np.rint((levels - low) * gain), 0, 255).astype(np.uint8)))
     return np.clip(np.rint((image.astype(np.float64) - low) * gain), 0, 255).astype(np.uint8)

@@ -47,24 +47,23 @@ def read_usable(
 ) -> RawPatches:
     """A row for each patch, those with too much no-data and copies marked; bad raw images are refused or skipped."""
     root = Path(dataset.root)
-    scaling, rows, fields, bad, bits = read_all(dataset, curation, finding, partial, console)
+    scaling, manifest, fields, bad, bits = read_all(dataset, curation, finding, partial, console)
     bad = finding.bad | {Path(path).relative_to(root.absolute()).as_posix(): reason for path, reason in bad.items()}
     copies = find_copies(fields)
     left_out = {str(fields["file"].iloc[number]): reason for number, reason in copies.leaking.items()}
     n_found = len(finding.images) + len(finding.bad)
     unusable = bad | left_out
-    if unusable and (curation.on_bad_image == "raise" or not len(rows)):
+    if unusable and (curation.on_bad_image == "raise" or not len(manifest)):
         raise InputError(
             f"{len(unusable)} of {n_found} raw images cannot be used",
             advice="mend or remove them",
-            remedies=("curation.on_bad_image=skip",) if len(rows) else (),
+            remedies=("curation.on_bad_image=skip",) if len(manifest) else (),
             listed=tuple(f"{name}: {reason}" for name, reason in sorted(unusable.items())),
         )
     exchanged = fields.loc[fields["exchanged"].to_numpy(bool), "raw_image_id"].tolist()
     if exchanged:  # now, since the labels may fail because of it
         print_lines([describe_exchanged(exchanged, len(fields), dataclasses.asdict(dataset))], console)
 
-    manifest = rows
     of_field = manifest["field"].to_numpy()
     for column in ("raw_image_id", "group"):
         of_fields = pd.Categorical(fields[column])  # a number for each of many rows, and each name once
@@ -79,8 +78,8 @@ def read_usable(
 
 def no_words(n_rows: int, words: type[StrEnum]) -> "pd.Categorical[str]":
     """A column of nulls that takes the words of an enumeration, a byte a row."""
-    nothing = np.full(n_rows, -1, np.int8)
-    return pd.Categorical.from_codes(nothing, categories=pd.Index([word.value for word in words]))
+    words_of = pd.Index([word.value for word in words])
+    return pd.Categorical.from_codes(np.full(n_rows, -1, np.int8), categories=words_of)
 
 
 def read_all(
@@ -112,8 +111,7 @@ def read_all(
         if curation.scaling.method == "percentile_dataset":
             histograms = in_parallel(brightfield_histogram, finding.images, settings)
             grey = dataset_grey_range(histograms, low_percentile=percentiles[0], high_percentile=percentiles[1])
-        low, high = grey if grey is not None else (None, None)
-        scaling = Scaling(curation.scaling.method, dataset.bit_depth, *percentiles, low, high)
+        scaling = Scaling(curation.scaling.method, dataset.bit_depth, *percentiles, *(grey or (None, None)))
         with FieldWriter(partial, root=Path(dataset.root)) as writer:
             with progress:
                 task = progress.add_task("read", total=len(finding.images), completed=writer.n_images)

@@ -133,8 +133,7 @@ def split_by_fold(manifest: pd.DataFrame, fold: Fold) -> pd.DataFrame:
     split[folds == fold.test] = Split.TEST.value
     if fold.val is not None:
         split[folds == fold.val] = Split.VAL.value
-    dtype = pd.CategoricalDtype([part.value for part in Split])
-    return manifest.assign(split=pd.Categorical(split, dtype=dtype))
+    return manifest.assign(split=pd.Categorical(split, categories=[part.value for part in Split]))
 
 
 def workable_folds(manifest: pd.DataFrame, *, at_most: int, validation: bool) -> int | None:

@@ -53,9 +53,7 @@ def table_row(name: str, summary: dict[str, Any]) -> Table:
         "\npatches": f"{counts['live'] + counts['dead']:,}",
         "all\nlive/dead": f"{counts['live']:,}/{counts['dead']:,}",
     }
-    for split in Split:
-        part = counts["splits"][split.value]
-        columns[f"{split.value}\nlive/dead"] = f"{part['live']:,}/{part['dead']:,}"
+    columns |= {f"{split}\nlive/dead": f"{n['live']:,}/{n['dead']:,}" for split, n in counts["splits"].items()}
     for title in columns:
         table.add_column(title, justify="left" if "data set" in title else "right", overflow="fold")
     table.add_row(*columns.values())

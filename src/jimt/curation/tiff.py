@@ -14,7 +14,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from jimt.curation.decoding import BadImageError, decoding
-from jimt.curation.tiff_meaning import check_colours, meaning_of, upright
+from jimt.curation.tiff_meaning import check_colours, orientation_of, upright
 
 _OF_BLACK_AND_WHITE = {tifffile.COMPRESSION.CCITTRLE, tifffile.COMPRESSION.CCITT_T4, tifffile.COMPRESSION.CCITT_T6}
 
@@ -56,9 +56,8 @@ def read_tiff_page(path: Path) -> NDArray[Any]:
         image: NDArray[Any] = page.asarray()
         if "S" in page.axes and image.ndim == 3:  # colours may come first
             image = np.moveaxis(image, page.axes.index("S"), -1)
-        meaning = meaning_of(page)
-    check_colours(meaning, image)
-    return upright(image, meaning.orientation)
+        check_colours(page, image)
+        return upright(image, page)
 
 
 def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str, int]:
@@ -83,17 +82,15 @@ def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str, int]:
         _check_pixels_are_there(pages)
         if _names_another_page(tif):
             raise BadImageError("is cut off (its last pages are missing)", advice="copy or export it again")
-        same_kind = len({page.hash for page in pages}) == 1
         stack: NDArray[Any] = series.asarray()
-        axes, n_series = series.axes, len(all_series)
-        meanings = [meaning_of(page) for page in pages]
-    if not same_kind or len({meaning.orientation for meaning in meanings}) > 1:
-        raise BadImageError("has pages of different kinds", advice="export all channels in one way")
-    for meaning in meanings:
-        check_colours(meaning, stack)
-    stack = np.moveaxis(stack, [axes.index(axis) for axis in "YX"], [0, 1])
-    stack = np.moveaxis(upright(stack, meanings[0].orientation), [0, 1], [-2, -1])
-    return stack, "".join(axis for axis in axes if axis not in "YX") + "YX", n_series
+        if len({(page.hash, orientation_of(page)) for page in pages}) > 1:
+            raise BadImageError("has pages of different kinds", advice="export all channels in one way")
+        for page in pages:
+            check_colours(page, stack)
+        axes = series.axes
+        stack = upright(np.moveaxis(stack, [axes.index(axis) for axis in "YX"], [0, 1]), pages[0])
+        stack = np.moveaxis(stack, [0, 1], [-2, -1])
+        return stack, "".join(axis for axis in axes if axis not in "YX") + "YX", len(all_series)
 
 
 def _of_this_file(tif: tifffile.TiffFile, all_series: list[Any]) -> list[Any]:
