@@ -21,7 +21,8 @@ from jimt.search.space import search_direction
 from jimt.statistics.metrics import METRICS, Metric
 from jimt.statistics.threshold_sensitivity import label_sensitivity
 from jimt.statistics.weighted_patches import ratio
-from jimt.sweeps.table import FINISHED, row_of
+from jimt.sweeps.sweep import FINISHED
+from jimt.sweeps.table import row_of
 from jimt.sweeps.table_files import as_csv, as_markdown
 from jimt.sweeps.terminal import print_table
 from jimt.training.loggers.lightning_loggers import metric_values

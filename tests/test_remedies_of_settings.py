@@ -354,7 +354,7 @@ RUNS: dict[Place, object] = {
     ("config/own_configs.py", "completed"): of_a_folder_of_configs,
     ("config/data.py", "check_pattern"): of_a_pattern,
     ("system/starting.py", "_refuse_raw_data"): of_results_among_raw_data,
-    ("system/starting.py", "_own_folder"): of_processes_started_together,
+    ("system/starting.py", "StartCallback.on_run_start"): of_processes_started_together,
     ("config/hydra_errors.py", "_of_hydra"): of_hydra,
     ("sweeps/job.py", "_train"): of_a_job,
     ("search/tune.py", "tune"): of_a_start_of_a_search,

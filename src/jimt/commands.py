@@ -20,12 +20,13 @@ from jimt.config.hydra_schema import compose_other, to_dataclasses
 from jimt.config.own_configs import CONF
 from jimt.config.search import CrossvalConfig, TuneConfig
 from jimt.config.training import TrainConfig
-from jimt.errors import InputError
+from jimt.errors import in_one_sentence
+from jimt.report.write import report_on
 from jimt.sweeps.job import datasets_of, run_job
-from jimt.sweeps.sweep import failed_since, how_to_go_on, update_table
+from jimt.sweeps.sweep import FINISHED, failed_since, how_to_go_on, update_table
 from jimt.system.gpus import count_gpus
 from jimt.system.processes import process_rank, refuse_relaunch
-from jimt.system.starting import in_one_sentence, start, write_start
+from jimt.system.starting import start, write_start
 
 if TYPE_CHECKING:
     from jimt.data.preparation import OtherDataset
@@ -85,8 +86,6 @@ def train_and_report(config: TrainConfig, **options: Any) -> dict[str, Any]:
 
     metrics = train(config, **options)
     if metrics and config.report:
-        from jimt.report.write import report_on
-
         report_on(config.folder, device_index=options.get("device_index", 0))
     return metrics
 
@@ -105,8 +104,6 @@ def crossval_and_report(config: CrossvalConfig, **options: Any) -> dict[str, Any
 
     result = cross_validate(config, keeps_maps=config.report, **options)
     if config.report:
-        from jimt.report.write import report_on
-
         maps = maps_cache(config.folder)
         report_on(config.folder, maps=maps)
         shutil.rmtree(maps, ignore_errors=True)
@@ -140,6 +137,7 @@ tune = partial(start, _tune, TuneConfig)
 class SweepCallback(Callback):
     """Hydra's callback in the process that starts a sweep; Hydra lets only SystemExit out of it."""
 
+    @in_one_sentence()
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuse what no job can do; remember when the sweep began."""
         self._started = time.time()
@@ -149,10 +147,7 @@ class SweepCallback(Callback):
             for number, name in ((signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "Ctrl-C")):
                 text = f"error: the sweep was told to stop ({name}): {remedy}"
                 signal.signal(number, lambda *_, text=text: sys.exit(text))
-        try:
-            refuse_relaunch(config.trainer.devices * config.trainer.num_nodes, os.environ)
-        except InputError as error:
-            sys.exit(f"error: {error}")
+        refuse_relaunch(config.trainer.devices * config.trainer.num_nodes, os.environ)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print the table and write the report; exit with what failed, if anything did."""
@@ -160,18 +155,13 @@ class SweepCallback(Callback):
             return
         from rich.console import Console
 
-        from jimt.sweeps.table import FINISHED
         from jimt.sweeps.terminal import print_table
 
         folder = Path(str(config.hydra.sweep.dir))
         table = update_table(folder)
-        console = Console()
-        print_table(table, console)
-        where = f"the table is in {folder}/table.md, .csv and .json"
-        console.print(where, highlight=False, markup=False, soft_wrap=True)
+        print_table(table, Console())
+        print(f"the table is in {folder}/table.md, .csv and .json")
         if config.report and any(row["status"] == FINISHED for row in table):
-            from jimt.report.write import report_on
-
             report_on(folder)
         failed = failed_since(folder, table, self._started)
         if failed:

@@ -5,6 +5,7 @@ import difflib
 import errno
 import re
 import shlex
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, Self
@@ -43,6 +44,15 @@ class InputError(ValueError):
 
 class Interrupted(InputError):
     """The person at the keyboard, or the system, told a run to stop; a sweep stops with it."""
+
+
+@contextlib.contextmanager
+def in_one_sentence() -> Iterator[None]:
+    """End the process with the sentence of an ``InputError`` and exit status 1; decorates what a command calls."""
+    try:
+        yield
+    except InputError as error:
+        sys.exit(f"error: {error}")
 
 
 @contextlib.contextmanager

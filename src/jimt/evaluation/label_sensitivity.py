@@ -3,7 +3,6 @@
 import argparse
 import json
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pandas as pd
 from rich.console import Console
 
 from jimt.config.checks import check_confidence
-from jimt.errors import InputError, writing
+from jimt.errors import InputError, in_one_sentence, writing
 from jimt.evaluation.scores import read_scores
 from jimt.statistics.metrics import headline_metrics
 from jimt.statistics.threshold_sensitivity import N_SIGMAS, QUANTILES, LabelSensitivity, label_sensitivity
@@ -89,6 +88,7 @@ def as_markdown(result: LabelSensitivity) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *_rows(result))) + "\n"
 
 
+@in_one_sentence()
 def main(arguments: list[str] | None = None) -> None:
     """Command line of ``jimt label-sensitivity``."""
     parser = argparse.ArgumentParser(
@@ -98,14 +98,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's or a cross-validation's folder")
     parser.add_argument("--confidence", type=float, default=0.95, help="coverage of the intervals, 0.5 to below 1")
     options = parser.parse_args(arguments)
-    try:
-        result = of_run(options.run, confidence=options.confidence)
-        with writing(options.run, advice="copy the folder to where you may write"):
-            write_json(options.run / "label_sensitivity.json", result.as_dict())
-            write_whole(options.run / "label_sensitivity.csv", result.by_n_sigma.to_csv(index=False))
-            write_whole(options.run / "label_sensitivity.md", as_markdown(result))
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    result = of_run(options.run, confidence=options.confidence)
+    with writing(options.run, advice="copy the folder to where you may write"):
+        write_json(options.run / "label_sensitivity.json", result.as_dict())
+        write_whole(options.run / "label_sensitivity.csv", result.by_n_sigma.to_csv(index=False))
+        write_whole(options.run / "label_sensitivity.md", as_markdown(result))
     console = Console()
     print_whole(table_of("The same scores under other labels", _header(), _rows(result)), console)
     console.print("out: left out, between the thresholds; midway: one threshold between the two", highlight=False)

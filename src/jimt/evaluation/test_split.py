@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import os
 import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import yaml
 
 from jimt.config.own_configs import config_flags
 from jimt.curation.splits import workable_folds
-from jimt.errors import InputError, quoted, writing
+from jimt.errors import in_one_sentence, quoted, writing
 from jimt.evaluation.reported_metrics import print_metrics, split_counts, test_metrics
 from jimt.evaluation.scores import SCORE_COLUMNS, score_test_split, training_data
 from jimt.statistics.intervals import interval_notes
@@ -103,6 +102,7 @@ def evaluate_model(
     return metrics
 
 
+@in_one_sentence()
 def main(arguments: list[str] | None = None) -> None:
     """Command line of ``jimt evaluate``."""
     parser = argparse.ArgumentParser(prog="jimt evaluate", description="Score the test split of a run again.")
@@ -110,11 +110,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--curated", type=Path, help="curated data set, where it has moved")
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], help="device, where it is not the training's")
     options = parser.parse_args(arguments)
-    try:
-        metrics = evaluate(options.run, curated_folder=options.curated, accelerator=options.accelerator)
-        print_metrics(metrics, find_checkpoint(options.run)[1])
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    metrics = evaluate(options.run, curated_folder=options.curated, accelerator=options.accelerator)
+    print_metrics(metrics, find_checkpoint(options.run)[1])
 
 
 MAX_FOLDS = 5

@@ -200,8 +200,7 @@ def _counts(entry: dict[str, Any]) -> tuple[str, str]:
 
 def _values(entry: dict[str, Any]) -> list[tuple[float | None, tuple[float, float] | None]]:
     """Each metric with its interval over groups."""
-    found = entry["metrics"] or {}
-    rows = [found.get(metric.name, {}) for metric in headline_metrics()]
+    rows = [(entry["metrics"] or {}).get(metric.name, {}) for metric in headline_metrics()]
     return [(row.get("value"), row.get("interval_groups")) for row in rows]
 
 

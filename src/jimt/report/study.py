@@ -20,7 +20,8 @@ from jimt.evaluation.scores import read_scores, rows_of_test
 from jimt.models.checkpoint import Checkpoint, Record, read_checkpoint
 from jimt.models.predictor import Predictor
 from jimt.paper import paper_name
-from jimt.sweeps.table import FINISHED, read_jobs
+from jimt.sweeps.sweep import FINISHED
+from jimt.sweeps.table import read_jobs
 from jimt.system.files import (
     BEST,
     CROSSVAL_RESULT,
@@ -188,8 +189,7 @@ class Model:
             curated, rows = rows_of_test(checkpoint.record, self.options.curated_folder, path)
             parts.append(rows.assign(checkpoint=number))
         rows = pd.concat(parts, ignore_index=True)
-        names = self.scores["raw_image_id"].astype(str).tolist()
-        if rows["raw_image_id"].astype(str).tolist() != names:
+        if rows["raw_image_id"].astype(str).tolist() != self.scores["raw_image_id"].astype(str).tolist():
             advice, remedies = self._ways_out
             raise InputError(
                 f"the scores in {self.folder} are not of the patches of {curated.folder}",
@@ -208,20 +208,18 @@ class Model:
         """
         folder = self.folder / "figures"
         states = [digest_of_file(path) for path in self.checkpoints]
-        scores = self.scores.to_csv(index=False)
-        parts = [jimt.__version__, states, scores, depends_on]
-        depends_on_digest = digest_of(parts)
+        made_from = digest_of([jimt.__version__, states, self.scores.to_csv(index=False), depends_on])
         kept, known = folder / name, folder / "made_of.json"
         try:
             made_of = dict(json.loads(known.read_text(encoding="utf-8")))
         except (OSError, ValueError):  # absent, or damaged: made anew
             made_of = {}
-        if made_of.get(name) == depends_on_digest and kept.is_file():
+        if made_of.get(name) == made_from and kept.is_file():
             return read_scores(kept)
         table = make()
         folder.mkdir(exist_ok=True)
         write_whole(kept, table.to_csv(index=False))
-        write_json(known, made_of | {name: depends_on_digest})
+        write_json(known, made_of | {name: made_from})
         return table
 
     @property

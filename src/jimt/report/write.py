@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from jimt.errors import InputError, filling_a_disk, ways_out, writing
+from jimt.errors import InputError, filling_a_disk, in_one_sentence, ways_out, writing
 from jimt.system.files import MODEL_CARD, REPORT
 
 
@@ -87,9 +87,8 @@ def report_on(folder: Path, *, device_index: int = 0, maps: Path | None = None) 
     except Exception as error:  # a training of days does not fail for a figure
         traceback.print_exc()
         told = f"{type(error).__name__}: {error}"
-        words = ("jimt", "report", str(folder))
         print(
-            f"no report of {folder} ({told}): {ways_out(remedies=(shlex.join(words),))}",
+            f"no report of {folder} ({told}): {ways_out(remedies=(shlex.join(['jimt', 'report', str(folder)]),))}",
             file=sys.stderr,
         )
 
@@ -102,6 +101,7 @@ def print_written(written: Written) -> None:
     print(f"the report is {written.page} ({size:.1f} MB), with {written.n_figures} figures in figures/")
 
 
+@in_one_sentence()
 def main(arguments: list[str] | None = None) -> None:
     """Command line of ``jimt report``."""
     parser = argparse.ArgumentParser(
@@ -115,18 +115,15 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--max-mapped", type=_count, help="test patches whose maps are held against PI, at most (200)")
     options = parser.parse_args(arguments)
-    try:
-        print_written(
-            write_report(
-                options.folder,
-                accelerator=options.accelerator,
-                curated_folder=options.curated,
-                max_shown=options.max_shown,
-                max_mapped=options.max_mapped,
-            )
+    print_written(
+        write_report(
+            options.folder,
+            accelerator=options.accelerator,
+            curated_folder=options.curated,
+            max_shown=options.max_shown,
+            max_mapped=options.max_mapped,
         )
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    )
 
 
 def _count(text: str) -> int:

@@ -74,7 +74,15 @@ def run_job(config: DictConfig, *, train: Callable[..., Any]) -> None:
         reason = str(error) if known else f"{type(error).__name__}: {error}"
         print(f"error: {name}: {reason}", file=sys.stderr, flush=True)
         if first:
-            _record_failure(folder, reason, None if known else traceback.format_exc())
+            write_json(
+                folder / FAILURE,
+                {
+                    "reason": reason.splitlines()[0],  # for the table
+                    "error": reason,
+                    "traceback": None if known else traceback.format_exc(),
+                    "time": time.time(),
+                },
+            )
         if started_together(os.environ) > 1:
             sys.exit(f"error: {name} failed, so its processes may no longer be at the same job; {how_to_go_on(sweep)}")
     finally:
@@ -138,8 +146,3 @@ class _NamedLines(io.TextIOBase):
     def end(self) -> None:
         if self._rest:
             self.write("\n")
-
-
-def _record_failure(folder: Path, error: str, text: str | None) -> None:
-    reason = error.splitlines()[0]  # for the table
-    write_json(folder / FAILURE, {"reason": reason, "error": error, "traceback": text, "time": time.time()})

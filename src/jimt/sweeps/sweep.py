@@ -7,6 +7,9 @@ from typing import Any
 
 from jimt.system.files import FAILURE, read_json, write_json, write_whole
 
+FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
+"""What a job of a sweep may be."""
+
 # The rows of the table need NumPy, and are imported late: --help of a command answers without it.
 
 
@@ -32,8 +35,6 @@ def update_table(folder: Path) -> list[dict[str, Any]]:
 
 def failed_since(folder: Path, table: list[dict[str, Any]], started: float) -> list[dict[str, Any]]:
     """The jobs of a sweep's table that failed after a time, seconds; a folder may hold jobs of an earlier sweep too."""
-    from jimt.sweeps.table import FAILED
-
     failed = [row for row in table if row["status"] == FAILED]
     return [row for row in failed if read_json(folder / row["job"] / FAILURE)["time"] >= started]
 

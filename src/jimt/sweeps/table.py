@@ -10,9 +10,8 @@ from omegaconf import OmegaConf
 from jimt.paper import SPLIT_COUNTS, paper_name, printed
 from jimt.statistics.metrics import METRICS
 from jimt.statistics.value_text import percent_text
+from jimt.sweeps.sweep import FAILED, FINISHED, UNFINISHED
 from jimt.system import files
-
-FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
 
 
 def read_jobs(folder: Path) -> list[dict[str, Any]]:
@@ -117,9 +116,7 @@ def _paper(dataset: str | None, backbone: str | None) -> dict[str, Any] | None:
         found = None if result is None else result.metric(metric)
         paper[metric] = None
         if found is not None:
-            value, interval = found
-            patches = None if interval is None else list(interval)
-            paper[metric] = {"value": value, "interval_groups": None, "interval_patches": patches}
+            paper[metric] = {"value": found[0], "interval_groups": None, "interval_patches": found[1]}
     paper["correlation"] = None
     if result is not None:
         over_patches = {"patches": {"r": result.correlation}}

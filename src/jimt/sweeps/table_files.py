@@ -65,8 +65,7 @@ def as_csv(table: Sequence[dict[str, Any]]) -> str:
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    names = ("job", "dataset", "backbone", "weights", "seed", "status", "reason")
-    cells = {name: row[name] for name in names}
+    cells = {name: row[name] for name in ("job", "dataset", "backbone", "weights", "seed", "status", "reason")}
     for setting in row["settings"]:
         key, _, value = setting.partition("=")
         if key.lstrip("+") not in cells:  # the seed has its column already

@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from jimt.statistics.metrics import headline_metrics
-from jimt.sweeps.table import FAILED, FINISHED, UNFINISHED, notes
+from jimt.sweeps.sweep import FAILED, FINISHED, UNFINISHED
+from jimt.sweeps.table import notes
 from jimt.sweeps.table_cells import SPLITS, correlation_cells, count_cell, metric_cells, name_cells
 from jimt.system.screen import print_whole
 
@@ -21,8 +22,7 @@ def print_table(table: Sequence[dict[str, Any]], console: Console) -> None:
     for name, text in shared.items():
         console.print(f"{name}{suffix}: {text}", highlight=False, markup=False, soft_wrap=True)
     out = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
-    told = ["job", *(name for name in _TOLD if name not in shared)]
-    out.add_column("\n".join(told))
+    out.add_column("\n".join(["job", *(name for name in _TOLD if name not in shared)]))
     if _PATCHES not in shared:
         out.add_column("\n".join(("live/dead", *SPLITS)), justify="right")
     for metric in headline_metrics():
@@ -71,9 +71,7 @@ def _shared(table: Sequence[dict[str, Any]]) -> dict[str, str]:
 
 def _cells(row: dict[str, Any], *, with_patches: bool) -> list[str]:
     """The numbers of a row, several lines a cell."""
-    counts = ["", *(count_cell(row, split) for split in SPLITS)]
-    columns = ["\n".join(counts)] if with_patches else []
-    for metric in headline_metrics():
-        cells = metric_cells(row, metric.name)
-        columns.append("\n".join((cells.value, cells.over_groups, cells.over_patches, cells.validation)))
-    return [*columns, "\n".join(correlation_cells(row))]
+    counts = [["", *(count_cell(row, split) for split in SPLITS)]] if with_patches else []
+    metrics = [metric_cells(row, metric.name) for metric in headline_metrics()]
+    values = [[each.value, each.over_groups, each.over_patches, each.validation] for each in metrics]
+    return ["\n".join(lines) for lines in (*counts, *values, correlation_cells(row))]

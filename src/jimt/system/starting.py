@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,7 +22,7 @@ from jimt.config.own_configs import completed
 from jimt.config.search import CrossvalConfig, TuneConfig
 from jimt.config.setting_names import unknown_setting
 from jimt.config.training import TrainConfig
-from jimt.errors import InputError
+from jimt.errors import InputError, in_one_sentence
 from jimt.system.locks import make_folder, make_new_folder, owner, unmake_folders
 from jimt.system.processes import is_first, started_together
 from jimt.system.screen import quiet_if_nobody_reads
@@ -53,59 +53,42 @@ def start(main: Callable[[], Any], kind: type) -> None:
         sys.exit("error: told to stop (Ctrl-C)")
 
 
-@contextlib.contextmanager
-def in_one_sentence() -> Iterator[None]:
-    """End the process with the sentence of an ``InputError``; Hydra would print its overrides before it."""
-    try:
-        yield
-    except InputError as error:
-        sys.exit(f"error: {error}")
-
-
 class StartCallback(Callback):
     """Hydra's callback before it makes a folder; Hydra lets only SystemExit out of it."""
 
+    @in_one_sentence()
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuse unknown settings; own the run's folder, a new one where the clock names it."""
-        with in_one_sentence():
-            _own_folder(config)
+        kind = cast(type, OmegaConf.get_type(config))
+        _refuse_unknown(config, kind)
+        if not issubclass(kind, TrainConfig):  # prepare.py: a curation has no folder of Hydra's
+            return
+        _refuse_raw_data(config, "hydra.run.dir")
+        # the files Hydra keeps of a start are written when the training has been accepted: see write_start
+        config.hydra.output_subdir = None
+        is_new = config.resume is None and _is_named_by_clock(config.hydra.run)
+        if is_new and started_together(os.environ) > 1:
+            raise InputError(
+                "the processes of a training that were started together would each name its folder by its own clock",
+                remedies=("hydra.run.dir=runs/NAME",),
+            )
+        folder = _make(config, "hydra.run.dir", is_new=is_new)
+        if is_first(os.environ) and kind is not TuneConfig:  # processes share a search
+            who = "a cross-validation" if kind is CrossvalConfig else "a training"
+            _AT_END.enter_context(owner(folder, who=who))
 
+    @in_one_sentence()
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Likewise for the folder of a sweep, which its jobs share."""
-        with in_one_sentence():
-            _own_folder_of_sweep(config)
-
-
-def _own_folder(config: DictConfig) -> None:
-    kind = cast(type, OmegaConf.get_type(config))
-    _refuse_unknown(config, kind)
-    if not issubclass(kind, TrainConfig):  # prepare.py: a curation has no folder of Hydra's
-        return
-    _refuse_raw_data(config, "hydra.run.dir")
-    # the files Hydra keeps of a start are written when the training has been accepted: see write_start
-    config.hydra.output_subdir = None
-    is_new = config.resume is None and _is_named_by_clock(config.hydra.run)
-    if is_new and started_together(os.environ) > 1:
-        raise InputError(
-            "the processes of a training that were started together would each name its folder by its own clock",
-            remedies=("hydra.run.dir=runs/NAME",),
-        )
-    folder = _make(config, "hydra.run.dir", is_new=is_new)
-    if is_first(os.environ) and kind is not TuneConfig:  # processes share a search
-        who = "a cross-validation" if kind is CrossvalConfig else "a training"
-        _AT_END.enter_context(owner(folder, who=who))
-
-
-def _own_folder_of_sweep(config: DictConfig) -> None:
-    _refuse_unknown(config, cast(type, OmegaConf.get_type(config)))
-    if not is_first(os.environ):
-        return
-    _refuse_raw_data(config, "hydra.sweep.dir")
-    is_new = _is_named_by_clock(config.hydra.sweep)
-    folder = _make(config, "hydra.sweep.dir", is_new=is_new)
-    if is_new:  # jobs are composed anew, with these
-        config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")
-    _AT_END.enter_context(owner(folder, who="a sweep"))
+        _refuse_unknown(config, cast(type, OmegaConf.get_type(config)))
+        if not is_first(os.environ):
+            return
+        _refuse_raw_data(config, "hydra.sweep.dir")
+        is_new = _is_named_by_clock(config.hydra.sweep)
+        folder = _make(config, "hydra.sweep.dir", is_new=is_new)
+        if is_new:  # jobs are composed anew, with these
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")
+        _AT_END.enter_context(owner(folder, who="a sweep"))
 
 
 def _make(config: DictConfig, key: str, *, is_new: bool) -> Path:

@@ -8,7 +8,8 @@ from jimt.report.blocks import Block, Missing, Table, Text
 from jimt.report.study import Model, Study, why_not
 from jimt.statistics.metrics import METRICS, headline_metrics
 from jimt.statistics.value_text import NO_VALUE, interval_text, number_text, percent_text, spread_text
-from jimt.sweeps.table import FINISHED, read_jobs
+from jimt.sweeps.sweep import FINISHED
+from jimt.sweeps.table import read_jobs
 from jimt.sweeps.table_cells import correlation_cells, count_cell, metric_cells
 
 
@@ -124,10 +125,14 @@ def _cells(values: Mapping[str, Any]) -> list[str]:
 
 def _folds(metrics: Mapping[str, Any]) -> Table:
     shown = headline_metrics()
-    rows = []
-    for fold in metrics["folds"]:
-        counts = (f"{fold['counts'][key]:,}" for key in ("groups", "live", "dead"))
-        rows.append([str(fold["fold"]), *counts, *(number_text(fold[metric.name]) for metric in shown)])
+    rows = [
+        [
+            str(fold["fold"]),
+            *(f"{fold['counts'][key]:,}" for key in ("groups", "live", "dead")),
+            *(number_text(fold[metric.name]) for metric in shown),
+        ]
+        for fold in metrics["folds"]
+    ]
     spreads = [(metric.words, metrics["spread"][metric.name]) for metric in shown]
     told = "; ".join(f"{words} {spread_text(spread)}" for words, spread in spreads if spread["sd"] is not None)
     caption = f"Over folds: {told}." if told else ""
@@ -171,8 +176,9 @@ def _short(setting: str) -> str:
 
 
 def _numbers(row: dict[str, Any]) -> list[str]:
-    cells = [count_cell(row, split) for split in ("train", "test")]
-    for metric in headline_metrics():
-        found = metric_cells(row, metric.name)
-        cells += [found.value, found.over_groups, found.validation]
-    return [*cells, *correlation_cells(row)]
+    metrics = [metric_cells(row, metric.name) for metric in headline_metrics()]
+    return [
+        *(count_cell(row, split) for split in ("train", "test")),
+        *(cell for metric in metrics for cell in (metric.value, metric.over_groups, metric.validation)),
+        *correlation_cells(row),
+    ]
