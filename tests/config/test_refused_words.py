@@ -6,7 +6,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from jimt.config.hydra_errors import unreadable
-from jimt.config.setting_names import setting_names, unknown_setting
+from jimt.config.setting_names import setting_types, unknown_setting
 from jimt.config.training import TrainConfig
 
 # ---- unknown settings
@@ -44,7 +44,7 @@ def test_an_unknown_setting_is_refused_with_the_near_name_and_nothing_is_left(co
 
 
 def test_every_setting_has_a_name_and_none_is_unknown():
-    names = setting_names(TrainConfig)
+    names = list(setting_types(TrainConfig))
     assert {"seed", "optim.lr", "dataset.simulation.n_wells", "curation.executor.backend"} <= set(names)
     assert len(names) == len(set(names))
     assert str(unknown_setting("curation.label.n_sigmas", TrainConfig)).endswith("did you mean curation.label.n_sigma?")

@@ -56,13 +56,11 @@ def is_name(name: str) -> bool:
     return len(name.encode()) <= 200 and re.fullmatch(r"[\w-]+(\.[\w-]+)*", name) is not None
 
 
-def _fits(folder: str) -> bool:
-    """Whether a file system can have a folder of this path."""
-    return all(len(part.encode()) <= 255 for part in Path(folder).parts)
-
-
 NAME: Final = takes("a name of at most 200 letters, digits, dots, _ and -", is_name)
-FOLDER: Final = takes("folders whose names have at most 255 bytes", _fits)
+FOLDER: Final = takes(
+    "folders whose names have at most 255 bytes",
+    lambda folder: all(len(part.encode()) <= 255 for part in Path(folder).parts),
+)
 ONE_OR_MORE: Final = takes("1 or more", lambda value: value >= 1)
 NULL_OR_ONE_OR_MORE: Final = takes("null, or 1 or more", lambda value: value >= 1)
 TWO_OR_MORE: Final = takes("2 or more", lambda value: value >= 2)

@@ -1,7 +1,6 @@
 """Settings of a curation, from raw images to the manifest, in the order of the pipeline."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from jimt.config.checks import (
     FOLDER,
@@ -39,16 +38,17 @@ class PatchConfig(Settings, section="curation.patches"):
     """A patch with a larger share of no-data pixels is not used."""
 
 
-def _name_each_once(names: list[str]) -> bool:
-    return len(names) > 0 and len(set(names)) == len(names) and all(map(is_name, names))
-
-
 @dataclass
 class EmptyFilterConfig(Settings, section="curation.empty_filter"):
     """The support vector machine that drops patches without cells."""
 
     enabled: bool
-    fit_on: list[str] = field(metadata=takes("names of one or more data sets, each once", _name_each_once))
+    fit_on: list[str] = field(
+        metadata=takes(
+            "names of one or more data sets, each once",
+            lambda names: len(names) > 0 and len(set(names)) == len(names) and all(map(is_name, names)),
+        )
+    )
     """Names of the data sets whose hand labels train it, in this order; those of one run are kept for the others."""
     backbone: str
     weights: str
@@ -60,10 +60,6 @@ class EmptyFilterConfig(Settings, section="curation.empty_filter"):
     device: str
     precision: str = field(metadata=one_of("32-true", "bf16-mixed"))
     """What the network computes in, on every device, and so no ``auto``; part of the curation's fingerprint."""
-
-
-def _rises(ends: Any) -> bool:
-    return len(ends) == 2 and bool(ends[0] < ends[1])
 
 
 @dataclass
@@ -83,7 +79,9 @@ class LabelConfig(Settings, section="curation.label"):
     min_weight: float = field(metadata=takes("0 to below 0.5", lambda value: 0 <= value < 0.5))
     """A component that explains a smaller share of the patches has collapsed; so few outliers are left out."""
     fit_range: tuple[float, float] | None = field(
-        metadata=takes("null, or two values of which the second is larger", _rises)
+        metadata=takes(
+            "null, or two values of which the second is larger", lambda ends: len(ends) == 2 and ends[0] < ends[1]
+        )
     )
     """Least and greatest value the mixture is fitted on; null: all values but outliers."""
     live_below: float | None

@@ -121,12 +121,9 @@ def check_pattern(text: str, *, layout: str, group: list[str] | None) -> None:
 
     missing = [CHANNEL] if layout == "pairs" and CHANNEL not in pattern.names else []
     if group is not None:
-        unknown = [name for name in group if name not in pattern.names or name == CHANNEL]
-        if unknown or not group:
-            there = ", ".join(name for name in pattern.names if name != CHANNEL)
-            raise InputError(
-                f"dataset.group={group} is not allowed", advice=f"it takes names of dataset.pattern ({there})"
-            )
+        there = [name for name in pattern.names if name != CHANNEL]
+        known = len(group) > 0 and set(group) <= set(there)
+        check("dataset.group", group, known, f"names of dataset.pattern ({', '.join(there)})")
         if GROUP in pattern.names:
             raise InputError(
                 "dataset.pattern reads a group, so dataset.group is without effect", remedies=("dataset.group=null",)

@@ -20,7 +20,14 @@ from yaml import YAMLError
 
 from jimt.config.hydra_schema import is_idle, without_effect
 from jimt.config.own_configs import CONF, OWN_FOLDER
-from jimt.config.setting_names import nearest, setting_names, takes_a_list, takes_text, unknown_setting
+from jimt.config.setting_names import (
+    nearest,
+    section_names,
+    setting_types,
+    takes_a_list,
+    takes_text,
+    unknown_setting,
+)
 from jimt.config.training import TrainConfig
 from jimt.errors import InputError, as_typed
 
@@ -63,13 +70,11 @@ def _of_hydra(error: HydraException, kind: type) -> InputError:
             remedies=("--config-dir FOLDER",),
         )
     text = str(error)
-    in_file = re.match(r"In '([^']+)': \w+ raised while composing config:\s*(.*)", text, re.DOTALL)
-    if in_file:
+    if in_file := re.match(r"In '([^']+)': \w+ raised while composing config:\s*(.*)", text, re.DOTALL):
         return _of_file(in_file[1], in_file[2], kind)
     if isinstance(error, OverrideParseException):
         return unreadable(str(error.override), kind)
-    several = re.match(r"Ambiguous value for argument '(.*)'", text)
-    if several:
+    if several := re.match(r"Ambiguous value for argument '(.*)'", text):
         key, _, values = several[1].partition("=")
         if takes_a_list(key, kind):
             return InputError(f"{several[1]} is no list", remedies=(f"{key}=[{values}]",))
@@ -101,7 +106,7 @@ def _of_file(name: str, told: str, kind: type) -> InputError:
     if key is None or "not in" not in told:
         return InputError(f"{name}.yaml cannot be used ({' '.join(told.split())})", advice="mend it")
     section, *rest = key[1].split(".")
-    if rest and rest[0] in {name.partition(".")[0] for name in setting_names(kind)}:
+    if rest and rest[0] in section_names(kind):
         return InputError(
             f"{name}.yaml holds {rest[0]} where {section} begins",
             advice="let its first line be # @package _global_, since it holds settings of several sections",
@@ -159,8 +164,7 @@ def _unknown_flag(word: str, after: str, known: set[str], kind: type) -> InputEr
     if f"--{name}" in known:
         return InputError(cause, remedies=(f"--{name} {shlex.quote(value)}" if value else f"--{name}",))
     name = name.replace("-", "_")
-    sections = {setting.partition(".")[0] for setting in setting_names(kind)}
-    near = [name] if name in {*sections, *setting_names(kind)} else nearest(name, kind)
+    near = [name] if name in {*section_names(kind), *setting_types(kind)} else nearest(name, kind)
     if near:
         return InputError(
             f"{cause}, and settings have none", remedies=tuple(f"{one}={shlex.quote(value or 'VALUE')}" for one in near)
@@ -197,19 +201,16 @@ def _no_name_of_a_file(words: Sequence[str], told: str, kind: type) -> InputErro
     """
     if not told.startswith("Config group override must be a string or a list"):
         return None
-    overrides = [word for word in words if _KEY.match(word)]
-    for override in OverridesParser.create().parse_overrides(overrides):
+    for override in OverridesParser.create().parse_overrides([word for word in words if _KEY.match(word)]):
         section = override.key_or_group
         given = override.value()
         values = given.list if isinstance(given, ChoiceSweep) else [given]
-        folders = (CONF / section, Path(OWN_FOLDER) / section)
-        names = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+        names = sorted({path.stem for conf in (CONF, Path(OWN_FOLDER)) for path in conf.glob(f"{section}/*.yaml")})
         if not names or all(isinstance(value, str | QuotedString | list) for value in values):
             continue
-        may_be_absent = section not in {name.partition(".")[0] for name in setting_names(kind)}
         return InputError(
             f"{override.input_line} names no file of settings",
-            advice=f"{'leave it out, or ' if may_be_absent else ''}name one of {', '.join(names)}",
+            advice=f"{'' if section in section_names(kind) else 'leave it out, or '}name one of {', '.join(names)}",
         )
     return None
 

@@ -15,10 +15,9 @@ from jimt.config.search import CrossvalConfig, TuneConfig
 from jimt.config.training import WITHOUT_EFFECT, TrainConfig
 from jimt.errors import InputError, quoted
 
-ConfigStore.instance().store(name="prepare_schema", node=PrepareConfig)
-ConfigStore.instance().store(name="train_schema", node=TrainConfig)
-ConfigStore.instance().store(name="crossval_schema", node=CrossvalConfig)
-ConfigStore.instance().store(name="tune_schema", node=TuneConfig)
+_COMMANDS = {"prepare": PrepareConfig, "train": TrainConfig, "crossval": CrossvalConfig, "tune": TuneConfig}
+for _command, _config in _COMMANDS.items():
+    ConfigStore.instance().store(name=f"{_command}_schema", node=_config)
 
 # ${first:${resume},runs/NAME}: what is resumed goes on in its own folder
 OmegaConf.register_new_resolver("first", lambda value, instead: instead if value is None else value, replace=True)
@@ -76,11 +75,9 @@ def _refuse_without_effect(config: DictConfig) -> None:
     Before the dataclasses are made: a section that is null but for one setting lacks all others.
     """
     for section in WITHOUT_EFFECT.get(config.get("method"), ()):
-        node = config[section]
-        if node is None:
-            continue
-        given = next(name for name in node if not OmegaConf.is_missing(node, name))
-        raise without_effect(f"{section}.{given}")
+        if (node := config[section]) is not None:
+            given = next(name for name in node if not OmegaConf.is_missing(node, name))
+            raise without_effect(f"{section}.{given}")
 
 
 def is_idle(key: str) -> bool:
@@ -94,7 +91,6 @@ def without_effect(key: str) -> InputError:
     >>> print(without_effect("optim.lr"))
     optim.lr is without effect under method=linear_probe: give method=finetune
     """
-    section = key.partition(".")[0]
-    (method,) = (name for name, sections in WITHOUT_EFFECT.items() if section in sections)
+    (method,) = (name for name, sections in WITHOUT_EFFECT.items() if key.partition(".")[0] in sections)
     (other,) = (name for name in WITHOUT_EFFECT if name != method)
     return InputError(f"{key} is without effect under method={method}", remedies=(f"method={other}",))

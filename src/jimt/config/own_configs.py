@@ -47,8 +47,7 @@ def refuse_names_of_ours(folder: Path) -> None:
     if folder.resolve() == CONF:
         return
     for path in sorted(folder.rglob("*.yaml")):
-        name = path.relative_to(folder)
-        if (CONF / name).is_file():
+        if (CONF / path.relative_to(folder)).is_file():
             raise InputError(
                 f"{path} has the name of a file of jimt, which would be read in its place", advice="rename it"
             )

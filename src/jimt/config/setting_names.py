@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import types
+from collections.abc import Iterable
 from typing import Any, get_args, get_origin
 
 from jimt.errors import InputError
@@ -15,16 +16,13 @@ def unknown_setting(key: str, kind: type) -> InputError:
         key: As it was given, with its sections: ``optim.learning_rate``.
         kind: Dataclass of the whole config.
     """
-    section = key.rpartition(".")[0]
-    names = setting_names(kind)
-    beside = _beside(f"{section}." if section else "", names)
-    near = nearest(key, kind)
-    if near:
+    section, dot, _ = key.rpartition(".")
+    beside = _beside(section + dot, setting_types(kind))
+    if near := nearest(key, kind):
         return InputError(f"there is no setting {key}", advice=f"did you mean {' or '.join(near)}?")
     if section and beside:
         return InputError(f"there is no setting {key}", advice=f"{section} has {', '.join(beside)}")
-    sections = dict.fromkeys(name.partition(".")[0] for name in names)
-    return InputError(f"there is no setting {key}", advice=f"this command has {', '.join(sections)}")
+    return InputError(f"there is no setting {key}", advice=f"this command has {', '.join(section_names(kind))}")
 
 
 def nearest(key: str, kind: type) -> list[str]:
@@ -35,7 +33,7 @@ def nearest(key: str, kind: type) -> list[str]:
     (['optim.lr'], ['trainer.max_epochs'])
     """
     section, dot, last = key.rpartition(".")
-    names = setting_names(kind)
+    names = list(setting_types(kind))
     beside = _beside(section + dot, names)
     near = [name for name in names if name.rpartition(".")[2] == last]
     near = near or [section + dot + name for name in difflib.get_close_matches(last, beside, n=3)]
@@ -50,7 +48,7 @@ def nearest(key: str, kind: type) -> list[str]:
     return near[:3]
 
 
-def _beside(section: str, names: list[str]) -> list[str]:
+def _beside(section: str, names: Iterable[str]) -> list[str]:
     """Settings and sections that a section holds."""
     return list(
         dict.fromkeys(name.removeprefix(section).partition(".")[0] for name in names if name.startswith(section))
@@ -68,12 +66,11 @@ def _resembles(given: str, name: str) -> bool:
     """
     if min(len(given), len(name)) < _WORD:
         return False
-    words, of_name = given.split("_"), name.split("_")
-    shared = {word for word in words if len(word) > _WORD} & set(of_name)
+    words = given.split("_")
     return bool(
         given.startswith(name)
         or name.startswith(given)
-        or shared
+        or {word for word in words if len(word) > _WORD} & set(name.split("_"))
         or (len(words) > 1 and name == "".join(word[:1] for word in words))
     )
 
@@ -100,9 +97,9 @@ def alternatives(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
 
 
-def setting_names(kind: type) -> list[str]:
-    """Every setting of a config's dataclass by its full name."""
-    return list(setting_types(kind))
+def section_names(kind: type) -> list[str]:
+    """What stands outermost in a config's dataclass: its sections, and settings of none."""
+    return _beside("", setting_types(kind))
 
 
 def takes_text(key: str, kind: type) -> bool:

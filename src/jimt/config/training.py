@@ -90,17 +90,17 @@ class AugmentationConfig(Settings, section="augmentation"):
     """Largest standard deviation of a Gaussian blur, in pixels."""
 
 
-def _two_decays(betas: Any) -> bool:
-    return len(betas) == 2 and all(0 <= beta < 1 for beta in betas)
-
-
 @dataclass
 class OptimConfig(Settings, section="optim"):
     """Adam on cross entropy."""
 
     lr: float = field(metadata=POSITIVE)
     """Of the whole batch: it does not change with the number of devices."""
-    betas: tuple[float, float] = field(metadata=takes("two numbers from 0 to below 1", _two_decays))
+    betas: tuple[float, float] = field(
+        metadata=takes(
+            "two numbers from 0 to below 1", lambda betas: len(betas) == 2 and all(0 <= beta < 1 for beta in betas)
+        )
+    )
     weight_decay: float = field(metadata=NOT_NEGATIVE)
     decoupled: bool
     """Weight decay apart from the gradient (AdamW) instead of an L2 penalty (Adam)."""
