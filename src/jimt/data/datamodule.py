@@ -134,8 +134,7 @@ class LiveDeadDataModule(pl.LightningDataModule):
     def on_after_batch_transfer(self, batch: PatchBatch, dataloader_idx: int) -> PatchBatch:
         """On the device, the whole batch at once: turn, mirror, change, expand to three channels, normalise."""
         patches = orient(batch.patches, batch.orientation)
-        augmentation = self._augmentation
-        strengths = {field: getattr(augmentation, field) for field in ("brightness", "contrast", "gamma", "blur")}
+        strengths = {field: getattr(self._augmentation, field) for field in ("brightness", "contrast", "gamma", "blur")}
         if any(strengths.values()) and batch.changes.any():  # evaluation changes nothing
             patches = change_intensity(patches.float() / 255, batch.changes, **strengths)
         return batch._replace(patches=to_network_input(patches, mean=self._mean, std=self._std))

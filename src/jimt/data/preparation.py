@@ -150,8 +150,7 @@ def _readable(other: OtherDataset | None, dataset: DatasetConfig, curation: Cura
             list_files(Path(other.dataset.root), advice="", remedies=())
         except InputError:
             return None
-    to_same_place = dataclasses.replace(other.curation, output_root=curation.output_root)
-    return dataclasses.replace(other, curation=to_same_place)
+    return dataclasses.replace(other, curation=dataclasses.replace(other.curation, output_root=curation.output_root))
 
 
 @contextlib.contextmanager

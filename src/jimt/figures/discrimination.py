@@ -71,8 +71,7 @@ def precision_recall_curves(models: Mapping[str, tuple[Curve, str]], *, share_li
         share_live: Live patches as a share of all, which is the precision of chance.
     """
     figure, axes, beside = _curves(models, (), steps=True)
-    chance = f"chance ({share_live:.3f})"
-    axes.axhline(share_live, color="0.6", linestyle=":", linewidth=0.8, label=chance)
+    axes.axhline(share_live, color="0.6", linestyle=":", linewidth=0.8, label=f"chance ({share_live:.3f})")
     axes.set(xlabel="recall of live", ylabel="precision of live")
     _legend(axes, beside)
     return figure

@@ -68,7 +68,8 @@ def last_spatial_layer(network: Any, *, size: int, name: str) -> SpatialLayer:
         channels_last = last.shape[-1] == network.num_features and last.shape[1] != network.num_features
         if (last.shape[1:3] if channels_last else last.shape[2:]).numel() > 1:
             path, module = _gives(last, seen)
-            return SpatialLayer(path, module, _from_channels_last if channels_last else Tensor.float)
+            order = (0, 3, 1, 2) if channels_last else (0, 1, 2, 3)
+            return SpatialLayer(path, module, lambda output: output.float().permute(order))
     shape = tuple(last.shape[1:]) if isinstance(last, Tensor) else type(last).__name__
     raise InputError(
         f"{name} has no last layer whose output has positions (its features are {shape}), so there is "
@@ -98,10 +99,6 @@ def _gives(last: Tensor, seen: list[tuple[str, nn.Module, Any]]) -> tuple[str, n
 
 def _from_tokens(tokens: Tensor, *, n_prefixes: int, side: int) -> Tensor:
     return tokens[:, n_prefixes:].float().transpose(1, 2).reshape(len(tokens), -1, side, side)
-
-
-def _from_channels_last(output: Tensor) -> Tensor:
-    return output.float().permute(0, 3, 1, 2)
 
 
 def class_maps(

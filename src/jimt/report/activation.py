@@ -72,8 +72,7 @@ def maps_of(
         )
         bfloat16 = predictor.checkpoint.record.precision == "bf16-mixed"
         number = model.checkpoints[int(checkpoint)].parent.parent.name.removeprefix("fold_")
-        of_all = f"({int(checkpoint) + 1} of {len(model.checkpoints)})"
-        fold = f", fold {number} {of_all}" if model.is_crossval else ""
+        fold = f", fold {number} ({int(checkpoint) + 1} of {len(model.checkpoints)})" if model.is_crossval else ""
         weights = "" if copy is None else f", random weights {copy + 1}"
         done = 0
         with part(f"maps of {len(numbers):,} patches by {model.name}{fold}{weights}"):

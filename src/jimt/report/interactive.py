@@ -90,8 +90,7 @@ def linked_scatter(
         axis = {"x_axis_type": "log"} if known.min() > 0 and known.max() > 30 * known.min() else {}
         plots.append(_plot(source, "pi", "score", "truth", "score against mean PI", name, len(rows), **axis))
         plots[-1].xaxis.axis_label, plots[-1].yaxis.axis_label = "mean PI fluorescence (raw counts)", "P(live)"
-    layout = gridplot(plots, ncols=2, toolbar_location="right", toolbar_options={"logo": None})
-    script, div = components(layout, wrap_script=True)
+    script, div = components(gridplot(plots, ncols=2, toolbar_location="right", toolbar_options={"logo": None}))
     style = f"<style>:root{{--{name}:url({pictures.data_uri})}}</style>"
     return Html(f'<div class="interactive" id="interactive_{name}">{div}{script}</div>', (bokeh_script(), style))
 

@@ -29,8 +29,7 @@ def build_sections(study: Study, *, max_shown: int | None = None, max_mapped: in
     sections: list[Section] = []
     if study.kind == "sweep":
         sections.append(Section("The sweep", list(_overview(study))))
-    max_shown = MAX_SHOWN if max_shown is None else max_shown
-    max_shown = max(1, max_shown // len(data_sets))
+    max_shown = max(1, (MAX_SHOWN if max_shown is None else max_shown) // len(data_sets))
     for number, (name, models) in enumerate(data_sets, 1):
         several = len(data_sets) > 1
         parts = _parts(models, f" ({name})" if several else "", max_shown, max_mapped)
@@ -111,10 +110,9 @@ def title_of(study: Study) -> tuple[str, str]:
 def _provenance(study: Study) -> Iterator[str]:
     for model in study.models:
         record = model.record
-        settings = record.settings
         yield (
             f"{model.name} on {record.dataset}: weights {record.weights}; trainable "
-            f"{settings['backbone.trainable'] or 'none of it'}; seed {record.seed}; {record.precision} on "
+            f"{record.settings['backbone.trainable'] or 'none of it'}; seed {record.seed}; {record.precision} on "
             f"{record.accelerator}; jimt {record.versions['jimt']}."
         )
     yield (

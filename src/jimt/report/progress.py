@@ -53,15 +53,13 @@ def watched(tell: Callable[[str], None], *, patience: float = PATIENCE, again: f
     def watch() -> None:
         while not ended.wait(patience / 4):
             now = time.monotonic()
-            under_way = list(parts)
-            if not under_way:
+            if not (under_way := list(parts)):
                 continue
             innermost = under_way[-1]
             due = patience if innermost.told is None else again
             if now - (innermost.told or innermost.since) >= due:
                 innermost.told = now
-                names = ": ".join(each.what for each in under_way)
-                tell(f"report, {names} ({now - innermost.since:.0f} s)")
+                tell(f"report, {': '.join(each.what for each in under_way)} ({now - innermost.since:.0f} s)")
 
     thread = threading.Thread(target=watch, daemon=True)
     token = _parts.set(parts)

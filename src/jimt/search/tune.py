@@ -169,9 +169,9 @@ def _drop_cut_line(journal: Path) -> None:
 def _settings(config: TuneConfig, space: list[Setting], curated: Curated) -> dict[str, Any]:
     """What the values of trials depend on, flat, by the names of the config."""
     kept = settings_of(config, curated, config.backbone.weights, None)
-    for key, value in dataclasses.asdict(config.tune).items():
-        if key not in ("n_trials", "timeout", "keep_all_checkpoints"):
-            kept[f"tune.{key}"] = value
+    kept |= {f"tune.{key}": value for key, value in dataclasses.asdict(config.tune).items()}
+    for key in ("n_trials", "timeout", "keep_all_checkpoints"):
+        del kept[f"tune.{key}"]
     kept["tune.space"] = sorted(map(str, space))
     return dict(json.loads(json.dumps(kept)))  # as the journal gives it back
 

@@ -57,8 +57,7 @@ def _is_done(root: Path, parameters: dict[str, int | float], names: list[str]) -
         return False
     if not (root / PARAMETERS_FILE).is_file():
         raise InputError(f"{root} holds files that are not a simulation", advice="delete it or choose another folder")
-    found = read_json(root / PARAMETERS_FILE, advice="delete the folder or choose another one")
-    if found != parameters:
+    if read_json(root / PARAMETERS_FILE, advice="delete the folder or choose another one") != parameters:
         raise InputError(f"{root} holds another simulation", advice="delete it or choose another folder")
     missing = [name for name in names if not (root / name).is_file()]
     if missing:

@@ -51,7 +51,9 @@ def claim_gpu(n_gpus: int) -> Iterator[int]:
     from filelock import FileLock, Timeout  # late: train.py --help answers at once
 
     folder = _lock_folder()
-    names = _gpu_names(n_gpus)
+    # what tells GPUs apart between processes: index 0 is another GPU where CUDA_VISIBLE_DEVICES is 1
+    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    names = visible if len(visible) == n_gpus else [str(index) for index in range(n_gpus)]
     told = False
     while True:
         for index, name in enumerate(names):
@@ -79,9 +81,3 @@ def _lock_folder() -> Path:
     folder = Path(tempfile.gettempdir()) / name
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
-
-
-def _gpu_names(n_gpus: int) -> list[str]:
-    """What tells GPUs apart between processes: index 0 is another GPU where CUDA_VISIBLE_DEVICES is 1."""
-    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    return visible if len(visible) == n_gpus else [str(index) for index in range(n_gpus)]

@@ -118,7 +118,9 @@ def _run(classifier: LiveDeadClassifier, datamodule: LiveDeadDataModule, trainin
     if settings.profiler is not None:
         profiler = _PROFILERS[settings.profiler](dirpath=training.folder, filename="profile")
     with warnings.catch_warnings():
-        _ignore_what_nobody_can_act_on()
+        warnings.filterwarnings("ignore", module=r"pytorch_lightning\.utilities\._pytree")
+        for message in _NOBODY_CAN_ACT_ON:
+            warnings.filterwarnings("ignore", message=message)
         trainer = pl.Trainer(
             accelerator=settings.accelerator,
             devices=[training.device_index] if is_one_gpu else settings.devices,
@@ -150,8 +152,8 @@ def _run(classifier: LiveDeadClassifier, datamodule: LiveDeadDataModule, trainin
             use_distributed_sampler=False,  # the sampler shares its own draw out; Lightning's wrapper would permute it
         )
         try:
-            goes_on_from = None if training.resumes is None else training.resumes.path
-            trainer.fit(classifier, datamodule, ckpt_path=goes_on_from, weights_only=True)
+            ckpt_path = None if training.resumes is None else training.resumes.path
+            trainer.fit(classifier, datamodule, ckpt_path=ckpt_path, weights_only=True)
         except SystemExit as error:  # Lightning's answer to Ctrl-C and, as SIGTERMException, to SIGTERM
             signal = "SIGTERM" if isinstance(error, SIGTERMException) else "Ctrl-C"
             raise Interrupted(
@@ -160,20 +162,19 @@ def _run(classifier: LiveDeadClassifier, datamodule: LiveDeadDataModule, trainin
             ) from error
 
 
-def _ignore_what_nobody_can_act_on() -> None:
-    """Hydra's folder is in use by design, memory-mapped patches need no worker, and more of the kind."""
-    warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty")
-    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
-    warnings.filterwarnings("ignore", message=".*does not have many workers")
-    warnings.filterwarnings("ignore", module=r"pytorch_lightning\.utilities\._pytree")
+_NOBODY_CAN_ACT_ON = (
+    "Experiment logs directory .* exists and is not empty",  # Hydra's folder is in use by design
+    "Checkpoint directory .* exists and is not empty",
+    ".*does not have many workers",  # memory-mapped patches need none
     # the learning rate is that of the whole batch whatever the devices (conf/optim), and every fold may do without val
-    warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no `val_dataloader`")
-    warnings.filterwarnings("ignore", message="Total length of `.*` across ranks is zero")
-    # torchmetrics has gathered them when they are computed
-    warnings.filterwarnings("ignore", message="It is recommended to use `self.log\\('(train|val)/.*sync_dist=True")
+    "You defined a `validation_step` but have no `val_dataloader`",
+    "Total length of `.*` across ranks is zero",
+    "It is recommended to use `self.log\\('(train|val)/.*sync_dist=True",  # torchmetrics has gathered them by then
     # metrics of an epoch without a class are NaN or 0, as their names' columns show
-    warnings.filterwarnings("ignore", message="No (positive|negative) samples in targets")
-    warnings.filterwarnings("ignore", message="No positive samples found in target")
+    "No (positive|negative) samples in targets",
+    "No positive samples found in target",
+)
+"""Warnings of Lightning and torchmetrics, as regular expressions."""
 
 
 def _lightning_callbacks(asked: dict[str, Any]) -> list[Callback]:

@@ -40,8 +40,7 @@ def fit(training: Training, network: LiveDeadNetwork, curated: Curated) -> int:
         labels = rows["label"].to_numpy(np.int64)
         groups = rows["group"].fillna(rows["raw_image_id"]).to_numpy(object)
     else:
-        scorer = cast(MapPredictor, scorer_for(training, network))  # by tiles
-        features, labels, groups = tile_examples(scorer, curated, rows)
+        features, labels, groups = tile_examples(cast(MapPredictor, scorer_for(training, network)), curated, rows)
     weights = balanced_weights(labels, groups, balance_groups=probe.balance_groups)
     set_linear(network.cpu(), features, labels, weights, c=probe.c)
     return 0

@@ -32,11 +32,10 @@ def settings_of(config: TrainConfig, curated: Curated, weights: str, fold: Fold 
     }
     for part in ("backbone", "probe", "augmentation", "optim", "trainer"):
         if content[part] is not None:  # of the other method
-            kept |= {f"{part}.{key}": value for key, value in content[part].items()}
+            values = {key: list(value) if isinstance(value, tuple) else value for key, value in content[part].items()}
+            kept |= {f"{part}.{key}": value for key, value in values.items()}
     for key in ("num_workers", "num_threads", "eval_batch_size", "progress", "profiler", "fast_dev_run"):
         del kept[f"trainer.{key}"]
-    if config.optim is not None:
-        kept["optim.betas"] = list(config.optim.betas)
     return kept | {
         "dataset": config.dataset.name,
         "curation": curated.summary["fingerprint"],
@@ -61,8 +60,7 @@ def is_finished(folder: Path, settings: dict[str, Any], *, resumed: bool) -> boo
     told = "; ".join(key if key in _LONG else f"{key}={before[key]}, not {settings[key]}" for key in other)
     if other == [_MAY_GROW]:
         told = f"{before[_MAY_GROW]} epochs done, {settings[_MAY_GROW]} asked for"
-        is_longer = settings[_MAY_GROW] > before[_MAY_GROW] and settings["optim.schedule"] == "constant"
-        if resumed and is_longer:
+        if resumed and settings[_MAY_GROW] > before[_MAY_GROW] and settings["optim.schedule"] == "constant":
             return False
     raise InputError(
         f"{folder} holds another training ({told})",
@@ -72,8 +70,7 @@ def is_finished(folder: Path, settings: dict[str, Any], *, resumed: bool) -> boo
 
 def _other(before: dict[str, Any], settings: dict[str, Any]) -> list[str]:
     """Settings that differ; those that one of two methods lacks are told by the method."""
-    shared = before.keys() & settings.keys()
-    return [key for key in settings if key in shared and before[key] != settings[key]]
+    return [key for key in settings if key in before and before[key] != settings[key]]
 
 
 @dataclass(frozen=True)
@@ -158,15 +155,15 @@ def check_same_training(unfinished: Unfinished, settings: dict[str, Any], folder
 def relocate(last: Path) -> None:
     """Tell a checkpoint of a run whose folder was moved where it lies, so that its best checkpoint still counts."""
     content = read_tensors(last)
-    moved, new = False, str(last.parent.resolve())  # as Lightning writes it
-    for state in content.get("callbacks", {}).values():
-        if isinstance(state, dict) and "dirpath" in state and state["dirpath"] != new:
-            old = str(state["dirpath"])
-            for key in ("dirpath", "best_model_path", "last_model_path", "kth_best_model_path"):
-                state[key] = str(state[key]).replace(old, new, 1)
-            state["best_k_models"] = {
-                str(path).replace(old, new, 1): value for path, value in state.get("best_k_models", {}).items()
-            }
-            moved = True
+    new = str(last.parent.resolve())  # as Lightning writes it
+    states = [state for state in content.get("callbacks", {}).values() if isinstance(state, dict)]
+    moved = [state for state in states if state.get("dirpath", new) != new]
+    for state in moved:
+        old = str(state["dirpath"])
+        for key in ("dirpath", "best_model_path", "last_model_path", "kth_best_model_path"):
+            state[key] = str(state[key]).replace(old, new, 1)
+        state["best_k_models"] = {
+            str(path).replace(old, new, 1): value for path, value in state.get("best_k_models", {}).items()
+        }
     if moved:
         write_tensors(content, last)

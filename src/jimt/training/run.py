@@ -181,8 +181,7 @@ def _build(config: TrainConfig, resumes: Unfinished | None) -> tuple[LiveDeadNet
 def _start(training: Training, curated: Curated) -> None:
     """Remove what an earlier training, cut off or to be replaced, left in the run's folder; say what begins."""
     folder, config, resumes = training.folder, training.config, training.resumes
-    scored = (METRICS_FILE, SCORES_FILE, ALL_SCORES_FILE, VALIDATION_FILE)
-    for name in (FINISHED, BEST, *scored, REPORT, MODEL_CARD):
+    for name in (FINISHED, BEST, METRICS_FILE, SCORES_FILE, ALL_SCORES_FILE, VALIDATION_FILE, REPORT, MODEL_CARD):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "figures", ignore_errors=True)
     if resumes is None:

@@ -48,8 +48,7 @@ def agreement_of(model: Model, *, max_mapped: int = MAX_MAPPED) -> pd.DataFrame:
         indices = np.sort(np.random.default_rng(model.record.seed).permutation(len(scores))[:max_mapped])
         dye = dye_of(model, indices)
         data = np.isfinite(dye.images)
-        n_pixels = np.maximum(data.sum((1, 2)), 1)
-        columns: dict[str, Any] = {"positive": dye.positive.sum((1, 2)) / n_pixels}
+        columns: dict[str, Any] = {"positive": dye.positive.sum((1, 2)) / np.maximum(data.sum((1, 2)), 1)}
         held = np.flatnonzero((columns["positive"] >= MIN_SHARE) & (columns["positive"] <= 1 - MIN_SHARE))
         positive = dye.positive[held]
 

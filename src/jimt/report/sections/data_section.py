@@ -51,8 +51,7 @@ def raw_pair_blocks(curated: Curated) -> Iterator[Block]:
     counts = manifest.groupby(["raw_image_id", "outcome"], observed=True).size().unstack(fill_value=0)
     chosen: list[str] = []
     for wanted in (["live"], ["dead"], ["ambiguous", "empty", "no_data"]):
-        columns = [name for name in wanted if name in counts]
-        if columns:
+        if columns := [name for name in wanted if name in counts]:
             order = counts[columns].sum(axis=1).sort_values(ascending=False, kind="stable")
             chosen += [str(name) for name in order.index if str(name) not in chosen][:1]
     fields = []
@@ -79,8 +78,7 @@ def sample_blocks(curated: Curated) -> Iterator[Block]:
     for label in (LIVE, DEAD):
         labelled = used[used["label"] == label]
         one_an_image = labelled.iloc[rng.permutation(len(labelled))].drop_duplicates("raw_image_id")
-        more = labelled.drop(one_an_image.index)
-        parts.append(pd.concat([one_an_image, more])[:_N_SAMPLES])
+        parts.append(pd.concat([one_an_image, labelled.drop(one_an_image.index)])[:_N_SAMPLES])
     rows = pd.concat(parts)
     fluorescence = fluorescence_patches(curated, rows)
     unit = UNITS[curated.thresholds["scale"]]

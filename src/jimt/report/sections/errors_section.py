@@ -38,10 +38,8 @@ def error_blocks(model: Model, *, model_words: str) -> Iterator[Block]:
     # a group's rank: the certainty of its errors added up
     burden = certainty.where(wrong, 0).groupby(groups).sum().sort_values(ascending=False, kind="stable")
     shown = burden.index[: min(_N_GROUPS, int((burden > 0).sum()))]
-    chosen: dict[str, list[int]] = {}
-    for name in shown:
-        of_group = certainty[wrong & (groups == name)].sort_values(ascending=False, kind="stable")
-        chosen[str(name)] = of_group.index[:_N_EACH].tolist()
+    surest = certainty[wrong].sort_values(ascending=False, kind="stable").index
+    chosen = {str(name): surest[(groups[surest] == name).to_numpy()][:_N_EACH].tolist() for name in shown}
     flat = [index for indices in chosen.values() for index in indices]
     images = dict(zip(flat, patches_of(curated, rows.iloc[flat]), strict=True))
     unit, pi, without = "", {}, ""

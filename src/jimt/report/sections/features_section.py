@@ -38,15 +38,12 @@ def feature_blocks(models: Sequence[Model], *, max_shown: int = MAX_SHOWN) -> It
         else:
             found.append((model, embedding))
     for start in range(0, len(found) if len(found) > 1 else 0, _MODELS_A_FIGURE):
-        side_by_side = {}
-        for model, coordinates in found[start : start + _MODELS_A_FIGURE]:
-            labels, scores, _ = model.arrays
-            side_by_side[model.name] = (coordinates, labels, scores)
+        side_by_side = found[start : start + _MODELS_A_FIGURE]
         yield Drawing(
             "embeddings" + (f"_{start // _MODELS_A_FIGURE + 1}" if start else ""),
             "Learned features of the models",
             "t-SNE of the pooled features before the last layer, of the whole test split (Fig. 5a, b).",
-            figures.embeddings(side_by_side),
+            figures.embeddings({model.name: (each, *model.arrays[:2]) for model, each in side_by_side}),
         )
     if found:
         yield from _one(*found[0], several=len(models) > 1, max_shown=max_shown)
@@ -74,8 +71,7 @@ def embedding_of(model: Model) -> NDArray[np.floating]:
             coordinates = tsne(features, seed=model.record.seed)
         return rows[["raw_image_id", "y", "x"]].assign(tsne_1=coordinates[:, 0], tsne_2=coordinates[:, 1])
 
-    table = model.kept_table(EMBEDDING_FILE, make, depends_on={})
-    return table[["tsne_1", "tsne_2"]].to_numpy(np.float64)
+    return model.kept_table(EMBEDDING_FILE, make, depends_on={})[["tsne_1", "tsne_2"]].to_numpy(np.float64)
 
 
 def _one(model: Model, coordinates: NDArray[np.floating], *, several: bool, max_shown: int) -> Iterator[Block]:

@@ -47,19 +47,17 @@ def empty_filter_blocks(curated: Curated) -> Iterator[Block]:
     else:
         yield Text(f"The filter was trained on {hand_labels_in_words(report)}: none of this data set can be shown.")
     if np.isfinite(decision).all():
-        coordinates = tsne(features, seed=seed)
         yield Drawing(
             "empty_filter_map",
             "The empty filter's decision",
             f"t-SNE of the features of {hand_labels_in_words(report)}. Each patch is judged by a filter that was not "
             f"trained on its {report['folds_by']}; the shades are local means of these decision "
             "values and the black line is where they change sign (Fig. 2b, right).",
-            filter_figures.decision_map(coordinates, empty, decision),
+            filter_figures.decision_map(tsne(features, seed=seed), empty, decision),
         )
     manifest = curated.manifest
     scored = manifest[manifest["empty_score"].notna()].sort_values("empty_score")
-    scores = scored["empty_score"].to_numpy()
-    border = int(np.searchsorted(scores, 0, side="right"))
+    border = int(np.searchsorted(scored["empty_score"].to_numpy(), 0, side="right"))
     rows_near = scored.iloc[max(0, border - _N_HARDEST) : border + _N_HARDEST]
     hand = {(f, y, x): bool(e) for f, y, x, e in zip(rows["field"], rows["y"], rows["x"], empty, strict=True) if f >= 0}
     words = [

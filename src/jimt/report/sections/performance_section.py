@@ -86,8 +86,7 @@ def fluorescence_blocks(models: Sequence[Model]) -> Iterator[Block]:
                     "" if found is None else _correlation_title(found),
                 )
             )
-        record = model.record
-        paper = printed(record.dataset, model.checkpoint.network.name)
+        paper = printed(model.record.dataset, model.checkpoint.network.name)
         if paper is not None:
             name = paper_name(model.checkpoint.network.name)
             quoted = f" The paper prints r {number_text(paper.correlation)} for {name}, on raw counts."
@@ -125,13 +124,12 @@ def training_blocks(model: Model) -> Iterator[Block]:
     names = [name for name in ("train/loss", "val/loss", "val/balanced_accuracy", "val/auroc") if name in table]
     if not names:
         raise InputError(f"{path} holds no metric by epoch")
-    by_epoch = table.groupby("epoch", as_index=False)[names].last()
     yield Drawing(
         "training",
         "The training",
         "Cross entropy of training patches, as they were drawn and changed, and of validation patches; the checkpoint "
         "with the best validation score was tested.",
-        performance.training_curves(by_epoch),
+        performance.training_curves(table.groupby("epoch", as_index=False)[names].last()),
     )
 
 
@@ -178,7 +176,6 @@ def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
     confidence = 0.95
     for model in models:
         labels, scores, groups = model.arrays
-        record = model.record
         confidence = model.confidence
         share_live = float((labels == LIVE).mean())
         for name, kind in _KINDS.items():
@@ -195,7 +192,7 @@ def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
                 groups,
                 n_resamples=_RESAMPLES_OF_A_BAND,
                 confidence=confidence,
-                seed=record.seed,
+                seed=model.record.seed,
             )
             drawn[name][model.name] = (found, words)
         if model.is_crossval and len(models) == 1:
@@ -226,10 +223,10 @@ def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
 
 def confusion_blocks(models: Sequence[Model]) -> Iterator[Block]:
     """Confusion matrices (Fig. 4a)."""
-    counts = {}
-    for model in models:
-        labels, scores, _ = model.arrays
-        counts[model.name] = confusion_matrix(labels, scores > 0.5, labels=[DEAD, LIVE])
+    counts = {
+        model.name: confusion_matrix(model.scores["label"], model.scores["score"] > 0.5, labels=[DEAD, LIVE])
+        for model in models
+    }
     yield Drawing(
         "confusion",
         "Confusion matrices",

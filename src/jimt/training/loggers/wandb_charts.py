@@ -32,8 +32,7 @@ def charts(scores: pd.DataFrame, *, scale: str, seed: int) -> dict[str, Any]:
     found["test/confusion_matrix"] = wandb.plot.confusion_matrix(
         y_true=labels.tolist(), preds=(live > 0.5).astype(int).tolist(), class_names=names, title="Confusion matrix"
     )
-    rows = np.sort(np.random.default_rng(seed).permutation(len(scores))[:_N_SCATTER])
-    drawn = scores.iloc[rows]
+    drawn = scores.iloc[np.sort(np.random.default_rng(seed).permutation(len(scores))[:_N_SCATTER])]
     drawn = drawn[drawn["mean_fluorescence"].notna()]  # patches that were published have none
     if len(drawn):
         points = wandb.Table(columns=["label_value", "mean_fluorescence", "score", "label"])
