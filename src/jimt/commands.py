@@ -163,7 +163,6 @@ class SweepCallback(Callback):
         print(f"the table is in {folder}/table.md, .csv and .json")
         if config.report and any(row["status"] == FINISHED for row in table):
             report_on(folder)
-        failed = failed_since(folder, table, self._started)
-        if failed:
+        if failed := failed_since(folder, table, self._started):
             reasons = "\n".join(f"  {row['job']}: {row['reason']}" for row in failed)
             sys.exit(f"error: {len(failed)} job{'s' * (len(failed) > 1)} failed; {how_to_go_on(folder)}\n{reasons}")

@@ -164,8 +164,7 @@ def _unknown_flag(word: str, after: str, known: set[str], kind: type) -> InputEr
     if f"--{name}" in known:
         return InputError(cause, remedies=(f"--{name} {shlex.quote(value)}" if value else f"--{name}",))
     name = name.replace("-", "_")
-    near = [name] if name in {*section_names(kind), *setting_types(kind)} else nearest(name, kind)
-    if near:
+    if near := [name] if name in {*section_names(kind), *setting_types(kind)} else nearest(name, kind):
         return InputError(
             f"{cause}, and settings have none", remedies=tuple(f"{one}={shlex.quote(value or 'VALUE')}" for one in near)
         )

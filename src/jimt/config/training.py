@@ -186,8 +186,7 @@ class TrainConfig(Settings):
     def _check_linear_probe(self) -> None:
         """Refuse what has no effect on a logistic regression that is fitted once."""
         values = {name: getattr(getattr(self, name.partition(".")[0]), name.partition(".")[2]) for name in _OFF}
-        given = [name for name, value in values.items() if value not in (None, False, {})]
-        if given:
+        if given := [name for name, value in values.items() if value not in (None, False, {})]:
             raise InputError(
                 f"{given[0]} is without effect under method=linear_probe, which trains in no batches",
                 remedies=(" ".join(f"{name}={_OFF[name]}" for name in given), "method=finetune"),

@@ -41,8 +41,7 @@ def describe_finding(finding: Finding) -> list[str]:
         line = f"{loudness}{_of(n, n_all)} passed over by their names or folders, for example "
         told = ways_out(advice="mend dataset.pattern", remedies=("dataset.leave_out=PATTERN",))
         lines.append(line + ", ".join(finding.unmatched[:3]) + (f": {told}" if loudness else ""))
-    others = {word: n for word, n in sorted(finding.channels.items()) if word not in finding.used_channels}
-    if others:
+    if others := {word: n for word, n in sorted(finding.channels.items()) if word not in finding.used_channels}:
         words = ", ".join(f"{word} ({n})" for word, n in others.items())
         lines.append(f"{_of(sum(others.values()), finding.n_files)} of channels that are not used: {words}")
     lines += [

@@ -179,8 +179,7 @@ def hand_labels_of_others(
         name: hand_labels_path(Path(curation.output_root), name) for name in settings.fit_on if name != dataset.name
     }
     if dataset.name in settings.fit_on and dataset.empty_labels is None:
-        there = [name for name, path in paths.items() if path.is_file()]
-        if there:
+        if there := [name for name, path in paths.items() if path.is_file()]:
             raise InputError(
                 f"the empty filter of {dataset.name} is trained on the hand labels of "
                 f"{', '.join(settings.fit_on)}, and dataset.empty_labels names none of {dataset.name}",

@@ -96,8 +96,7 @@ def read_hand_labels(path: Path, *, empty_word: str, not_empty_word: str) -> pd.
     except csv.Error as error:
         raise InputError(f"{path} cannot be read as a table with {seen} ({error})", advice=_NEEDS) from error
     names = [composed(name).strip().lower() for name in header]
-    missing = [column for column in COLUMNS if names.count(column) != 1]
-    if missing:
+    if missing := [column for column in COLUMNS if names.count(column) != 1]:
         which = "lacks" if missing[0] not in names else "holds more than once"
         raise InputError(
             f"{path} {which} the column {', '.join(missing)} (read with {seen}, its first line holds "
@@ -164,8 +163,7 @@ def _pixels(text: str, axis: str, number: int, path: Path) -> int:
 def _with_words(table: pd.DataFrame, path: Path, *, empty_word: str, not_empty_word: str) -> pd.DataFrame:
     """The labels by their words, none of a patch that is labelled twice."""
     words = {empty_word: True, not_empty_word: False}
-    unknown = sorted(set(table["label"]) - set(words))
-    if unknown:
+    if unknown := sorted(set(table["label"]) - set(words)):
         raise InputError(
             f"{path} holds the label {unknown[0]}, which is neither dataset.empty_word={empty_word} nor "
             f"dataset.not_empty_word={not_empty_word}",

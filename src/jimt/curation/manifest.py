@@ -43,8 +43,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
         manifest = pd.read_parquet(path)
     except (OSError, ValueError) as error:  # pyarrow's errors derive from these
         raise InputError(f"{path} is damaged", advice=f"delete {path.parent} and curate again") from error
-    missing = [column for column in MANIFEST_COLUMNS if column not in manifest.columns]
-    if missing:
+    if missing := [column for column in MANIFEST_COLUMNS if column not in manifest.columns]:
         raise InputError(
             f"{path} lacks the column {', '.join(missing)}", advice=f"delete {path.parent} and curate again"
         )

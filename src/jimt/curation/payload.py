@@ -166,8 +166,7 @@ def _check_signs(images: Sequence[UsedBits]) -> None:
 
 
 def _shifted(images: Sequence[UsedBits], bit_shift: int) -> list[UsedBits]:
-    odd = [image for image in images if image.set_in_any & ((1 << bit_shift) - 1)]
-    if odd:
+    if odd := [image for image in images if image.set_in_any & ((1 << bit_shift) - 1)]:
         raise InputError(
             f"dataset.bit_shift={bit_shift} does not fit {_some(odd, images)} (pixels are no multiples of "
             f"{1 << bit_shift})",

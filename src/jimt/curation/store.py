@@ -129,8 +129,7 @@ def read_field_names(folder: Path) -> pd.DataFrame:
 
 def _read_fields(folder: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     path = folder / FIELDS
-    missing = set(columns) - set(pyarrow.parquet.read_schema(path).names)
-    if missing:
+    if missing := set(columns) - set(pyarrow.parquet.read_schema(path).names):
         raise InputError(
             f"{path} lacks the column {', '.join(sorted(missing))}", advice=f"delete {folder} and curate again"
         )

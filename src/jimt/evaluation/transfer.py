@@ -236,8 +236,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"error: {error}")
     console = Console()
     print_whole(_table(entries), console)
-    left_out = sum(entry["n_left_out"] for entry in entries)
-    if left_out:
+    if left_out := sum(entry["n_left_out"] for entry in entries):
         console.print(
             f"{left_out} test patches were left out: their raw image or group was trained on", highlight=False
         )

@@ -149,8 +149,7 @@ def _open_study(config: TuneConfig, space: list[Setting], folder: Path, curated:
             else:
                 print(f"no trial is the config as it stands: {', '.join(outside)} is outside of tune.space")
             return study
-    other = sorted(key for key in before | settings if before.get(key) != settings.get(key))
-    if other:
+    if other := sorted(key for key in before | settings if before.get(key) != settings.get(key)):
         told = ", ".join(f"{key}={before.get(key)} (not {settings.get(key)})" for key in other)
         raise InputError(
             f"{folder} is another search, with {told}",

@@ -140,8 +140,7 @@ def notes(table: Sequence[dict[str, Any]]) -> list[str]:
             "validation and test stand side by side: choose a row by validation; whoever chooses by test has fitted to "
             "the test split, and its best value is too high"
         )
-    confidences = {percent_text(row["confidence"]) for row in table if row["confidence"] is not None}
-    if confidences:
+    if confidences := {percent_text(row["confidence"]) for row in table if row["confidence"] is not None}:
         lines.append(
             f"confidence intervals ({', '.join(sorted(confidences))}): over groups (whole raw images, wells or "
             "experiments), and, as the paper's, over patches, which are not independent"

@@ -59,8 +59,7 @@ def _is_done(root: Path, parameters: dict[str, int | float], names: list[str]) -
         raise InputError(f"{root} holds files that are not a simulation", advice="delete it or choose another folder")
     if read_json(root / PARAMETERS_FILE, advice="delete the folder or choose another one") != parameters:
         raise InputError(f"{root} holds another simulation", advice="delete it or choose another folder")
-    missing = [name for name in names if not (root / name).is_file()]
-    if missing:
+    if missing := [name for name in names if not (root / name).is_file()]:
         raise InputError(
             f"{root} has lost {missing[0]} ({len(missing)} of {len(names)} files)",
             advice="delete it or choose another folder",

@@ -169,8 +169,7 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[
             "n_folds": len(values),
         }
     notes = list(pooled["notes"])
-    missing = sorted(set(range(config.crossval.n_folds)) - set(held))
-    if missing:
+    if missing := sorted(set(range(config.crossval.n_folds)) - set(held)):
         notes.insert(
             0,
             f"these are the scores of fold {', '.join(map(str, held))} alone, not of the whole data set: the same "

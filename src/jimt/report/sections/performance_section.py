@@ -207,8 +207,7 @@ def curve_blocks(models: Sequence[Model]) -> Iterator[Block]:
             f"Bands: pointwise {percent_text(confidence)} of {_RESAMPLES_OF_A_BAND} bootstrap resamples over groups; "
             "in brackets the interval over groups."
         )
-        lacking = max(found.n_without_class for found, _ in drawn["auroc"].values())
-        if lacking:
+        if lacking := max(found.n_without_class for found, _ in drawn["auroc"].values()):
             band += f" {lacking} resamples hold one class only; they have no curve and do not count."
     yield Drawing(
         "roc", "ROC curves", f"{band} Dotted: chance (Fig. 4a).", discrimination.roc_curves(drawn["auroc"], folds=folds)
