@@ -204,7 +204,7 @@ def _no_name_of_a_file(words: Sequence[str], told: str, kind: type) -> InputErro
         section = override.key_or_group
         given = override.value()
         values = given.list if isinstance(given, ChoiceSweep) else [given]
-        names = sorted({path.stem for conf in (CONF, Path(OWN_FOLDER)) for path in conf.glob(f"{section}/*.yaml")})
+        names = sorted({path.stem for conf in (CONF, Path(OWN_FOLDER)) for path in (conf / section).glob("*.yaml")})
         if not names or all(isinstance(value, str | QuotedString | list) for value in values):
             continue
         return InputError(
