@@ -99,8 +99,7 @@ def cases(scores: Path | None) -> Iterator[tuple[str, Callable[[np.random.Genera
     table = read_scores(scores)
     groups = np.unique(table["group"], return_inverse=True)[1]
     population = table["label"].to_numpy(np.int64), table["score"].to_numpy(np.float64), groups
-    once = np.ones((1, len(table)))
-    truth = {name: float(METRICS[name](*population[:2], once)[0]) for name in TRUTH}
+    truth = {name: METRICS[name].value(*population[:2]) for name in TRUTH}
     for n_groups in (20, 40, 80):
         yield f"{n_groups} drawn of {groups.max() + 1}", partial(draw, population=population, n_groups=n_groups), truth
 

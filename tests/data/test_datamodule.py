@@ -227,7 +227,9 @@ def test_a_fold_without_validation_trains_on_the_rest_and_validates_on_nothing(c
 
 def test_on_the_device_patches_are_turned_expanded_and_normalised(data):
     grey = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (8, 1, 16, 16), dtype=np.uint8))
-    batch = PatchBatch(grey, torch.arange(8), torch.ones(8, 4), torch.tensor([0, 1] * 4), torch.arange(8))
+    batch = PatchBatch(
+        grey, torch.arange(8), torch.ones(8, 4), torch.tensor([0, 1] * 4), torch.arange(8), torch.zeros(8)
+    )
     after = data.on_after_batch_transfer(batch, 0)
     for number in range(8):
         turned = np.rot90(grey[number, 0].numpy(), number % 4)

@@ -132,7 +132,7 @@ def test_the_loss_is_cross_entropy_of_the_softmax():
     classifier = classifier_of().eval()
     logged = {}
     classifier.log = lambda name, value, **options: logged.update({name: (value.item(), options)})
-    batch = SimpleNamespace(patches=images, label=labels)
+    batch = SimpleNamespace(patches=images, label=labels, group=torch.zeros(len(labels)))
     loss = classifier.training_step(batch, 0)
     with torch.inference_mode():
         probabilities = np.exp(classifier(images).double().numpy())

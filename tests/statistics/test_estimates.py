@@ -19,7 +19,8 @@ OF_CLASS = {"recall_live": (1,), "recall_dead": (0,), "expected_calibration_erro
 
 def estimate(name: str, *patches: np.ndarray | None, **settings: float) -> Estimate:
     """One metric alone."""
-    return estimates(*patches, names=[name], **settings)[name]
+    labels, scores, groups = patches
+    return estimates(labels, scores, groups, groups, names=[name], **settings)[name]
 
 
 def random_patches(n: int = 300, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -75,8 +76,8 @@ def made_up_of(n_live: int, n_mixed: int, n_dead: int, *, seed: int):
 def test_intervals_are_the_same_whichever_class_is_called_live(n_live, n_mixed, n_dead):
     labels, scores, groups = made_up_of(n_live, n_mixed, n_dead, seed=n_live)
     names = ["balanced_accuracy", "auroc", "recall_live", "recall_dead", "brier", "expected_calibration_error"]
-    found = estimates(labels, scores, groups, names=names, **SETTINGS)
-    renamed = estimates(1 - labels, 1 - scores, groups, names=names, **SETTINGS)
+    found = estimates(labels, scores, groups, groups, names=names, **SETTINGS)
+    renamed = estimates(1 - labels, 1 - scores, groups, groups, names=names, **SETTINGS)
     other = {"recall_live": "recall_dead", "recall_dead": "recall_live"}
     for name in names:
         assert renamed[other.get(name, name)].value == pytest.approx(found[name].value, rel=1e-12)
@@ -87,8 +88,8 @@ def test_intervals_are_the_same_whichever_class_is_called_live(n_live, n_mixed, 
 def test_intervals_are_the_same_in_whatever_order_patches_come(seed):
     labels, scores, groups = made_up_of(4, 6, 4, seed=seed)
     order = np.random.default_rng(seed).permutation(len(labels))
-    found = estimates(labels, scores, groups, names=METRICS, **SETTINGS)
-    shuffled = estimates(labels[order], scores[order], groups[order], names=METRICS, **SETTINGS)
+    found = estimates(labels, scores, groups, groups, names=METRICS, **SETTINGS)
+    shuffled = estimates(labels[order], scores[order], groups[order], groups[order], names=METRICS, **SETTINGS)
     for name in METRICS:
         assert shuffled[name].interval_groups == pytest.approx(found[name].interval_groups, rel=1e-9)
 
@@ -97,7 +98,7 @@ def test_intervals_are_the_same_in_whatever_order_patches_come(seed):
 def test_intervals_are_the_same_whatever_groups_are_called(seed):
     labels, scores, groups = made_up_of(4, 6, 4, seed=seed)
     renamed = np.array([f"{zlib.crc32(name.encode())}" for name in groups], object)
-    found, again = (estimates(labels, scores, of, names=METRICS, **SETTINGS) for of in (groups, renamed))
+    found, again = (estimates(labels, scores, of, of, names=METRICS, **SETTINGS) for of in (groups, renamed))
     for name in METRICS:
         assert again[name].interval_groups == pytest.approx(found[name].interval_groups, rel=1e-9)
 
@@ -105,11 +106,11 @@ def test_intervals_are_the_same_whatever_groups_are_called(seed):
 def test_several_metrics_at_once_are_what_each_is_alone():
     labels, scores = random_patches()
     groups = np.arange(300).astype(object) // 10
-    together = estimates(labels, scores, groups, names=METRICS, **SETTINGS)
+    together = estimates(labels, scores, groups, groups, names=METRICS, **SETTINGS)
     assert list(together) == list(METRICS)
     for name in METRICS:
         alone = estimate(name, labels, scores, groups, **SETTINGS)
-        assert together[name].value == METRICS[name](labels, scores, np.ones((1, 300)))[0]
+        assert together[name].value == METRICS[name].value(labels, scores, groups, groups)
         assert alone.interval_groups == pytest.approx(together[name].interval_groups, rel=1e-12)
         low, high = alone.interval_groups
         assert 0 <= low < alone.value < high <= 1
@@ -130,7 +131,7 @@ def test_an_interval_over_groups_is_wider_where_patches_of_a_group_share_their_f
 
 def test_intervals_draw_nothing_but_the_noise_of_a_calibration_error():
     labels, scores, groups = made_up_of(6, 6, 6, seed=0)
-    one, two = (estimates(labels, scores, groups, names=METRICS, confidence=0.95, seed=seed) for seed in (0, 1))
+    one, two = (estimates(labels, scores, groups, groups, names=METRICS, confidence=0.95, seed=seed) for seed in (0, 1))
     for name in set(METRICS) - {"expected_calibration_error"}:
         assert one[name] == two[name]
     found = [of["expected_calibration_error"].interval_groups for of in (one, two)]
@@ -141,7 +142,7 @@ def test_intervals_draw_nothing_but_the_noise_of_a_calibration_error():
 def test_fewer_than_three_groups_give_no_interval(n_groups, known):
     labels, scores = random_patches(60)
     groups = np.array([f"W{row % n_groups}" for row in range(60)], object)
-    for found in estimates(labels, scores, groups, names=METRICS, **SETTINGS).values():
+    for found in estimates(labels, scores, groups, groups, names=METRICS, **SETTINGS).values():
         assert (found.interval_groups is not None) == known
         assert found.note == (None if known else f"{n_groups} group{'s' * (n_groups > 1)}: too few for an interval")
 
@@ -150,7 +151,8 @@ def test_fewer_than_three_groups_give_no_interval(n_groups, known):
 def test_a_class_held_by_fewer_than_three_groups_gives_no_interval_of_what_needs_it(n_live_groups):
     groups = np.repeat([f"W{number:02}" for number in range(15)], 10).astype(object)
     labels = np.repeat((np.arange(15) < n_live_groups).astype(np.int64), 10)
-    found = estimates(labels, random_patches(150)[1], groups, names=METRICS, **SETTINGS)
+    names = [name for name, metric in METRICS.items() if metric.within is None]
+    found = estimates(labels, random_patches(150)[1], groups, names=names, **SETTINGS)
     for name, values in found.items():
         assert (values.interval_groups is not None) == (n_live_groups == 3 or 1 not in OF_CLASS.get(name, (0, 1)))
         assert values.interval_patches is not None or name in {
@@ -201,7 +203,7 @@ def test_intervals_over_patches_count_the_patches_that_a_metric_is_a_mean_of():
 
 def test_one_class_alone_gives_neither_value_nor_interval_of_what_compares_the_two():
     labels, scores, groups = np.zeros(9, np.int64), np.linspace(0, 1, 9), np.array(list("aaabbbccc"), object)
-    found = estimates(labels, scores, groups, names=METRICS, **SETTINGS)
+    found = estimates(labels, scores, groups, groups, names=METRICS, **SETTINGS)
     for name in ("balanced_accuracy", "auroc", "recall_live", "average_precision_live", "f1_live"):
         assert np.isnan(found[name].value)
         assert (found[name].interval_groups, found[name].interval_patches) == (None, None)
@@ -221,7 +223,7 @@ scores = rng.random(5000)
 groups = rng.integers(0, 80, 5000).astype(str).astype(object)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 start = time.process_time()
-estimates(labels, scores, groups, names=METRICS, confidence=0.95, seed=0)
+estimates(labels, scores, groups, groups, names=METRICS, confidence=0.95, seed=0)
 print(time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 

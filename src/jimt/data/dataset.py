@@ -45,6 +45,8 @@ class PatchBatch(NamedTuple):
     """int64, live 1, dead 0, shape ``(n,)``."""
     row: Tensor
     """int64, row of the data set, shape ``(n,)``."""
+    group: Tensor
+    """int64, number of its group in the data set, shape ``(n,)``; -1 where nothing tells."""
 
 
 class PatchDataset(Dataset[PatchBatch]):
@@ -60,6 +62,7 @@ class PatchDataset(Dataset[PatchBatch]):
         self._folder = folder
         self._places = places_of(rows)
         self.labels = rows["label"].to_numpy(np.int64)
+        self._groups = pd.factorize(rows["group"].to_numpy(object), sort=True)[0].astype(np.int64)
         self._size = size
         self._store: FieldStore | None = None  # opened in the process that reads
 
@@ -81,6 +84,7 @@ class PatchDataset(Dataset[PatchBatch]):
             torch.tensor([key.changes for key in keys], dtype=torch.float32),
             torch.from_numpy(self.labels[index]),
             torch.from_numpy(index),
+            torch.from_numpy(self._groups[index]),
         )
 
 

@@ -16,10 +16,10 @@ from jimt.config.checks import check_confidence
 from jimt.errors import InputError, writing
 from jimt.evaluation import scores as score_files
 from jimt.statistics.intervals import interval_notes, interval_over_groups
-from jimt.statistics.metrics import METRICS, headline_metrics
+from jimt.statistics.metrics import METRICS, headline_metrics, resampled_metrics
 from jimt.statistics.resampling import MIN_GROUPS, group_numbers, jackknife
 from jimt.statistics.value_text import interval_text, number_text, percent_text
-from jimt.statistics.weighted_patches import Floats, Weights
+from jimt.statistics.weighted_patches import Floats, ScoredPatches, Weights
 from jimt.system.files import CROSSVAL_SCORES, SCORES_FILE
 from jimt.system.run_folders import refuse_several
 from jimt.system.screen import print_whole, table_of
@@ -63,14 +63,18 @@ def compare(first: Path, second: Path, *, confidence: float) -> dict[str, Any]:
     groups = both["group_1"].to_numpy(object)
     notes += interval_notes(labels, groups, sample="the test split" if n_folds == [1, 1] else "the data set")
     enough = min(len(set(groups[labels == label])) for label in (LIVE, DEAD)) >= MIN_GROUPS
-    numbers = group_numbers(groups)
+    raw_images = both["raw_image_id" if "raw_image_id" in both else "raw_image_id_1"].to_numpy(object)
+    numbers, images = group_numbers(groups), group_numbers(raw_images)
+    models = [
+        [ScoredPatches(labels[part], score[part], numbers[part], images[part]) for part in _parts(fold)]
+        for score, fold in zip(scores, folds, strict=True)
+    ]
 
     def differences(weights: Weights) -> dict[str, Floats]:
-        one, two = (_metrics(labels, *each, weights[:, numbers]) for each in zip(scores, folds, strict=True))
+        one, two = (_metrics(model, weights) for model in models)
         return {name: two[name] - one[name] for name in paired}
 
-    once = np.ones((1, len(labels)))
-    values = [_metrics(labels, *each, once) for each in zip(scores, folds, strict=True)]
+    values = [_metrics(model, np.ones((1, int(numbers.max()) + 1))) for model in models]
     over_groups = jackknife(differences, groups)
     result: dict[str, Any] = {
         "patches": len(both),
@@ -98,14 +102,18 @@ def compare(first: Path, second: Path, *, confidence: float) -> dict[str, Any]:
     return result
 
 
-def _metrics(
-    labels: NDArray[np.int64], scores: Floats, folds: NDArray[np.int64], weights: Weights
-) -> dict[str, Floats]:
-    parts = [folds == fold for fold in np.unique(folds)]
-    areas = np.array([METRICS["auroc"](labels[part], scores[part], weights[:, part]) for part in parts])
+def _parts(folds: NDArray[np.int64]) -> list[NDArray[np.bool_]]:
+    """All patches, then those of each fold."""
+    return [np.ones(len(folds), np.bool_), *(folds == fold for fold in np.unique(folds))]
+
+
+def _metrics(parts: list[ScoredPatches], weights: Weights) -> dict[str, Floats]:
+    """Metrics of the first part, all patches, and the mean AUROC of the others, the folds."""
+    whole, *folds = parts
+    areas = np.array([resampled_metrics(fold, ["auroc"], weights[:, : fold.n_units])["auroc"] for fold in folds])
     counted = np.isfinite(areas)  # a fold may hold one class, and so may its share of a resample
     mean = np.where(counted, areas, 0).sum(0) / np.maximum(1, counted.sum(0))
-    pooled = {metric.name: metric(labels, scores, weights) for metric in headline_metrics()}
+    pooled = resampled_metrics(whole, [metric.name for metric in headline_metrics()], weights)
     return pooled | {_FOLD_MEAN: np.where(counted.any(0), mean, np.nan)}
 
 

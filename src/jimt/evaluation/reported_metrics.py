@@ -15,6 +15,7 @@ from jimt.statistics.estimates import estimates
 from jimt.statistics.intervals import interval_notes
 from jimt.statistics.metrics import METRICS
 from jimt.statistics.value_text import interval_text, number_text, percent_text
+from jimt.statistics.within import pair_counts, pair_notes
 from jimt.system.screen import print_whole, table_of
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE, Split
 
@@ -58,9 +59,12 @@ def test_metrics(
     scores = table["score"].to_numpy(np.float64)
     known = bool(table["group"].notna().all())
     groups = table["group"].to_numpy(object) if known else None
+    raw_images = table["raw_image_id"].to_numpy(object) if known else None
     notes = ["nothing tells which raw image a patch was cut from: no interval over groups"]
-    if groups is not None:
-        notes = interval_notes(labels, groups, sample=sample)
+    pairs: dict[str, int | float | None] = {}
+    if groups is not None and raw_images is not None:
+        pairs = pair_counts(labels, groups, raw_images)
+        notes = interval_notes(labels, groups, sample=sample) + pair_notes(pairs, sample=sample)
     if record.weights == "random":
         notes.append("the backbone started from random weights")
     of_labels, raw = (
@@ -68,14 +72,16 @@ def test_metrics(
             score_fluorescence_correlation(
                 scores,
                 table[column].to_numpy(np.float64),
-                table["raw_image_id"].to_numpy(object) if known else None,
+                raw_images,
                 groups,
                 confidence=confidence,
             )
         )
         for column in ("label_value", "mean_fluorescence")
     )
-    metrics = estimates(labels, scores, groups, names=list(METRICS), confidence=confidence, seed=record.seed)
+    metrics = estimates(
+        labels, scores, groups, raw_images, names=list(METRICS), confidence=confidence, seed=record.seed
+    )
     return {
         "dataset": dataset,
         "backbone": record.settings["backbone.name"],
@@ -89,6 +95,7 @@ def test_metrics(
             "dead": int((labels == DEAD).sum()),
             "raw_images": int(table["raw_image_id"].nunique()),
             "groups": None if groups is None else int(table["group"].nunique()),
+            **pairs,
         },
         "metrics": {name: _without_nan(dataclasses.asdict(value)) for name, value in metrics.items()},
         "correlation": {"scale": scale or "raw"} | of_labels | {"raw": raw},

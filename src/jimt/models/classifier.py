@@ -62,7 +62,7 @@ class LiveDeadClassifier(pl.LightningModule):
         """Cross entropy of one batch."""
         logits = self(batch.patches).float()
         loss = functional.cross_entropy(logits, batch.label, label_smoothing=self._optim["label_smoothing"])
-        self.train_metrics.update(logits.detach(), batch.label)
+        self.train_metrics.update(logits.detach(), batch.label, batch.group)
         n = len(batch.label)
         self.log("train/loss_step", loss, on_step=True, on_epoch=False, batch_size=n)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=n, sync_dist=True)
@@ -76,7 +76,7 @@ class LiveDeadClassifier(pl.LightningModule):
     def validation_step(self, batch: PatchBatch, batch_idx: int) -> None:
         """Take in one batch of validation patches."""
         logits = self(batch.patches).float()
-        self.val_metrics.update(logits, batch.label)
+        self.val_metrics.update(logits, batch.label, batch.group)
         self.val_loss.update(functional.cross_entropy(logits, batch.label), weight=len(batch.label))
 
     def on_validation_epoch_end(self) -> None:

@@ -16,7 +16,6 @@ from typing import Any, cast
 
 import numpy as np
 import optuna
-import torch
 from filelock import BaseFileLock, FileLock, Timeout
 from optuna import Study
 from optuna.samplers import TPESampler
@@ -30,7 +29,7 @@ from jimt.data.preparation import ConfigOf, prepare
 from jimt.errors import DISK_FULL, InputError, Interrupted, as_typed
 from jimt.evaluation.scores import training_data
 from jimt.models.predictor import open_predictor
-from jimt.models.split_metrics import SplitMetrics
+from jimt.models.split_metrics import metrics_of_rows
 from jimt.search.space import Setting, as_override, label, read_space, search_direction, with_values
 from jimt.search.trials import STATES, print_results, run_folder_of, short, write_results
 from jimt.system.files import BEST, JOURNAL, LAST
@@ -276,8 +275,5 @@ def _validate(run_folder: Path, metric: str, device_index: int) -> tuple[float, 
     record = predictor.checkpoint.record
     curated = training_data(record, None, checkpoint)
     rows = curated.manifest[curated.manifest["split"] == Split.VAL.value]
-    logits, labels = torch.from_numpy(predictor.logits(curated.store, rows)), torch.tensor(rows["label"].tolist())
-    metrics = SplitMetrics("val")
-    metrics.update(logits, labels)
-    values = {"val/loss": torch.nn.functional.cross_entropy(logits, labels), **metrics.compute()}
-    return float(values[metric]), max(record.epoch, 1)
+    values = metrics_of_rows("val", predictor.logits(curated.store, rows), rows)
+    return values[metric], max(record.epoch, 1)

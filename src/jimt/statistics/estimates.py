@@ -14,9 +14,10 @@ from jimt.statistics.intervals import (
     interval_over_groups,
     interval_over_patches,
 )
-from jimt.statistics.metrics import CALIBRATION_ERROR, METRICS, Metric, resampled_metrics
+from jimt.statistics.metrics import CALIBRATION_ERROR, METRICS, Metric, grouped_patches, resampled_metrics
 from jimt.statistics.resampling import MIN_GROUPS, group_numbers, jackknife, resample_groups
 from jimt.statistics.weighted_patches import ScoredPatches
+from jimt.statistics.within import pairs_within
 from jimt.vocabulary import LABEL_NAMES
 
 _RESAMPLES_OF_NOISE: Final = 2000
@@ -44,6 +45,7 @@ def estimates(
     labels: NDArray[np.int64],
     scores: NDArray[np.float64],
     groups: NDArray[np.object_] | None,
+    raw_images: NDArray[np.object_] | None = None,
     *,
     names: Collection[str],
     confidence: float,
@@ -55,16 +57,17 @@ def estimates(
         labels: Live 1, dead 0, shape ``(n_patches,)``.
         scores: P(live), likewise.
         groups: Group of each patch, likewise; None where nothing is known of them.
+        raw_images: Raw image of each patch, likewise.
         names: Which of ``METRICS``.
         confidence: Coverage wanted, such as 0.95.
         seed: Of the resamples that tell the noise of a calibration error; nothing else is random.
     """
-    values = {name: METRICS[name].value(labels, scores) for name in names}
-    reasons = {name: _why_not(METRICS[name], values[name], labels, groups) for name in names}
+    values = {name: METRICS[name].value(labels, scores, groups, raw_images) for name in names}
+    reasons = {name: _why_not(METRICS[name], values[name], labels, groups, raw_images) for name in names}
     over_groups: dict[str, Interval | None] = {}
     asked = [name for name in names if reasons[name] is None]
     if groups is not None and asked:
-        patches = ScoredPatches(labels, scores, group_numbers(groups))
+        patches = grouped_patches(labels, scores, groups, raw_images)
         found = jackknife(lambda weights: resampled_metrics(patches, asked, weights), groups)
         assert found is not None  # a reason stands where there are too few groups
         for name in asked:
@@ -118,13 +121,29 @@ def numbers_by_content(
     return np.asarray(rank[numbers])
 
 
-def _why_not(metric: Metric, value: float, labels: NDArray[np.int64], groups: NDArray[np.object_] | None) -> str | None:
-    """Why there can be no interval over groups, as far as the groups' number and classes tell."""
-    if not np.isfinite(value):
-        return "a class it needs is absent"
-    if groups is None:
+def _why_not(
+    metric: Metric,
+    value: float,
+    labels: NDArray[np.int64],
+    groups: NDArray[np.object_] | None,
+    raw_images: NDArray[np.object_] | None,
+) -> str | None:
+    """Why there can be no value, or no interval over groups, as far as the groups' number and classes tell."""
+    if groups is None and (metric.within or np.isfinite(value)):
         return "nothing tells which group a patch is of"
-    parts = {"": groups} | {f" with {LABEL_NAMES[label]} patches": groups[labels == label] for label in metric.classes}
+    if not np.isfinite(value):
+        return "a class it needs is absent" if metric.within is None else f"no {metric.within} holds both classes"
+    assert groups is not None
+    parts = {"": groups}
+    if metric.within is None:
+        parts |= {f" with {LABEL_NAMES[label]} patches": groups[labels == label] for label in metric.classes}
+    else:
+        strata = groups if metric.within == "group" else raw_images
+        assert strata is not None  # else there is no value
+        numbers = group_numbers(strata)
+        holds_both = pairs_within(labels, np.zeros(len(labels)), numbers).has_both
+        words = "" if metric.within == "group" else f" in a {metric.within}"
+        parts[f" with live and dead patches{words}"] = groups[holds_both[numbers]]
     for words, part in parts.items():
         n = len(np.unique(part.astype(str)))
         if n < MIN_GROUPS:

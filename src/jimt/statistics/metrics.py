@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from jimt.statistics.resampling import group_numbers
 from jimt.statistics.weighted_patches import Floats, ScoredPatches, WeightedPatches, Weights, ratio, squared_errors
 from jimt.vocabulary import DEAD, LIVE
 
@@ -32,6 +33,7 @@ class Metric:
             ``classes``.
         patch_values: From labels and scores to the values of single patches that it is the mean of, which give it an
             interval over patches; None if it is no such mean.
+        within: What both patches of a pair must be of, ``group`` or ``raw image``; None of a metric of all patches.
         column: Heading in tables with room for few metrics: sweeps, folds, comparisons. Empty: left out of
             them.
         is_objective: Whether a search may go by it; by the recall of one class it would choose a model that knows no
@@ -46,38 +48,51 @@ class Metric:
     higher_is_better: bool = True
     is_proportion: bool = False
     patch_values: Callable[[NDArray[np.int64], Floats], Floats] | None = None
+    within: str | None = None
     column: str = ""
     is_objective: bool = False
 
-    def __call__(self, labels: NDArray[np.int64], scores: Floats, weights: Weights) -> Floats:
-        """The metric under several weightings of single patches.
-
-        Args:
-            labels: Live 1, dead 0, shape ``(n_patches,)``.
-            scores: P(live), likewise.
-            weights: Of the patches, shape ``(n_resamples, n_patches)``.
-
-        Returns:
-            Shape ``(n_resamples,)``.
-
-        >>> labels, scores = np.array([1, 0, 1]), np.array([0.9, 0.8, 0.6])
-        >>> METRICS["recall_dead"](labels, scores, np.array([[1.0, 1, 1], [1, 0, 1]]))
-        array([ 0., nan])
-        """
-        patches = ScoredPatches(labels, scores, np.arange(len(labels)))
-        return resampled_metrics(patches, [self.name], weights)[self.name]
-
-    def value(self, labels: NDArray[np.int64], scores: Floats) -> float:
+    def value(
+        self,
+        labels: NDArray[np.int64],
+        scores: Floats,
+        groups: NDArray[np.object_] | None = None,
+        raw_images: NDArray[np.object_] | None = None,
+    ) -> float:
         """The metric of patches that count once each; NaN where it is not defined.
 
         Args:
             labels: Live 1, dead 0, shape ``(n_patches,)``.
             scores: P(live), likewise.
+            groups: Group of each patch, likewise; a metric ``within`` groups or raw images is not defined without.
+            raw_images: Raw image of each patch, likewise.
 
         >>> METRICS["auroc"].value(np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.6, 0.1]))
         0.75
         """
-        return float(self(labels, scores, np.ones((1, len(labels))))[0])
+        grouped = groups if self.within else None
+        patches = grouped_patches(labels, scores, grouped, raw_images)
+        return float(resampled_metrics(patches, [self.name], np.ones((1, patches.n_units)))[self.name][0])
+
+
+def grouped_patches(
+    labels: NDArray[np.int64],
+    scores: Floats,
+    groups: NDArray[np.object_] | None,
+    raw_images: NDArray[np.object_] | None,
+) -> ScoredPatches:
+    """Scored patches whose units are their groups, or single patches where no groups are given.
+
+    Args:
+        labels: Live 1, dead 0, shape ``(n_patches,)``.
+        scores: P(live), likewise.
+        groups: Group of each patch, likewise.
+        raw_images: Raw image of each patch, likewise; without effect where no groups are given.
+    """
+    if groups is None:
+        return ScoredPatches(labels, scores, np.arange(len(labels)))
+    images = None if raw_images is None else group_numbers(raw_images)
+    return ScoredPatches(labels, scores, group_numbers(groups), images)
 
 
 def resampled_metrics(patches: ScoredPatches, names: Collection[str], weights: Weights) -> dict[str, Floats]:
@@ -99,7 +114,7 @@ def headline_metrics() -> list[Metric]:
     """The metrics of tables with room for few.
 
     >>> [metric.name for metric in headline_metrics()]
-    ['balanced_accuracy', 'auroc']
+    ['balanced_accuracy', 'auroc', 'auroc_within_groups']
     """
     return [metric for metric in METRICS.values() if metric.column]
 
@@ -148,6 +163,21 @@ def _auroc(patches: WeightedPatches) -> Floats:
     return ratio(won, ranks.all_live * ranks.all_dead)
 
 
+def _auroc_within_groups(patches: WeightedPatches) -> Floats:
+    """Share of pairs of a live and a dead patch of one group whose live one scores higher; all pairs alike."""
+    return ratio(patches.won_within, patches.pairs_within)
+
+
+def _mean_auroc_of_groups(patches: WeightedPatches) -> Floats:
+    """Mean over the groups that hold both classes, all groups alike."""
+    return ratio(patches.areas_within, patches.units_of_both)
+
+
+def _auroc_within_raw_images(patches: WeightedPatches) -> Floats:
+    """Likewise of pairs of one raw image."""
+    return ratio(patches.won_within_images, patches.pairs_within_images)
+
+
 def _average_precision_live(patches: WeightedPatches) -> Floats:
     """Precision at each score, weighted by the recall gained there; no interpolation."""
     ranks = patches.ranks
@@ -172,6 +202,23 @@ METRICS: dict[str, Metric] = {
             is_objective=True,
         ),
         Metric("auroc", "AUROC", _auroc, classes=_BOTH, is_proportion=True, column="AUROC", is_objective=True),
+        Metric(
+            "auroc_within_groups",
+            "AUROC within groups",
+            _auroc_within_groups,
+            classes=_BOTH,
+            within="group",
+            column="AUROC within groups",
+            is_objective=True,
+        ),
+        Metric("mean_auroc_of_groups", "mean AUROC of groups", _mean_auroc_of_groups, classes=_BOTH, within="group"),
+        Metric(
+            "auroc_within_raw_images",
+            "AUROC within raw images",
+            _auroc_within_raw_images,
+            classes=_BOTH,
+            within="raw image",
+        ),
         Metric("recall_live", "recall of live", _recall_live, classes=(LIVE,), is_proportion=True),
         Metric("recall_dead", "recall of dead", _recall_dead, classes=(DEAD,), is_proportion=True),
         Metric(

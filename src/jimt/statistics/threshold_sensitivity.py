@@ -168,7 +168,8 @@ def _tested_on(
     for name, estimate in found.items():
         low, high = estimate.interval_groups or (np.nan, np.nan)
         results |= {name: estimate.value, f"{name}_low": low, f"{name}_high": high}
-        reason = reason or estimate.note
+        if METRICS[name].within is None:
+            reason = reason or estimate.note
     return thresholds | counts | results | {"reason": reason}
 
 

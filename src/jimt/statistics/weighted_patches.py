@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from jimt.statistics.within import pairs_within
 from jimt.vocabulary import DEAD, LIVE
 
 Floats = NDArray[np.float64]
@@ -23,6 +24,7 @@ CALIBRATION_BINS = 15
 _AT_ONCE = 2**20  # resamples x patches ranked at a time: 8 MiB in float64, which a processor's cache holds
 _LIVE, _LIVE_RIGHT, _DEAD, _DEAD_RIGHT, _SQUARED_ERROR = range(5)  # columns of the terms; then a gap for each bin
 _GAPS = slice(5, None)
+_WON, _PAIRS, _AREAS, _WITH_BOTH, _WON_IN_IMAGES, _PAIRS_IN_IMAGES = range(6)  # columns of what is within units
 
 
 def is_right(labels: NDArray[np.int64], scores: Floats) -> NDArray[np.bool_]:
@@ -79,11 +81,12 @@ class WeightedPatches:
 
     Args:
         sums: Sums of the terms of patches, shape ``(n_resamples, n_terms)``.
+        within: Sums of what is within units, likewise.
         patches: The patches.
         weights: Weights of their units, shape ``(n_resamples, n_units)``.
     """
 
-    def __init__(self, sums: Floats, patches: "ScoredPatches", weights: Weights) -> None:
+    def __init__(self, sums: Floats, within: Floats, patches: "ScoredPatches", weights: Weights) -> None:
         self.live: Floats = sums[:, _LIVE]
         """Live patches."""
         self.live_right: Floats = sums[:, _LIVE_RIGHT]
@@ -96,6 +99,18 @@ class WeightedPatches:
         """Sum of ``squared_errors``."""
         self.calibration_gaps: Floats = sums[:, _GAPS]
         """Patches scored right less the sum of their confidence, in each bin, shape ``(n_resamples, n_bins)``."""
+        self.won_within: Floats = within[:, _WON]
+        """Pairs of a live and a dead patch of one unit whose live one has the higher score; ties count half."""
+        self.pairs_within: Floats = within[:, _PAIRS]
+        """All such pairs."""
+        self.areas_within: Floats = within[:, _AREAS]
+        """Sum of the areas under the ROC curves of the units that hold both classes."""
+        self.units_of_both: Floats = within[:, _WITH_BOTH]
+        """Units that do."""
+        self.won_within_images: Floats = within[:, _WON_IN_IMAGES]
+        """As ``won_within``, of one raw image."""
+        self.pairs_within_images: Floats = within[:, _PAIRS_IN_IMAGES]
+        """All such pairs."""
         self._patches, self._weights = patches, weights
 
     @cached_property
@@ -111,11 +126,28 @@ class ScoredPatches:
         labels: Live 1, dead 0, shape ``(n_patches,)``.
         scores: P(live), likewise.
         units: Which unit each patch belongs to, from 0 on, likewise: a patch counts as often as its unit does.
+        raw_images: Number of each patch's raw image, from 0 on, likewise, each within one unit; None where nothing
+            tells.
     """
 
-    def __init__(self, labels: NDArray[np.int64], scores: Floats, units: NDArray[np.intp]) -> None:
-        self._sums = np.zeros((int(units.max(initial=-1)) + 1, _GAPS.start + CALIBRATION_BINS + 1))
+    def __init__(
+        self,
+        labels: NDArray[np.int64],
+        scores: Floats,
+        units: NDArray[np.intp],
+        raw_images: NDArray[np.intp] | None = None,
+    ) -> None:
+        self.n_units = int(units.max(initial=-1)) + 1
+        self._sums = np.zeros((self.n_units, _GAPS.start + CALIBRATION_BINS + 1))
         np.add.at(self._sums, units, _patch_terms(labels, scores))
+        self._within = np.zeros((self.n_units, 6))
+        pairs = pairs_within(labels, scores, units)
+        self._within[:, _WON : _WITH_BOTH + 1] = np.stack([pairs.won, pairs.all, pairs.areas, pairs.has_both], axis=1)
+        if raw_images is not None:
+            in_images = pairs_within(labels, scores, raw_images)
+            unit_of_image = np.zeros(len(in_images.all), np.intp)
+            unit_of_image[raw_images] = units
+            np.add.at(self._within[:, _WON_IN_IMAGES:], unit_of_image, np.stack([in_images.won, in_images.all], axis=1))
         order = np.argsort(scores, kind="stable")
         live, dead = order[labels[order] == LIVE], order[labels[order] == DEAD]
         self._live, self._dead = units[live], units[dead]
@@ -129,11 +161,11 @@ class ScoredPatches:
         Args:
             weights: Of the units, shape ``(n_resamples, n_units)``.
         """
-        sums = weights @ self._sums
+        sums, within = weights @ self._sums, weights @ self._within
         step = max(1, _AT_ONCE // max(1, len(self._live) + len(self._dead)))
         for start in range(0, max(1, len(weights)), step):
             part = slice(start, start + step)
-            yield WeightedPatches(sums[part], self, weights[part])
+            yield WeightedPatches(sums[part], within[part], self, weights[part])
 
     def ranks(self, weights: Weights) -> Ranks:
         """The ranking of the patches under some weightings of their units."""

@@ -15,7 +15,7 @@ from jimt.errors import InputError
 from jimt.evaluation.scores import splits_digest
 from jimt.models.checkpoint import Checkpoint, EmptyFilter, Input, Network, Output, Record
 from jimt.models.network import LiveDeadNetwork
-from jimt.models.split_metrics import SplitMetrics
+from jimt.models.split_metrics import metrics_of_rows
 from jimt.networks.backbones import FeatureExtractor, normalisation
 from jimt.statistics.calibration import fit_temperature
 from jimt.system.files import VALIDATION_FILE, write_json
@@ -79,15 +79,13 @@ def _temperature(training: Training, network: LiveDeadNetwork, curated: Curated)
     scorer = scorer_for(training, network)
     rows = curated.manifest[curated.manifest["split"] == Split.VAL.value]
     logits = scorer.logits(curated.store, rows)
-    labels = rows["label"].to_numpy(np.int64)
-    metrics = SplitMetrics("val", across_processes=False)  # the other processes wait at the end
-    metrics.update(torch.from_numpy(logits), torch.from_numpy(labels))
-    values = {name.partition("/")[2]: float(value) for name, value in metrics.compute().items()}
+    values = {name.partition("/")[2]: value for name, value in metrics_of_rows("val", logits, rows).items()}
+    del values["loss"]
     write_json(
         training.folder / VALIDATION_FILE,
         {name: value if np.isfinite(value) else None for name, value in values.items()},
     )
-    return fit_temperature(logits, labels)
+    return fit_temperature(logits, rows["label"].to_numpy(np.int64))
 
 
 def _empty_filter(curation: CurationConfig, curated: Curated) -> EmptyFilter | None:
