@@ -1,0 +1,144 @@
+"""Which pixels and nuclei are PI-positive: above a multiple of a background that holds under haze and gradients.
+
+A mean over a patch confuses few bright nuclei with a bright background. What stands out of the background nearby does
+not: dead nuclei take up PI (paper: "Percentage of area with PI").
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.feature import peak_local_max
+from skimage.measure import label, regionprops_table
+from skimage.segmentation import watershed
+
+_HAZE = 3.0  # of the field's background: what is brighter over a wide area is crowded nuclei, not haze
+_STEPS = 12  # a radius on the reduced image: enough for a disc, and 70 times quicker than on the image itself
+
+
+@dataclass(frozen=True)
+class PositiveSettings:
+    """What counts as PI-positive.
+
+    Attributes:
+        ratio: A pixel is positive above this multiple of the background nearby.
+        smoothing: Standard deviation of the Gaussian that fluorescence is smoothed with before, pixels.
+        radius: Of the neighbourhood that holds some background, pixels; about the diameter of two nuclei.
+        percentile: Of a field's valid pixels that counts as its background.
+        min_area: Least area of a nucleus, square pixels.
+        max_area: Largest.
+    """
+
+    ratio: float
+    smoothing: float
+    radius: float
+    percentile: float
+    min_area: float
+    max_area: float
+
+
+def smoothed(fluorescence: NDArray[np.generic], valid: NDArray[np.bool_], *, sd: float) -> NDArray[np.float32]:
+    """Fluorescence after a Gaussian over valid pixels alone, shape ``(height, width)``; 0 where none is near.
+
+    Args:
+        fluorescence: Counts, shape ``(height, width)``.
+        valid: Which pixels are data, likewise.
+        sd: Standard deviation, pixels.
+    """
+    values = np.where(valid, fluorescence, 0).astype(np.float32)
+    if sd == 0:
+        return values
+    total, weight = (
+        cv2.GaussianBlur(image, (0, 0), sd, borderType=cv2.BORDER_REFLECT)
+        for image in (values, valid.astype(np.float32))
+    )
+    return np.asarray(np.divide(total, weight, out=np.zeros_like(total), where=weight > 1e-6))
+
+
+def background_nearby(
+    image: NDArray[np.float32], valid: NDArray[np.bool_], *, radius: float, percentile: float
+) -> NDArray[np.float32]:
+    """Background of each pixel: the lower envelope of its neighbourhood, and no more than three times the field's.
+
+    A morphological opening by a disc follows haze and gradients, which are wider than the disc, and passes below
+    nuclei, which are narrower. Where nuclei crowd together over more than the disc it would follow them, too: hence the
+    bound.
+
+    Args:
+        image: Smoothed fluorescence, shape ``(height, width)``.
+        valid: Which pixels are data, likewise.
+        radius: Of the disc, pixels.
+        percentile: Of the valid pixels that counts as the field's background.
+    """
+    level = float(np.percentile(image[valid], percentile))
+    step = max(1, int(radius // _STEPS))
+    height, width = image.shape
+    size = (max(1, width // step), max(1, height // step))
+    # no data is as bright as can be: an opening does not see it
+    filled = np.where(valid, image, _HAZE * level)
+    small = cv2.resize(filled.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    reach = max(1, round(radius / step))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    opened = cv2.morphologyEx(small, cv2.MORPH_OPEN, disc, borderType=cv2.BORDER_REFLECT)
+    smooth = cv2.GaussianBlur(opened, (0, 0), reach / 2, borderType=cv2.BORDER_REFLECT)
+    nearby = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(np.minimum(nearby, _HAZE * level), np.float32)
+
+
+def positive_pixels(
+    fluorescence: NDArray[np.generic], valid: NDArray[np.bool_], settings: PositiveSettings, *, saturated_at: float
+) -> NDArray[np.bool_]:
+    """Which pixels of a field are PI-positive, shape ``(height, width)``; none that is no data.
+
+    Args:
+        fluorescence: Counts, shape ``(height, width)``.
+        valid: Which pixels are data, likewise.
+        settings: What counts as positive.
+        saturated_at: The camera's largest count. A saturated pixel is positive; how bright it is is not known.
+    """
+    if not valid.any():
+        return np.zeros(valid.shape, np.bool_)
+    image = smoothed(fluorescence, valid, sd=settings.smoothing)
+    background = background_nearby(image, valid, radius=settings.radius, percentile=settings.percentile)
+    above = (image > settings.ratio * background) & (image > 0)
+    return np.asarray(valid & (above | (fluorescence >= saturated_at)), np.bool_)
+
+
+def nuclei_of(mask: NDArray[np.bool_], *, min_area: float, max_area: float, smoothing: float) -> NDArray[np.float64]:
+    """Centres of the nuclei in a mask, those that touch parted by a watershed; shape ``(n, 2)``, y and x in pixels.
+
+    Args:
+        mask: Which pixels are of nuclei, shape ``(height, width)``.
+        min_area: Least area of a nucleus, square pixels: smaller ones are debris.
+        max_area: Largest: what is larger is no nucleus, and is not counted.
+        smoothing: Standard deviation that the distance to the edge is smoothed with before its peaks are found, pixels.
+    """
+    distance = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), smoothing)
+    apart = max(1, round(np.sqrt(min_area / np.pi)))  # two centres lie a radius of the smallest nucleus apart
+    peaks = peak_local_max(distance, min_distance=apart, labels=label(mask), exclude_border=False)
+    markers = np.zeros(mask.shape, np.int32)
+    markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    found = regionprops_table(watershed(-distance, markers, mask=mask), properties=("centroid", "area"))
+    centres = np.stack([found["centroid-0"], found["centroid-1"]], axis=1)
+    return np.asarray(centres[(found["area"] >= min_area) & (found["area"] <= max_area)], np.float64)
+
+
+def count_inside(
+    centres: NDArray[np.float64], y: NDArray[np.int32], x: NDArray[np.int32], *, size: int
+) -> NDArray[np.int32]:
+    """How many centres lie in each window.
+
+    >>> count_inside(np.array([[0.0, 0.0], [9.0, 3.0], [10.0, 3.0]]), np.array([0]), np.array([0]), size=10)
+    array([2], dtype=int32)
+
+    Args:
+        centres: Of nuclei or cells, y and x in pixels, shape ``(n, 2)``.
+        y: Upper edge of each window, shape ``(n_windows,)``.
+        x: Left edge, likewise.
+        size: Side of a window, pixels.
+    """
+    below, right = (centres[:, axis] - edge[:, None] for axis, edge in ((0, y), (1, x)))
+    inside = (below >= 0) & (below < size) & (right >= 0) & (right < size)
+    return np.asarray(inside.sum(1), np.int32)
