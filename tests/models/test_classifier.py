@@ -30,6 +30,11 @@ OPTIM = {
 }
 
 
+def batch_of(patches: torch.Tensor, label: torch.Tensor) -> SimpleNamespace:
+    """What ``jimt.data`` hands over, of patches of one group."""
+    return SimpleNamespace(patches=patches, label=label, group=torch.zeros(len(label)))
+
+
 def classifier_of(
     trainable: str = "all", *, backbone: str = "test_resnet.r160_in1k", seed: int = 0, **changes
 ) -> LiveDeadClassifier:
@@ -46,7 +51,7 @@ def images_and_labels(n: int = 8, seed: int = 1) -> tuple[torch.Tensor, torch.Te
 
 def loader(n_batches: int = 2) -> DataLoader:
     batches = [images_and_labels(seed=seed) for seed in range(n_batches)]
-    return DataLoader([SimpleNamespace(patches=patches, label=label) for patches, label in batches], batch_size=None)
+    return DataLoader([batch_of(patches, label) for patches, label in batches], batch_size=None)
 
 
 def fit(classifier: LiveDeadClassifier, folder, *, max_epochs: int = 1) -> pl.Trainer:
@@ -119,7 +124,7 @@ def test_a_training_step_is_one_of_adam_by_hand():
     bias = classifier.network.own_head.bias
     optimizer = classifier.configure_optimizers()
     classifier.log = lambda *arguments, **options: None
-    classifier.training_step(SimpleNamespace(patches=images, label=labels), 0).backward()
+    classifier.training_step(batch_of(images, labels), 0).backward()
     start, gradient = bias.detach().clone(), bias.grad + 1e-5 * bias.detach()
     optimizer.step()
     # the first step: both means are the gradient itself after their correction, so it is lr in the gradient's direction
@@ -132,7 +137,7 @@ def test_the_loss_is_cross_entropy_of_the_softmax():
     classifier = classifier_of().eval()
     logged = {}
     classifier.log = lambda name, value, **options: logged.update({name: (value.item(), options)})
-    batch = SimpleNamespace(patches=images, label=labels, group=torch.zeros(len(labels)))
+    batch = batch_of(images, labels)
     loss = classifier.training_step(batch, 0)
     with torch.inference_mode():
         probabilities = np.exp(classifier(images).double().numpy())

@@ -5,6 +5,7 @@ not: dead nuclei take up PI (paper: "Percentage of area with PI").
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -88,7 +89,7 @@ def background_nearby(
 
 
 def positive_pixels(
-    fluorescence: NDArray[np.generic], valid: NDArray[np.bool_], settings: PositiveSettings, *, saturated_at: float
+    fluorescence: NDArray[Any], valid: NDArray[np.bool_], settings: PositiveSettings, *, saturated_at: float
 ) -> NDArray[np.bool_]:
     """Which pixels of a field are PI-positive, shape ``(height, width)``; none that is no data.
 
@@ -121,8 +122,9 @@ def nuclei_of(mask: NDArray[np.bool_], *, min_area: float, max_area: float, smoo
     markers = np.zeros(mask.shape, np.int32)
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
     found = regionprops_table(watershed(-distance, markers, mask=mask), properties=("centroid", "area"))
+    areas: NDArray[np.float64] = np.asarray(found["area"], np.float64)
     centres = np.stack([found["centroid-0"], found["centroid-1"]], axis=1)
-    return np.asarray(centres[(found["area"] >= min_area) & (found["area"] <= max_area)], np.float64)
+    return np.asarray(centres[(areas >= min_area) & (areas <= max_area)], np.float64)
 
 
 def count_inside(

@@ -21,7 +21,7 @@ from jimt.curation.store import read_field_names
 from jimt.errors import InputError, writing
 from jimt.evaluation.reported_metrics import test_metrics
 from jimt.evaluation.scores import score_test_split, training_data
-from jimt.statistics.metrics import headline_metrics
+from jimt.statistics.metrics import headline_metrics, terminal_columns
 from jimt.statistics.value_text import NO_VALUE, interval_text, number_text, value_text
 from jimt.system.files import write_json, write_whole
 from jimt.system.locks import make_folder, unmake_folders
@@ -174,12 +174,18 @@ def _table(entries: list[dict[str, Any]]) -> Table:
     )
     for column in ("model\ntrained on", "tested on"):
         table.add_column(column)
-    for column in ("live/dead\ngroups", *(f"{metric.column}\nover groups" for metric in headline_metrics())):
+    columns = terminal_columns()
+    headings = ["\n".join(f"{metric.terminal_column}\nover groups" for metric in metrics) for metrics in columns]
+    for column in ("live/dead\ngroups", *headings):
         table.add_column(column, justify="right")
     for entry in entries:
         model, trained_on, tested_on = _names(entry)
         counts, groups = _counts(entry)
-        values = (f"{number_text(value)}\n{interval_text(interval)}" for value, interval in _values(entry))
+        found = dict(zip(headline_metrics(), _values(entry), strict=True))
+        values = (
+            "\n".join(f"{number_text(found[metric][0])}\n{interval_text(found[metric][1])}" for metric in metrics)
+            for metrics in columns
+        )
         cells = (f"{model}\n{trained_on}", tested_on, f"{counts}\n{groups}", *values)
         table.add_row(*(escape(cell) for cell in cells), end_section=True)
     return table

@@ -34,6 +34,7 @@ class Metric:
         patch_values: From labels and scores to the values of single patches that it is the mean of, which give it an
             interval over patches; None if it is no such mean.
         within: What both patches of a pair must be of, ``group`` or ``raw image``; None of a metric of all patches.
+        under: Metric in whose column it stands on a terminal, which has no room for one more; empty: its own column.
         column: Heading in tables with room for few metrics: sweeps, folds, comparisons. Empty: left out of
             them.
         is_objective: Whether a search may go by it; by the recall of one class it would choose a model that knows no
@@ -49,8 +50,14 @@ class Metric:
     is_proportion: bool = False
     patch_values: Callable[[NDArray[np.int64], Floats], Floats] | None = None
     within: str | None = None
+    under: str = ""
     column: str = ""
     is_objective: bool = False
+
+    @property
+    def terminal_column(self) -> str:
+        """Its heading on a terminal, where it may stand under another metric."""
+        return self.column.removeprefix(f"{METRICS[self.under].column} ") if self.under else self.column
 
     def value(
         self,
@@ -117,6 +124,16 @@ def headline_metrics() -> list[Metric]:
     ['balanced_accuracy', 'auroc', 'auroc_within_groups']
     """
     return [metric for metric in METRICS.values() if metric.column]
+
+
+def terminal_columns() -> list[list[Metric]]:
+    """The headline metrics by the column of a terminal that they share.
+
+    >>> [[metric.name for metric in column] for column in terminal_columns()]
+    [['balanced_accuracy'], ['auroc', 'auroc_within_groups']]
+    """
+    first = [metric for metric in headline_metrics() if not metric.under]
+    return [[metric, *(other for other in headline_metrics() if other.under == metric.name)] for metric in first]
 
 
 def _recall_live(patches: WeightedPatches) -> Floats:
@@ -208,6 +225,7 @@ METRICS: dict[str, Metric] = {
             _auroc_within_groups,
             classes=_BOTH,
             within="group",
+            under="auroc",
             column="AUROC within groups",
             is_objective=True,
         ),

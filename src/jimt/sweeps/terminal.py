@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jimt.statistics.metrics import headline_metrics
+from jimt.statistics.metrics import Metric, terminal_columns
 from jimt.sweeps.sweep import FAILED, FINISHED, UNFINISHED
 from jimt.sweeps.table import notes
 from jimt.sweeps.table_cells import SPLITS, correlation_cells, count_cell, metric_cells, name_cells
@@ -25,8 +25,9 @@ def print_table(table: Sequence[dict[str, Any]], console: Console) -> None:
     out.add_column("\n".join(["job", *(name for name in _TOLD if name not in shared)]))
     if _PATCHES not in shared:
         out.add_column("\n".join(("live/dead", *SPLITS)), justify="right")
-    for metric in headline_metrics():
-        out.add_column(f"{metric.column}\nover groups\nover patches\nvalidation", justify="right")
+    for metrics in terminal_columns():
+        lines = [line for metric in metrics for line in (metric.terminal_column, *_lines(metric))]
+        out.add_column("\n".join(lines), justify="right")
     out.add_column("r of PI\nlabelled\nraw", justify="right")
     for row in table:
         own = [text for name, text in _told(row).items() if name not in shared]
@@ -47,6 +48,11 @@ def print_table(table: Sequence[dict[str, Any]], console: Console) -> None:
 
 _PATCHES = "patches"
 _TOLD = ("data set", "backbone", "weights")
+
+
+def _lines(metric: Metric) -> tuple[str, ...]:
+    """What stands under a metric's value; one within groups has no interval over patches."""
+    return ("over groups", "validation") if metric.within else ("over groups", "over patches", "validation")
 
 
 def _told(row: dict[str, Any]) -> dict[str, str]:
@@ -71,7 +77,14 @@ def _shared(table: Sequence[dict[str, Any]]) -> dict[str, str]:
 
 def _cells(row: dict[str, Any], *, with_patches: bool) -> list[str]:
     """The numbers of a row, several lines a cell."""
-    counts = [["", *(count_cell(row, split) for split in SPLITS)]] if with_patches else []
-    metrics = [metric_cells(row, metric.name) for metric in headline_metrics()]
-    values = [[each.value, each.over_groups, each.over_patches, each.validation] for each in metrics]
-    return ["\n".join(lines) for lines in (*counts, *values, correlation_cells(row))]
+    columns = [["", *(count_cell(row, split) for split in SPLITS)]] if with_patches else []
+    for metrics in terminal_columns():
+        found = [metric_cells(row, metric.name) for metric in metrics]
+        over_patches = [[] if metric.within else [each.over_patches] for metric, each in zip(metrics, found, strict=True)]
+        lines = [
+            (each.value, each.over_groups, *patches, each.validation)
+            for each, patches in zip(found, over_patches, strict=True)
+        ]
+        columns.append([text for part in lines for text in part])
+    return ["
+".join(lines) for lines in (*columns, correlation_cells(row))]

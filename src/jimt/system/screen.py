@@ -41,8 +41,11 @@ def print_whole(table: "Table", console: "Console") -> None:
         table: Changed in place; where a line may end is for its headings and cells to say.
         console: Where it is printed.
     """
+    tallest = max(str(column.header).count("\n") for column in table.columns)
     for column in table.columns:
         column.no_wrap = True
+        # rich puts a heading at the foot of its row, and its lines would no longer stand beside those of the cells
+        column.header = str(column.header) + "\n" * (tallest - str(column.header).count("\n"))
     width, unlimited = console.width, console.options.update(width=100_000)
     console.width = max(width, table.__rich_measure__(console, unlimited).maximum)
     console.print(table)
