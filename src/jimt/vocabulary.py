@@ -14,8 +14,14 @@ SCALES: Final = {
     "raw": "mean PI fluorescence (raw counts)",
     "background_subtracted": "mean PI fluorescence above background (raw counts)",
     "log_background_ratio": "log(mean PI fluorescence / background)",
+    "positive_area": "square root of the share of PI-positive area",
+    "positive_nuclei": "square root of the number of PI-positive nuclei",
+    "cells": "share of dead cells, counted",
 }
 """What labels are cut on, ``curation.label.scale``, in words."""
+
+POSITIVE_SCALES: Final = ("positive_area", "positive_nuclei")
+"""Scales of what stands out of the background, in place of a mean."""
 
 
 class Split(StrEnum):
@@ -44,7 +50,10 @@ MANIFEST_COLUMNS: Final = (
     "x",
     "no_data",  # share of the patch's pixels that are no data
     "mean_fluorescence",  # raw camera units
-    "label_value",  # mean fluorescence on the scale the thresholds are on
+    "positive",  # share of PI-positive pixels, or number of PI-positive nuclei, where labels are of one of them
+    "n_cells",  # counted, where the data set has a table of cells
+    "n_dead",
+    "label_value",  # fluorescence on the scale the thresholds are on
     "empty_score",  # SVM decision value, > 0 is empty
     "empty",
     "label",

@@ -11,12 +11,14 @@ from jimt.config.checks import (
     SHARE,
     TWO_OR_MORE,
     Settings,
+    check,
     is_name,
     one_of,
     takes,
 )
 from jimt.config.data import DatasetConfig
 from jimt.errors import InputError
+from jimt.vocabulary import SCALES
 
 
 @dataclass
@@ -63,10 +65,30 @@ class EmptyFilterConfig(Settings, section="curation.empty_filter"):
 
 
 @dataclass
-class LabelConfig(Settings, section="curation.label"):
-    """Live and dead by mean fluorescence."""
+class PositiveConfig(Settings, section="curation.label.positive"):
+    """What counts as PI-positive; lengths and areas in pixels."""
 
-    scale: str = field(metadata=one_of("raw", "background_subtracted", "log_background_ratio"))
+    ratio: float = field(metadata=takes("more than 1", lambda value: value > 1))
+    """A pixel is positive above this multiple of the background nearby."""
+    smoothing: float = field(metadata=NOT_NEGATIVE)
+    """Standard deviation of the Gaussian that PI is smoothed with before."""
+    radius: float = field(metadata=ONE_OR_MORE)
+    """Of the neighbourhood that holds some background."""
+    min_area: float = field(metadata=POSITIVE)
+    """Least area of a nucleus."""
+    max_area: float = field(metadata=POSITIVE)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        rises = f"more than curation.label.positive.min_area={self.min_area:g}"
+        check("curation.label.positive.max_area", self.max_area, self.max_area > self.min_area, rises)
+
+
+@dataclass
+class LabelConfig(Settings, section="curation.label"):
+    """Live and dead by fluorescence, or by cells that were counted."""
+
+    scale: str = field(metadata=one_of(*SCALES))
     background_percentile: float = field(metadata=takes("0 to 100", lambda value: 0 <= value <= 100))
     """Percentile of a field's valid pixels that counts as its background."""
     fit_on: str
@@ -84,6 +106,10 @@ class LabelConfig(Settings, section="curation.label"):
         )
     )
     """Least and greatest value the mixture is fitted on; null: all values but outliers."""
+    positive: PositiveConfig
+    """Scales ``positive_area`` and ``positive_nuclei``."""
+    dead_share: float = field(metadata=takes("more than 0 to 1", lambda value: 0 < value <= 1))
+    """Scale ``cells``, and the audit of labels: a patch is dead where at least this share of its cells is."""
     live_below: float | None
     """Fixed thresholds, on the chosen scale, in place of the mixture's."""
     dead_above: float | None

@@ -71,6 +71,8 @@ class DatasetConfig(Settings, section="dataset"):
     """Zero bits below the signal, where a camera's software writes it into the upper bits of 16."""
     empty_labels: str | None
     """CSV of hand labels for the empty filter: ``raw_image_id,y,x,label``."""
+    cells: str | None
+    """CSV of single cells, counted by hand or by masks: ``raw_image_id,y,x,dead``."""
     empty_word: str
     not_empty_word: str
     how_to_get: str

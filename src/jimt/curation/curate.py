@@ -239,7 +239,9 @@ def fingerprint_of(
             [jimt.__version__, _FORMAT, description, settings, reference, finding.bad, hand_labels], sort_keys=True
         ).encode()
     )
-    extra = [Path(path) for path in (dataset.empty_labels, curation.empty_filter.weights) if path is not None]
+    extra = [
+        Path(path) for path in (dataset.empty_labels, dataset.cells, curation.empty_filter.weights) if path is not None
+    ]
     paths = [path for raw in finding.images for path in (raw.brightfield, raw.fluorescence) if path is not None]
     for path in paths + [path for path in extra if path.is_file()]:
         if not path.exists():  # a link that leads nowhere: the reading refuses it by name

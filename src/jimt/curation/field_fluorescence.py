@@ -1,13 +1,17 @@
 """Fluorescence of a field, tile by tile on the scale of the labels, and as it is drawn: nothing where is no data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from jimt.curation.manifest import Curated
+from jimt.curation.positive import PositiveSettings, positive_mask
 from jimt.errors import InputError
+from jimt.vocabulary import POSITIVE_SCALES, SCALES
 
 _SMALLEST = 1e-6  # of the background, in a tile without any signal: its logarithm is still a number
 
@@ -39,41 +43,40 @@ def fluorescence_tiles(curated: Curated, fields: list[int], *, tile: int) -> dic
     Raises:
         InputError: If the data set holds published patches.
     """
-    store, scale = curated.store, curated.thresholds["scale"]
-    return {
-        field: _tiles(
-            store.fluorescence(field),
-            ~store.no_data(field),
-            background=store.background(field),
-            scale=scale,
-            tile=tile,
-        )
-        for field in fields
-    }
+    store, thresholds = curated.store, curated.thresholds
+    top = 2 ** int(curated.summary["config"]["dataset"]["bit_depth"]) - 1
+    tiles = {}
+    for field in fields:
+        counts, valid, background = store.fluorescence(field), ~store.no_data(field), store.background(field)
+        if thresholds["scale"] in ("raw", "background_subtracted", "log_background_ratio"):
+            tiles[field] = _tiles(counts, valid, background=background, scale=thresholds["scale"], tile=tile)
+        else:
+            mask = positive_mask(counts, valid, PositiveSettings(**thresholds["positive"]), saturated_at=top)
+            tiles[field] = _tiles(mask, valid, background=background, scale="positive_area", tile=tile)
+    return tiles
 
 
 def _tiles(
-    fluorescence: NDArray[np.generic], valid: NDArray[np.bool_], *, background: float, scale: str, tile: int
+    values: NDArray[np.generic], valid: NDArray[np.bool_], *, background: float, scale: str, tile: int
 ) -> FluorescenceTiles:
-    height, width = (-(-side // tile) for side in fluorescence.shape)
+    height, width = (-(-side // tile) for side in values.shape)
 
-    def sums(values: NDArray[np.generic]) -> NDArray[np.float64]:
+    def sums(image: NDArray[np.generic]) -> NDArray[np.float64]:
         padded = np.zeros((height * tile, width * tile))
-        padded[: values.shape[0], : values.shape[1]] = values
+        padded[: image.shape[0], : image.shape[1]] = image
         return np.asarray(padded.reshape(height, tile, width, tile).sum((1, 3)))
 
-    counts = sums(valid)
-    means = sums(np.where(valid, fluorescence, 0)) / np.maximum(counts, 1)
+    n_valid = sums(valid)
+    means = sums(np.where(valid, values, 0)) / np.maximum(n_valid, 1)
     if scale == "log_background_ratio":
         means = np.maximum(means, _SMALLEST * background)
-    values = label_values(means.ravel(), np.full(means.size, background), scale=scale)
-    return FluorescenceTiles(values.reshape(means.shape), counts / tile**2)
+    label_value = label_values(means.ravel(), np.full(means.size, background), scale=scale)
+    return FluorescenceTiles(label_value.reshape(means.shape), n_valid / tile**2)
 
 
-UNITS = {
+UNITS = dict.fromkeys(SCALES, "times background") | {
     "raw": "raw counts",
     "background_subtracted": "counts above background",
-    "log_background_ratio": "times background",
 }
 """What a fluorescence image is drawn in, by the scale of the labels."""
 
@@ -99,18 +102,27 @@ def in_unit(
     pixels[no_data] = np.nan
     if scale == "background_subtracted":
         return np.asarray(pixels - background, np.float32)
-    if scale == "log_background_ratio":
+    if scale != "raw":
         return np.asarray(pixels / max(background, float(np.finfo(np.float32).tiny)), np.float32)
     return pixels
 
 
-def value_in_unit(label_value: float, *, scale: str) -> float:
-    """A number on the labels' scale, such as a threshold, in the unit of ``UNITS``.
+def threshold_in_unit(thresholds: Mapping[str, Any], name: str) -> float:
+    """A threshold in the unit of ``UNITS``; a share of area, or of cells, has none, but what makes a pixel positive.
 
-    >>> value_in_unit(0.0, scale="log_background_ratio"), value_in_unit(300.0, scale="raw")
-    (1.0, 300.0)
+    >>> threshold_in_unit({"scale": "log_background_ratio", "dead_above": 0.0}, "dead_above")
+    1.0
+    >>> threshold_in_unit({"scale": "positive_area", "dead_above": 0.3, "positive": {"ratio": 1.5}}, "dead_above")
+    1.5
+
+    Args:
+        thresholds: What ``thresholds.json`` holds.
+        name: ``live_below`` or ``dead_above``.
     """
-    return float(np.exp(label_value)) if scale == "log_background_ratio" else label_value
+    if thresholds["scale"] in (*POSITIVE_SCALES, "cells"):
+        return float(thresholds["positive"]["ratio"])
+    value = float(thresholds[name])
+    return float(np.exp(value)) if thresholds["scale"] == "log_background_ratio" else value
 
 
 def fluorescence_of_field(curated: Curated, field: int) -> NDArray[np.float32]:
@@ -149,34 +161,45 @@ def fluorescence_patches(curated: Curated, rows: pd.DataFrame) -> NDArray[np.flo
     return out
 
 
-def label_values(
-    mean_fluorescence: NDArray[np.float64], background: NDArray[np.float64], *, scale: str
-) -> NDArray[np.float64]:
-    """Mean fluorescence on the scale the thresholds are on.
+def label_values(measured: NDArray[np.float64], reference: NDArray[np.float64], *, scale: str) -> NDArray[np.float64]:
+    """What was measured of each patch, on the scale the thresholds are on.
 
     >>> label_values(np.array([300.0]), np.array([100.0]), scale="background_subtracted")
     array([200.])
     >>> label_values(np.array([300.0]), np.array([100.0]), scale="log_background_ratio").round(3)
     array([1.099])
+    >>> label_values(np.array([0.09]), np.array([np.nan]), scale="positive_area")
+    array([0.3])
+    >>> label_values(np.array([1.0, 0.0]), np.array([4.0, 0.0]), scale="cells")
+    array([0.25,  nan])
 
     Args:
-        mean_fluorescence: Mean PI intensity of each patch in raw camera units, shape ``(n_patches,)``.
-        background: Background of the field each patch was cut from, same units and shape.
-        scale: ``raw`` (the paper's), ``background_subtracted`` (raw units above background) or
+        measured: Mean PI intensity of each patch in raw camera units; on the scales ``positive_area`` and
+            ``positive_nuclei`` the share of PI-positive pixels and the number of PI-positive nuclei; on ``cells`` the
+            number of dead cells. Shape ``(n_patches,)``.
+        reference: Background of the field each patch was cut from, in camera units; on ``cells`` the number of all
+            cells. Same shape.
+        scale: ``raw`` (the paper's), ``background_subtracted`` (raw units above background),
             ``log_background_ratio`` (natural logarithm of mean over background; patches of experiments whose
-            background differs by orders of magnitude become comparable).
+            background differs by orders of magnitude become comparable), ``positive_area`` or ``positive_nuclei``
+            (the square root, on which areas and counts near zero spread as much as larger ones), or ``cells`` (the
+            share; NaN where there is no cell).
 
     Raises:
         InputError: If a logarithm is asked of a mean or background that is not positive.
     """
     if scale == "raw":
-        return mean_fluorescence
+        return measured
     if scale == "background_subtracted":
-        return mean_fluorescence - background
-    if (background <= 0).any() or (mean_fluorescence <= 0).any():
+        return measured - reference
+    if scale in POSITIVE_SCALES:
+        return np.sqrt(measured)
+    if scale == "cells":
+        return np.divide(measured, reference, out=np.full_like(measured, np.nan), where=reference > 0)
+    if (reference <= 0).any() or (measured <= 0).any():
         raise InputError(
             "a field's fluorescence background is 0 at curation.label.background_percentile, so no "
             "logarithm can be taken",
             remedies=("curation.label.scale=background_subtracted", "curation.label.background_percentile=NUMBER"),
         )
-    return np.asarray(np.log(mean_fluorescence / background))
+    return np.asarray(np.log(measured / reference))

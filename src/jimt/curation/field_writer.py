@@ -124,6 +124,7 @@ class FieldWriter:
                 "x": pd.array(column("x", np.nan), dtype="Int32"),
                 "no_data": column("no_data", 0.0).astype(np.float32),
                 "mean_fluorescence": column("mean_fluorescence", np.nan),
+                "positive": column("positive", np.nan),
             }
         )
 

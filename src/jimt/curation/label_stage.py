@@ -1,21 +1,23 @@
 """The last stages: patches are labelled by their fluorescence, and split into train, validation and test."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from jimt.config.curating import CurationConfig
+from jimt.config.curating import CurationConfig, LabelConfig
 from jimt.config.data import DatasetConfig
 from jimt.curation.field_fluorescence import label_values
-from jimt.curation.labels import fit_label_thresholds, label_patches
+from jimt.curation.labels import LabelThresholds, fit_label_thresholds, label_patches, split_zero_inflated
 from jimt.curation.manifest import THRESHOLDS, read_beside
-from jimt.curation.read_stage import no_words
+from jimt.curation.read_stage import no_words, positive_settings
 from jimt.curation.splits import check_both_classes, split_groups
 from jimt.errors import InputError, as_typed
-from jimt.vocabulary import AMBIGUOUS, Excluded, Split
+from jimt.vocabulary import AMBIGUOUS, POSITIVE_SCALES, Excluded, Split
 
 
 def label_patches_of(
@@ -45,28 +47,11 @@ def label_patches_of(
         raise InputError(
             f"every patch has more than {limit:.0%} no-data pixels", remedies=("curation.patches.max_no_data=NUMBER",)
         )
-    background = fields["background"].to_numpy(float)[manifest["field"].to_numpy()]
-    values = label_values(
-        manifest.loc[kept, "mean_fluorescence"].to_numpy(float), background[kept], scale=settings.scale
-    )
+    values = _label_values(settings.scale, manifest[kept], fields)
     if reference is None:
-        fitted = fit_label_thresholds(
-            values,
-            n_sigma=settings.n_sigma,
-            n_init=settings.n_init,
-            tolerance=settings.tolerance,
-            min_patches=settings.min_patches,
-            min_weight=settings.min_weight,
-            fit_range=settings.fit_range,
-            seed=curation.seed,
-        )
-        reference = {
-            "source": f"fitted on {dataset.name}",
-            "scale": settings.scale,
-            "background_percentile": settings.background_percentile,
-            "n_sigma": settings.n_sigma,
-            **dataclasses.asdict(fitted),
-        }
+        fitted = _fit(curation, values)
+        reference = {"source": f"fitted on {dataset.name}", "n_sigma": settings.n_sigma, **dataclasses.asdict(fitted)}
+    reference |= measured_by(settings)
     labels = label_patches(values, live_below=reference["live_below"], dead_above=reference["dead_above"])
     manifest.loc[kept, "label_value"] = values
     manifest.loc[kept, "label"] = labels
@@ -74,6 +59,45 @@ def label_patches_of(
         Excluded.AMBIGUOUS.value
     )
     return reference
+
+
+def measured_by(settings: LabelConfig) -> dict[str, Any]:
+    """What of the settings says what is measured: thresholds hold for another data set where these are the same."""
+    positive = positive_settings(settings)
+    return {
+        "scale": settings.scale,
+        "background_percentile": settings.background_percentile,
+        **({} if positive is None else {"positive": dataclasses.asdict(positive)}),
+    }
+
+
+def _label_values(scale: str, rows: pd.DataFrame, fields: pd.DataFrame) -> NDArray[np.float64]:
+    if scale == "cells":
+        return label_values(rows["n_dead"].to_numpy(float), rows["n_cells"].to_numpy(float), scale=scale)
+    background = fields["background"].to_numpy(float)[rows["field"].to_numpy()]
+    measured = "positive" if scale in POSITIVE_SCALES else "mean_fluorescence"
+    return label_values(rows[measured].to_numpy(float), background, scale=scale)
+
+
+def _fit(curation: CurationConfig, values: NDArray[np.float64]) -> LabelThresholds:
+    settings = curation.label
+    shared: dict[str, Any] = {
+        "n_sigma": settings.n_sigma,
+        "min_patches": settings.min_patches,
+        "min_weight": settings.min_weight,
+    }
+    if settings.scale in POSITIVE_SCALES:
+        area = settings.positive.min_area / curation.patches.size**2
+        least = math.sqrt(area if settings.scale == "positive_area" else 0.5)
+        return split_zero_inflated(values, least=least, **shared)
+    return fit_label_thresholds(
+        values,
+        n_init=settings.n_init,
+        tolerance=settings.tolerance,
+        fit_range=settings.fit_range,
+        seed=curation.seed,
+        **shared,
+    )
 
 
 def split_patches(
@@ -128,19 +152,21 @@ def reference_thresholds(dataset: DatasetConfig, curation: CurationConfig) -> di
     if dataset.layout == "patches":
         return {"source": "class folders"}
     if label.live_below is not None and label.dead_above is not None:
-        return {
-            "source": "given in the config",
-            "scale": label.scale,
-            "background_percentile": label.background_percentile,
-            "live_below": label.live_below,
-            "dead_above": label.dead_above,
-        }
+        given = {"source": "given in the config", "live_below": label.live_below, "dead_above": label.dead_above}
+        return given | measured_by(label)
+    if label.scale == "cells":
+        share = label.dead_share  # and dead at just this share
+        return {"source": "counted cells", "live_below": share, "dead_above": float(np.nextafter(share, 0))}
     if thresholds_from(dataset, curation) is None:
         return None
     path = Path(curation.output_root) / label.fit_on / THRESHOLDS
     thresholds = read_beside(path)
-    for key in ("scale", "background_percentile"):
-        wanted = getattr(label, key)
+    for key, wanted in measured_by(label).items():
+        if key == "positive" and thresholds.get(key) != wanted:
+            raise InputError(
+                f"the thresholds in {path} are for other settings of curation.label.positive",
+                advice=f"give the same ones, or curate {label.fit_on} again with these",
+            )
         if thresholds.get(key) != wanted:
             raise InputError(
                 f"the thresholds in {path} are for curation.label.{key}={thresholds.get(key)}, not {wanted}",

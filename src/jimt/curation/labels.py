@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from skimage.filters import threshold_otsu
 
 from jimt.curation.mixture import Mixture, Pair, find_outliers, find_third, fit_mixture
 from jimt.errors import InputError
@@ -75,12 +76,8 @@ def fit_label_thresholds(
     values = label_value[taken]
     if len(values) < min_patches:
         where = "" if fit_range is None else f" with values in curation.label.fit_range={list(fit_range)}"
-        raise InputError(
-            f"only {len(values)} patches hold cells{where}, and a mixture needs {min_patches} "
-            "(curation.label.min_patches)",
-            advice="add raw images",
-            remedies=(_GIVEN_THRESHOLDS,) if fit_range is None else (_NO_RANGE, f"{_NO_RANGE} {_GIVEN_THRESHOLDS}"),
-        )
+        remedies = (_GIVEN_THRESHOLDS,) if fit_range is None else (_NO_RANGE, f"{_NO_RANGE} {_GIVEN_THRESHOLDS}")
+        raise _too_few(len(values), min_patches, where, remedies)
     if np.ptp(values) == 0:
         raise InputError(
             "every patch has the same mean fluorescence, so there is nothing to tell live from dead by",
@@ -120,6 +117,71 @@ def fit_label_thresholds(
         len(label_value) - len(values),
         float(values.min()),
         float(values.max()),
+    )
+
+
+def split_zero_inflated(
+    label_value: NDArray[np.float64], *, n_sigma: float, least: float, min_patches: int, min_weight: float
+) -> LabelThresholds:
+    """Place the thresholds on a scale on which many patches are 0: no Gaussian fits those.
+
+    Otsu's threshold parts the patches into two classes, and each threshold lies ``n_sigma`` inside its class, as the
+    paper's rule has it. Where they would cross, both are Otsu's.
+
+    Args:
+        label_value: Of each patch, shape ``(n_patches,)``.
+        n_sigma: Standard deviations between a class's mean and its threshold.
+        least: Neither threshold lies below: less PI than of one nucleus is no dead cell.
+        min_patches: Fewer patches are refused.
+        min_weight: So is a class with a smaller share of them.
+
+    Raises:
+        InputError: If there are too few patches, or all are of one class.
+
+    >>> values = np.array([0.0] * 6 + [0.1, 0.1, 0.6, 0.7, 0.7, 0.8])
+    >>> found = split_zero_inflated(values, n_sigma=1, least=0.06, min_patches=10, min_weight=0.02)
+    >>> f"live below {found.live_below:.3f}, dead above {found.dead_above:.3f}"
+    'live below 0.068, dead above 0.629'
+    """
+    if len(label_value) < min_patches:
+        raise _too_few(len(label_value), min_patches, "", (_GIVEN_THRESHOLDS,))
+    otsu = float(threshold_otsu(label_value)) if np.ptp(label_value) > 0 else np.inf
+    dead = label_value > otsu
+    if not min_weight <= dead.mean() <= 1 - min_weight:
+        kind = "dead" if dead.mean() < 0.5 else "live"
+        raise InputError(
+            f"{kind} patches are too rare to place a threshold by ({label_value.min():.3g} to {label_value.max():.3g}, "
+            f"half of the patches below {np.median(label_value):.3g})",
+            advice="see whether PI is the PI channel, and whether anything is alive or dead",
+            remedies=("curation.label.fit_on=NAME", _GIVEN_THRESHOLDS),
+        )
+    (live_mean, live_sd), (dead_mean, dead_sd) = (
+        (float(part.mean()), float(part.std())) for part in (label_value[~dead], label_value[dead])
+    )
+    ends = live_mean + n_sigma * live_sd, dead_mean - n_sigma * dead_sd
+    if ends[0] > ends[1]:
+        ends = otsu, otsu
+    return LabelThresholds(
+        max(least, ends[0]),
+        max(least, ends[1]),
+        live_mean,
+        live_sd,
+        float((~dead).mean()),
+        dead_mean,
+        dead_sd,
+        float(dead.mean()),
+        len(label_value),
+        0,
+        float(label_value.min()),
+        float(label_value.max()),
+    )
+
+
+def _too_few(n: int, wanted: int, where: str, remedies: tuple[str, ...]) -> InputError:
+    return InputError(
+        f"only {n} patches hold cells{where}, and a mixture needs {wanted} (curation.label.min_patches)",
+        advice="add raw images",
+        remedies=remedies,
     )
 
 

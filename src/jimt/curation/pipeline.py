@@ -8,19 +8,24 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from rich.console import Console
 
 import jimt
 from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
+from jimt.curation.cells import count_cells, read_cells, warnings_of
 from jimt.curation.empty_filter import Embed
 from jimt.curation.filter_stage import drop_empty
+from jimt.curation.found import print_lines
 from jimt.curation.hand_label_pool import HandLabelled
 from jimt.curation.label_stage import label_patches_of, split_patches
 from jimt.curation.manifest import MANIFEST, SUMMARY, THRESHOLDS, write_manifest
 from jimt.curation.raw_images import Finding
 from jimt.curation.read_stage import read_usable
 from jimt.curation.summary import count_stages
+from jimt.errors import InputError
 
 _UNMATCHED_KEPT = 100  # names of files that are passed over; there may be any number
 
@@ -56,6 +61,7 @@ def run_pipeline(
     raw = read_usable(dataset, curation, finding, partial, console)
     manifest, fields, copies = raw.manifest, raw.fields, raw.copies
     filter_report = drop_empty(dataset, curation, others, manifest, partial, embed, console)
+    cells = _count_cells(dataset, curation, manifest, fields, console)
     thresholds = label_patches_of(dataset, curation, manifest, fields, reference)
     split_patches(dataset, curation, manifest, fields)
 
@@ -73,6 +79,7 @@ def run_pipeline(
         "copies": {"left_out": raw.left_out, "within_group": copies.within_group},
         **raw.bits,
         "look_exchanged": raw.exchanged,
+        "cells": cells,
         "empty_filter": filter_report,
         "scaling": dataclasses.asdict(raw.scaling),
         "patch_size": curation.patches.size,
@@ -84,3 +91,30 @@ def run_pipeline(
     (partial / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     for commit in partial.glob("commit-*"):
         commit.unlink()
+
+
+def _count_cells(
+    dataset: DatasetConfig, curation: CurationConfig, manifest: pd.DataFrame, fields: pd.DataFrame, console: Console
+) -> dict[str, int] | None:
+    """Give each patch its counted cells, in place; what ``summary.json`` says of them, None where there is no table."""
+    manifest["n_cells"], manifest["n_dead"] = np.nan, np.nan
+    if dataset.cells is None:
+        if curation.label.scale == "cells":
+            raise InputError("curation.label.scale=cells needs a table of cells", remedies=("dataset.cells=FILE",))
+        return None
+    path = Path(dataset.cells)
+    counts = count_cells(read_cells(path), manifest, fields, size=curation.patches.size)
+    if not counts.n_fields:
+        raise InputError(
+            f"{path} holds no cell of a raw image of {dataset.name}",
+            advice="its raw_image_id are those of the manifest, what dataset.pattern reads in the names of the files",
+            remedies=("dataset.cells=null",),
+        )
+    print_lines(warnings_of(counts, path), console)
+    manifest["n_cells"], manifest["n_dead"] = counts.n_cells, counts.n_dead
+    return {
+        "fields": counts.n_fields,
+        "absent": counts.n_absent,
+        "outside": counts.n_outside,
+        "twice": counts.n_twice,
+    }

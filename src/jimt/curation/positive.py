@@ -15,6 +15,8 @@ from skimage.feature import peak_local_max
 from skimage.measure import label, regionprops_table
 from skimage.segmentation import watershed
 
+from jimt.curation.patches import window_means
+
 _HAZE = 3.0  # of the field's background: what is brighter over a wide area is crowded nuclei, not haze
 _STEPS = 12  # a radius on the reduced image: enough for a disc, and 70 times quicker than on the image itself
 
@@ -30,6 +32,7 @@ class PositiveSettings:
         percentile: Of a field's valid pixels that counts as its background.
         min_area: Least area of a nucleus, square pixels.
         max_area: Largest.
+        count_nuclei: Whether nuclei are counted, in place of the share of pixels.
     """
 
     ratio: float
@@ -38,6 +41,7 @@ class PositiveSettings:
     percentile: float
     min_area: float
     max_area: float
+    count_nuclei: bool
 
 
 def smoothed(fluorescence: NDArray[np.generic], valid: NDArray[np.bool_], *, sd: float) -> NDArray[np.float32]:
@@ -88,7 +92,7 @@ def background_nearby(
     return np.asarray(np.minimum(nearby, _HAZE * level), np.float32)
 
 
-def positive_pixels(
+def positive_mask(
     fluorescence: NDArray[Any], valid: NDArray[np.bool_], settings: PositiveSettings, *, saturated_at: float
 ) -> NDArray[np.bool_]:
     """Which pixels of a field are PI-positive, shape ``(height, width)``; none that is no data.
@@ -125,6 +129,35 @@ def nuclei_of(mask: NDArray[np.bool_], *, min_area: float, max_area: float, smoo
     areas: NDArray[np.float64] = np.asarray(found["area"], np.float64)
     centres = np.stack([found["centroid-0"], found["centroid-1"]], axis=1)
     return np.asarray(centres[(areas >= min_area) & (areas <= max_area)], np.float64)
+
+
+def measure_positive(
+    mask: NDArray[np.bool_],
+    no_data: NDArray[np.bool_],
+    y: NDArray[np.int32],
+    x: NDArray[np.int32],
+    settings: PositiveSettings,
+    *,
+    size: int,
+) -> NDArray[np.float64]:
+    """What each patch of a field holds of PI-positive pixels or nuclei, shape ``(n_patches,)``.
+
+    Args:
+        mask: Which pixels are positive, shape ``(height, width)``.
+        no_data: Which pixels are no data, likewise.
+        y: Upper edge of each patch, shape ``(n_patches,)``.
+        x: Left edge, likewise.
+        settings: What is measured.
+        size: Side of a patch, pixels.
+
+    Returns:
+        The share of a patch's valid pixels, NaN where it has none; or the number of nuclei whose centre lies in it.
+    """
+    if settings.count_nuclei:
+        nuclei = nuclei_of(mask, min_area=settings.min_area, max_area=settings.max_area, smoothing=settings.smoothing)
+        return count_inside(nuclei, y, x, size=size).astype(np.float64)
+    share, _ = window_means(mask.astype(np.uint8), no_data, y, x, size=size)
+    return share
 
 
 def count_inside(

@@ -11,7 +11,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from jimt.config.curating import CurationConfig
+from jimt.config.curating import CurationConfig, LabelConfig
 from jimt.config.data import DatasetConfig
 from jimt.curation.copies import Copies, find_copies
 from jimt.curation.exchanged import describe_exchanged
@@ -20,10 +20,11 @@ from jimt.curation.found import print_lines
 from jimt.curation.parallel.executors import open_executor
 from jimt.curation.patches import Scaling
 from jimt.curation.payload import UsedBits, check_bits, unused_bits
+from jimt.curation.positive import PositiveSettings
 from jimt.curation.raw_images import Finding
 from jimt.curation.reading import ReadSettings, brightfield_histogram, dataset_grey_range, read_field
 from jimt.errors import InputError
-from jimt.vocabulary import Excluded
+from jimt.vocabulary import POSITIVE_SCALES, Excluded
 
 _COMMIT_SECONDS = 2.0  # work an interruption may cost
 
@@ -82,6 +83,17 @@ def no_words(n_rows: int, words: type[StrEnum]) -> "pd.Categorical[str]":
     return pd.Categorical.from_codes(np.full(n_rows, -1, np.int8), categories=words_of)
 
 
+def positive_settings(settings: LabelConfig) -> PositiveSettings | None:
+    """What counts as PI-positive; None where labels are of a mean."""
+    if settings.scale in (*POSITIVE_SCALES, "cells"):
+        return PositiveSettings(
+            **dataclasses.asdict(settings.positive),
+            percentile=settings.background_percentile,
+            count_nuclei=settings.scale == "positive_nuclei",
+        )
+    return None
+
+
 def read_all(
     dataset: DatasetConfig, curation: CurationConfig, finding: Finding, partial: Path, console: Console
 ) -> tuple[Scaling, pd.DataFrame, pd.DataFrame, dict[str, str], dict[str, int]]:
@@ -99,6 +111,7 @@ def read_all(
         patch_size=curation.patches.size,
         stride=curation.patches.stride,
         background_percentile=None if curation.label.scale == "raw" else curation.label.background_percentile,
+        positive=positive_settings(curation.label),
     )
     percentiles = (curation.scaling.low_percentile, curation.scaling.high_percentile)
     progress = Progress(

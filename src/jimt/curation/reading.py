@@ -26,6 +26,7 @@ from jimt.curation.patches import (
     window_means,
 )
 from jimt.curation.payload import UsedBits, payload, used_bits
+from jimt.curation.positive import PositiveSettings, measure_positive, positive_mask
 from jimt.curation.raw_images import RawImage
 from jimt.system.memory import keep_freed_memory
 
@@ -42,6 +43,8 @@ class ReadSettings:
     stride: int
     background_percentile: float | None
     """None where the label scale needs no background."""
+    positive: PositiveSettings | None
+    """None where the label scale is a mean."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class FieldPatches:
     x: NDArray[np.int32] | None
     no_data: NDArray[np.float64]
     mean_fluorescence: NDArray[np.float64] | None
+    positive: NDArray[np.float64] | None
+    """Share of PI-positive pixels, or number of PI-positive nuclei, where the label scale is one of them."""
     background: float
     digests: tuple[str | None, str | None]
     bits: tuple[UsedBits, ...]
@@ -140,13 +145,17 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
         valid = ~no_data
         pixels = to_8_bit(brightfield, valid, scaling)
         height, width = pixels.shape
-        parts, y, x, means, share, background = [pixels], None, None, None, np.zeros(1), np.nan
+        parts, y, x, means, positive, share, background = [pixels], None, None, None, None, np.zeros(1), np.nan
         if fluorescence is not None:
             parts += [fluorescence, *[np.packbits(no_data)] * bool(no_data.any())]
             y, x = patch_origins(height, width, size=settings.patch_size, stride=settings.stride)
             means, share = window_means(fluorescence, no_data, y, x, size=settings.patch_size)
             if settings.background_percentile is not None:
                 (background,) = valid_percentiles(fluorescence, valid, (settings.background_percentile,))
+            if settings.positive is not None:
+                top = 2**settings.bit_depth - 1 if fluorescence.dtype.kind == "u" else np.inf
+                mask = positive_mask(fluorescence, valid, settings.positive, saturated_at=top)
+                positive = measure_positive(mask, no_data, y, x, settings.positive, size=settings.patch_size)
         return FieldPatches(
             raw=raw,
             spool=_spool(parts, folder),
@@ -158,6 +167,7 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
             x=x,
             no_data=share,
             mean_fluorescence=means,
+            positive=positive,
             background=background,
             digests=(pixel_digest(brightfield), None if fluorescence is None else pixel_digest(fluorescence)),
             bits=bits,

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from jimt.curation.field_fluorescence import UNITS, fluorescence_patches, value_in_unit
+from jimt.curation.field_fluorescence import UNITS, fluorescence_patches, threshold_in_unit
 from jimt.curation.manifest import Curated
 from jimt.interpretation.agreement import positive_pixels
 from jimt.interpretation.grad_cam import SpatialLayer, class_maps, last_spatial_layer
@@ -102,14 +102,14 @@ def dye_of(model: Model, indices: NDArray[np.int64]) -> Dye:
     with part(f"PI of {len(indices):,} patches"):
         images = fluorescence_patches(curated, rows.iloc[indices])
     scale = curated.thresholds["scale"]
-    threshold = value_in_unit(curated.thresholds["dead_above"], scale=scale)
+    threshold = threshold_in_unit(curated.thresholds, "dead_above")
     return Dye(images, positive_pixels(images, least=threshold, smoothing=SMOOTHING), UNITS[scale])
 
 
 def positive_in_words(curated: Curated) -> str:
     """When a pixel of PI counts as positive."""
     scale = curated.thresholds["scale"]
-    threshold = value_in_unit(curated.thresholds["dead_above"], scale=scale)
+    threshold = threshold_in_unit(curated.thresholds, "dead_above")
     return (
         f"above Otsu's threshold of the patch, and above {threshold:.4g} {UNITS[scale]} (the threshold of dead), "
         f"smoothed over {SMOOTHING:g} px"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jimt.curation.field_fluorescence import UNITS, fluorescence_of_field, fluorescence_patches, value_in_unit
+from jimt.curation.field_fluorescence import UNITS, fluorescence_of_field, fluorescence_patches, threshold_in_unit
 from jimt.curation.manifest import MANIFEST, Curated, open_curated
 from jimt.errors import InputError
 from jimt.figures import curation as figures
@@ -133,7 +133,7 @@ def label_blocks(curated: Curated) -> Iterator[Block]:
     unit = UNITS[thresholds["scale"]]
     in_units = ""
     if thresholds["scale"] == "log_background_ratio":
-        low, high = (value_in_unit(thresholds[key], scale=thresholds["scale"]) for key in ("live_below", "dead_above"))
+        low, high = (threshold_in_unit(thresholds, name) for name in ("live_below", "dead_above"))
         in_units = f" They are {low:.3f} and {high:.3f} {unit}."
     n_sigma = thresholds.get("n_sigma")
     rule = f" Each lies {n_sigma:g} standard deviation inside its component." if n_sigma is not None else ""
