@@ -15,6 +15,7 @@ from rich.console import Console
 import jimt
 from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
+from jimt.curation.audit import label_audit
 from jimt.curation.cells import count_cells, read_cells, warnings_of
 from jimt.curation.empty_filter import Embed
 from jimt.curation.filter_stage import drop_empty
@@ -27,6 +28,7 @@ from jimt.curation.read_stage import read_usable
 from jimt.curation.summary import count_stages
 from jimt.errors import InputError
 
+_CONFIDENCE = 0.95  # of the audit's intervals
 _UNMATCHED_KEPT = 100  # names of files that are passed over; there may be any number
 
 
@@ -61,7 +63,7 @@ def run_pipeline(
     raw = read_usable(dataset, curation, finding, partial, console)
     manifest, fields, copies = raw.manifest, raw.fields, raw.copies
     filter_report = drop_empty(dataset, curation, others, manifest, partial, embed, console)
-    cells = _count_cells(dataset, curation, manifest, fields, console)
+    cells, of_no_use = _count_cells(dataset, curation, manifest, fields, console)
     thresholds = label_patches_of(dataset, curation, manifest, fields, reference)
     split_patches(dataset, curation, manifest, fields)
 
@@ -79,7 +81,8 @@ def run_pipeline(
         "copies": {"left_out": raw.left_out, "within_group": copies.within_group},
         **raw.bits,
         "look_exchanged": raw.exchanged,
-        "cells": cells,
+        "cells": of_no_use,
+        "label_audit": None if cells is None or curation.label.scale == "cells" else _audit(curation, manifest, cells),
         "empty_filter": filter_report,
         "scaling": dataclasses.asdict(raw.scaling),
         "patch_size": curation.patches.size,
@@ -95,15 +98,16 @@ def run_pipeline(
 
 def _count_cells(
     dataset: DatasetConfig, curation: CurationConfig, manifest: pd.DataFrame, fields: pd.DataFrame, console: Console
-) -> dict[str, int] | None:
-    """Give each patch its counted cells, in place; what ``summary.json`` says of them, None where there is no table."""
+) -> tuple[pd.DataFrame | None, dict[str, int] | None]:
+    """Give each patch its counted cells, in place; the table of them, and what ``summary.json`` says of it."""
     manifest["n_cells"], manifest["n_dead"] = np.nan, np.nan
     if dataset.cells is None:
         if curation.label.scale == "cells":
             raise InputError("curation.label.scale=cells needs a table of cells", remedies=("dataset.cells=FILE",))
-        return None
+        return None, None
     path = Path(dataset.cells)
-    counts = count_cells(read_cells(path), manifest, fields, size=curation.patches.size)
+    cells = read_cells(path)
+    counts = count_cells(cells, manifest, fields, size=curation.patches.size)
     if not counts.n_fields:
         raise InputError(
             f"{path} holds no cell of a raw image of {dataset.name}",
@@ -112,9 +116,13 @@ def _count_cells(
         )
     print_lines(warnings_of(counts, path), console)
     manifest["n_cells"], manifest["n_dead"] = counts.n_cells, counts.n_dead
-    return {
+    return cells, {
         "fields": counts.n_fields,
         "absent": counts.n_absent,
         "outside": counts.n_outside,
         "twice": counts.n_twice,
     }
+
+
+def _audit(curation: CurationConfig, manifest: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any]:
+    return label_audit(manifest, cells, dead_share=curation.label.dead_share, confidence=_CONFIDENCE)

@@ -6,6 +6,7 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from jimt.curation.audit import audit_in_words
 from jimt.curation.exchanged import describe_exchanged
 from jimt.curation.hand_labels import describe_off_grid
 from jimt.curation.patches import Scaling
@@ -88,6 +89,8 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
             f"{thresholds['dead_above']:.4f} on the scale "
             f"{thresholds['scale']} ({thresholds['source']})"
         )
+    if summary["label_audit"] is not None:
+        lines += audit_in_words(summary["label_audit"])
     if thresholds.get("n_left_out") and thresholds["source"] == f"fitted on {summary['dataset']}":
         lines.append(_describe_outliers(summary, thresholds))
     if not summary["group_known"]:

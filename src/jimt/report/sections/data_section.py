@@ -7,15 +7,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jimt.curation.audit import audit_in_words
 from jimt.curation.field_fluorescence import UNITS, fluorescence_of_field, fluorescence_patches, threshold_in_unit
 from jimt.curation.manifest import MANIFEST, Curated, open_curated
 from jimt.errors import InputError
 from jimt.figures import curation as figures
 from jimt.figures.labelling import LabelledValues, fluorescence_histograms, labelled_patches
-from jimt.report.blocks import Block, Drawing, attempt
+from jimt.report.blocks import Block, Drawing, Table, attempt
 from jimt.report.sections.counts_section import count_blocks
 from jimt.report.sections.filter_section import empty_filter_blocks
 from jimt.report.thumbnails import patches_of
+from jimt.statistics.metrics import METRICS
+from jimt.statistics.value_text import NO_VALUE, interval_text, number_text, percent_text, value_text
 from jimt.vocabulary import DEAD, LIVE, SCALES
 
 _N_FIELDS = 3
@@ -34,6 +37,7 @@ def curation_blocks(curated: Curated, *, splits: bool = True) -> Iterator[Block]
     yield from attempt("The figure of sample patches", sample_blocks(curated))
     yield from attempt("The figures of the empty filter", empty_filter_blocks(curated))
     yield from attempt("The figures of the labels", label_blocks(curated))
+    yield from audit_blocks(curated)
 
 
 def _outcomes(rows: pd.DataFrame) -> NDArray[np.object_]:
@@ -116,6 +120,40 @@ def labelled_values(curated: Curated) -> LabelledValues:
         thresholds["live_below"],
         thresholds["dead_above"],
         components,
+    )
+
+
+def audit_blocks(curated: Curated) -> Iterator[Block]:
+    """How well the labels agree with cells that were counted; nothing where none were."""
+    audit = curated.summary["label_audit"]
+    if audit is None:
+        return
+    kappa = value_text(audit["kappa"], None)
+    yield Table(
+        "Labels against counted cells",
+        ["metric", "value", f"{percent_text(audit['confidence'])} over groups"],
+        [
+            *(
+                [METRICS[name].words, number_text(found["value"]), interval_text(found["interval_groups"])]
+                for name, found in audit["metrics"].items()
+            ),
+            ["Cohen's kappa of labelled patches", kappa, NO_VALUE],
+        ],
+        " ".join(f"{line[0].upper()}{line[1:]}." for line in audit_in_words(audit)),
+    )
+    yield Table(
+        "Labels against counted cells, group by group",
+        ["group", "patches", "dead by cells", "labelled live", "labelled dead", "AUROC", "kappa"],
+        [
+            [
+                row["group"],
+                *(f"{row[key]:,}" for key in ("patches", "dead", "labelled_live", "labelled_dead")),
+                number_text(row["auroc"]),
+                number_text(row["kappa"]),
+            ]
+            for row in audit["groups"]
+        ],
+        "",
     )
 
 
