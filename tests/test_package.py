@@ -30,6 +30,7 @@ ROOMS = {
         "pyarrow",
         "rich",
         "scipy",
+        "skimage",
         "skops",
         "sklearn",
         "tifffile",

@@ -1,10 +1,14 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from jimt.curation.positive import PositiveSettings, count_inside, nuclei_of, positive_pixels
+from jimt.curation.positive import PositiveSettings, count_inside, measure_positive, nuclei_of, positive_mask
 
-SETTINGS = PositiveSettings(ratio=1.5, smoothing=2.0, radius=100.0, percentile=10.0, min_area=200, max_area=5000)
+SETTINGS = PositiveSettings(
+    ratio=1.5, smoothing=2.0, radius=100.0, percentile=10.0, min_area=200, max_area=5000, count_nuclei=False
+)
 HEIGHT, WIDTH = 400, 480
 TOP = 65535
 
@@ -51,9 +55,7 @@ def backgrounds() -> dict[str, np.ndarray | float]:
 @pytest.mark.parametrize("name", backgrounds())
 def test_positive_area_is_that_of_the_nuclei_under_any_background(name):
     nuclei = discs(spread(25))
-    found = positive_pixels(
-        imaged(nuclei, backgrounds()[name]), np.ones(nuclei.shape, bool), SETTINGS, saturated_at=TOP
-    )
+    found = positive_mask(imaged(nuclei, backgrounds()[name]), np.ones(nuclei.shape, bool), SETTINGS, saturated_at=TOP)
     assert agreement(found, nuclei) > 0.75
     assert found.mean() == pytest.approx(nuclei.mean(), rel=0.3)
 
@@ -61,20 +63,18 @@ def test_positive_area_is_that_of_the_nuclei_under_any_background(name):
 @pytest.mark.parametrize("name", backgrounds())
 def test_no_pixel_is_positive_where_no_nucleus_is(name):
     image = imaged(np.zeros((HEIGHT, WIDTH), bool), backgrounds()[name])
-    assert not positive_pixels(image, np.ones(image.shape, bool), SETTINGS, saturated_at=TOP).any()
+    assert not positive_mask(image, np.ones(image.shape, bool), SETTINGS, saturated_at=TOP).any()
 
 
 def test_crowded_nuclei_are_not_taken_for_background():
     nuclei = np.zeros((HEIGHT, WIDTH), bool)
     nuclei[:, :320] = True  # confluent over more than the neighbourhood
-    found = positive_pixels(
-        imaged(nuclei, 500.0, brightness=8), np.ones(nuclei.shape, bool), SETTINGS, saturated_at=TOP
-    )
+    found = positive_mask(imaged(nuclei, 500.0, brightness=8), np.ones(nuclei.shape, bool), SETTINGS, saturated_at=TOP)
     assert agreement(found, nuclei) > 0.95
 
 
 @pytest.mark.parametrize("turn", range(8))
-def test_turning_a_field_turns_its_positive_pixels(turn):
+def test_turning_a_field_turns_its_positive_mask(turn):
     nuclei = discs(spread(20))
     image = imaged(nuclei, backgrounds()["haze"])
     valid = np.ones(image.shape, bool)
@@ -83,8 +83,8 @@ def test_turning_a_field_turns_its_positive_pixels(turn):
     def turned(values: np.ndarray) -> np.ndarray:
         return np.rot90(values.T if turn >= 4 else values, turn % 4)
 
-    expected = turned(positive_pixels(image, valid, SETTINGS, saturated_at=TOP))
-    found = positive_pixels(np.ascontiguousarray(turned(image)), turned(valid), SETTINGS, saturated_at=TOP)
+    expected = turned(positive_mask(image, valid, SETTINGS, saturated_at=TOP))
+    found = positive_mask(np.ascontiguousarray(turned(image)), turned(valid), SETTINGS, saturated_at=TOP)
     assert agreement(found, expected) > 0.97  # the disc is made on a reduced image
 
 
@@ -93,7 +93,7 @@ def test_the_camera_s_gain_changes_nothing(gain):
     nuclei = discs(spread(20))
     image = imaged(nuclei, 4000.0).astype(np.float32)
     valid = np.ones(image.shape, bool)
-    once, scaled = (positive_pixels(image * by, valid, SETTINGS, saturated_at=np.inf) for by in (1, gain))
+    once, scaled = (positive_mask(image * by, valid, SETTINGS, saturated_at=np.inf) for by in (1, gain))
     assert agreement(once, scaled) > 0.999
 
 
@@ -103,20 +103,20 @@ def test_what_is_no_data_is_neither_positive_nor_background():
     valid = np.ones(image.shape, bool)
     valid[:60, :] = False
     image[~valid] = 0
-    found = positive_pixels(image, valid, SETTINGS, saturated_at=TOP)
+    found = positive_mask(image, valid, SETTINGS, saturated_at=TOP)
     assert not found[~valid].any()
     assert agreement(found[80:], nuclei[80:]) > 0.75
-    assert not positive_pixels(image, np.zeros(image.shape, bool), SETTINGS, saturated_at=TOP).any()
+    assert not positive_mask(image, np.zeros(image.shape, bool), SETTINGS, saturated_at=TOP).any()
 
 
 def test_a_saturated_pixel_is_positive_and_its_value_has_no_effect():
     nuclei = discs(spread(20))
     image = imaged(nuclei, 1500.0, brightness=4).clip(max=4095)
-    found = positive_pixels(image, np.ones(image.shape, bool), SETTINGS, saturated_at=4095)
+    found = positive_mask(image, np.ones(image.shape, bool), SETTINGS, saturated_at=4095)
     assert (image == 4095).any()
     assert found[image == 4095].all()
     everywhere = np.full(image.shape, 4095, np.uint16)
-    assert positive_pixels(everywhere, np.ones(image.shape, bool), SETTINGS, saturated_at=4095).all()
+    assert positive_mask(everywhere, np.ones(image.shape, bool), SETTINGS, saturated_at=4095).all()
 
 
 @pytest.mark.parametrize("n", [0, 1, 12, 30])
@@ -128,15 +128,15 @@ def test_nuclei_are_counted_where_they_lie(n):
         assert np.hypot(*(found - centre).T).min() < 2
 
 
-def test_touching_nuclei_are_parted_and_debris_and_lumps_are_none():
+def test_touching_nuclei_are_parted_and_what_is_too_small_or_too_large_is_none():
     pair = np.array([[200.0, 200.0], [200.0, 232.0]])
     mask = discs(pair)
     mask[20:26, 20:26] = True  # 36 square pixels
-    mask[300:390, 300:470] = True  # 15,300
     found = nuclei_of(mask, min_area=200, max_area=2000, smoothing=2.0)
     inside = found[(np.abs(found[:, 0] - 200) < 20) & (found[:, 1] < 260)]
     assert len(inside) == 2
     assert not (found < 40).all(1).any()
+    assert len(nuclei_of(mask, min_area=200, max_area=900, smoothing=2.0)) == 0  # a nucleus of 1,017 is too large
 
 
 def test_a_centre_is_counted_in_each_window_that_holds_it():
@@ -147,3 +147,20 @@ def test_a_centre_is_counted_in_each_window_that_holds_it():
         for top, left in zip(y, x, strict=True)
     ]
     assert count_inside(centres, y, x, size=20).tolist() == expected
+
+
+def test_a_patch_is_measured_by_its_valid_area_or_by_its_nuclei():
+    centres = spread(12)
+    mask = discs(centres)
+    no_data = np.zeros(mask.shape, bool)
+    no_data[:, :20] = True
+    y, x = np.array([0, 100, 170], np.int32), np.array([0, 200, 250], np.int32)
+    share = measure_positive(mask, no_data, y, x, SETTINGS, size=224)
+    for value, top, left in zip(share, y, x, strict=True):
+        window = np.s_[top : top + 224, left : left + 224]
+        assert value == pytest.approx(mask[window][~no_data[window]].mean(), abs=1e-6)
+    counting = dataclasses.replace(SETTINGS, count_nuclei=True)
+    assert measure_positive(mask, no_data, y, x, counting, size=224).tolist() == [
+        sum(top <= cy < top + 224 and left <= cx < left + 224 for cy, cx in centres)
+        for top, left in zip(y, x, strict=True)
+    ]

@@ -115,10 +115,21 @@ def test_empty_patches_are_labelled_only_in_clear_cases(plate):
     assert (held["defocus"] <= 4).all()
 
 
+def test_the_cells_of_a_field_are_those_that_its_patches_count(tmp_path):
+    simulate_dataset(tmp_path / "raw", **SMALL)
+    cells, truth = (pd.read_csv(tmp_path / "raw" / name) for name in ("cells.csv", "truth.csv"))
+    for row in truth.itertuples():
+        y, x = cells["y"] - row.y, cells["x"] - row.x
+        here = cells[(cells["raw_image_id"] == row.raw_image_id) & y.between(0, 224) & x.between(0, 224)]
+        assert abs(len(here) - row.n_live - row.n_dead) <= 1  # centres are rounded to a tenth of a pixel
+        assert abs(here["dead"].sum() - row.n_dead) <= 1
+
+
 def test_a_data_set_is_named_as_a_scanr_names_it(tmp_path):
     assert simulate_dataset(tmp_path / "raw", **SMALL)
     pairs = [f"W00001--P{p:05d}--Z00000--T00000--{channel}.tif" for p in (1, 2) for channel in ("PI", "Trans")]
-    assert sorted(files(tmp_path / "raw")) == [*pairs, "empty_patch_labels.csv", "simulation.json", "truth.csv"]
+    tables = ["cells.csv", "empty_patch_labels.csv", "simulation.json", "truth.csv"]
+    assert sorted(files(tmp_path / "raw")) == [*pairs, *tables]
     with tifffile.TiffFile(tmp_path / "raw" / pairs[0]) as tiff:
         assert (tiff.pages[0].shape, tiff.pages[0].dtype, tiff.pages[0].compression) == ((240, 250), np.uint16, 1)
     assert set(pd.read_csv(tmp_path / "raw" / "truth.csv")["raw_image_id"]) == {
@@ -168,7 +179,7 @@ def test_a_damaged_data_set_is_reported(tmp_path):
     simulate_dataset(tmp_path / "raw", **SMALL)
     lost = tmp_path / "raw" / "W00001--P00002--Z00000--T00000--PI.tif"
     lost.unlink()
-    with pytest.raises(InputError, match=rf"has lost {lost.name} \(1 of 6 files\): delete it or choose another"):
+    with pytest.raises(InputError, match=rf"has lost {lost.name} \(1 of 7 files\): delete it or choose another"):
         simulate_dataset(tmp_path / "raw", **SMALL)
     (tmp_path / "raw" / "simulation.json").write_text("{")
     with pytest.raises(InputError, match="simulation.json is damaged: delete the folder or choose another one"):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
-from jimt.curation.cells import field_truth
+from jimt.curation.counted_cells import field_truth
 from jimt.statistics.estimates import estimates
 from jimt.statistics.value_text import value_text
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
@@ -23,7 +23,7 @@ def label_audit(manifest: pd.DataFrame, cells: pd.DataFrame, *, dead_share: floa
 
     Args:
         manifest: Every patch, labelled, with ``n_cells`` and ``n_dead``.
-        cells: As ``cells.read_cells`` gives them.
+        cells: As ``counted_cells.read_cells`` gives them.
         dead_share: A patch is dead where at least this share of its cells is.
         confidence: Coverage of the intervals over groups.
 

@@ -16,7 +16,7 @@ import jimt
 from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
 from jimt.curation.audit import label_audit
-from jimt.curation.cells import count_cells, read_cells, warnings_of
+from jimt.curation.counted_cells import count_cells, read_cells, warnings_of
 from jimt.curation.empty_filter import Embed
 from jimt.curation.filter_stage import drop_empty
 from jimt.curation.found import print_lines

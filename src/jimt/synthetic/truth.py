@@ -57,6 +57,29 @@ def tabulate_patches(field: Field, *, raw_image_id: str, patch_size: int, stride
     return pd.DataFrame(rows)
 
 
+def tabulate_cells(field: Field, *, raw_image_id: str) -> pd.DataFrame:
+    """The cells of a field whose centres lie in it, as a person with a stain of all nuclei would list them.
+
+    Args:
+        field: The simulated pair.
+        raw_image_id: Its name, repeated in every row.
+
+    Returns:
+        One row per cell: ``raw_image_id``, ``y`` and ``x`` of its centre in pixels, ``dead`` (1 or 0).
+    """
+    height, width = field.brightfield.shape
+    cells = field.cells
+    inside = (cells.y >= 0) & (cells.y < height) & (cells.x >= 0) & (cells.x < width)
+    return pd.DataFrame(
+        {
+            "raw_image_id": raw_image_id,
+            "y": cells.y[inside].round(1),
+            "x": cells.x[inside].round(1),
+            "dead": cells.dead[inside].astype(int),
+        }
+    )
+
+
 def label_clear_cases(truth: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     """Label patches that hold cells, or do not, beyond doubt.
 

@@ -16,16 +16,17 @@ import tifffile
 
 from jimt.errors import InputError
 from jimt.synthetic.microscope import draw_well, simulate_field
-from jimt.synthetic.truth import label_clear_cases, tabulate_patches
+from jimt.synthetic.truth import label_clear_cases, tabulate_cells, tabulate_patches
 from jimt.system.files import read_json, write_json
 
 BRIGHTFIELD_SUFFIX: Final = "--Trans.tif"
 FLUORESCENCE_SUFFIX: Final = "--PI.tif"
 TRUTH_FILE: Final = "truth.csv"
 LABELS_FILE: Final = "empty_patch_labels.csv"
+CELLS_FILE: Final = "cells.csv"
 PARAMETERS_FILE: Final = "simulation.json"
 OWN_FILES: Final = re.compile(
-    r"W\d{5}--P\d{5}--Z00000--T00000--(Trans|PI)\.tif|truth\.csv|empty_patch_labels\.csv|simulation\.json"
+    r"W\d{5}--P\d{5}--Z00000--T00000--(Trans|PI)\.tif|truth\.csv|cells\.csv|empty_patch_labels\.csv|simulation\.json"
 )
 MODEL_VERSION: Final = 1
 """Raise when the same parameters give other images."""
@@ -112,8 +113,8 @@ def _write_field(
     seed: int,
     patch_size: int,
     stride: int,
-) -> pd.DataFrame:
-    """Simulate and write one pair; return its patches. Depends on no other field."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Simulate and write one pair; return its patches and its cells. Depends on no other field."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(well, position)))
     bare_fraction, unfocused_fraction = plan_field(rng, well=well, position=position, seed=seed)
     field = simulate_field(
@@ -129,7 +130,8 @@ def _write_field(
     name = raw_image_id(well, position)
     tifffile.imwrite(folder / (name + BRIGHTFIELD_SUFFIX), field.brightfield, photometric="minisblack")
     tifffile.imwrite(folder / (name + FLUORESCENCE_SUFFIX), field.fluorescence, photometric="minisblack")
-    return tabulate_patches(field, raw_image_id=name, patch_size=patch_size, stride=stride)
+    patches = tabulate_patches(field, raw_image_id=name, patch_size=patch_size, stride=stride)
+    return patches, tabulate_cells(field, raw_image_id=name)
 
 
 def simulate_dataset(
@@ -149,8 +151,9 @@ def simulate_dataset(
     """Write a folder of simulated raw pairs, or find it already there.
 
     The folder holds ``W00001--P00001--Z00000--T00000--Trans.tif`` (bright-field) and ``...--PI.tif``, 16 bit, one pair
-    per well and position; ``truth.csv`` with one row per patch; ``empty_patch_labels.csv`` in the form of hand labels;
-    ``simulation.json`` with the parameters. It appears complete or not at all.
+    per well and position; ``truth.csv`` with one row per patch; ``cells.csv`` with one row per cell;
+    ``empty_patch_labels.csv`` in the form of hand labels; ``simulation.json`` with the parameters. It appears complete
+    or not at all.
 
     Args:
         root: Folder to make; may exist if it is empty.
@@ -184,14 +187,15 @@ def simulate_dataset(
     places = [(well, position) for well in range(1, n_wells + 1) for position in range(1, fields_per_well + 1)]
     suffixes = (BRIGHTFIELD_SUFFIX, FLUORESCENCE_SUFFIX)
     images = [raw_image_id(well, position) + suffix for well, position in places for suffix in suffixes]
-    if _is_done(root, parameters, [*images, TRUTH_FILE, LABELS_FILE]):
+    if _is_done(root, parameters, [*images, TRUTH_FILE, CELLS_FILE, LABELS_FILE]):
         return False
 
     aside = _make_aside(root)
     tables = joblib.Parallel(n_jobs=n_jobs)(
         joblib.delayed(_write_field)(aside, well=well, position=position, **settings) for well, position in places
     )
-    truth = pd.concat(tables, ignore_index=True)
+    truth, cells = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
+    cells.to_csv(aside / CELLS_FILE, index=False)
     truth.to_csv(aside / TRUTH_FILE, index=False)
     label_clear_cases(truth, seed=seed).to_csv(aside / LABELS_FILE, index=False)
     write_json(aside / PARAMETERS_FILE, parameters)

@@ -1,5 +1,6 @@
 """Single cells, counted by hand or by masks: how many of each patch and field are dead."""
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -49,7 +50,7 @@ def read_cells(path: Path) -> pd.DataFrame:
         raise InputError(f"{path} is missing", advice="put the counted cells there", remedies=("dataset.cells=null",))
     try:
         table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, pd.errors.ParserError) as error:
+    except (ValueError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a table ({error})", advice=_NEEDS) from error
     missing = [column for column in COLUMNS if column not in table]
     if missing:
