@@ -79,12 +79,12 @@ def _cells(row: dict[str, Any], *, with_patches: bool) -> list[str]:
     """The numbers of a row, several lines a cell."""
     columns = [["", *(count_cell(row, split) for split in SPLITS)]] if with_patches else []
     for metrics in terminal_columns():
-        found = [metric_cells(row, metric.name) for metric in metrics]
-        over_patches = [[] if metric.within else [each.over_patches] for metric, each in zip(metrics, found, strict=True)]
-        lines = [
-            (each.value, each.over_groups, *patches, each.validation)
-            for each, patches in zip(found, over_patches, strict=True)
-        ]
-        columns.append([text for part in lines for text in part])
-    return ["
-".join(lines) for lines in (*columns, correlation_cells(row))]
+        lines: list[str] = []
+        for metric in metrics:
+            found = metric_cells(row, metric.name)
+            lines += [found.value, found.over_groups]
+            if metric.within is None:
+                lines.append(found.over_patches)
+            lines.append(found.validation)
+        columns.append(lines)
+    return ["\n".join(lines) for lines in (*columns, correlation_cells(row))]
