@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from jimt.figures.style import GROUP_COLOURS, MANY_POINTS, new_figure, shortened, styled
+from jimt.figures.style import GROUP_COLOURS, MANY_POINTS, new_axes, shortened, styled
 from jimt.statistics.share_agreement import LIMITS_OF_AGREEMENT, limits_of_agreement
 from jimt.statistics.value_text import number_text
 
@@ -29,8 +29,7 @@ def agreement_of_shares(
     names = np.zeros(len(true)) if groups is None else groups[known].astype(str)
     kinds = np.unique(names)
     told_apart = 1 < len(kinds) <= len(GROUP_COLOURS)
-    figure = new_figure(7.0, 4.3 if told_apart else 3.9)
-    against, apart = figure.subplots(1, 2)
+    figure, ((against, apart),) = new_axes(7.0, 4.3 if told_apart else 3.9, 1, 2)
     for number, kind in enumerate(kinds if told_apart else [None]):
         here = np.ones(len(true), bool) if kind is None else names == kind
         for axes, x, y in ((against, true, predicted), (apart, (predicted + true) / 2, predicted - true)):
