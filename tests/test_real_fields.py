@@ -10,8 +10,8 @@ from sklearn.model_selection import GroupKFold
 
 from conftest import coarse_figures, composed_train
 from jimt.curation.curate import curate
+from jimt.curation.folds import folds_of
 from jimt.curation.manifest import open_curated
-from jimt.curation.splits import folds_of
 from jimt.data.preparation import late_embed
 from jimt.errors import InputError
 

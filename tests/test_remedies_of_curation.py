@@ -10,8 +10,8 @@ import pytest
 
 from curations import BY_NUMBER, FIT, curates, pairs, types_in
 from jimt.curation import curate as curating
+from jimt.curation.folds import Fold, folds_of, split_by_fold
 from jimt.curation.manifest import MANIFEST, SUMMARY, read_beside, read_manifest
-from jimt.curation.splits import Fold, folds_of, split_by_fold
 from jimt.data.preparation import OtherDataset, prepare
 from jimt.system.files import read_json
 from remedies import Lab, Place, check, composed_prepare, composed_train, marked
@@ -123,8 +123,8 @@ RUNS: dict[Place, object] = {
     ("data/preparation.py", "_told_of"): of_another_that_cannot_be_curated,
     ("curation/manifest.py", "read_manifest"): of_a_curation_that_is_missing,
     ("system/files.py", "read_json"): of_a_file_of_values,
-    ("curation/splits.py", "folds_of"): of_folds,
-    ("curation/splits.py", "split_by_fold"): of_a_fold,
+    ("curation/folds.py", "folds_of"): of_folds,
+    ("curation/folds.py", "check_folds"): of_a_fold,
 }
 
 

@@ -95,6 +95,8 @@ def of_another_method(lab: Lab) -> None:
 
 def of_folds(lab: Lab) -> None:
     lab.mends(validates, "crossval.validation=true", "crossval.n_folds=2")
+    lab.mends(validates, "crossval.leave=group", "crossval.n_folds=3")
+    lab.mends(validates, "crossval.n_folds=null", fill={"NUMBER": "4"})
 
 
 def of_one_batch(lab: Lab) -> None:

@@ -3,9 +3,8 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.model_selection import GroupKFold
 
-from jimt.curation.splits import Fold, check_no_leak, folds_of, group_folds, split_by_fold, split_groups
+from jimt.curation.splits import check_no_leak, split_groups
 from jimt.errors import InputError
 from jimt.vocabulary import DEAD, LIVE, Split
 
@@ -135,60 +134,6 @@ def test_groups_that_cannot_give_each_split_both_classes_are_refused():
         "no split by group leaves live and dead patches in train, val and test (5 groups, of which 1 hold both "
         "classes): add groups, or let dataset.pattern group more finely"
     )
-
-
-# ---- folds
-
-
-@pytest.mark.parametrize("n_folds", [2, 5, 19])
-def test_folds_are_those_of_scikit_learn(n_folds):
-    groups, _ = mixed(19)
-    expected = np.full(len(groups), -1)
-    for fold, (_, test) in enumerate(GroupKFold(n_folds).split(np.zeros(len(groups)), groups=groups.astype(str))):
-        expected[test] = fold
-    folds = group_folds(groups, n_folds=n_folds)
-    np.testing.assert_array_equal(folds, expected)
-    assert all(len(set(folds[groups == group])) == 1 for group in set(groups))
-    assert set(folds) == set(range(n_folds))
-
-
-def test_every_group_can_be_a_fold_however_many_there_are():
-    groups = np.array([f"g{i}" for i in range(200)], object)
-    assert len(set(group_folds(groups, n_folds=200).tolist())) == 200
-
-
-def test_more_folds_than_groups_are_refused():
-    groups, labels = mixed(4)
-    with pytest.raises(InputError) as caught:
-        folds_of(pd.DataFrame({"group": groups, "label": labels, "split": "train"}), n_folds=5)
-    assert str(caught.value) == "4 groups cannot fill 5 folds: add groups, or give crossval.n_folds=4"
-
-
-@pytest.mark.parametrize(
-    ("classes", "n_folds", "validation", "way_out"),
-    [
-        ("lldd", 4, True, "give crossval.validation=false"),
-        ("llldddbb", 8, True, "give crossval.n_folds=5, or crossval.validation=false"),
-        ("bb", 2, True, "give crossval.validation=false"),
-        ("llld", 4, False, "add groups that hold dead patches"),  # one fold holds all the dead, however many there are
-        ("llld", 4, True, "add groups that hold dead patches"),
-    ],
-)
-def test_folds_that_leave_one_class_alone_name_what_does_not(classes, n_folds, validation, way_out):
-    held = {"l": [LIVE], "d": [DEAD], "b": [LIVE, DEAD]}
-    rows = [(f"g{number}", label) for number, letter in enumerate(classes) for label in held[letter]]
-    table = pd.DataFrame(rows, columns=["group", "label"]).assign(split="train")
-
-    def split_all(n_folds: int, *, validation: bool) -> None:
-        for test in range(n_folds):
-            split_by_fold(table, Fold(n_folds, test, (test + 1) % n_folds if validation else None))
-
-    with pytest.raises(InputError) as caught:
-        split_all(n_folds, validation=validation)
-    assert str(caught.value).endswith(f": {way_out}")
-    for remedy in caught.value.remedies:
-        given = dict(word.removeprefix("crossval.").split("=") for word in remedy.split())
-        split_all(int(given.get("n_folds", n_folds)), validation=validation and "validation" not in given)
 
 
 # ---- leaks

@@ -12,8 +12,8 @@ from sklearn.model_selection import GroupKFold
 from conftest import SMALL, composed_prepare, small_field, write_pair
 from jimt.config.training import AugmentationConfig
 from jimt.curation.curate import curate
+from jimt.curation.folds import Fold
 from jimt.curation.manifest import Curated
-from jimt.curation.splits import Fold
 from jimt.data.datamodule import LiveDeadDataModule, open_for_training
 from jimt.data.dataset import PatchBatch
 from jimt.data.preparation import prepare

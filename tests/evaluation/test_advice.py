@@ -10,7 +10,7 @@ import pytest
 
 from conftest import TINY_PROBE
 from forked import run_forked
-from jimt.curation.splits import workable_folds
+from jimt.curation.folds import workable_folds
 from jimt.evaluation.test_split import cross_validation_advice
 from jimt.statistics.intervals import interval_notes
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -22,8 +23,10 @@ from sklearn.utils.class_weight import compute_sample_weight
 from conftest import TINY, TINY_PROBE, composed_prepare, composed_train
 from jimt.curation.manifest import Curated, open_curated
 from jimt.errors import InputError, Interrupted
+from jimt.evaluation.reported_metrics import rows_of_folds
 from jimt.models.checkpoint import read_checkpoint
 from jimt.networks.backbones import create_backbone, normalisation
+from jimt.statistics.metrics import headline_metrics
 from jimt.training import finetune as fitting
 from jimt.training import run as training
 from jimt.training.crossval import cross_validate
@@ -270,6 +273,43 @@ def test_folds_that_there_are_not_are_refused(uneven, tmp_path, folds):
         InputError, match="crossval.folds=.* is not allowed: it takes null, or a list of folds from 0 to 3"
     ):
         crossval_config(uneven, tmp_path, *FROZEN, f"crossval.folds={folds}")
+
+
+# ---- one group left out
+
+
+def test_a_group_left_out_is_named_and_run_alone_as_with_all(uneven, tmp_path, capsys):
+    probe = [*uneven, *TINY_PROBE]
+    folds = cross_validate(crossval_config(probe, tmp_path / "folds", "crossval.n_folds=12"))
+    capsys.readouterr()
+    whole = cross_validate(crossval_config(probe, tmp_path / "whole", "crossval.leave=group"))
+    assert whole["pooled"] == folds["pooled"]
+    names = [name for fold in whole["folds"] for name in fold["groups"]]
+    assert len(set(names)) == len(names) == whole["n_folds"] == 12
+    printed = capsys.readouterr().out
+    assert all(f"fold {number}, group {name} (" in printed for number, name in enumerate(names))
+    for said in (names[3], "11"):
+        parts = cross_validate(
+            crossval_config(probe, tmp_path / "parts", "crossval.leave=group", f"crossval.folds=[{said}]")
+        )
+    assert parts["folds"] == [whole["folds"][3], whole["folds"][11]]
+    assert parts["notes"][0].startswith(f"these are the scores of group {names[3]}, {names[11]} alone")
+    rest = re.search(r"crossval.folds=\S+", parts["notes"][0])
+    again = cross_validate(crossval_config(probe, tmp_path / "parts", "crossval.leave=group", rest[0]))
+    assert again == whole
+    with pytest.raises(InputError, match="crossval.folds holds nowhere, which is no group of"):
+        cross_validate(crossval_config(probe, tmp_path / "parts", "crossval.leave=group", "crossval.folds=[nowhere]"))
+
+
+def test_a_group_of_one_class_has_no_auroc_of_its_own_and_is_told():
+    _, rows = rows_of_folds(
+        [
+            {"fold": 0, "groups": ["E07"], "counts": {"live": 3, "dead": 0}}
+            | dict.fromkeys((metric.name for metric in headline_metrics()), None)
+        ]
+    )
+    assert rows[0][:4] == ["0", "E07", "3", "0"]
+    assert set(rows[0][4:]) == {"-"}
 
 
 # ---- what cannot be done

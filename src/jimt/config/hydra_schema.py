@@ -21,6 +21,8 @@ for _command, _config in _COMMANDS.items():
 
 # ${first:${resume},runs/NAME}: what is resumed goes on in its own folder
 OmegaConf.register_new_resolver("first", lambda value, instead: instead if value is None else value, replace=True)
+# ${where:${SETTING},{VALUE:RESULT}}: a default that another setting decides, null for its other values
+OmegaConf.register_new_resolver("where", lambda value, results: results.get(value), replace=True)
 
 
 def compose_other(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from jimt.config.checks import ONE_OR_MORE, TWO_OR_MORE, Settings, check, takes
+from jimt.config.checks import ONE_OR_MORE, TWO_OR_MORE, Settings, check, one_of, takes
 from jimt.config.training import TrainConfig, refuse_fast_dev_run
 from jimt.errors import InputError
 
@@ -12,19 +12,38 @@ from jimt.errors import InputError
 class FoldsConfig(Settings, section="crossval"):
     """Cross-validation over whole groups."""
 
-    n_folds: int = field(metadata=TWO_OR_MORE)
-    folds: list[int] | None
-    """Which of them are run, from 0, beside those the folder holds already; null for all."""
+    leave: str = field(metadata=one_of("fold", "group"))
+    """What is left out in turn: one of ``n_folds`` folds of whole groups, or one group, which is a fold then."""
+    n_folds: int | None = field(metadata=TWO_OR_MORE)
+    """Null where every group is a fold."""
+    folds: list[int | str] | None
+    """Which of them are run, from 0, or groups by name, beside those the folder holds already; null for all."""
     validation: bool | None
-    """Hold the next fold back to choose the checkpoint and fit the temperature; null: where a network is trained."""
+    """Hold a fold, or groups of both classes, back to choose the checkpoint and fit the temperature; null: where a
+    network is trained."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         folds = self.folds
+        if self.leave == "group":
+            if self.n_folds is not None:
+                raise InputError(
+                    f"crossval.n_folds={self.n_folds} is without effect under crossval.leave=group, where every group "
+                    "is a fold",
+                    remedies=("crossval.n_folds=null", "crossval.leave=fold"),
+                )
+            check("crossval.folds", folds, folds is None or len(folds) > 0, "null, or a list of groups")
+            return
+        if self.n_folds is None:
+            raise InputError(
+                "crossval.leave=fold needs a number of folds",
+                remedies=("crossval.n_folds=NUMBER", "crossval.leave=group"),
+            )
+        numbers = range(self.n_folds)
         check(
             "crossval.folds",
             folds,
-            folds is None or (len(folds) > 0 and all(0 <= fold < self.n_folds for fold in folds)),
+            folds is None or (len(folds) > 0 and all(fold in numbers for fold in folds)),
             f"null, or a list of folds from 0 to {self.n_folds - 1}",
         )
         if self.validation and self.n_folds < 3:

@@ -9,8 +9,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from jimt.config.training import AugmentationConfig
+from jimt.curation.folds import Fold, split_by_fold
 from jimt.curation.manifest import Curated, open_curated
-from jimt.curation.splits import Fold, split_by_fold
 from jimt.data.dataset import BalancedSampler, PatchBatch, PatchDataset, as_is, evaluation_loader, process_share
 from jimt.data.transforms import Triple, change_intensity, orient, to_network_input
 from jimt.errors import ways_out

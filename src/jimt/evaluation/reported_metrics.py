@@ -1,6 +1,7 @@
 """Metrics of scored test patches, as ``test_metrics.json`` and the closing table have them."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from sklearn.metrics import confusion_matrix
 from jimt.statistics.correlation import correlation_in_words, score_fluorescence_correlation
 from jimt.statistics.estimates import estimates
 from jimt.statistics.intervals import interval_notes
-from jimt.statistics.metrics import METRICS
+from jimt.statistics.metrics import METRICS, headline_metrics
 from jimt.statistics.value_text import interval_text, number_text, percent_text
 from jimt.statistics.within import pair_counts, pair_notes
 from jimt.system.screen import print_whole, table_of
@@ -121,6 +122,25 @@ def metrics_table(metrics: dict[str, Any], *, confidence: float, title: str) -> 
         for name, values in metrics.items()
     ]
     return table_of(title, ["metric", "value", f"{percent} over groups", f"{percent} (paper's)"], rows)
+
+
+def rows_of_folds(folds: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a table of folds; where each holds one group out, the group is named.
+
+    Args:
+        folds: As ``crossval.json`` has them.
+    """
+    shown, alone = headline_metrics(), all(len(fold["groups"]) == 1 for fold in folds)
+    header = ["fold", "group" if alone else "groups", "live", "dead", *(metric.words for metric in shown)]
+    return header, [
+        [
+            str(fold["fold"]),
+            fold["groups"][0] if alone else f"{len(fold['groups']):,}",
+            *(f"{fold['counts'][label]:,}" for label in ("live", "dead")),
+            *(number_text(fold[metric.name]) for metric in shown),
+        ]
+        for fold in folds
+    ]
 
 
 def print_metrics(metrics: dict[str, Any], run_folder: Path) -> None:

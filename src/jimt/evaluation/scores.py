@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jimt.curation.folds import Fold, split_by_fold
 from jimt.curation.manifest import Curated, open_curated
-from jimt.curation.splits import Fold, split_by_fold
 from jimt.curation.store import cut_patches, places_of, read_field_names
 from jimt.errors import InputError
 from jimt.statistics.calibration import live_score

@@ -14,7 +14,7 @@ import pandas as pd
 import yaml
 
 from jimt.config.own_configs import config_flags
-from jimt.curation.splits import workable_folds
+from jimt.curation.folds import workable_folds
 from jimt.errors import in_one_sentence, quoted, writing
 from jimt.evaluation.reported_metrics import print_metrics, split_counts, test_metrics
 from jimt.evaluation.scores import SCORE_COLUMNS, score_test_split, training_data

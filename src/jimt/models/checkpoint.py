@@ -107,7 +107,7 @@ class Record:
         curation_fingerprint: Of the curation.
         splits_digest: Which patch was in which split.
         groups: Names of the groups of each split; none where no group is known.
-        fold: Fields of ``curation.splits.Fold``; None where the split of the curation was used.
+        fold: Fields of ``curation.folds.Fold``; None where the split of the curation was used.
         group_known: Whether it is known which raw image a patch was cut from.
         method: How it was fitted.
         weights: Where the pretrained weights came from.

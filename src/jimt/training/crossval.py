@@ -11,18 +11,19 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from jimt.config.search import CrossvalConfig
+from jimt.config.search import CrossvalConfig, FoldsConfig
 from jimt.curation.curate import find_raw_images, refuse_few_groups
-from jimt.curation.splits import Fold
+from jimt.curation.folds import check_folds, cross_validation_folds, folds_of
+from jimt.curation.manifest import open_curated
 from jimt.data.preparation import ConfigOf, prepare
-from jimt.errors import InputError
-from jimt.evaluation.reported_metrics import metrics_table, test_metrics
+from jimt.errors import InputError, as_list_typed, did_you_mean
+from jimt.evaluation.reported_metrics import metrics_table, rows_of_folds, test_metrics
 from jimt.evaluation.scores import SCORE_COLUMNS, read_scores, score_test_split, training_data
 from jimt.models.checkpoint import read_checkpoint
 from jimt.models.predictor import open_predictor
 from jimt.statistics.correlation import correlation_in_words
 from jimt.statistics.metrics import headline_metrics
-from jimt.statistics.value_text import number_text, spread_text
+from jimt.statistics.value_text import spread_text
 from jimt.system.files import (
     ALL_CROSSVAL_SCORES,
     ALL_SCORES_FILE,
@@ -89,16 +90,23 @@ def _cross_validate(
     asked_for = config.crossval.validation
     validation = config.method == "finetune" if asked_for is None else asked_for
     n_folds = config.crossval.n_folds
-    asked = set(range(n_folds) if config.crossval.folds is None else config.crossval.folds)
     if Path(config.dataset.root).is_dir():  # simulated fields are not there yet
         finding = find_raw_images(config.dataset, config.curation, Path(config.dataset.root))
         n_groups = len({image.group for image in finding.images})
         fewer = (f"crossval.n_folds={n_groups}",) if n_groups > 1 else ()
-        refuse_few_groups(config.dataset, finding, n=n_folds, what=f"{n_folds} folds", remedies=fewer)
+        needed = n_folds or 2
+        refuse_few_groups(config.dataset, finding, n=needed, what=f"{needed} folds", remedies=fewer)
     prepare(config.dataset, config.curation, config_of=config_of)
+    manifest = open_curated(Path(config.curation.output_root) / config.dataset.name).manifest
+    folds = cross_validation_folds(manifest, n_folds=n_folds, validation=validation)
+    of_patches = folds_of(manifest, n_folds=len(folds))
+    names = [str(test) for test in range(len(folds))]
+    if n_folds is None:
+        names = [str(manifest.loc[of_patches == test, "group"].iloc[0]) for test in range(len(folds))]
+    asked = _asked(config.crossval, names)
+    check_folds(manifest, of_patches, [folds[test] for test in sorted(asked)])
     tables = []
-    for test in range(n_folds):
-        fold = Fold(n_folds, test, (test + 1) % n_folds if validation else None)
+    for test, fold in enumerate(folds):
         run_folder = folder / f"fold_{test}"
         if test not in asked and not (run_folder / FINISHED).is_file():
             continue
@@ -106,14 +114,15 @@ def _cross_validate(
         fold_config.run_dir = str(run_folder)
         fold_config.resume = str(run_folder) if config.resume is not None and run_folder.is_dir() else None
         fold_config.retrain = config.retrain and test in asked
-        print(f"fold {test} ({test + 1} of {n_folds})")
+        group = "" if n_folds is not None else f", group {names[test]}"
+        print(f"fold {test}{group} ({test + 1} of {len(folds)})")
         train(fold_config, fold=fold, begins=begins)
         tables.append(_scored(run_folder, maps_cache(folder)).assign(fold=test))
     if not keeps_maps:
         shutil.rmtree(maps_cache(folder), ignore_errors=True)
     table = pd.concat(tables, ignore_index=True)
     scored = table[table["label"] != AMBIGUOUS]
-    result = _result(config, folder, scored)
+    result = _result(config, folder, scored, names)
     for name in (REPORT, MODEL_CARD):  # of the scores that are replaced now
         (folder / name).unlink(missing_ok=True)
     write_whole(folder / CROSSVAL_SCORES, scored[[*SCORE_COLUMNS, "fold"]].to_csv(index=False))
@@ -121,6 +130,21 @@ def _cross_validate(
     write_json(folder / CROSSVAL_RESULT, result)
     _print(result, folder)
     return result
+
+
+def _asked(settings: FoldsConfig, names: list[str]) -> set[int]:
+    """The folds to run, by their number or by the name of the group that is left out; a name goes before a number."""
+    if settings.folds is None:
+        return set(range(len(names)))
+    found = {names.index(str(fold)) if str(fold) in names else fold for fold in settings.folds}
+    asked = {fold for fold in found if isinstance(fold, int) and 0 <= fold < len(names)}
+    if unknown := sorted(map(str, found - asked)):
+        known = f"name one of {', '.join(sorted(names))}, or number one from 0 to {len(names) - 1}"
+        raise InputError(
+            f"crossval.folds holds {', '.join(unknown)}, which is no group of the patches that are used",
+            advice=did_you_mean(unknown[0], names, otherwise=known),
+        )
+    return asked
 
 
 def _scored(run_folder: Path, cache: Path) -> pd.DataFrame:
@@ -133,7 +157,7 @@ def _scored(run_folder: Path, cache: Path) -> pd.DataFrame:
     return read_scores(path)
 
 
-def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[str, Any]:
+def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame, names: list[str]) -> dict[str, Any]:
     held = sorted(int(fold) for fold in scored["fold"].unique())
     checkpoint = folder / f"fold_{held[0]}" / BEST
     record = read_checkpoint(checkpoint).record
@@ -168,13 +192,19 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[
             "max": float(values.max()) if len(values) else None,
             "n_folds": len(values),
         }
-    notes = list(pooled["notes"])
-    if missing := sorted(set(range(config.crossval.n_folds)) - set(held)):
+    notes, what = list(pooled["notes"]), config.crossval.leave
+    one_class = [names[fold["fold"]] for fold in folds if fold["auroc"] is None]
+    if one_class:
+        notes.insert(
+            0, f"{what} {', '.join(one_class)}: one class only, so no AUROC of its own; the pooled one counts it"
+        )
+    missing = [name for fold, name in enumerate(names) if fold not in held]
+    if missing:
         notes.insert(
             0,
-            f"these are the scores of fold {', '.join(map(str, held))} alone, not of the whole data set: the same "
-            f"command with crossval.folds=[{','.join(map(str, missing))}] in the same folder (hydra.run.dir) adds the "
-            "others",
+            f"these are the scores of {what} {', '.join(names[fold] for fold in held)} alone, not of the whole data "
+            f"set: the same command with {as_list_typed('crossval.folds', missing)} in the same folder (hydra.run.dir) "
+            "adds the others",
         )
     return {
         "dataset": config.dataset.name,
@@ -183,7 +213,8 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame) -> dict[
         "trainable": config.backbone.trainable,
         "weights": record.weights,
         "seed": config.seed,
-        "n_folds": config.crossval.n_folds,
+        "leave": what,
+        "n_folds": len(names),
         "folds_held": held,
         "confidence": config.evaluation.confidence,
         "counts": pooled["counts"],
@@ -206,20 +237,11 @@ def _print(result: dict[str, Any], folder: Path) -> None:
         f"patches from {counts['groups']} groups"
     )
     print_whole(metrics_table(result["pooled"], confidence=result["confidence"], title=title), console)
-    shown, counted = headline_metrics(), ["groups", "live", "dead"]
-    rows = [
-        [
-            str(fold["fold"]),
-            *(str(fold["counts"][key]) for key in counted),
-            *(number_text(fold[metric.name]) for metric in shown),
-        ]
-        for fold in result["folds"]
-    ]
-    header = ["fold", *counted, *(metric.words for metric in shown)]
+    header, rows = rows_of_folds(result["folds"])
     print_whole(table_of("Each fold", header, rows, n_left=0), console)
     for line in correlation_in_words(result["correlation"]):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    for metric in shown:
+    for metric in headline_metrics():
         spread = result["spread"][metric.name]
         if spread["sd"] is not None:
             console.print(f"{metric.words} over folds: {spread_text(spread)}", highlight=False)

@@ -7,8 +7,8 @@ from typing import Any
 
 import jimt
 from jimt.config.training import TrainConfig
+from jimt.curation.folds import Fold
 from jimt.curation.manifest import Curated
-from jimt.curation.splits import Fold
 from jimt.errors import InputError
 from jimt.evaluation.scores import splits_digest
 from jimt.models.checkpoint import read_tensors, write_tensors

@@ -12,8 +12,8 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from jimt.config.training import TrainConfig
+from jimt.curation.folds import Fold
 from jimt.curation.manifest import Curated
-from jimt.curation.splits import Fold
 from jimt.data.datamodule import open_for_training
 from jimt.data.preparation import ConfigOf, prepare
 from jimt.errors import DISK_FULL, InputError, as_typed

@@ -11,8 +11,8 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 
 from jimt.config.training import TrainConfig
+from jimt.curation.folds import Fold
 from jimt.curation.manifest import Curated
-from jimt.curation.splits import Fold
 from jimt.errors import InputError
 from jimt.models.checkpoint import Input, Output
 from jimt.models.network import LiveDeadNetwork

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from jimt.evaluation.reported_metrics import rows_of_folds
 from jimt.paper import paper_name, printed
 from jimt.report.blocks import Block, Missing, Table, Text
 from jimt.report.study import Model, Study, why_not
@@ -125,18 +126,11 @@ def _cells(values: Mapping[str, Any]) -> list[str]:
 
 def _folds(metrics: Mapping[str, Any]) -> Table:
     shown = headline_metrics()
-    rows = [
-        [
-            str(fold["fold"]),
-            *(f"{fold['counts'][key]:,}" for key in ("groups", "live", "dead")),
-            *(number_text(fold[metric.name]) for metric in shown),
-        ]
-        for fold in metrics["folds"]
-    ]
     spreads = [(metric.words, metrics["spread"][metric.name]) for metric in shown]
     told = "; ".join(f"{words} {spread_text(spread)}" for words, spread in spreads if spread["sd"] is not None)
     caption = f"Over folds: {told}." if told else ""
-    return Table("Each fold", ["fold", "groups", "live", "dead", *(metric.words for metric in shown)], rows, caption)
+    header, rows = rows_of_folds(metrics["folds"])
+    return Table("Each fold", header, rows, caption)
 
 
 def overview(study: Study) -> Table:
