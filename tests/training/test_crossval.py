@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,13 +24,13 @@ from sklearn.utils.class_weight import compute_sample_weight
 from conftest import TINY, TINY_PROBE, composed_prepare, composed_train
 from jimt.curation.manifest import Curated, open_curated
 from jimt.errors import InputError, Interrupted
-from jimt.evaluation.reported_metrics import rows_of_folds
+from jimt.evaluation.scores import read_scores
 from jimt.models.checkpoint import read_checkpoint
 from jimt.networks.backbones import create_backbone, normalisation
-from jimt.statistics.metrics import headline_metrics
 from jimt.training import finetune as fitting
 from jimt.training import run as training
 from jimt.training.crossval import cross_validate
+from jimt.vocabulary import DEAD
 
 FROZEN = [*TINY_PROBE, "crossval.n_folds=4"]
 
@@ -288,28 +289,32 @@ def test_a_group_left_out_is_named_and_run_alone_as_with_all(uneven, tmp_path, c
     assert len(set(names)) == len(names) == whole["n_folds"] == 12
     printed = capsys.readouterr().out
     assert all(f"fold {number}, group {name} (" in printed for number, name in enumerate(names))
+    left_out = [*probe, "crossval.leave=group"]
     for said in (names[3], "11"):
-        parts = cross_validate(
-            crossval_config(probe, tmp_path / "parts", "crossval.leave=group", f"crossval.folds=[{said}]")
-        )
+        parts = cross_validate(crossval_config(left_out, tmp_path / "parts", f"crossval.folds=[{said}]"))
     assert parts["folds"] == [whole["folds"][3], whole["folds"][11]]
     assert parts["notes"][0].startswith(f"these are the scores of group {names[3]}, {names[11]} alone")
     rest = re.search(r"crossval.folds=\S+", parts["notes"][0])
-    again = cross_validate(crossval_config(probe, tmp_path / "parts", "crossval.leave=group", rest[0]))
+    again = cross_validate(crossval_config(left_out, tmp_path / "parts", rest[0]))
     assert again == whole
     with pytest.raises(InputError, match="crossval.folds holds nowhere, which is no group of"):
-        cross_validate(crossval_config(probe, tmp_path / "parts", "crossval.leave=group", "crossval.folds=[nowhere]"))
+        cross_validate(crossval_config(left_out, tmp_path / "parts", "crossval.folds=[nowhere]"))
 
 
-def test_a_group_of_one_class_has_no_auroc_of_its_own_and_is_told():
-    _, rows = rows_of_folds(
-        [
-            {"fold": 0, "groups": ["E07"], "counts": {"live": 3, "dead": 0}}
-            | dict.fromkeys((metric.name for metric in headline_metrics()), None)
-        ]
-    )
-    assert rows[0][:4] == ["0", "E07", "3", "0"]
-    assert set(rows[0][4:]) == {"-"}
+def test_a_fold_of_one_class_has_no_auroc_of_its_own_and_is_told(uneven, commanded, tmp_path, monkeypatch, capsys):
+    def without_dead_ones(path: Path) -> pd.DataFrame:
+        table = read_scores(path)
+        return table[table["label"] != DEAD] if "fold_1" in str(path) else table
+
+    monkeypatch.setattr("jimt.training.crossval.read_scores", without_dead_ones)
+    run = shutil.copytree(commanded[0], tmp_path / "run")
+    result = cross_validate(crossval_config(uneven, run, *FROZEN))
+    assert [fold["auroc"] is None for fold in result["folds"]] == [False, True, False, False]
+    assert "NaN" not in (run / "crossval.json").read_text()
+    assert result["spread"]["auroc"]["n_folds"] == 3
+    printed = capsys.readouterr().out
+    assert "note: fold 1: one class only, so no AUROC of its own; the pooled one counts it" in printed
+    assert "nan" not in printed
 
 
 # ---- what cannot be done
