@@ -120,7 +120,7 @@ def test_the_cells_of_a_field_are_those_that_its_patches_count(tmp_path):
     cells, truth = (pd.read_csv(tmp_path / "raw" / name) for name in ("cells.csv", "truth.csv"))
     for row in truth.itertuples():
         y, x = cells["y"] - row.y, cells["x"] - row.x
-        here = cells[(cells["raw_image_id"] == row.raw_image_id) & y.between(0, 224) & x.between(0, 224)]
+        here = cells[(cells["raw_image_id"] == row.raw_image_id) & y.between(0, 112) & x.between(0, 112)]
         assert abs(len(here) - row.n_live - row.n_dead) <= 1  # centres are rounded to a tenth of a pixel
         assert abs(here["dead"].sum() - row.n_dead) <= 1
 
