@@ -16,7 +16,7 @@ import jimt
 from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
 from jimt.curation.audit import label_audit
-from jimt.curation.counted_cells import count_cells, read_cells, warnings_of
+from jimt.curation.counted_cells import count_cells, field_truth, read_cells, warnings_of
 from jimt.curation.empty_filter import Embed
 from jimt.curation.filter_stage import drop_empty
 from jimt.curation.found import print_lines
@@ -98,7 +98,7 @@ def run_pipeline(
 
 def _count_cells(
     dataset: DatasetConfig, curation: CurationConfig, manifest: pd.DataFrame, fields: pd.DataFrame, console: Console
-) -> tuple[pd.DataFrame | None, dict[str, int] | None]:
+) -> tuple[pd.DataFrame | None, dict[str, Any] | None]:
     """Give each patch its counted cells, in place; the table of them, and what ``summary.json`` says of it."""
     manifest["n_cells"], manifest["n_dead"] = np.nan, np.nan
     if dataset.cells is None:
@@ -121,6 +121,7 @@ def _count_cells(
         "absent": counts.n_absent,
         "outside": counts.n_outside,
         "twice": counts.n_twice,
+        "by_field": {row.raw_image_id: (row.n_cells, row.n_dead) for row in field_truth(cells).itertuples()},
     }
 
 

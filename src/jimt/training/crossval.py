@@ -17,6 +17,8 @@ from jimt.curation.folds import check_folds, cross_validation_folds, folds_of
 from jimt.curation.manifest import open_curated
 from jimt.data.preparation import ConfigOf, prepare
 from jimt.errors import InputError, as_list_typed, did_you_mean
+from jimt.evaluation.field_shares import field_shares, share_in_words, share_metrics
+from jimt.evaluation.plain_baseline import plain_baseline
 from jimt.evaluation.reported_metrics import metrics_table, rows_of_folds, test_metrics
 from jimt.evaluation.scores import SCORE_COLUMNS, read_scores, score_test_split, training_data
 from jimt.models.checkpoint import read_checkpoint
@@ -30,6 +32,7 @@ from jimt.system.files import (
     BEST,
     CROSSVAL_RESULT,
     CROSSVAL_SCORES,
+    FIELD_SHARES,
     FINISHED,
     MODEL_CARD,
     REPORT,
@@ -122,7 +125,7 @@ def _cross_validate(
         shutil.rmtree(maps_cache(folder), ignore_errors=True)
     table = pd.concat(tables, ignore_index=True)
     scored = table[table["label"] != AMBIGUOUS]
-    result = _result(config, folder, scored, names)
+    result = _result(config, folder, table, names)
     for name in (REPORT, MODEL_CARD):  # of the scores that are replaced now
         (folder / name).unlink(missing_ok=True)
     write_whole(folder / CROSSVAL_SCORES, scored[[*SCORE_COLUMNS, "fold"]].to_csv(index=False))
@@ -157,7 +160,8 @@ def _scored(run_folder: Path, cache: Path) -> pd.DataFrame:
     return read_scores(path)
 
 
-def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame, names: list[str]) -> dict[str, Any]:
+def _result(config: CrossvalConfig, folder: Path, table: pd.DataFrame, names: list[str]) -> dict[str, Any]:
+    scored = table[table["label"] != AMBIGUOUS]
     held = sorted(int(fold) for fold in scored["fold"].unique())
     checkpoint = folder / f"fold_{held[0]}" / BEST
     record = read_checkpoint(checkpoint).record
@@ -171,6 +175,9 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame, names: l
         checkpoint=checkpoint,
     )
     pooled = measured(scored, sample="the data set")
+    fields = field_shares(table, curated)
+    if fields is not None:
+        write_whole(folder / FIELD_SHARES, fields.to_csv(index=False))
     folds = []
     for fold, part in scored.groupby("fold"):
         metrics = measured(part, sample="the fold")
@@ -192,7 +199,11 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame, names: l
             "max": float(values.max()) if len(values) else None,
             "n_folds": len(values),
         }
+    shares = None if fields is None else share_metrics(fields, confidence=record.confidence)
+    baseline = plain_baseline(scored, curated, confidence=record.confidence) if len(held) > 1 else None
     notes, what = list(pooled["notes"]), config.crossval.leave
+    notes += [] if baseline is None else baseline["notes"]
+    notes += [shares["note"]] if shares is not None and shares["note"] else []
     one_class = [names[fold["fold"]] for fold in folds if fold["auroc"] is None]
     if one_class:
         notes.insert(
@@ -221,6 +232,8 @@ def _result(config: CrossvalConfig, folder: Path, scored: pd.DataFrame, names: l
         "pooled": pooled["metrics"],
         "correlation": pooled["correlation"],
         "confusion_matrix": pooled["confusion_matrix"],
+        "dead_share": shares,
+        "baseline": baseline,
         "spread": spread,
         "folds": folds,
         "thresholds": curated.thresholds,
@@ -245,6 +258,9 @@ def _print(result: dict[str, Any], folder: Path) -> None:
         spread = result["spread"][metric.name]
         if spread["sd"] is not None:
             console.print(f"{metric.words} over folds: {spread_text(spread)}", highlight=False)
+    if result["dead_share"] is not None:
+        line = share_in_words(result["dead_share"])
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for note in result["notes"]:
         console.print(f"note: {note}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     console.print(f"scores and metrics are in {folder}", highlight=False, markup=False, soft_wrap=True)

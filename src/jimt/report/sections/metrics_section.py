@@ -3,15 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from jimt.evaluation.reported_metrics import rows_of_folds
+from jimt.figures.bland_altman import agreement_of_shares
 from jimt.paper import paper_name, printed
-from jimt.report.blocks import Block, Missing, Table, Text
+from jimt.report.blocks import Block, Drawing, Missing, Table, Text
 from jimt.report.study import Model, Study, why_not
 from jimt.statistics.metrics import METRICS, headline_metrics
-from jimt.statistics.value_text import NO_VALUE, interval_text, number_text, percent_text, spread_text
+from jimt.statistics.share_agreement import MEASURES
+from jimt.statistics.value_text import NO_VALUE, interval_text, number_text, percent_text, spread_text, value_text
 from jimt.sweeps.sweep import FINISHED
 from jimt.sweeps.table import read_jobs
 from jimt.sweeps.table_cells import correlation_cells, count_cell, metric_cells
+from jimt.system.files import FIELD_SHARES
 
 
 def in_short(models: Sequence[Model]) -> Iterator[Block]:
@@ -57,6 +62,7 @@ def metric_blocks(models: Sequence[Model]) -> Iterator[Block]:
         yield Text("The paper's networks started from ImageNet weights; random ones do not compare.", is_warning=True)
     if len(read) == 1 and read[0].is_crossval:
         yield _folds(read[0].metrics)
+        yield from _dead_shares(read[0])
     for model in models:
         if reason := why_not(model, "metrics"):
             yield Missing(f"The metrics of {model.name}", reason)
@@ -131,6 +137,46 @@ def _folds(metrics: Mapping[str, Any]) -> Table:
     caption = f"Over folds: {told}." if told else ""
     header, rows = rows_of_folds(metrics["folds"])
     return Table("Each fold", header, rows, caption)
+
+
+def _dead_shares(model: Model) -> Iterator[Block]:
+    """How well the dead share of a field is told, where cells were counted."""
+    metrics = model.metrics["dead_share"]
+    if metrics is None:
+        return
+    shares = {
+        "calibrated": "the model, calibrated on the other folds' fields",
+        "uncalibrated": "the model, mean of 1 - P(live) over the field",
+        "constant": "a constant, the median of the other folds' fields",
+    }
+    rows = []
+    for name, words in shares.items():
+        found = [metrics[name][measure] for measure in MEASURES]
+        rows.append([words, *(value_text(each["value"], each["interval_groups"]) for each in found)])
+    yield Table(
+        "Dead share of fields",
+        ["predicted by", *(measure.words for measure in MEASURES.values())],
+        rows,
+        f"{metrics['fields']:,} fields of {metrics['min_cells']} counted cells or more, {metrics['dead']:,} of "
+        f"{metrics['cells']:,} cells dead; {percent_text(model.metrics['confidence'])} intervals over groups. "
+        "Over folds a constant's correlations say nothing.",
+    )
+    fields = pd.read_csv(model.folder / FIELD_SHARES, dtype={"raw_image_id": str, "group": str})
+    predicted, words = fields["calibrated"], "calibrated"
+    if predicted.isna().any():
+        predicted, words = fields["uncalibrated"], "not calibrated"
+    yield Drawing(
+        "dead_shares",
+        "Predicted and true dead share of fields",
+        "Left: each field; right: the difference against the mean of both, with bias and limits of agreement "
+        "(Bland and Altman): about 95 % of differences lie between.",
+        agreement_of_shares(
+            predicted.to_numpy(float),
+            fields["true"].to_numpy(float),
+            fields["group"].to_numpy(object),
+            words=f"{len(fields):,} fields, {words}",
+        ),
+    )
 
 
 def overview(study: Study) -> Table:
