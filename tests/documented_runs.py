@@ -217,6 +217,8 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "jimt prepare dataset=mcf7 curation.empty_filter.enabled=false curation.label.tolerance=1e-6": Compose(
         ("mcf7",), MCF7
     ),
+    "jimt prepare dataset=mcf7 curation.empty_filter.enabled=false dataset.cells=$JIMT_DATA/mcf7/nuclei.csv "
+    "curation.label.scale=positive_area": Compose(("mcf7",), MCF7),
     **{
         f"jimt train dataset=synthetic backbone={backbone} backbone.trainable=head optim.lr=1e-3 "
         "optim.batch_size=32 trainer.max_epochs=3": Compose(

@@ -17,11 +17,11 @@ from curations import (
     pairs,
     types_in,
 )
-from jimt.curation import empty_filter
+from jimt.curation import filter_stage
 from jimt.curation import hand_labels_only as only
 from jimt.curation.field_fluorescence import label_values
 from jimt.curation.hand_label_pool import hand_labels_of_others, hand_labels_path, save_hand_labelled
-from jimt.curation.labels import fit_label_thresholds
+from jimt.curation.labels import fit_label_thresholds, split_zero_inflated
 from remedies import Lab, Place, check, composed_prepare, marked
 
 # ---- labels
@@ -46,11 +46,44 @@ def two_kinds(live: int, dead: int, *, sd: float = 10.0, apart: float = 300.0) -
 
 def of_a_mixture(lab: Lab) -> None:
     fill = {"WORD": "PI", "NUMBER": "300"}
+    constant = {"G": np.full(200, 7.0), "PI": two_kinds(100, 100)}
+    lab.mends(partial(fits, constant), "dataset.fluorescence=G", fill=fill)
+
+
+def of_too_few_patches(lab: Lab) -> None:
+    fill = {"NUMBER": "300"}
     few, many = {"raw": two_kinds(5, 5)}, {"raw": two_kinds(100, 100)}
     lab.mends(partial(fits, few), fill=fill)
     lab.mends(partial(fits, many), "curation.label.fit_range=[0,10]", fill=fill)
-    constant = {"G": np.full(200, 7.0), "PI": two_kinds(100, 100)}
-    lab.mends(partial(fits, constant), "dataset.fluorescence=G", fill=fill)
+
+
+def of_patches_of_one_kind(lab: Lab) -> None:
+    def splits(*overrides: str) -> None:
+        dataset, curation = composed_prepare("dataset=no_treatment", *overrides)
+        label = curation.label
+        if label.live_below is None and label.fit_on == dataset.name:
+            shared = {name: getattr(label, name) for name in ("n_sigma", "min_patches", "min_weight")}
+            split_zero_inflated(np.zeros(200), least=0.06, **shared)
+
+    lab.mends(splits, fill={"NUMBER": "0.3", "NAME": "doxo"})
+
+
+def counted(lab: Lab, *names: str) -> str:
+    path = lab.tmp_path / "cells.csv"
+    path.write_text("raw_image_id,y,x,dead\n" + "".join(f"{name},5,5,1\n{name},5,40,0\n" for name in names))
+    return str(path)
+
+
+def of_a_table_of_cells_that_is_missing(lab: Lab) -> None:
+    lab.mends(curates, *pairs(lab), *FIT, "dataset.cells=nowhere.csv")
+
+
+def of_cells_of_nothing_here(lab: Lab) -> None:
+    given = [*pairs(lab), *FIT]
+    lab.mends(curates, *given, f"dataset.cells={counted(lab, 'elsewhere')}")
+    table = counted(lab, *(f"--W{well:05d}--P00001--Z00000--T00000" for well in range(1, 7)))
+    by_cells = [each for each in given if not each.startswith("curation.label.")]
+    lab.mends(curates, *by_cells, "curation.label.scale=cells", fill={"FILE": table})
 
 
 def of_its_components(lab: Lab) -> None:
@@ -182,25 +215,29 @@ def of_hand_labels_only(lab: Lab) -> None:
     given = [*labelled(lab), "hand_labels_only=true"]
     lab.mends(keeps, *given, "curation.empty_filter.enabled=false")
     lab.mends(keeps, *given, "dataset.empty_labels=null", fill={"FILE": str(lab.tmp_path / "no_treatment.csv")})
-    kept = only.keep_hand_labels
+    kept = only.read_usable
 
     def fills_up(dataset, curation, finding, partial_folder, *rest):
         if "full" in str(partial_folder):
             raise OSError(errno.ENOSPC, "No space left on device")
         return kept(dataset, curation, finding, partial_folder, *rest)
 
-    lab.monkeypatch.setattr(only, "keep_hand_labels", fills_up)
+    lab.monkeypatch.setattr(only, "read_usable", fills_up)
     lab.mends(keeps, *given, "curation.output_root=full", fill={"FOLDER": "elsewhere"})
 
 
 def of_a_filter_that_passes_none(lab: Lab) -> None:
-    lab.monkeypatch.setattr(empty_filter, "empty_scores", lambda _, features: np.ones(len(features)))
+    lab.monkeypatch.setattr(filter_stage, "empty_scores", lambda _, features: np.ones(len(features)))
     lab.mends(curates, *labelled(lab))
 
 
 RUNS: dict[Place, object] = {
     ("curation/label_stage.py", "label_patches_of"): of_no_data,
     ("curation/labels.py", "fit_label_thresholds"): of_a_mixture,
+    ("curation/labels.py", "_too_few"): of_too_few_patches,
+    ("curation/labels.py", "split_zero_inflated"): of_patches_of_one_kind,
+    ("curation/counted_cells.py", "read_cells"): of_a_table_of_cells_that_is_missing,
+    ("curation/pipeline.py", "_count_cells"): of_cells_of_nothing_here,
     ("curation/labels.py", "_check"): of_its_components,
     ("curation/labels.py", "_hang_on"): of_outliers,
     ("curation/field_fluorescence.py", "label_values"): of_a_background_of_zero,

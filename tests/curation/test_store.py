@@ -43,6 +43,7 @@ def read(writer: FieldWriter, number: int, kind: type) -> FieldPatches:
         x=np.zeros(1, np.int32),
         no_data=np.zeros(1),
         mean_fluorescence=np.ones(1),
+        positive=None,
         background=float(number),
         digests=(pixel_digest(pixels), pixel_digest(counts)),
         bits=(),
