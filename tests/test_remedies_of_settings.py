@@ -41,6 +41,7 @@ def of_a_data_set(lab: Lab) -> None:
         "dataset.fluorescence=WORD": "dataset.fluorescence=G",
     }
     lab.mends(composed_prepare, one, "dataset.brightfield=PI", fill=words)
+    lab.mends(composed_prepare, one, "dataset.layout=patches", "dataset.pattern=null", "dataset.cells=cells.csv")
     lab.mends(composed_prepare, one, "dataset.layout=stack", "dataset.brightfield_index=1", fill={"NUMBER": "2"})
 
 
@@ -52,6 +53,7 @@ def of_labels(lab: Lab) -> None:
 def of_a_range_of_labels(lab: Lab) -> None:
     cut_offs = "curation.label.live_below=300", "curation.label.dead_above=400"
     lab.mends(composed_prepare, "curation.label.fit_range=[0,1]", *cut_offs)
+    lab.mends(composed_prepare, "curation.label.fit_range=[0,1]", "curation.label.scale=positive_area")
 
 
 def of_an_executor(lab: Lab) -> None:

@@ -18,7 +18,7 @@ from jimt.config.checks import (
 )
 from jimt.config.data import DatasetConfig
 from jimt.errors import InputError
-from jimt.vocabulary import SCALES
+from jimt.vocabulary import POSITIVE_SCALES, SCALES
 
 
 @dataclass
@@ -135,6 +135,12 @@ class LabelConfig(Settings, section="curation.label"):
             )
 
     def _refuse_idle_range(self) -> None:
+        if self.scale in (*POSITIVE_SCALES, "cells"):
+            raise InputError(
+                f"curation.label.fit_range is without effect where curation.label.scale is {self.scale}, which fits no "
+                "mixture",
+                remedies=("curation.label.fit_range=null",),
+            )
         if self.live_below is not None:
             raise InputError(
                 "curation.label.fit_range is without effect where curation.label.live_below and "

@@ -101,6 +101,11 @@ class DatasetConfig(Settings, section="dataset"):
                 "the word that the file names have for that channel",
                 remedies=("dataset.brightfield=WORD", "dataset.fluorescence=WORD"),
             )
+        if self.layout == "patches" and self.cells is not None:
+            raise InputError(
+                "dataset.cells is without effect for published patches, since nothing tells where in a field they lie",
+                remedies=("dataset.cells=null",),
+            )
         if self.layout == "stack" and self.brightfield_index == self.fluorescence_index:
             raise InputError(
                 "dataset.brightfield_index and dataset.fluorescence_index are both "

@@ -12,6 +12,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from jimt.curation.counted_cells import field_truth
 from jimt.statistics.estimates import estimates
+from jimt.statistics.share_agreement import limits_of_agreement
 from jimt.statistics.value_text import value_text
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 
@@ -97,11 +98,10 @@ def _of_fields(manifest: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any]:
     difference = (both["labelled_dead"] - both["dead_share"]).to_numpy(float)
     if len(difference) < 2:
         return {"n": len(difference), "bias": None, "limits": None, "mean_absolute_error": None}
-    bias, half = float(difference.mean()), 1.96 * float(difference.std(ddof=1))
     return {
         "n": len(difference),
-        "bias": bias,
-        "limits": [bias - half, bias + half],
+        "bias": float(difference.mean()),
+        "limits": limits_of_agreement(difference),
         "mean_absolute_error": float(np.abs(difference).mean()),
     }
 
