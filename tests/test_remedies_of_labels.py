@@ -235,7 +235,7 @@ RUNS: dict[Place, object] = {
     ("curation/label_stage.py", "label_patches_of"): of_no_data,
     ("curation/labels.py", "fit_label_thresholds"): of_a_mixture,
     ("curation/labels.py", "_too_few"): of_too_few_patches,
-    ("curation/labels.py", "split_zero_inflated"): of_patches_of_one_kind,
+    ("curation/labels.py", "_of_one_kind"): of_patches_of_one_kind,
     ("curation/counted_cells.py", "read_cells"): of_a_table_of_cells_that_is_missing,
     ("curation/pipeline.py", "_count_cells"): of_cells_of_nothing_here,
     ("curation/labels.py", "_check"): of_its_components,

@@ -84,7 +84,9 @@ def test_one_class_throughout_is_said_and_no_number_is_made_up():
     audit = label_audit(alive, cells.assign(dead=False), **SETTINGS)
     assert audit["dead"] == 0
     assert audit["metrics"]["auroc"] == {"value": None, "interval_groups": None, "note": "a class it needs is absent"}
-    assert "AUROC -, within groups -" in audit_in_words(audit)[0]
+    assert audit["kappa"] is None
+    told = audit_in_words(audit)[0]
+    assert "AUROC - (a class it needs is absent), within groups - (no group holds both classes), kappa -" in told
     nothing = label_audit(manifest.assign(n_cells=np.nan, n_dead=np.nan), cells.iloc[:0], **SETTINGS)
     assert nothing["patches"] == 0
     assert nothing["fields"]["bias"] is None

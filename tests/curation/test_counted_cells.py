@@ -49,9 +49,28 @@ def test_cells_of_no_use_are_told_and_not_counted(tmp_path):
     assert (counts.n_absent, counts.n_outside, counts.n_twice) == (3, 2, 1)
     assert counts.n_cells.sum() == counts.n_dead.sum() == 1
     lines = warnings_of(counts, tmp_path / "cells.csv")
-    assert [line.rpartition(": ")[2] for line in lines] == ["3", "2", "1"]
+    assert [line.rpartition(": ")[2] for line in lines[:3]] == ["3", "2", "1"]
+    assert "every cell" in lines[3]
+    assert counts.kept.to_dict("list") == {"raw_image_id": ["a"], "y": [1], "x": [1], "dead": [True]}
     assert all(line.startswith("WARNING") for line in lines)
-    assert warnings_of(count_cells(cells_of(a=[(1, 1, True)]), manifest, fields, size=SIZE), tmp_path) == []
+    both = cells_of(a=[(1, 1, True), (2, 2, False)])
+    assert warnings_of(count_cells(both, manifest, fields, size=SIZE), tmp_path) == []
+
+
+def test_cells_that_are_all_of_one_kind_or_all_in_a_corner_are_a_warning(tmp_path):
+    manifest, fields = patches("a")
+    rng = np.random.default_rng(2)
+    places = rng.uniform(0.1, (29.9, 19.9), (80, 2))
+    for scale, dead, words in (
+        (1.0, rng.random(80) < 0.3, []),
+        (0.31, rng.random(80) < 0.3, ["upper left quarter"]),  # as where they are in micrometres
+        (1.0, np.ones(80, bool), ["every cell"]),
+        (1.0, np.zeros(80, bool), ["every cell"]),
+    ):
+        cells = cells_of(a=[(*place, kind) for place, kind in zip(places * scale, dead, strict=True)])
+        lines = warnings_of(count_cells(cells, manifest, fields, size=SIZE), tmp_path)
+        assert len(lines) == len(words)
+        assert all(word in line for word, line in zip(words, lines, strict=True))
 
 
 def test_turning_a_field_with_its_cells_turns_its_counts():
@@ -68,6 +87,7 @@ def test_turning_a_field_with_its_cells_turns_its_counts():
     "text",
     [
         "raw_image_id,y,x,dead\na,1.5,2,1\nb,3,4,0\n",
+        "raw_image_id, y, x, dead\na, 1.5, 2, 1\nb, 3, 4, 0\n",
         "dead;note;x;y;raw_image_id\nTRUE;big;2,0;1,5;a\nfalse;;4;3;b\n",
         "\ufeffraw_image_id\ty\tx\tdead\r\na\t1.5\t2\tTrue\r\nb\t3\t4\t0\r\n",
     ],
@@ -85,6 +105,9 @@ def test_a_table_is_read_as_a_spreadsheet_saves_it(tmp_path, text):
         ("raw_image_id,y,x\na,1,2\n", "lacks the column dead: it needs raw_image_id,y,x,dead"),
         ("raw_image_id,y,x,dead\na,1,2,1\na,one,2,1\n", "line 3, is no cell (y 'one', x '2', dead '1')"),
         ("raw_image_id,y,x,dead\na,1,2,maybe\n", "line 2, is no cell (y '1', x '2', dead 'maybe')"),
+        ("raw_image_id,y,x,dead\n001,10,20,5,1\n", "cannot be read as a table"),  # a decimal comma among commas
+        ("raw_image_id,y,x,dead\n\na,1,2,1\n\na,one,2,1\n", "line 5, is no cell"),
+        ("raw_image_id,y,x,dead\na,1,2,1\na,3,4,0\na,3,4,1\n", "1 cells both dead and alive, for example of a at y=3"),
         ("raw_image_id,y,x,dead\na,nan,2,1\n", "line 2, is no cell (y 'nan'"),
         ("", "cannot be read as a table"),
     ],

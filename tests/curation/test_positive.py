@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from jimt.curation.field_fluorescence import label_values
+from jimt.curation.labels import split_zero_inflated
 from jimt.curation.positive import PositiveSettings, count_inside, measure_positive, nuclei_of, positive_mask
+from jimt.errors import InputError
 
 SETTINGS = PositiveSettings(
     ratio=1.5, smoothing=2.0, radius=100.0, percentile=10.0, min_area=200, max_area=5000, count_nuclei=False
@@ -164,3 +167,51 @@ def test_a_patch_is_measured_by_its_valid_area_or_by_its_nuclei():
         sum(top <= cy < top + 224 and left <= cx < left + 224 for cy, cx in centres)
         for top, left in zip(y, x, strict=True)
     ]
+
+
+SPLIT = {"n_sigma": 1, "least": 0.063, "min_patches": 50, "min_weight": 0.02}
+
+
+def zero_inflated(n: int = 300) -> np.ndarray:
+    """Square roots of shares: half of the patches hold nothing positive, a quarter a little, a quarter much."""
+    rng = np.random.default_rng(0)
+    return np.r_[np.zeros(n // 2), rng.uniform(0, 0.25, n // 4), rng.normal(0.6, 0.08, n // 4)]
+
+
+def test_thresholds_of_zero_inflated_values_lie_one_standard_deviation_inside_two_classes():
+    values = zero_inflated()
+    found = split_zero_inflated(values, **SPLIT)
+    little, much = values[values < 0.35], values[values > 0.35]
+    assert found.live_below == pytest.approx(little.mean() + little.std(), rel=0.05)  # Otsu's histogram has bins
+    assert found.dead_above == pytest.approx(much.mean() - much.std(), rel=0.05)
+    order = np.random.default_rng(1).permutation(len(values))
+    assert split_zero_inflated(values[order], **SPLIT).dead_above == pytest.approx(found.dead_above)
+
+
+def test_less_than_a_nucleus_is_never_dead_and_a_class_without_spread_keeps_its_patches():
+    values = np.r_[np.zeros(250), np.ones(50)]
+    found = split_zero_inflated(values, **SPLIT)
+    assert 0.063 <= found.live_below <= found.dead_above < 1
+    faint = np.r_[np.zeros(200), np.full(100, 0.05)]
+    assert split_zero_inflated(faint, **SPLIT).dead_above == 0.063
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.zeros(200), "every patch has the value 0"),
+        (np.ones(200), "every patch has the value 1"),
+        (np.random.default_rng(0).uniform(0.6, 0.9, 200), "two halves differ by less than twice as much PI"),
+        (np.r_[np.random.default_rng(0).uniform(0.5, 0.9, 198), 0, 0], "two halves differ"),
+        (np.r_[np.zeros(299), 0.8], "dead patches are too rare"),
+    ],
+)
+def test_patches_of_one_kind_are_refused(values, said):
+    with pytest.raises(InputError, match=said):
+        split_zero_inflated(values, **SPLIT)
+
+
+@pytest.mark.parametrize("scale", ["positive_area", "positive_nuclei", "log_background_ratio"])
+def test_multiples_of_a_background_of_zero_are_refused(scale):
+    with pytest.raises(InputError, match="background is 0 at curation.label.background_percentile"):
+        label_values(np.array([0.3]), np.array([0.0]), scale=scale)

@@ -70,7 +70,7 @@ def _known(value: float) -> float | None:
 
 def _kappa(truth: Any, labels: Any) -> float | None:
     labelled = labels != AMBIGUOUS
-    if len(np.unique(np.concatenate([truth[labelled], labels[labelled]]))) < 2:
+    if min(len(np.unique(each[labelled])) for each in (truth, labels)) < 2:
         return None  # one class throughout: agreement by chance is all there is
     return float(cohen_kappa_score(truth[labelled], labels[labelled]))
 
@@ -125,4 +125,5 @@ def audit_in_words(audit: dict[str, Any]) -> list[str]:
 
 
 def _text(metric: dict[str, Any]) -> str:
-    return value_text(metric["value"], metric["interval_groups"])
+    text = value_text(metric["value"], metric["interval_groups"])
+    return text if metric["value"] is not None else f"{text} ({metric['note']})"

@@ -14,6 +14,7 @@ from jimt.errors import InputError
 
 COLUMNS: Final = ("raw_image_id", "y", "x", "dead")
 _NEEDS: Final = "it needs raw_image_id,y,x,dead: a row for each cell, y and x in pixels, dead 1 or 0"
+_MANY: Final = 50  # cells, of which one would lie outside a quarter of its field if they were anywhere in it
 _WORDS: Final = {"1": True, "0": False, "1.0": True, "0.0": False, "true": True, "false": False}
 
 
@@ -22,20 +23,24 @@ class CellCounts:
     """Cells by patch and by field, and those of no use.
 
     Attributes:
+        kept: The cells that count, as ``read_cells`` gives them.
         n_cells: Of each patch whose field was counted, NaN of the others, shape ``(n_patches,)``.
         n_dead: Dead ones among them, likewise.
         n_fields: Fields that were counted.
         n_absent: Cells of raw images that are not in the data set.
         n_outside: Cells that lie outside their field.
         n_twice: Cells that stand in the table again at the same place, and count once.
+        fills_corner: Whether the cells of every field lie in its upper left quarter, as where they are not in pixels.
     """
 
+    kept: pd.DataFrame
     n_cells: NDArray[np.float64]
     n_dead: NDArray[np.float64]
     n_fields: int
     n_absent: int
     n_outside: int
     n_twice: int
+    fills_corner: bool
 
 
 def read_cells(path: Path) -> pd.DataFrame:
@@ -49,9 +54,21 @@ def read_cells(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"{path} is missing", advice="put the counted cells there", remedies=("dataset.cells=null",))
     try:
-        table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        # the names are read as a row, so that a row with more fields than names is refused, and shifts no column
+        rows = pd.read_csv(
+            path,
+            sep=None,
+            engine="python",
+            header=None,
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            skip_blank_lines=False,
+        ).fillna("")
     except (ValueError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a table ({error})", advice=_NEEDS) from error
+    rows = rows[(rows != "").any(axis=1)]
+    table = rows.iloc[1:].set_axis(rows.iloc[0].str.strip().tolist(), axis=1)
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise InputError(f"{path} lacks the column {', '.join(missing)}", advice=_NEEDS)
@@ -63,8 +80,17 @@ def read_cells(path: Path) -> pd.DataFrame:
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         said = ", ".join(f"{column} {table.iloc[first][column]!r}" for column in ("y", "x", "dead"))
-        raise InputError(f"{path}, line {first + 2}, is no cell ({said})", advice=_NEEDS)
-    return cells.astype({"dead": bool})
+        raise InputError(f"{path}, line {table.index[first] + 1}, is no cell ({said})", advice=_NEEDS)
+    cells = cells.astype({"y": float, "x": float, "dead": bool}).reset_index(drop=True)
+    verdicts = cells.groupby(["raw_image_id", "y", "x"])["dead"].nunique()
+    if (verdicts > 1).any():
+        name, y, x = verdicts.index[int(np.argmax(verdicts.to_numpy() > 1))]
+        raise InputError(
+            f"{path} calls {int((verdicts > 1).sum())} cells both dead and alive, for example of {name} at y={y:g} "
+            f"x={x:g}",
+            advice="keep one row for each",
+        )
+    return cells
 
 
 def count_cells(cells: pd.DataFrame, manifest: pd.DataFrame, fields: pd.DataFrame, *, size: int) -> CellCounts:
@@ -93,7 +119,16 @@ def count_cells(cells: pd.DataFrame, manifest: pd.DataFrame, fields: pd.DataFram
         centres, dead = found[["y", "x"]].to_numpy(float), found["dead"].to_numpy(bool)
         n_cells[rows], n_dead[rows] = (count_inside(part, y, x, size=size) for part in (centres, centres[dead]))
     return CellCounts(
-        n_cells, n_dead, len(by_field), len(cells) - len(here), int((~inside).sum()), int((inside & again).sum())
+        kept=kept[list(COLUMNS)],
+        n_cells=n_cells,
+        n_dead=n_dead,
+        n_fields=len(by_field),
+        n_absent=len(cells) - len(here),
+        n_outside=int((~inside).sum()),
+        n_twice=int((inside & again).sum()),
+        fills_corner=bool(
+            len(kept) >= _MANY and ((kept["y"] < kept["height"] / 2) & (kept["x"] < kept["width"] / 2)).all()
+        ),
     )
 
 
@@ -115,4 +150,10 @@ def warnings_of(counts: CellCounts, path: Path) -> list[str]:
         (counts.n_outside, "outside their field (y and x are pixels from the upper left corner)"),
         (counts.n_twice, "that stand there twice, and count once"),
     )
-    return [f"WARNING: cells of {path} {words}: {n:,}" for n, words in told if n]
+    lines = [f"WARNING: cells of {path} {words}: {n:,}" for n, words in told if n]
+    if counts.fills_corner:
+        lines.append(f"WARNING: all cells of {path} lie in the upper left quarter of their fields: are these pixels?")
+    if len(counts.kept) and counts.kept["dead"].nunique() == 1:
+        kind = "dead" if counts.kept["dead"].all() else "alive"
+        lines.append(f"WARNING: every cell of {path} is {kind}; a share needs the others, too")
+    return lines

@@ -186,20 +186,18 @@ def label_values(measured: NDArray[np.float64], reference: NDArray[np.float64], 
             share; NaN where there is no cell).
 
     Raises:
-        InputError: If a logarithm is asked of a mean or background that is not positive.
+        InputError: If a background is not positive where fluorescence is told in multiples of it.
     """
     if scale == "raw":
         return measured
     if scale == "background_subtracted":
         return measured - reference
-    if scale in POSITIVE_SCALES:
-        return np.sqrt(measured)
     if scale == "cells":
         return np.divide(measured, reference, out=np.full_like(measured, np.nan), where=reference > 0)
-    if (reference <= 0).any() or (measured <= 0).any():
+    if (reference <= 0).any() or (scale not in POSITIVE_SCALES and (measured <= 0).any()):
         raise InputError(
-            "a field's fluorescence background is 0 at curation.label.background_percentile, so no "
-            "logarithm can be taken",
+            "a field's fluorescence background is 0 at curation.label.background_percentile, so nothing can be told in "
+            "multiples of it",
             remedies=("curation.label.scale=background_subtracted", "curation.label.background_percentile=NUMBER"),
         )
-    return np.asarray(np.log(measured / reference))
+    return np.sqrt(measured) if scale in POSITIVE_SCALES else np.asarray(np.log(measured / reference))

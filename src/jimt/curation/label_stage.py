@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jimt.config.curating import CurationConfig, LabelConfig
+from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
 from jimt.curation.field_fluorescence import label_values
 from jimt.curation.labels import LabelThresholds, fit_label_thresholds, label_patches, split_zero_inflated
@@ -51,7 +51,7 @@ def label_patches_of(
     if reference is None:
         fitted = _fit(curation, values)
         reference = {"source": f"fitted on {dataset.name}", "n_sigma": settings.n_sigma, **dataclasses.asdict(fitted)}
-    reference |= measured_by(settings)
+    reference |= measured_by(curation)
     labels = label_patches(values, live_below=reference["live_below"], dead_above=reference["dead_above"])
     manifest.loc[kept, "label_value"] = values
     manifest.loc[kept, "label"] = labels
@@ -61,14 +61,14 @@ def label_patches_of(
     return reference
 
 
-def measured_by(settings: LabelConfig) -> dict[str, Any]:
+def measured_by(curation: CurationConfig) -> dict[str, Any]:
     """What of the settings says what is measured: thresholds hold for another data set where these are the same."""
+    settings = curation.label
+    measured = {"scale": settings.scale, "background_percentile": settings.background_percentile}
     positive = positive_settings(settings)
-    return {
-        "scale": settings.scale,
-        "background_percentile": settings.background_percentile,
-        **({} if positive is None else {"positive": dataclasses.asdict(positive)}),
-    }
+    if positive is None:
+        return measured
+    return {**measured, "positive": dataclasses.asdict(positive), "patch_size": curation.patches.size}
 
 
 def _label_values(scale: str, rows: pd.DataFrame, fields: pd.DataFrame) -> NDArray[np.float64]:
@@ -153,7 +153,7 @@ def reference_thresholds(dataset: DatasetConfig, curation: CurationConfig) -> di
         return {"source": "class folders"}
     if label.live_below is not None and label.dead_above is not None:
         given = {"source": "given in the config", "live_below": label.live_below, "dead_above": label.dead_above}
-        return given | measured_by(label)
+        return given | measured_by(curation)
     if label.scale == "cells":
         share = label.dead_share  # and dead at just this share
         return {"source": "counted cells", "live_below": share, "dead_above": float(np.nextafter(share, 0))}
@@ -161,11 +161,12 @@ def reference_thresholds(dataset: DatasetConfig, curation: CurationConfig) -> di
         return None
     path = Path(curation.output_root) / label.fit_on / THRESHOLDS
     thresholds = read_beside(path)
-    for key, wanted in measured_by(label).items():
-        if key == "positive" and thresholds.get(key) != wanted:
+    for key, wanted in measured_by(curation).items():
+        if key in ("positive", "patch_size") and thresholds.get(key) != wanted:
+            setting = {"positive": "curation.label.positive", "patch_size": "curation.patches.size"}[key]
             raise InputError(
-                f"the thresholds in {path} are for other settings of curation.label.positive",
-                advice=f"give the same ones, or curate {label.fit_on} again with these",
+                f"the thresholds in {path} are for another {setting}",
+                advice=f"give the same as {label.fit_on} has, or curate {label.fit_on} again with this one",
             )
         if thresholds.get(key) != wanted:
             raise InputError(

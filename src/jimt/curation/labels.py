@@ -12,6 +12,7 @@ from jimt.errors import InputError
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 
 _GIVEN_THRESHOLDS = "curation.label.live_below=NUMBER curation.label.dead_above=NUMBER"
+_TWICE = 2.0  # as much PI in dead patches as in live ones, at least; the scale is a square root
 _NO_RANGE = "curation.label.fit_range=null"
 
 
@@ -136,7 +137,7 @@ def split_zero_inflated(
         min_weight: So is a class with a smaller share of them.
 
     Raises:
-        InputError: If there are too few patches, or all are of one class.
+        InputError: If there are too few patches, or they are not of two kinds.
 
     >>> values = np.array([0.0] * 6 + [0.1, 0.1, 0.6, 0.7, 0.7, 0.8])
     >>> found = split_zero_inflated(values, n_sigma=1, least=0.06, min_patches=10, min_weight=0.02)
@@ -145,22 +146,21 @@ def split_zero_inflated(
     """
     if len(label_value) < min_patches:
         raise _too_few(len(label_value), min_patches, "", (_GIVEN_THRESHOLDS,))
-    otsu = float(threshold_otsu(label_value)) if np.ptp(label_value) > 0 else np.inf
+    if np.ptp(label_value) == 0:
+        raise _of_one_kind(f"every patch has the value {label_value[0]:.3g}")
+    otsu = float(threshold_otsu(label_value))
     dead = label_value > otsu
     if not min_weight <= dead.mean() <= 1 - min_weight:
-        kind = "dead" if dead.mean() < 0.5 else "live"
-        raise InputError(
-            f"{kind} patches are too rare to place a threshold by ({label_value.min():.3g} to {label_value.max():.3g}, "
-            f"half of the patches below {np.median(label_value):.3g})",
-            advice="see whether PI is the PI channel, and whether anything is alive or dead",
-            remedies=("curation.label.fit_on=NAME", _GIVEN_THRESHOLDS),
-        )
+        raise _of_one_kind(f"{'dead' if dead.mean() < 0.5 else 'live'} patches are too rare")
     (live_mean, live_sd), (dead_mean, dead_sd) = (
         (float(part.mean()), float(part.std())) for part in (label_value[~dead], label_value[dead])
     )
+    if live_mean**2 > dead_mean**2 / _TWICE:  # Otsu parts one kind in halves as well
+        raise _of_one_kind(f"two halves differ by less than twice as much PI ({live_mean:.3g} and {dead_mean:.3g})")
     ends = live_mean + n_sigma * live_sd, dead_mean - n_sigma * dead_sd
     if ends[0] > ends[1]:
         ends = otsu, otsu
+    ends = ends[0] if live_sd > 0 else otsu, ends[1] if dead_sd > 0 else otsu
     return LabelThresholds(
         max(least, ends[0]),
         max(least, ends[1]),
@@ -174,6 +174,14 @@ def split_zero_inflated(
         0,
         float(label_value.min()),
         float(label_value.max()),
+    )
+
+
+def _of_one_kind(what: str) -> InputError:
+    return InputError(
+        f"the patches are not of two kinds on the scale of PI-positive area or nuclei: {what}",
+        advice="see whether PI is the PI channel, and whether anything is alive or dead",
+        remedies=("curation.label.fit_on=NAME", _GIVEN_THRESHOLDS),
     )
 
 

@@ -106,8 +106,7 @@ def _count_cells(
             raise InputError("curation.label.scale=cells needs a table of cells", remedies=("dataset.cells=FILE",))
         return None, None
     path = Path(dataset.cells)
-    cells = read_cells(path)
-    counts = count_cells(cells, manifest, fields, size=curation.patches.size)
+    counts = count_cells(read_cells(path), manifest, fields, size=curation.patches.size)
     if not counts.n_fields:
         raise InputError(
             f"{path} holds no cell of a raw image of {dataset.name}",
@@ -116,12 +115,12 @@ def _count_cells(
         )
     print_lines(warnings_of(counts, path), console)
     manifest["n_cells"], manifest["n_dead"] = counts.n_cells, counts.n_dead
-    return cells, {
+    return counts.kept, {
         "fields": counts.n_fields,
         "absent": counts.n_absent,
         "outside": counts.n_outside,
         "twice": counts.n_twice,
-        "by_field": {row.raw_image_id: (row.n_cells, row.n_dead) for row in field_truth(cells).itertuples()},
+        "by_field": {row.raw_image_id: (row.n_cells, row.n_dead) for row in field_truth(counts.kept).itertuples()},
     }
 
 
