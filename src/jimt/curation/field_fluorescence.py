@@ -186,7 +186,8 @@ def label_values(measured: NDArray[np.float64], reference: NDArray[np.float64], 
             share; NaN where there is no cell).
 
     Raises:
-        InputError: If a background is not positive where fluorescence is told in multiples of it.
+        InputError: If a background is not positive where fluorescence is told in multiples of it, or a mean of which the
+            logarithm is taken.
     """
     if scale == "raw":
         return measured
@@ -194,10 +195,17 @@ def label_values(measured: NDArray[np.float64], reference: NDArray[np.float64], 
         return measured - reference
     if scale == "cells":
         return np.divide(measured, reference, out=np.full_like(measured, np.nan), where=reference > 0)
-    if (reference <= 0).any() or (scale not in POSITIVE_SCALES and (measured <= 0).any()):
+    if (reference <= 0).any():
         raise InputError(
             "a field's fluorescence background is 0 at curation.label.background_percentile, so nothing can be told in "
             "multiples of it",
             remedies=("curation.label.scale=background_subtracted", "curation.label.background_percentile=NUMBER"),
         )
-    return np.sqrt(measured) if scale in POSITIVE_SCALES else np.asarray(np.log(measured / reference))
+    if scale in POSITIVE_SCALES:
+        return np.sqrt(measured)
+    if (measured <= 0).any():
+        raise InputError(
+            "the mean fluorescence of a patch is 0, so no logarithm can be taken",
+            remedies=("curation.label.scale=background_subtracted",),
+        )
+    return np.asarray(np.log(measured / reference))
