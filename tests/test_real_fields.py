@@ -16,6 +16,7 @@ from jimt.data.preparation import late_embed
 from jimt.errors import InputError
 
 WITHOUT_FILTER = ["dataset=mcf7", "curation.empty_filter.enabled=false"]
+BY_MEAN = ["curation.label.scale=log_background_ratio", "curation.label.tolerance=1e-3"]
 
 
 def run(config):
@@ -31,8 +32,8 @@ def mcf7(real_data, prepare_config, monkeypatch):
 
 
 @pytest.mark.stack
-def test_the_benchmark_labels_241_live_and_335_dead_of_661_patches(mcf7, real_data):
-    curated = open_curated(run(mcf7()))
+def test_by_mean_pi_241_of_661_patches_are_live_and_335_dead(mcf7, real_data):
+    curated = open_curated(run(mcf7(*BY_MEAN)))
     manifest = curated.manifest
     used = manifest[manifest["excluded"].isna()]
     assert len(manifest) == 661
@@ -46,6 +47,18 @@ def test_the_benchmark_labels_241_live_and_335_dead_of_661_patches(mcf7, real_da
     folds = folds_of(used, n_folds=5)
     for fold, (_, test) in enumerate(GroupKFold(5).split(groups, groups=groups)):
         assert (folds[test] == fold).all()
+
+
+def test_by_pi_positive_area_the_labels_agree_better_with_the_counted_nuclei(mcf7):
+    """The field's truth: a quarter or more of a patch's nuclei above twice the background in PI."""
+    audits = [open_curated(run(mcf7(*how))).summary["label_audit"] for how in ([], BY_MEAN)]
+    by_area, by_mean = (
+        [audit["metrics"][name]["value"] for name in ("auroc", "auroc_within_groups")] + [audit["kappa"]]
+        for audit in audits
+    )
+    assert [(audit["patches"], audit["dead"]) for audit in audits] == [(620, 183)] * 2
+    assert by_area == pytest.approx([0.937, 0.925, 0.690], abs=0.002)
+    assert by_mean == pytest.approx([0.904, 0.895, 0.484], abs=0.002)
 
 
 def test_raw_means_cannot_be_cut_in_two(mcf7):

@@ -275,13 +275,22 @@ def test_the_log_scale_does_not_change_with_gain_and_the_difference_not_with_off
 @pytest.mark.parametrize(
     ("mean", "background", "said"),
     [
-        (100.0, 0.0, "background is 0 at curation.label.background_percentile, so nothing can be told in multiples of it"),
-        (5.0, -1.0, "background is 0 at curation.label.background_percentile, so nothing can be told in multiples of it"),
+        (
+            100.0,
+            0.0,
+            "background is 0 at curation.label.background_percentile, so nothing can be told in multiples of it",
+        ),
+        (
+            5.0,
+            -1.0,
+            "background is 0 at curation.label.background_percentile, so nothing can be told in multiples of it",
+        ),
         (0.0, 10.0, "the mean fluorescence of a patch is 0, so no logarithm can be taken"),
     ],
 )
 def test_no_logarithm_is_taken_of_nothing(mean, background, said):
     with pytest.raises(InputError) as caught:
         label_values(np.array([mean]), np.array([background]), scale="log_background_ratio")
-    assert f"{said}: give curation.label.scale=background_subtracted" in str(caught.value)
+    assert str(caught.value).startswith(said)
+    assert "give curation.label.scale=background_subtracted" in str(caught.value)
     label_values(np.array([mean]), np.array([background]), scale="background_subtracted")

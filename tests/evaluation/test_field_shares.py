@@ -4,13 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from jimt.evaluation.field_shares import field_shares, share_in_words, share_metrics
-from jimt.evaluation.plain_baseline import plain_baseline
 
 SIZE, HEIGHT, WIDTH = 32, 48, 64
 ORIGINS = [(y, x) for y in (0, 16) for x in (0, 16, 32)]
@@ -83,7 +78,7 @@ def test_a_model_that_knows_the_share_beats_a_constant_and_one_that_does_not_is_
     assert good["calibrated"]["mae"]["value"] < good["constant"]["mae"]["value"] < bad["uncalibrated"]["mae"]["value"]
     assert bad["note"].startswith("the model ")
     assert (
-        "a constant, the median share of the other folds' fields: mean absolute error of the dead share" in bad["note"]
+        "a constant, the median share of the other groups' fields: mean absolute error of the dead share" in bad["note"]
     )
     assert share_in_words(good).startswith("dead share of 24 fields of 5 counted cells or more, mean absolute error: ")
 
@@ -107,35 +102,8 @@ def test_one_fold_alone_has_nothing_to_calibrate_by():
     fields = field_shares(table[table["fold"] == 1], curated)
     assert fields["calibrated"].isna().all()
     metrics = share_metrics(fields, confidence=0.95)
-    assert metrics["note"] == "one fold alone: nothing to calibrate its shares by"
+    assert metrics["note"] == "no fields but those that are tested were scored: nothing to calibrate dead shares by"
     assert metrics["calibrated"]["mae"]["value"] is None
     assert metrics["uncalibrated"]["mae"]["value"] == pytest.approx(
         (fields["uncalibrated"] - fields["true"]).abs().mean()
     )
-
-
-def test_the_baseline_of_patches_is_scikit_learns_regression_on_the_same_folds():
-    table, curated = experiment()
-    scored = table[table["label"] >= 0].reset_index(drop=True)
-    found = plain_baseline(scored, curated, confidence=0.95)
-    numbers = curated.manifest.drop_duplicates("raw_image_id").set_index("raw_image_id")["field"]
-    patches = [
-        curated.store.field(numbers[row.raw_image_id])[row.y : row.y + SIZE, row.x : row.x + SIZE].astype(float)
-        for row in scored.itertuples()
-    ]
-    focus = [(p[:-2, 1:-1] + p[2:, 1:-1] + p[1:-1, :-2] + p[1:-1, 2:] - 4 * p[1:-1, 1:-1]).var() for p in patches]
-    features = np.array([[p.mean(), p.std(), f] for p, f in zip(patches, focus, strict=True)])
-    scores = np.zeros(len(scored))
-    for fold in range(N_FOLDS):
-        test = (scored["fold"] == fold).to_numpy()
-        model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
-        scores[test] = model.fit(features[~test], scored["label"][~test]).predict_proba(features[test])[:, 1]
-    assert found["auroc"]["baseline"] == pytest.approx(roc_auc_score(scored["label"], scores), abs=1e-3)
-    assert found["auroc"]["model"] == pytest.approx(roc_auc_score(scored["label"], scored["score"]))
-
-
-def test_a_network_that_knows_no_more_than_the_baseline_is_told_so():
-    table, curated = experiment(knows=0.0)
-    table["score"] = np.random.default_rng(3).random(len(table))
-    notes = plain_baseline(table[table["label"] >= 0].reset_index(drop=True), curated, confidence=0.95)["notes"]
-    assert any("logistic regression on mean, SD and focus of the patch: AUROC" in note for note in notes)

@@ -186,8 +186,8 @@ def label_values(measured: NDArray[np.float64], reference: NDArray[np.float64], 
             share; NaN where there is no cell).
 
     Raises:
-        InputError: If a background is not positive where fluorescence is told in multiples of it, or a mean of which the
-            logarithm is taken.
+        InputError: If a background is not positive where fluorescence is told in multiples of it, or a mean is not
+            where its logarithm is taken.
     """
     if scale == "raw":
         return measured

@@ -26,7 +26,8 @@ def field_shares(table: pd.DataFrame, curated: Curated) -> pd.DataFrame | None:
     fields, and so is the constant, their median: neither has seen a cell of the fold's groups.
 
     Args:
-        table: Out-of-fold scores, those of patches between the thresholds included, with ``fold``.
+        table: Out-of-fold scores, those of patches between the thresholds included, with ``fold``; a field of NaN has a
+            true share alone.
         curated: The data set.
 
     Returns:
@@ -77,7 +78,7 @@ def share_metrics(fields: pd.DataFrame, *, confidence: float) -> dict[str, Any]:
     groups, true = fields["group"].to_numpy(object), fields["true"].to_numpy(float)
     shares = {name: fields[name].to_numpy(float) for name in ("calibrated", "uncalibrated", "constant")}
     found = {name: share_agreement(share, true, groups, confidence=confidence) for name, share in shares.items()}
-    sentence = "one fold alone: nothing to calibrate its shares by"
+    sentence = "no fields but those that are tested were scored: nothing to calibrate dead shares by"
     if np.isfinite(shares["calibrated"]).all():
         numbers = group_numbers(groups)
         model, baseline = (
@@ -92,7 +93,7 @@ def share_metrics(fields: pd.DataFrame, *, confidence: float) -> dict[str, Any]:
             bounds=(0, 1),
             confidence=confidence,
             metric="mean absolute error of the dead share",
-            name="a constant, the median share of the other folds' fields",
+            name="a constant, the median share of the other groups' fields",
         ).sentence
     return {
         "fields": len(fields),

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import confusion_matrix
 
+from jimt.evaluation.comparisons import print_comparisons
 from jimt.statistics.correlation import correlation_in_words, score_fluorescence_correlation
 from jimt.statistics.estimates import estimates
 from jimt.statistics.intervals import interval_notes
@@ -156,6 +157,7 @@ def print_metrics(metrics: dict[str, Any], run_folder: Path) -> None:
     )
     for line in correlation_in_words(metrics["correlation"]):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_comparisons(metrics, console)
     for note in metrics["notes"]:
         console.print(f"note: {note}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     console.print(f"scores and metrics are in {run_folder}", highlight=False, markup=False, soft_wrap=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SCORE_COLUMNS = ["raw_image_id", "group", "file", "y", "x", "label", "mean_fluorescence", "label_value", "score"]
 """Of ``test_scores.csv``; ``file`` is the bright-field image below the data set's folder, or the published patch."""
+_BESIDE = ["field", "logit"]
 
 
 def training_data(record: "Record", curated_folder: Path | None, checkpoint: Path) -> Curated:
@@ -67,11 +68,17 @@ def score_test_split(predictor: "Predictor", curated: Curated) -> pd.DataFrame:
         curated: The data set.
 
     Returns:
-        A table of the columns of ``test_scores.csv`` and of ``logit`` (live above dead, before the temperature); in the
-        order of the manifest.
+        A table of the columns of ``test_scores.csv``, of ``field`` (its number in the store) and ``logit`` (live above
+        dead, before the temperature), and of ``n_cells`` and ``n_dead`` where cells were counted; in the order of the
+        manifest.
     """
+    return score_split(predictor, curated, Split.TEST)
+
+
+def score_split(predictor: "Predictor", curated: Curated, split: Split) -> pd.DataFrame:
+    """Likewise of any split, for what must not be fitted on the test."""
     manifest = curated.manifest
-    test = (manifest["split"] == Split.TEST.value).to_numpy()
+    test = (manifest["split"] == split.value).to_numpy()
     groups = set(manifest.loc[test, "group"].dropna())
     between = (manifest["excluded"] == Excluded.AMBIGUOUS.value) & manifest["group"].isin(groups)
     rows = manifest[test | between.to_numpy(bool)].reset_index(drop=True)
@@ -80,7 +87,13 @@ def score_test_split(predictor: "Predictor", curated: Curated) -> pd.DataFrame:
         file=read_field_names(curated.folder)["file"].to_numpy(object)[rows["field"].to_numpy()],
         score=live_score(logits, temperature=predictor.checkpoint.output.temperature),
         logit=logits[:, 1] - logits[:, 0],
-    )[[*SCORE_COLUMNS, "logit"]]
+    )[all_score_columns(curated)]
+
+
+def all_score_columns(curated: Curated) -> list[str]:
+    """Columns of the table that ``score_test_split`` gives."""
+    counted = ["n_cells", "n_dead"] if curated.summary["cells"] is not None else []
+    return [*SCORE_COLUMNS, *_BESIDE, *counted]
 
 
 def read_scores(path: Path) -> pd.DataFrame:

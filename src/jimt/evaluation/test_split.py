@@ -15,11 +15,13 @@ import yaml
 
 from jimt.config.own_configs import config_flags
 from jimt.curation.folds import workable_folds
+from jimt.curation.manifest import Curated
 from jimt.errors import in_one_sentence, quoted, writing
+from jimt.evaluation.comparisons import Comparisons, comparisons
 from jimt.evaluation.reported_metrics import print_metrics, split_counts, test_metrics
-from jimt.evaluation.scores import SCORE_COLUMNS, score_test_split, training_data
+from jimt.evaluation.scores import SCORE_COLUMNS, score_split, score_test_split, training_data
 from jimt.statistics.intervals import interval_notes
-from jimt.system.files import ALL_SCORES_FILE, METRICS_FILE, SCORES_FILE, write_json, write_whole
+from jimt.system.files import ALL_SCORES_FILE, FIELD_SHARES, METRICS_FILE, SCORES_FILE, write_json, write_whole
 from jimt.system.run_folders import find_checkpoint
 from jimt.vocabulary import AMBIGUOUS, Split
 
@@ -73,11 +75,12 @@ def evaluate_model(
     curated = training_data(model.record, curated_folder, checkpoint)
     table = score_test_split(predictor, curated)
     scored = table[table["label"] != AMBIGUOUS]
+    confidence = model.record.confidence if confidence is None else confidence
     metrics = test_metrics(
         scored,
         model.record,
         dataset=model.record.dataset,
-        confidence=model.record.confidence if confidence is None else confidence,
+        confidence=confidence,
         scale=curated.thresholds["scale"],
         checkpoint=checkpoint,
         sample=_SAMPLE,
@@ -89,6 +92,8 @@ def evaluate_model(
         "n_raw_images": curated.summary["n_raw_images"],
         "advice": None,
     }
+    beside = _comparisons(predictor, curated, table, confidence=confidence)
+    metrics |= beside.entries | {"notes": [*metrics["notes"], *beside.notes]}
     if metrics["group_known"] and model.record.fold is None:
         labels, groups = scored["label"].to_numpy(np.int64), scored["group"].to_numpy(object)
         if interval_notes(labels, groups, sample=_SAMPLE):  # groups so few that intervals say little
@@ -98,8 +103,32 @@ def evaluate_model(
         folder.mkdir(exist_ok=True)
         write_whole(folder / SCORES_FILE, scored[SCORE_COLUMNS].to_csv(index=False))
         write_whole(folder / ALL_SCORES_FILE, table.to_csv(index=False))
+        if beside.fields is not None:
+            write_whole(folder / FIELD_SHARES, beside.fields.to_csv(index=False))
         write_json(folder / METRICS_FILE, metrics)
     return metrics
+
+
+_LEARNED, _TESTED = 0, 1  # as two folds
+
+
+def _comparisons(predictor: "Predictor", curated: Curated, table: pd.DataFrame, *, confidence: float) -> Comparisons:
+    """What stands beside the metrics of the test split; dead shares are calibrated on the validation split."""
+    split = curated.manifest["split"]
+    calibrates = None
+    if curated.summary["cells"] is not None:
+        # of training patches the true shares alone are of use: a model scores them better than any it has not seen
+        train = curated.manifest[split == Split.TRAIN.value].assign(score=np.nan)
+        validation = [score_split(predictor, curated, Split.VAL)] if (split == Split.VAL.value).any() else []
+        calibrates = pd.concat([train, *validation], ignore_index=True).assign(fold=_LEARNED)
+    return comparisons(
+        table.assign(fold=_TESTED),
+        curated,
+        np.where(split == Split.TEST.value, _TESTED, _LEARNED),
+        predictor,
+        calibrates=calibrates,
+        confidence=confidence,
+    )
 
 
 @in_one_sentence()

@@ -17,6 +17,7 @@ from jimt.models.mapwise import MapPredictor
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.patchwise import PatchPredictor
 from jimt.networks.backbones import FeatureExtractor
+from jimt.networks.weights import load_weights
 from jimt.statistics.calibration import live_score
 from jimt.system.hardware import check_gpus
 from jimt.system.memory import keep_freed_memory
@@ -101,6 +102,27 @@ class Predictor:
     def features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
         """What the last linear layer is given, shape ``(n, n_features)``; arguments as of ``logits``."""
         return self._scorer.features(fields, rows)
+
+    def frozen_features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32] | None:
+        """Pooled features of the backbone as it was before it was trained here; arguments as of ``logits``.
+
+        Returns:
+            Shape ``(n, n_features)``; None where there is no such network other than this one: the training started
+            from random weights, or is itself a linear layer on these features.
+
+        Raises:
+            InputError: If the weights that the training started from cannot be had here.
+        """
+        record, name = self.checkpoint.record, self.checkpoint.network.name
+        own = self.checkpoint.network.head == "linear" and self.checkpoint.network.layer is None
+        if record.weights == "random" or (own and self.checkpoint.output.tile is None):
+            return None
+        network = LiveDeadNetwork(name, head="linear", layer=None)
+        found = load_weights(network.network, name, str(record.settings["backbone.weights"]))
+        if found != record.weights:
+            raise InputError(f"its weights are {found} today, and the training started from {record.weights}")
+        takes, precision, at_once = self.checkpoint.input, record.precision, record.eval_batch_size
+        return PatchPredictor(network, takes, 1, self.device, precision, at_once).features(fields, rows)
 
     def live_scores(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float64]:
         """P(live) of patches, shape ``(n,)``; arguments as of ``logits``."""

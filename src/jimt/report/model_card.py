@@ -6,6 +6,9 @@ from typing import Any
 import jinja2
 
 from jimt.curation.manifest import Curated
+from jimt.evaluation.baseline_models import baseline_rows
+from jimt.evaluation.counted import counted_in_words
+from jimt.evaluation.field_shares import share_in_words
 from jimt.paper import paper_name, printed
 from jimt.report.sections.metrics_section import metric_rows, tested_on
 from jimt.report.study import Model, why_not
@@ -25,11 +28,15 @@ def model_card(model: Model) -> str:
     metrics = model.metrics if model.has_metrics else None
     curated = model.curated if why_not(model, "curated") is None else None
     rows, paper, correlations, tested = [], [], [], f"The test scores are {_NOT_THERE}."
+    baselines, counted = None, []
     if metrics is not None:
         rows = metric_rows(metrics)
         tested = tested_on(model)
         paper = list(_paper(metrics))
         correlations = correlation_in_words(metrics["correlation"])
+        baselines = baseline_rows(metrics["baselines"]) if metrics.get("baselines") else None
+        words = {"counted": counted_in_words, "dead_share": share_in_words}
+        counted = [told(metrics[name]) for name, told in words.items() if metrics.get(name)]
     return environment.get_template("model_card.md.jinja").render(
         name=model.name,
         dataset=model.record.dataset,
@@ -40,6 +47,8 @@ def model_card(model: Model) -> str:
         tested=tested,
         metrics=rows,
         confidence=percent_text(metrics["confidence"] if metrics else model.record.confidence),
+        baselines=baselines,
+        counted=counted,
         paper=paper,
         correlations=correlations,
         model=list(_model(model).items()),
@@ -87,7 +96,9 @@ def _groups(model: Model, curated: Curated | None) -> str:
 def _splits(model: Model, metrics: dict[str, Any] | None, curated: Curated | None) -> list[tuple[str, str, str]]:
     parts: dict[str, dict[str, int]] = {}
     if model.is_crossval and metrics is not None:
-        parts = {f"fold {fold['fold']}": fold["counts"] for fold in metrics["folds"]}
+        alone = metrics["leave"] == "group"
+        names = [f"group {fold['groups'][0]}" if alone else f"fold {fold['fold']}" for fold in metrics["folds"]]
+        parts = dict(zip(names, (fold["counts"] for fold in metrics["folds"]), strict=True))
     elif not model.is_crossval and curated is not None:
         parts = curated.summary["counts"]["splits"]
     return [(part, f"{counts['live']:,}", f"{counts['dead']:,}") for part, counts in parts.items()]

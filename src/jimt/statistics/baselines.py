@@ -99,7 +99,10 @@ def logistic_scores(
 
 
 def held_out(
-    predict: Callable[[NDArray[np.bool_], NDArray[np.bool_]], Floats | float], folds: NDArray[np.integer]
+    predict: Callable[[NDArray[np.bool_], NDArray[np.bool_]], Floats | float],
+    folds: NDArray[np.integer],
+    *,
+    only: NDArray[np.integer] | None = None,
 ) -> Floats:
     """Predictions for each fold, fitted on the others.
 
@@ -107,16 +110,17 @@ def held_out(
         predict: From which rows are for training and which are held out, each ``(n,)``, to a prediction for each of the
             latter, or one for all of them.
         folds: Fold of each row, shape ``(n,)``.
+        only: Folds that are held out; None for each in turn.
 
     Returns:
-        Shape ``(n,)``.
+        Shape ``(n,)``; NaN in folds that are not held out.
 
     >>> shares = np.array([0.1, 0.2, 0.6, 0.8])
     >>> held_out(lambda train, _: constant_share(shares[train]), np.array([0, 0, 1, 1])).round(2)
     array([0.7 , 0.7 , 0.15, 0.15])
     """
     predictions = np.full(len(folds), np.nan)
-    for fold in np.unique(folds):
+    for fold in np.unique(folds) if only is None else only:
         predictions[folds == fold] = predict(folds != fold, folds == fold)
     return predictions
 
@@ -131,6 +135,7 @@ class AgainstBaseline:
         difference: Of the model minus the baseline, likewise.
         interval_groups: Interval of the difference over groups; None where it cannot be had.
         beats: Whether the model is better by more than chance; None where that cannot be told.
+        why: Why it cannot be told; empty where it can.
         sentence: What to say where the model does not beat the baseline; empty where it does.
     """
 
@@ -139,6 +144,7 @@ class AgainstBaseline:
     difference: float | None
     interval_groups: Interval | None
     beats: bool | None
+    why: str
     sentence: str
 
 
@@ -179,7 +185,7 @@ def against_baseline(
     over_groups = jackknife(lambda weights: {metric: model(weights) - baseline(weights)}, groups)
     missing = [who for who, value in (("the model", of_model), (name, of_baseline)) if not np.isfinite(value)]
     found = None if over_groups is None else over_groups[metric]
-    interval, beats, worse = None, None, False
+    interval, beats, worse, why = None, None, False, ""
     if missing:
         why = f"it cannot be had of {' and '.join(missing)}"
     elif found is None:
@@ -202,4 +208,4 @@ def against_baseline(
             f"difference {value_text(difference, interval, signed=True)}"
         )
     model_value, baseline_value = (value if np.isfinite(value) else None for value in (of_model, of_baseline))
-    return AgainstBaseline(model_value, baseline_value, difference, interval, beats, sentence)
+    return AgainstBaseline(model_value, baseline_value, difference, interval, beats, why, sentence)

@@ -7,6 +7,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from jimt.evaluation.counted import counted_in_words
+from jimt.evaluation.field_shares import share_in_words
 from jimt.paper import SPLIT_COUNTS, paper_name, printed
 from jimt.statistics.metrics import METRICS
 from jimt.statistics.value_text import percent_text
@@ -100,6 +102,7 @@ def row_of(
         **{name: metrics.get("metrics", {}).get(name) for name in METRICS},
         "validation": {name: validation.get(name) for name in METRICS},
         "correlation": metrics.get("correlation"),
+        **{name: metrics.get(name) for name in ("counted", "dead_share", "baselines")},
         "notes": metrics.get("notes", []),
         "paper": _paper(dataset, backbone),
     }
@@ -131,6 +134,8 @@ def notes(table: Sequence[dict[str, Any]]) -> list[str]:
     for row in table:
         for note in row["notes"]:
             jobs_by_note.setdefault(note, []).append(row["job"])
+    for told, words in (("counted", counted_in_words), ("dead_share", share_in_words)):
+        lines += [f"{row['job']}: {words(row[told])}" for row in table if row[told] is not None]
     n_finished = len([row for row in table if row["status"] == FINISHED])
     for note, names in jobs_by_note.items():
         told = "all jobs" if 1 < len(names) == n_finished else ", ".join(names)

@@ -72,6 +72,11 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
             cells[key.lstrip("+")] = value
     cells |= {f"val_{name}": row["validation"][name] for name in METRICS}
     cells |= _flat_numbers(row, METRICS)
+    if row["counted"] is not None:
+        cells |= {f"counted_{name}": values["value"] for name, values in row["counted"]["metrics"].items()}
+    if row["dead_share"] is not None:
+        for name in ("calibrated", "uncalibrated", "constant"):
+            cells[f"dead_share_mae_{name}"] = row["dead_share"][name]["mae"]["value"]
     if row["paper"] is not None:
         printed = [name for name in METRICS if row["paper"][name] is not None]
         cells |= {f"paper_{key}": value for key, value in _flat_numbers(row["paper"], printed).items()}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from rich.console import Console
 
 from jimt.config.search import CrossvalConfig, FoldsConfig
@@ -17,11 +18,9 @@ from jimt.curation.folds import check_folds, cross_validation_folds, folds_of
 from jimt.curation.manifest import open_curated
 from jimt.data.preparation import ConfigOf, prepare
 from jimt.errors import InputError, as_list_typed, did_you_mean
-from jimt.evaluation.field_shares import field_shares, share_in_words, share_metrics
-from jimt.evaluation.plain_baseline import plain_baseline
+from jimt.evaluation.comparisons import comparisons, print_comparisons
 from jimt.evaluation.reported_metrics import metrics_table, rows_of_folds, test_metrics
 from jimt.evaluation.scores import SCORE_COLUMNS, read_scores, score_test_split, training_data
-from jimt.models.checkpoint import read_checkpoint
 from jimt.models.predictor import open_predictor
 from jimt.statistics.correlation import correlation_in_words
 from jimt.statistics.metrics import headline_metrics
@@ -125,7 +124,7 @@ def _cross_validate(
         shutil.rmtree(maps_cache(folder), ignore_errors=True)
     table = pd.concat(tables, ignore_index=True)
     scored = table[table["label"] != AMBIGUOUS]
-    result = _result(config, folder, table, names)
+    result = _result(config, folder, table, names, of_patches)
     for name in (REPORT, MODEL_CARD):  # of the scores that are replaced now
         (folder / name).unlink(missing_ok=True)
     write_whole(folder / CROSSVAL_SCORES, scored[[*SCORE_COLUMNS, "fold"]].to_csv(index=False))
@@ -153,18 +152,24 @@ def _asked(settings: FoldsConfig, names: list[str]) -> set[int]:
 def _scored(run_folder: Path, cache: Path) -> pd.DataFrame:
     """Scores of the held-out fold by its finished training; read back where they were written before."""
     path, checkpoint = run_folder / ALL_SCORES_FILE, run_folder / BEST
-    if not path.is_file() or path.stat().st_mtime_ns < checkpoint.stat().st_mtime_ns:
-        predictor = open_predictor(run_folder, cache=cache)
-        table = score_test_split(predictor, training_data(predictor.checkpoint.record, None, checkpoint))
-        write_whole(path, table.to_csv(index=False))
+    if path.is_file() and path.stat().st_mtime_ns >= checkpoint.stat().st_mtime_ns:
+        table = read_scores(path)
+        if "field" in table:  # not of an older fold
+            return table
+    predictor = open_predictor(run_folder, cache=cache)
+    table = score_test_split(predictor, training_data(predictor.checkpoint.record, None, checkpoint))
+    write_whole(path, table.to_csv(index=False))
     return read_scores(path)
 
 
-def _result(config: CrossvalConfig, folder: Path, table: pd.DataFrame, names: list[str]) -> dict[str, Any]:
+def _result(
+    config: CrossvalConfig, folder: Path, table: pd.DataFrame, names: list[str], of_patches: NDArray[np.integer]
+) -> dict[str, Any]:
     scored = table[table["label"] != AMBIGUOUS]
     held = sorted(int(fold) for fold in scored["fold"].unique())
     checkpoint = folder / f"fold_{held[0]}" / BEST
-    record = read_checkpoint(checkpoint).record
+    predictor = open_predictor(checkpoint)
+    record = predictor.checkpoint.record
     curated = training_data(record, None, checkpoint)
     measured = partial(
         test_metrics,
@@ -175,9 +180,16 @@ def _result(config: CrossvalConfig, folder: Path, table: pd.DataFrame, names: li
         checkpoint=checkpoint,
     )
     pooled = measured(scored, sample="the data set")
-    fields = field_shares(table, curated)
-    if fields is not None:
-        write_whole(folder / FIELD_SHARES, fields.to_csv(index=False))
+    beside = comparisons(
+        table,
+        curated,
+        of_patches,
+        predictor,
+        calibrates=None,
+        confidence=record.confidence,
+    )
+    if beside.fields is not None:
+        write_whole(folder / FIELD_SHARES, beside.fields.to_csv(index=False))
     folds = []
     for fold, part in scored.groupby("fold"):
         metrics = measured(part, sample="the fold")
@@ -199,11 +211,7 @@ def _result(config: CrossvalConfig, folder: Path, table: pd.DataFrame, names: li
             "max": float(values.max()) if len(values) else None,
             "n_folds": len(values),
         }
-    shares = None if fields is None else share_metrics(fields, confidence=record.confidence)
-    baseline = plain_baseline(scored, curated, confidence=record.confidence) if len(held) > 1 else None
-    notes, what = list(pooled["notes"]), config.crossval.leave
-    notes += [] if baseline is None else baseline["notes"]
-    notes += [shares["note"]] if shares is not None and shares["note"] else []
+    notes, what = [*pooled["notes"], *beside.notes], config.crossval.leave
     one_class = [names[fold["fold"]] for fold in folds if fold["auroc"] is None]
     if one_class:
         notes.insert(
@@ -232,8 +240,7 @@ def _result(config: CrossvalConfig, folder: Path, table: pd.DataFrame, names: li
         "pooled": pooled["metrics"],
         "correlation": pooled["correlation"],
         "confusion_matrix": pooled["confusion_matrix"],
-        "dead_share": shares,
-        "baseline": baseline,
+        **beside.entries,
         "spread": spread,
         "folds": folds,
         "thresholds": curated.thresholds,
@@ -258,9 +265,7 @@ def _print(result: dict[str, Any], folder: Path) -> None:
         spread = result["spread"][metric.name]
         if spread["sd"] is not None:
             console.print(f"{metric.words} over folds: {spread_text(spread)}", highlight=False)
-    if result["dead_share"] is not None:
-        line = share_in_words(result["dead_share"])
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_comparisons(result, console)
     for note in result["notes"]:
         console.print(f"note: {note}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     console.print(f"scores and metrics are in {folder}", highlight=False, markup=False, soft_wrap=True)

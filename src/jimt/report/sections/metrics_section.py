@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from jimt.evaluation.baseline_models import baseline_rows
 from jimt.evaluation.reported_metrics import rows_of_folds
 from jimt.figures.bland_altman import agreement_of_shares
 from jimt.paper import paper_name, printed
@@ -62,7 +63,8 @@ def metric_blocks(models: Sequence[Model]) -> Iterator[Block]:
         yield Text("The paper's networks started from ImageNet weights; random ones do not compare.", is_warning=True)
     if len(read) == 1 and read[0].is_crossval:
         yield _folds(read[0].metrics)
-        yield from _dead_shares(read[0])
+    if len(read) == 1:
+        yield from _comparisons(read[0])
     for model in models:
         if reason := why_not(model, "metrics"):
             yield Missing(f"The metrics of {model.name}", reason)
@@ -139,15 +141,39 @@ def _folds(metrics: Mapping[str, Any]) -> Table:
     return Table("Each fold", header, rows, caption)
 
 
+def _comparisons(model: Model) -> Iterator[Block]:
+    """Simpler models, counted cells and dead shares."""
+    metrics = model.metrics
+    percent = percent_text(metrics["confidence"])
+    if metrics.get("baselines"):  # not of a run that is older
+        header, rows = baseline_rows(metrics["baselines"])
+        yield Table(
+            "Simpler models on the same folds",
+            header,
+            rows,
+            f"Trained on the same patches and tested on the same; {percent} intervals of the difference over groups.",
+        )
+    if counted := metrics.get("counted"):
+        rows = [[METRICS[name].words, *_cells(values)[:2]] for name, values in counted["metrics"].items()]
+        yield Table(
+            "Against counted cells",
+            ["metric", "value", f"{percent} over groups"],
+            rows,
+            f"{counted['patches']:,} patches that hold a counted cell, those between the thresholds included: "
+            f"{counted['dead']:,} of them are dead, with {percent_text(counted['dead_share'])} of their cells or more.",
+        )
+    yield from _dead_shares(model)
+
+
 def _dead_shares(model: Model) -> Iterator[Block]:
     """How well the dead share of a field is told, where cells were counted."""
-    metrics = model.metrics["dead_share"]
+    metrics = model.metrics.get("dead_share")
     if metrics is None:
         return
     shares = {
-        "calibrated": "the model, calibrated on the other folds' fields",
+        "calibrated": "the model, calibrated on other groups' fields",
         "uncalibrated": "the model, mean of 1 - P(live) over the field",
-        "constant": "a constant, the median of the other folds' fields",
+        "constant": "a constant, the median of other groups' fields",
     }
     rows = []
     for name, words in shares.items():
