@@ -113,18 +113,19 @@ def measured(curated: Curated, folds: Any) -> pd.DataFrame:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("overrides", nargs="*")
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS, help="fewer, for a quick try")
     parser.add_argument("--folder", type=Path, default=Path("runs/yardstick"), help="of the cross-validations")
     options = parser.parse_args()
-    dead_share = configured("dataset=mcf7", *options.overrides).curation.label.dead_share
-    common = ["dataset=mcf7", "curation.empty_filter.enabled=false", *options.overrides]
+    dataset = [] if any(each.startswith("dataset=") for each in options.overrides) else ["dataset=mcf7"]
+    common = [*dataset, "curation.empty_filter.enabled=false", *options.overrides]
+    dead_share = configured(*common).curation.label.dead_share
     curated: dict[str, Curated] = {}
     configs: dict[tuple[str, str], Any] = {}
     for scale in SCALES:
         where = [f"curation.label.scale={scale}", f"curation.output_root={options.folder / scale / 'curated'}"]
-        for model, settings in MODELS.items():
-            if scale in TRAINED_ON:
-                folder = options.folder / scale / model.replace(" ", "_")
-                configs[scale, model] = configured(*settings, *common, *where, f"run_dir={folder}")
+        for model in options.models if scale in TRAINED_ON else ():
+            folder = options.folder / scale / model.replace(" ", "_")
+            configs[scale, model] = configured(*MODELS[model], *common, *where, f"run_dir={folder}")
         config = configured(*common, *where)
         curated[scale] = open_curated(prepare(config.dataset, config.curation))
     table = Path(config.dataset.cells)

@@ -25,6 +25,19 @@ OUR_LAB = (
     "curation.n_jobs=1",
     "curation.empty_filter.enabled=false",
 )
+SMALL_SYNTHETIC = (
+    "dataset.simulation.n_wells=6",
+    "dataset.simulation.fields_per_well=1",
+    "dataset.simulation.height=320",
+    "dataset.simulation.width=320",
+    "curation.patches.size=64",
+    "curation.patches.stride=64",
+    "curation.n_jobs=1",
+    "trainer.num_threads=1",
+    "trainer.precision=32-true",
+    "backbone.weights=random",
+    "crossval.n_folds=3",
+)
 CUT_OFF = "runs/NAME/resnet18/2026-11-23_10-00-00"
 """Where the tests train the run that is resumed, which is RUN and RUN_A too."""
 TOGETHER: dict[str, tuple[str, ...]] = {
@@ -214,11 +227,9 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "wandb sync FOLDER": Read("it takes a server"),
     "tensorboard --logdir runs": Read("it runs until it is ended"),
     # ---- what was measured
-    "jimt prepare dataset=mcf7 curation.empty_filter.enabled=false curation.label.tolerance=1e-6": Compose(
+    "jimt prepare dataset=mcf7 curation.empty_filter.enabled=false curation.label.scale=log_background_ratio": Compose(
         ("mcf7",), MCF7
     ),
-    "jimt prepare dataset=mcf7 curation.empty_filter.enabled=false dataset.cells=$JIMT_DATA/mcf7/nuclei.csv "
-    "curation.label.scale=positive_area": Compose(("mcf7",), MCF7),
     **{
         f"jimt train dataset=synthetic backbone={backbone} backbone.trainable=head optim.lr=1e-3 "
         "optim.batch_size=32 trainer.max_epochs=3": Compose(
@@ -234,8 +245,9 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         ("mcf7 NAME",), MCF7
     ),
     **{
-        "jimt crossval dataset=mcf7 curation.empty_filter.enabled=false crossval.folds=[0] "
-        f"trainer.num_threads=1 trainer.precision=32-true hydra.run.dir=runs/{recipe}": Compose(
+        "jimt crossval dataset=mcf7 curation.empty_filter.enabled=false curation.label.scale=log_background_ratio "
+        "curation.label.tolerance=1e-3 crossval.folds=[0] trainer.num_threads=1 trainer.precision=32-true "
+        f"hydra.run.dir=runs/{recipe}": Compose(
             ("mcf7 resnet18.tv_in1k",), f"{MCF7}; test_crossval.py runs some folds alone"
         )
         for recipe in ("paper", "one_cycle experiment=one_cycle")
@@ -251,6 +263,11 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "python benchmarks/nested_selection.py": Run(
         ("dataset=NAME", "backbone.weights=random", "--layers", "layer4.0"),
         says="chosen on inner folds",
+        slow=True,
+    ),
+    "python benchmarks/yardstick.py": Run(
+        ("dataset=synthetic", *SMALL_SYNTHETIC, "--models", "frozen ResNet-18"),
+        says="chosen by the other experiments",
         slow=True,
     ),
     "python benchmarks/picture.py runs/demo": Run(leaves="scored_field.png", slow=True),

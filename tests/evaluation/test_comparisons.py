@@ -20,6 +20,10 @@ from jimt.curation.manifest import open_curated
 from jimt.data.transforms import to_network_input
 from jimt.evaluation.baseline_models import CELLS, FROZEN, PLAIN
 from jimt.models.checkpoint import read_checkpoint
+from jimt.report.blocks import Table
+from jimt.report.model_card import model_card
+from jimt.report.sections.metrics_section import metric_blocks
+from jimt.report.study import Model, Options
 from jimt.system.files import BEST
 from jimt.training.run import train
 from jimt.vocabulary import Split
@@ -108,6 +112,20 @@ def test_scores_are_held_against_the_cells_of_each_patch_those_between_the_thres
     alive = held["n_dead"] / held["n_cells"] < 0.25
     assert counted["patches"] == len(held)
     assert counted["metrics"]["auroc"]["value"] == pytest.approx(roc_auc_score(alive, held["score"]))
+
+
+def test_the_report_and_the_model_card_set_them_beside_the_metrics(tested):
+    folder, _ = tested
+    model = Model("tiny", folder, (folder / BEST,), Options())
+    tables = {block.title: block for block in metric_blocks([model]) if isinstance(block, Table)}
+    assert {"Simpler models on the same folds", "Against counted cells", "Dead share of fields"} <= set(tables)
+    metrics = json.loads((folder / "test_metrics.json").read_text())
+    frozen = metrics["baselines"][-1]["auroc"]["baseline"]
+    assert tables["Simpler models on the same folds"].rows[-1][:2] == [FROZEN, f"{frozen:.3f}"]
+    card = model_card(model)
+    assert f"| {FROZEN} | {frozen:.3f} |" in card
+    assert "Scores against counted cells (" in card
+    assert "Dead share of 3 fields of 5 counted cells or more, mean absolute error: " in card
 
 
 def test_a_run_whose_weights_have_gone_says_so_and_is_evaluated(tested, capsys):
