@@ -44,6 +44,7 @@ def read(writer: FieldWriter, number: int, kind: type) -> FieldPatches:
         no_data=np.zeros(1),
         mean_fluorescence=np.ones(1),
         positive=None,
+        pi_area=number / 10,
         background=float(number),
         digests=(pixel_digest(pixels), pixel_digest(counts)),
         bits=(),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from jimt.curation.copies import DIGESTS
 from jimt.curation.reading import BadField, FieldPatches
-from jimt.curation.store import FIELDS, FILES, FLUORESCENCE, NAMES, NO_DATA, PIXELS, PLACE
+from jimt.curation.store import AREAS, FIELDS, FILES, FLUORESCENCE, NAMES, NO_DATA, PIXELS, PLACE
 
 
 class FieldWriter:
@@ -77,6 +77,7 @@ class FieldWriter:
                 "fluorescence_offset": begins[FLUORESCENCE],
                 "fluorescence_type": result.fluorescence_type,
                 "no_data_offset": begins[NO_DATA] if self._ends[NO_DATA] > begins[NO_DATA] else -1,
+                "pi_area": None if np.isnan(result.pi_area) else result.pi_area,
                 "background": None if np.isnan(result.background) else result.background,
                 "exchanged": result.exchanged,
                 "label": raw.label,
@@ -134,8 +135,9 @@ class FieldWriter:
         shutil.rmtree(self.spool, ignore_errors=True)  # holds what a killed worker left: its image was read again
         parts = [path.with_suffix(".parquet") for path in self._commits]
         rows = [pd.read_parquet(part) for part in parts if part.exists()]
-        fields = pd.DataFrame(self.fields, columns=[*PLACE, *NAMES, "exchanged", "label", "split"])
-        fields[[*PLACE, *NAMES]].to_parquet(self.folder / FIELDS)
+        fields = pd.DataFrame(self.fields, columns=[*PLACE, *NAMES, "exchanged", "label", "split", *AREAS])
+        fields[list(AREAS)] = fields[list(AREAS)].astype(np.float64)
+        fields[[*PLACE, *NAMES, *AREAS]].to_parquet(self.folder / FIELDS)
         return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(), fields
 
     def __enter__(self) -> Self:

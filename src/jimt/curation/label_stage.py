@@ -14,7 +14,7 @@ from jimt.config.data import DatasetConfig
 from jimt.curation.field_fluorescence import label_values
 from jimt.curation.labels import LabelThresholds, fit_label_thresholds, label_patches, split_zero_inflated
 from jimt.curation.manifest import THRESHOLDS, read_beside
-from jimt.curation.read_stage import no_words, positive_settings
+from jimt.curation.read_stage import measures_patches, no_words, positive_settings
 from jimt.curation.splits import check_both_classes, split_groups
 from jimt.errors import InputError, as_typed
 from jimt.vocabulary import AMBIGUOUS, POSITIVE_SCALES, Excluded, Split
@@ -65,10 +65,10 @@ def measured_by(curation: CurationConfig) -> dict[str, Any]:
     """What of the settings says what is measured: thresholds hold for another data set where these are the same."""
     settings = curation.label
     measured = {"scale": settings.scale, "background_percentile": settings.background_percentile}
-    positive = positive_settings(settings)
-    if positive is None:
+    if not measures_patches(settings):
         return measured
-    return {**measured, "positive": dataclasses.asdict(positive), "patch_size": curation.patches.size}
+    positive = dataclasses.asdict(positive_settings(settings))
+    return {**measured, "positive": positive, "patch_size": curation.patches.size}
 
 
 def _label_values(scale: str, rows: pd.DataFrame, fields: pd.DataFrame) -> NDArray[np.float64]:

@@ -55,10 +55,14 @@ def smoothed(fluorescence: NDArray[np.generic], valid: NDArray[np.bool_], *, sd:
     values = np.where(valid, fluorescence, 0).astype(np.float32)
     if sd == 0:
         return values
-    total, weight = (
-        cv2.GaussianBlur(image, (0, 0), sd, borderType=cv2.BORDER_REFLECT)
-        for image in (values, valid.astype(np.float32))
-    )
+
+    def blurred(image: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), sd, borderType=cv2.BORDER_REFLECT), np.float32)
+
+    total = blurred(values)
+    if valid.all():
+        return total
+    weight = blurred(valid.astype(np.float32))
     return np.asarray(np.divide(total, weight, out=np.zeros_like(total), where=weight > 1e-6))
 
 
@@ -109,6 +113,20 @@ def positive_mask(
     background = background_nearby(image, valid, radius=settings.radius, percentile=settings.percentile)
     above = (image > settings.ratio * background) & (image > 0)
     return np.asarray(valid & (above | (fluorescence >= saturated_at)), np.bool_)
+
+
+def positive_share(mask: NDArray[np.bool_], valid: NDArray[np.bool_]) -> float:
+    """Share of a field's valid pixels that are positive; NaN where none is valid.
+
+    >>> positive_share(np.array([[True, False, False]]), np.array([[True, True, False]]))
+    0.5
+
+    Args:
+        mask: Which pixels are positive, none of them no data, shape ``(height, width)``.
+        valid: Which pixels are data, likewise.
+    """
+    n_valid = int(np.count_nonzero(valid))
+    return int(np.count_nonzero(mask)) / n_valid if n_valid else float("nan")
 
 
 def nuclei_of(mask: NDArray[np.bool_], *, min_area: float, max_area: float, smoothing: float) -> NDArray[np.float64]:

@@ -83,15 +83,18 @@ def no_words(n_rows: int, words: type[StrEnum]) -> "pd.Categorical[str]":
     return pd.Categorical.from_codes(np.full(n_rows, -1, np.int8), categories=words_of)
 
 
-def positive_settings(settings: LabelConfig) -> PositiveSettings | None:
-    """What counts as PI-positive; None where labels are of a mean."""
-    if settings.scale in (*POSITIVE_SCALES, "cells"):
-        return PositiveSettings(
-            **dataclasses.asdict(settings.positive),
-            percentile=settings.background_percentile,
-            count_nuclei=settings.scale == "positive_nuclei",
-        )
-    return None
+def positive_settings(settings: LabelConfig) -> PositiveSettings:
+    """What counts as PI-positive, of a field's area and, where ``measures_patches``, of its patches."""
+    return PositiveSettings(
+        **dataclasses.asdict(settings.positive),
+        percentile=settings.background_percentile,
+        count_nuclei=settings.scale == "positive_nuclei",
+    )
+
+
+def measures_patches(settings: LabelConfig) -> bool:
+    """Whether what is PI-positive is measured of each patch; not where labels are of a mean."""
+    return settings.scale in (*POSITIVE_SCALES, "cells")
 
 
 def read_all(
@@ -112,6 +115,7 @@ def read_all(
         stride=curation.patches.stride,
         background_percentile=None if curation.label.scale == "raw" else curation.label.background_percentile,
         positive=positive_settings(curation.label),
+        patches_positive=measures_patches(curation.label),
     )
     percentiles = (curation.scaling.low_percentile, curation.scaling.high_percentile)
     progress = Progress(

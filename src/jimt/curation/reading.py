@@ -26,7 +26,7 @@ from jimt.curation.patches import (
     window_means,
 )
 from jimt.curation.payload import UsedBits, payload, used_bits
-from jimt.curation.positive import PositiveSettings, measure_positive, positive_mask
+from jimt.curation.positive import PositiveSettings, measure_positive, positive_mask, positive_share
 from jimt.curation.raw_images import RawImage
 from jimt.system.memory import keep_freed_memory
 
@@ -43,8 +43,9 @@ class ReadSettings:
     stride: int
     background_percentile: float | None
     """None where the label scale needs no background."""
-    positive: PositiveSettings | None
-    """None where the label scale is a mean."""
+    positive: PositiveSettings
+    patches_positive: bool
+    """Whether it is measured of each patch, too: where the label scale is no mean."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class FieldPatches:
     mean_fluorescence: NDArray[np.float64] | None
     positive: NDArray[np.float64] | None
     """Share of PI-positive pixels, or number of PI-positive nuclei, where the label scale is one of them."""
+    pi_area: float
+    """Share of the field's valid pixels that are PI-positive; NaN of a published patch."""
     background: float
     digests: tuple[str | None, str | None]
     bits: tuple[UsedBits, ...]
@@ -146,15 +149,17 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
         pixels = to_8_bit(brightfield, valid, scaling)
         height, width = pixels.shape
         parts, y, x, means, positive, share, background = [pixels], None, None, None, None, np.zeros(1), np.nan
+        pi_area = np.nan
         if fluorescence is not None:
             parts += [fluorescence, *[np.packbits(no_data)] * bool(no_data.any())]
             y, x = patch_origins(height, width, size=settings.patch_size, stride=settings.stride)
             means, share = window_means(fluorescence, no_data, y, x, size=settings.patch_size)
             if settings.background_percentile is not None:
                 (background,) = valid_percentiles(fluorescence, valid, (settings.background_percentile,))
-            if settings.positive is not None:
-                top = 2**settings.bit_depth - 1 if fluorescence.dtype.kind == "u" else np.inf
-                mask = positive_mask(fluorescence, valid, settings.positive, saturated_at=top)
+            top = 2**settings.bit_depth - 1 if fluorescence.dtype.kind == "u" else np.inf
+            mask = positive_mask(fluorescence, valid, settings.positive, saturated_at=top)
+            pi_area = positive_share(mask, valid)
+            if settings.patches_positive:
                 positive = measure_positive(mask, no_data, y, x, settings.positive, size=settings.patch_size)
         return FieldPatches(
             raw=raw,
@@ -168,6 +173,7 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
             no_data=share,
             mean_fluorescence=means,
             positive=positive,
+            pi_area=pi_area,
             background=background,
             digests=(pixel_digest(brightfield), None if fluorescence is None else pixel_digest(fluorescence)),
             bits=bits,

@@ -30,6 +30,8 @@ PLACE: Final = (
     "background",  # percentile of the fluorescence that counts as background; null where the label scale needs none
 )
 _OFFSETS: Final = {PIXELS: "offset", FLUORESCENCE: "fluorescence_offset", NO_DATA: "no_data_offset"}
+AREAS: Final = ("pi_area",)
+"""Shares of a field's valid pixels that a stain fills, 0 to 1; null of a published patch."""
 NAMES: Final = ("raw_image_id", "group", "file", *DIGESTS)
 
 
