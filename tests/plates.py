@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import tifffile
 
 HEIGHT, WIDTH = 160, 192
@@ -32,7 +33,9 @@ SHARES: Mapping[tuple[str, int], list[Share]] = {
     ("doxo", 1): [0.20, 0.30, 0.22],
     ("doxo", 3): [0.60, 0.70, 0.80],
 }
-"""Of PI-positive pixels, by condition and day, a well each; both fields of a well have the same but for one row."""
+"""Of PI-positive pixels, by condition and day, a well each; the second field of a well has 0.05 more."""
+NAME = "{condition}/d{day}/{well}_s{field}"
+PATTERN = "dataset.pattern='{condition}/d{day:d}/{well:w}_s{field:d}_{channel}.tif'"
 
 
 def drawn(share: Share, *, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
@@ -52,3 +55,18 @@ def write_field(stem: Path, share: Share, *, seed: int) -> float:
     for channel, image in (("BF", brightfield), ("PI", fluorescence)):
         tifffile.imwrite(stem.with_name(f"{stem.name}_{channel}.tif"), image)
     return is_positive
+
+
+def write_plate(
+    root: Path, shares: Mapping[tuple[str, int], list[Share]] = SHARES, *, name: str = NAME
+) -> pd.DataFrame:
+    """Write two fields of each well; the table of what was drawn, a row for each field."""
+    rows = []
+    for (condition, day), wells in shares.items():
+        for number, share in enumerate(wells, 1):
+            well = f"{'AB'[condition == 'doxo']}{number:02d}"
+            for field in (1, 2):
+                stem = root / name.format(condition=condition, day=day, well=well, field=field)
+                area = write_field(stem, share + 0.05 * (field == 2), seed=len(rows))
+                rows.append({"condition": condition, "day": day, "well": well, "area": area})
+    return pd.DataFrame(rows)

@@ -14,6 +14,8 @@ import jimt
 from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
 from jimt.config.patterns import ABOVE_A_FIELD, CHANNEL, GROUP, group_names, parse_pattern
+from jimt.curation.condition_tables import print_conditions
+from jimt.curation.conditions import find_wells
 from jimt.curation.empty_filter import Embed
 from jimt.curation.file_names import name_key
 from jimt.curation.finding import find_pairs, find_patches, find_stacks, leave_out
@@ -128,6 +130,9 @@ def find_raw_images(dataset: DatasetConfig, curation: CurationConfig, root: Path
         listing = leave_out(listing, root, pattern=dataset.leave_out)
     finding = _find(dataset, curation, root, listing.images)
     finding.listing = listing
+    if dataset.conditions.control is not None:
+        assert dataset.pattern is not None  # DatasetConfig checks it
+        find_wells(dataset.conditions, finding, root, pattern=dataset.pattern)
     return finding
 
 
@@ -210,6 +215,7 @@ def _print_results(folder: Path, console: Console) -> None:
     summary, thresholds = read_beside(folder / SUMMARY), read_beside(folder / THRESHOLDS)
     print_lines(describe(summary, thresholds), console)
     print_whole(table_row(summary["dataset"], summary), console)
+    print_conditions(summary["conditions"], console)
 
 
 _FORMAT = 6  # of the files that a curation leaves; another one curates anew
@@ -239,9 +245,8 @@ def fingerprint_of(
             [jimt.__version__, _FORMAT, description, settings, reference, finding.bad, hand_labels], sort_keys=True
         ).encode()
     )
-    extra = [
-        Path(path) for path in (dataset.empty_labels, dataset.cells, curation.empty_filter.weights) if path is not None
-    ]
+    beside = (dataset.empty_labels, dataset.cells, dataset.conditions.table, curation.empty_filter.weights)
+    extra = [Path(path) for path in beside if path is not None]
     paths = [path for raw in finding.images for path in (raw.brightfield, raw.fluorescence) if path is not None]
     for path in paths + [path for path in extra if path.is_file()]:
         if not path.exists():  # a link that leads nowhere: the reading refuses it by name

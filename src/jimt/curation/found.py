@@ -9,6 +9,7 @@ from typing import Final
 import pandas as pd
 from rich.console import Console
 
+from jimt.curation.conditions import describe_wells
 from jimt.curation.hand_labels import describe_off_grid, off_grid
 from jimt.curation.listing import describe_foreign
 from jimt.curation.raw_images import Finding, RawImage
@@ -52,6 +53,8 @@ def describe_finding(finding: Finding) -> list[str]:
         f"group {name} is also written {', '.join(others)}: one group, so that no split divides it"
         for name, others in sorted(finding.merged.items())
     ]
+    if finding.unused_wells:
+        lines.append(f"wells of dataset.conditions.table without a raw image: {', '.join(finding.unused_wells)}")
     return lines + [f"{_WARNING}the link {reason}" for reason in finding.listing.links]
 
 
@@ -90,6 +93,7 @@ def describe_dry_run(
     if finding.used_channels:
         brightfield, fluorescence = finding.used_channels
         yield f"channels: {brightfield} is bright-field, {fluorescence} is fluorescence"
+    yield from describe_wells(finding)
     if hand is not None:
         labelled = hand["raw_image_id"].tolist()
         here = {image.raw_image_id for image in finding.images}

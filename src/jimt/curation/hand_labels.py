@@ -1,6 +1,5 @@
 """Reads hand labels for the empty filter as a spreadsheet of any country saves them: ``raw_image_id,y,x,label``."""
 
-import csv
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -8,14 +7,11 @@ from typing import Any, Final
 import pandas as pd
 
 from jimt.config.patterns import composed
+from jimt.curation.tables import read_table
 from jimt.errors import InputError
 
 COLUMNS: Final = ("raw_image_id", "y", "x", "label")
-_DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_BYTE_ORDER_MARKS: Final = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-_QUOTED: Final = re.compile(r'"([^"]|"")*("|$)')
 _MOST_DIGITS: Final = 9  # of a number of pixels; a thousand times the widest slide scan
-_NEEDS: Final = "it needs " + ",".join(COLUMNS)
 
 
 def unused_labels(hand: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, int | str | None]:
@@ -79,65 +75,13 @@ def read_hand_labels(path: Path, *, empty_word: str, not_empty_word: str) -> pd.
             advice="put the hand labels there (raw_image_id,y,x,label)",
             remedies=("dataset.empty_labels=null",),
         )
-    lines = _text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    first = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
-    delimiter = None
-    if first < len(lines) and (named := re.fullmatch(r"sep=(.) *", lines[first])):  # Excel's own first line
-        delimiter, first = named[1], first + 1
-    if not any(line.strip() for line in lines[first:]):
-        raise InputError(f"{path} holds nothing", advice=_NEEDS)
-    header_line = _QUOTED.sub("", lines[first])
-    if delimiter is None:
-        delimiter = max(_DELIMITERS, key=header_line.count)
-    seen = _DELIMITERS.get(delimiter, repr(delimiter)) if delimiter in header_line else "no delimiter"
-    reader = csv.reader(lines[first:], delimiter=delimiter, skipinitialspace=True, strict=True)
-    try:
-        (_, header), *rows = [(first + reader.line_num, row) for row in reader if any(field.strip() for field in row)]
-    except csv.Error as error:
-        raise InputError(f"{path} cannot be read as a table with {seen} ({error})", advice=_NEEDS) from error
-    names = [composed(name).strip().lower() for name in header]
-    if missing := [column for column in COLUMNS if names.count(column) != 1]:
-        which = "lacks" if missing[0] not in names else "holds more than once"
-        raise InputError(
-            f"{path} {which} the column {', '.join(missing)} (read with {seen}, its first line holds "
-            f"{', '.join(names)[:200]})",
-            advice=_NEEDS,
-        )
-    if not rows:
-        raise InputError(
-            f"{path} holds the names of its columns and no hand label",
-            advice="write a row for each labelled patch below them",
-        )
-    for number, row in rows:
-        if any(field.strip() for field in row[len(names) :]) or len(row) < len(names):
-            raise InputError(
-                f"{path} holds {len(row)} fields in line {number} where the first line names "
-                f"{len(names)}, read with {seen}",
-                advice="correct it, or put fields that hold the delimiter in quotes",
-            )
-    columns = {name: [composed(row[names.index(name)]).strip() for _, row in rows] for name in COLUMNS}
+    rows = read_table(path, COLUMNS, what="hand label", of="labelled patch")
+    columns = {name: [row[name] for _, row in rows] for name in COLUMNS}
     table = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
     for axis in ("y", "x"):
         pixels = [_pixels(text, axis, number, path) for text, (number, _) in zip(columns[axis], rows, strict=True)]
         table[axis] = pd.Series(pixels, dtype="int64")
     return _with_words(table, path, empty_word=composed(empty_word), not_empty_word=composed(not_empty_word))
-
-
-def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror})", advice="check the file and its permissions"
-        ) from error
-    encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if data.startswith(mark)), "utf-8")
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text in UTF-8", advice=f"save it as CSV UTF-8; {_NEEDS}") from error
-    if "\0" in text:
-        raise InputError(f"{path} is no text but a file of another kind", advice=f"save it as CSV UTF-8; {_NEEDS}")
-    return text
 
 
 def _pixels(text: str, axis: str, number: int, path: Path) -> int:

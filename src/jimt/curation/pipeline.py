@@ -16,6 +16,7 @@ import jimt
 from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
 from jimt.curation.audit import label_audit
+from jimt.curation.conditions import areas_by_condition
 from jimt.curation.counted_cells import count_cells, field_truth, read_cells, warnings_of
 from jimt.curation.empty_filter import Embed
 from jimt.curation.filter_stage import drop_empty
@@ -28,7 +29,7 @@ from jimt.curation.read_stage import read_usable
 from jimt.curation.summary import count_stages
 from jimt.errors import InputError
 
-_CONFIDENCE = 0.95  # of the audit's intervals
+_CONFIDENCE = 0.95  # of intervals over groups and over wells
 _UNMATCHED_KEPT = 100  # names of files that are passed over; there may be any number
 
 
@@ -83,6 +84,13 @@ def run_pipeline(
         "look_exchanged": raw.exchanged,
         "cells": of_no_use,
         "label_audit": None if cells is None or curation.label.scale == "cells" else _audit(curation, manifest, cells),
+        "conditions": areas_by_condition(
+            finding,
+            fields,
+            control=str(dataset.conditions.control),
+            left_out=set(copies.leaking),
+            confidence=_CONFIDENCE,
+        ),
         "empty_filter": filter_report,
         "scaling": dataclasses.asdict(raw.scaling),
         "patch_size": curation.patches.size,

@@ -21,6 +21,16 @@ class RawImage:
     split: Split | None = None
 
 
+@dataclass(frozen=True)
+class ImagedWell:
+    """The well a raw image is of, what was done to it, and when it was imaged."""
+
+    condition: str
+    day: float | None
+    """None where nothing tells it."""
+    well: str
+
+
 @dataclass
 class Finding:
     """What a data set's folder holds."""
@@ -39,6 +49,10 @@ class Finding:
     """Of each placeholder or named group, what it read and in how many files."""
     merged: dict[str, list[str]] = field(default_factory=dict)
     """Groups whose name is written in several ways: the name that is kept, and the others."""
+    wells: dict[str, ImagedWell] = field(default_factory=dict)
+    """Of each raw image that is held against a control, by its raw_image_id; empty where nothing is."""
+    unused_wells: list[str] = field(default_factory=list)
+    """Wells of the table of conditions of which there is no raw image."""
     listing: Listing = field(default_factory=Listing)
     """Where it was made from one: files of other formats, and links that were not followed."""
 

@@ -1,0 +1,90 @@
+"""Reads a table as a spreadsheet of any country saves it."""
+
+import csv
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from jimt.config.patterns import composed
+from jimt.errors import InputError
+
+_DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_BYTE_ORDER_MARKS: Final = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_QUOTED: Final = re.compile(r'"([^"]|"")*("|$)')
+
+
+def read_table(
+    path: Path, columns: Sequence[str], *, what: str, of: str, optional: Sequence[str] = ()
+) -> list[tuple[int, dict[str, str]]]:
+    """The number of each line and its texts by column, stripped and in Unicode's composed form.
+
+    Columns may stand in any order and beside others; commas, semicolons, tabs or bars part them. Line ends are those of
+    any system, text is UTF-8 or has a byte order mark.
+
+    Args:
+        path: Of a file that is there.
+        columns: That it must have.
+        what: A row is, in words.
+        of: What there is a row for.
+        optional: Columns that it may have besides.
+
+    Raises:
+        InputError: If it is no such table; the message names the line.
+    """
+    needs = "it needs " + ",".join(columns)
+    lines = _text(path, needs=needs).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    first = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
+    delimiter = None
+    if first < len(lines) and (named := re.fullmatch(r"sep=(.) *", lines[first])):  # Excel's own first line
+        delimiter, first = named[1], first + 1
+    if not any(line.strip() for line in lines[first:]):
+        raise InputError(f"{path} holds nothing", advice=needs)
+    header_line = _QUOTED.sub("", lines[first])
+    if delimiter is None:
+        delimiter = max(_DELIMITERS, key=header_line.count)
+    seen = _DELIMITERS.get(delimiter, repr(delimiter)) if delimiter in header_line else "no delimiter"
+    reader = csv.reader(lines[first:], delimiter=delimiter, skipinitialspace=True, strict=True)
+    try:
+        (_, header), *rows = [(first + reader.line_num, row) for row in reader if any(field.strip() for field in row)]
+    except csv.Error as error:
+        raise InputError(f"{path} cannot be read as a table with {seen} ({error})", advice=needs) from error
+    names = [composed(name).strip().lower() for name in header]
+    wanted = [*columns, *(name for name in optional if name in names)]
+    if missing := [column for column in wanted if names.count(column) != 1]:
+        which = "lacks" if missing[0] not in names else "holds more than once"
+        raise InputError(
+            f"{path} {which} the column {', '.join(missing)} (read with {seen}, its first line holds "
+            f"{', '.join(names)[:200]})",
+            advice=needs,
+        )
+    if not rows:
+        raise InputError(
+            f"{path} holds the names of its columns and no {what}",
+            advice=f"write a row for each {of} below them",
+        )
+    for number, row in rows:
+        if any(field.strip() for field in row[len(names) :]) or len(row) < len(names):
+            raise InputError(
+                f"{path} holds {len(row)} fields in line {number} where the first line names "
+                f"{len(names)}, read with {seen}",
+                advice="correct it, or put fields that hold the delimiter in quotes",
+            )
+    return [(number, {name: composed(row[names.index(name)]).strip() for name in wanted}) for number, row in rows]
+
+
+def _text(path: Path, *, needs: str) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror})", advice="check the file and its permissions"
+        ) from error
+    encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if data.startswith(mark)), "utf-8")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text in UTF-8", advice=f"save it as CSV UTF-8; {needs}") from error
+    if "\0" in text:
+        raise InputError(f"{path} is no text but a file of another kind", advice=f"save it as CSV UTF-8; {needs}")
+    return text
