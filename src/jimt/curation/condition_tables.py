@@ -8,7 +8,7 @@ from rich.console import Console
 from jimt.statistics.value_text import NO_VALUE, percent_text
 from jimt.system.screen import print_whole, table_of
 
-AREA_WORDS: Final = {"pi_area": "PI-positive area", "live_stain_area": "area of the live stain"}
+AREA_WORDS: Final = {"pi_area": "PI-positive area", "live_stain_area": "Area of the live stain"}
 """Columns of ``fields.parquet`` that are told by condition and day, in words."""
 
 

@@ -14,6 +14,7 @@ from jimt.errors import InputError
 from jimt.figures import curation as figures
 from jimt.figures.labelling import LabelledValues, fluorescence_histograms, labelled_patches
 from jimt.report.blocks import Block, Drawing, Table, attempt
+from jimt.report.sections.conditions_section import condition_blocks
 from jimt.report.sections.counts_section import count_blocks
 from jimt.report.sections.filter_section import empty_filter_blocks
 from jimt.report.thumbnails import patches_of
@@ -33,6 +34,7 @@ def curation_blocks(curated: Curated, *, splits: bool = True) -> Iterator[Block]
         splits: Whether Table 1 tells train, validation and test, which a cross-validation does not use.
     """
     yield from count_blocks(curated, splits=splits)
+    yield from condition_blocks(curated)
     yield from attempt("The figure of raw image pairs", raw_pair_blocks(curated))
     yield from attempt("The figure of sample patches", sample_blocks(curated))
     yield from attempt("The figures of the empty filter", empty_filter_blocks(curated))
