@@ -8,10 +8,11 @@ import pytest
 from rich.console import Console
 
 from conftest import composed_prepare
+from jimt.curation.conditions import areas_by_condition
 from jimt.curation.curate import curate, find_raw_images
 from jimt.curation.found import describe_dry_run
 from jimt.curation.manifest import SUMMARY, read_beside
-from jimt.curation.raw_images import Finding
+from jimt.curation.raw_images import Finding, ImagedWell
 from jimt.errors import InputError
 from plates import PATTERN, PLATE, SHARES, write_plate
 
@@ -237,11 +238,13 @@ def test_the_table_stands_on_the_screen_with_what_is_missing(tmp_path, capsys):
 
 
 def test_a_live_stain_has_its_own_table():
-    from jimt.curation.conditions import areas_by_condition
-    from jimt.curation.raw_images import ImagedWell
-
     fields = pd.DataFrame(
-        {"raw_image_id": list("abcd"), "pi_area": [0.1, 0.2, 0.6, 0.7], "live_stain_area": [0.9, 0.8, 0.3, np.nan]}
+        {
+            "raw_image_id": list("abcd"),
+            "pi_area": [0.1, 0.2, 0.6, 0.7],
+            "live_stain_area": [0.9, 0.8, 0.3, np.nan],
+            "background": 100.0,
+        }
     )
     finding = Finding(wells={raw: ImagedWell("ab"[raw > "b"], None, raw) for raw in "abcd"})
     told = areas_by_condition(finding, fields, control="a", left_out=set(), confidence=0.95)
@@ -250,3 +253,23 @@ def test_a_live_stain_has_its_own_table():
         [pytest.approx(0.85), pytest.approx(0.3)],
     ]
     assert told["areas"]["live_stain_area"][1]["note"] == "no interval: one well"
+
+
+def test_a_field_that_pi_fills_is_warned_of_since_its_area_cannot_be_told(tmp_path, capsys):
+    write_plate(tmp_path / "raw", {("untreated", 1): [0.1, 0.2, 0.3], ("doxo", 1): [0.5, 0.6, 0.93]})
+    folder = prepared(tmp_path / "raw", CONTROL)
+    conditions = read_beside(folder / SUMMARY)["conditions"]
+    assert conditions["areas"]["pi_area"][1]["wells"]["B03"] == 0  # and not 0.95
+    (warning,) = conditions["warnings"]
+    assert warning.startswith(
+        "2 fields have a PI background above 3 times that of untreated on the same day, for example doxo/d1/B03_s1: "
+    )
+
+
+def test_a_background_of_zero_is_warned_of():
+    fields = pd.DataFrame({"raw_image_id": list("ab"), "pi_area": [0.9, 0.8], "background": [0.0, 3.0]})
+    finding = Finding(wells={raw: ImagedWell("c", None, raw) for raw in "ab"})
+    told = areas_by_condition(finding, fields, control="c", left_out=set(), confidence=0.95)
+    assert told["warnings"] == [
+        "1 field has a PI background of 0, for example a: every pixel above 0 counts as positive"
+    ]

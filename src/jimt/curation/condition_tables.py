@@ -62,13 +62,16 @@ def print_conditions(conditions: dict[str, Any] | None, console: Console) -> Non
         conditions: As ``summary.json`` has them.
         console: Where they are printed.
     """
-    for column in {} if conditions is None else conditions["areas"]:
-        assert conditions is not None
+    if conditions is None:
+        return
+    for column in conditions["areas"]:
         header, rows = table_header(conditions, column=column), table_rows(conditions, column=column)
         n_left = header.index("wells")
         print_whole(table_of(table_title(column), header, rows, n_left=n_left), console)
         for note in table_notes(conditions, column=column):
             console.print(note, highlight=False, markup=False, soft_wrap=True)
+    for warning in conditions["warnings"]:
+        console.print(f"WARNING: {warning}", style="bold red", highlight=False, markup=False, soft_wrap=True)
 
 
 def _has_days(conditions: dict[str, Any], column: str) -> bool:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from jimt.config.data import CONDITION, DAY, ConditionsConfig
 from jimt.config.patterns import Reading, parse_pattern
 from jimt.curation.condition_tables import AREA_WORDS
 from jimt.curation.file_names import name_key
+from jimt.curation.positive import HAZE
 from jimt.curation.raw_images import Finding, ImagedWell
 from jimt.curation.tables import read_table
 from jimt.errors import InputError
@@ -185,7 +187,7 @@ def areas_by_condition(
 
     Args:
         finding: With the well of each raw image.
-        fields: Every field, with ``raw_image_id`` and columns of ``AREA_WORDS``.
+        fields: Every field, with ``raw_image_id``, ``background`` and columns of ``AREA_WORDS``.
         control: The condition that the others are held against.
         left_out: Numbers of fields that are copies of others.
         confidence: Coverage wanted of the intervals.
@@ -206,4 +208,35 @@ def areas_by_condition(
                 confidence=confidence,
             )
             areas[column] = [dataclasses.asdict(row) for row in rows]
-    return {"control": control, "confidence": confidence, "areas": areas}
+    warnings = [] if not areas else _warnings(fields.iloc[numbers], wells, control=control)
+    return {"control": control, "confidence": confidence, "areas": areas, "warnings": warnings}
+
+
+def _warnings(fields: pd.DataFrame, wells: list[ImagedWell], *, control: str) -> list[str]:
+    """What to know of fields whose background may be none: where PI is nearly everywhere, or nothing is left of it."""
+    names, background = fields["raw_image_id"].tolist(), fields["background"].to_numpy(float)
+    of_control: dict[float | None, list[float]] = {}
+    for value, well in zip(background.tolist(), wells, strict=True):
+        if well.condition == control:
+            of_control.setdefault(well.day, []).append(value)
+    usual = {day: float(np.median(values)) for day, values in of_control.items()}
+    bright = [
+        name
+        for name, value, well in zip(names, background, wells, strict=True)
+        if value > HAZE * usual.get(well.day, np.inf) > 0
+    ]
+
+    def have(found: list[str]) -> str:
+        return f"{len(found)} field{'s have' if len(found) != 1 else ' has'}"
+
+    lines = []
+    if bright:
+        lines.append(
+            f"{have(bright)} a PI background above {HAZE:g} times that of {control} on the same day, for example "
+            f"{bright[0]}: where PI fills a field no background is left, and its area is told too small; look at them"
+        )
+    if none := [name for name, value in zip(names, background, strict=True) if value <= 0]:
+        lines.append(
+            f"{have(none)} a PI background of 0, for example {none[0]}: every pixel above 0 counts as positive"
+        )
+    return lines

@@ -5,7 +5,7 @@ not: dead nuclei take up PI (paper: "Percentage of area with PI").
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from skimage.segmentation import watershed
 
 from jimt.curation.patches import window_means
 
-_HAZE = 3.0  # of the field's background: what is brighter over a wide area is crowded nuclei, not haze
+HAZE: Final = 3.0  # of the field's background: what is brighter over a wide area is crowded nuclei, not haze
 _STEPS = 12  # a radius on the reduced image: enough for a disc, and 70 times quicker than on the image itself
 
 
@@ -86,14 +86,14 @@ def background_nearby(
     height, width = image.shape
     size = (max(1, width // step), max(1, height // step))
     # no data is as bright as can be: an opening does not see it
-    filled = np.where(valid, image, _HAZE * level)
+    filled = np.where(valid, image, HAZE * level)
     small = cv2.resize(filled.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     reach = max(1, round(radius / step))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     opened = cv2.morphologyEx(small, cv2.MORPH_OPEN, disc, borderType=cv2.BORDER_REFLECT)
     smooth = cv2.GaussianBlur(opened, (0, 0), reach / 2, borderType=cv2.BORDER_REFLECT)
     nearby = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(np.minimum(nearby, _HAZE * level), np.float32)
+    return np.asarray(np.minimum(nearby, HAZE * level), np.float32)
 
 
 def positive_mask(

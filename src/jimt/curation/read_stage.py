@@ -113,7 +113,7 @@ def read_all(
         bit_shift=dataset.bit_shift,
         patch_size=curation.patches.size,
         stride=curation.patches.stride,
-        background_percentile=None if curation.label.scale == "raw" else curation.label.background_percentile,
+        background_percentile=curation.label.background_percentile,
         positive=positive_settings(curation.label),
         patches_positive=measures_patches(curation.label),
     )

@@ -41,8 +41,7 @@ class ReadSettings:
     bit_shift: int
     patch_size: int
     stride: int
-    background_percentile: float | None
-    """None where the label scale needs no background."""
+    background_percentile: float
     positive: PositiveSettings
     patches_positive: bool
     """Whether it is measured of each patch, too: where the label scale is no mean."""
@@ -154,8 +153,7 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
             parts += [fluorescence, *[np.packbits(no_data)] * bool(no_data.any())]
             y, x = patch_origins(height, width, size=settings.patch_size, stride=settings.stride)
             means, share = window_means(fluorescence, no_data, y, x, size=settings.patch_size)
-            if settings.background_percentile is not None:
-                (background,) = valid_percentiles(fluorescence, valid, (settings.background_percentile,))
+            (background,) = valid_percentiles(fluorescence, valid, (settings.background_percentile,))
             top = 2**settings.bit_depth - 1 if fluorescence.dtype.kind == "u" else np.inf
             mask = positive_mask(fluorescence, valid, settings.positive, saturated_at=top)
             pi_area = positive_share(mask, valid)

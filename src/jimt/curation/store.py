@@ -27,7 +27,7 @@ PLACE: Final = (
     "fluorescence_offset",
     "fluorescence_type",  # null of a published patch
     "no_data_offset",  # -1 where every pixel is data
-    "background",  # percentile of the fluorescence that counts as background; null where the label scale needs none
+    "background",  # percentile of the fluorescence that counts as background; null of a published patch
 )
 _OFFSETS: Final = {PIXELS: "offset", FLUORESCENCE: "fluorescence_offset", NO_DATA: "no_data_offset"}
 AREAS: Final = ("pi_area",)
@@ -95,7 +95,7 @@ class FieldStore:
         return np.unpackbits(bits, count=height * width).reshape(height, width).view(np.bool_)
 
     def background(self, index: int) -> float:
-        """Percentile of a field's fluorescence that counts as its background; NaN where the label scale needs none."""
+        """Percentile of a field's fluorescence that counts as its background; NaN of a published patch."""
         return float(self._background[index])
 
 

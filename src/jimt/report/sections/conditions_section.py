@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from jimt.curation.condition_tables import AREA_WORDS, table_header, table_notes, table_rows, table_title
 from jimt.curation.manifest import Curated
 from jimt.figures.stained_areas import areas_by_condition
-from jimt.report.blocks import Block, Drawing, Table
+from jimt.report.blocks import Block, Drawing, Table, Text
 from jimt.statistics.condition_areas import ConditionArea
 from jimt.statistics.value_text import percent_text
 
@@ -16,6 +16,8 @@ def condition_blocks(curated: Curated) -> Iterator[Block]:
     if conditions is None:
         return
     control, covered = conditions["control"], percent_text(conditions["confidence"])
+    for warning in conditions["warnings"]:
+        yield Text(f"{warning}.", is_warning=True)
     for column, found in conditions["areas"].items():
         rows = [ConditionArea(**row) for row in found]
         notes = "".join(f" {note}." for note in table_notes(conditions, column=column))
