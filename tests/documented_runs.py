@@ -42,6 +42,18 @@ CUT_OFF = "runs/NAME/resnet18/2026-11-23_10-00-00"
 """Where the tests train the run that is resumed, which is RUN and RUN_A too."""
 TOGETHER: dict[str, tuple[str, ...]] = {
     "dataset.group=[plate]": ("dataset.pattern='{plate}/{well}_{channel}.tif'",),
+    "dataset.conditions.condition=[drug,dose]": (
+        "dataset.pattern='{drug}/{dose}/{well}_{channel}.tif'",
+        "dataset.conditions.control=none/0",
+    ),
+    "dataset.conditions.day=time": (
+        "dataset.pattern='{condition}/{time}/{well}_{channel}.tif'",
+        "dataset.conditions.control=untreated",
+    ),
+    "dataset.conditions.well=[well]": (
+        "dataset.pattern='{condition}/{well}_{channel}.tif'",
+        "dataset.conditions.control=untreated",
+    ),
     "dataset.bit_shift=4": ("dataset.bit_depth=12",),
     "probe=pooled": ("method=linear_probe",),
     "probe=tiles": ("method=linear_probe",),
@@ -131,6 +143,9 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
             "curation.empty_filter.weights=random",
         ),
         leaves="data/curated/NAME.hand_labels.npz",
+    ),
+    "jimt prepare dataset=NAME dataset.conditions.control=untreated dataset.conditions.table=wells.csv": Run(
+        ("curation.output_root=data/of_conditions",), says="PI-positive area, % of the field"
     ),
     "jimt prepare --config-dir mine dataset=our_lab": Run(OUR_LAB, leaves="data/curated/our_lab/manifest.parquet"),
     "JIMT_DATA=FOLDER jimt prepare dataset=mcf7": Compose(("mcf7",), MCF7),
