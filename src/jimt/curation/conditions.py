@@ -231,8 +231,9 @@ def _warnings(fields: pd.DataFrame, wells: list[ImagedWell], *, control: str) ->
 
     lines = []
     if bright:
+        on_day = " on the same day" if usual.keys() != {None} else ""
         lines.append(
-            f"{have(bright)} a PI background above {HAZE:g} times that of {control} on the same day, for example "
+            f"{have(bright)} a PI background above {HAZE:g} times that of {control}{on_day}, for example "
             f"{bright[0]}: where PI fills a field no background is left, and its area is told too small; look at them"
         )
     if none := [name for name, value in zip(names, background, strict=True) if value <= 0]:
