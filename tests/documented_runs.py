@@ -132,6 +132,9 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "jimt prepare dataset=NAME dry_run=true": Run(says="12 raw images in 12 groups"),
     "python prepare.py dataset=NAME dry_run=true": Run(says="12 raw images in 12 groups"),
     "jimt prepare dataset=synthetic": Compose(("synthetic",), "a minute; test_synthetic.py simulates smaller fields"),
+    "jimt prepare dataset=synthetic_plate": Compose(
+        ("synthetic_plate",), "a minute; test_simulated_data_set.py simulates smaller wells"
+    ),
     "jimt prepare dataset=mcf7": Compose(("mcf7",), MCF7),
     "jimt prepare dataset=NAME hand_labels_only=true": Run(
         (

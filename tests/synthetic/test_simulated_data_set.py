@@ -251,3 +251,26 @@ def test_processes_that_simulate_one_folder_at_a_time_take_turns(tmp_path):
     outputs = [process.communicate()[0] for process in running]
     assert [process.returncode for process in running] == [0, 0]
     assert sum("simulated 6 raw image pairs" in output for output in outputs) == 1
+
+
+def test_a_treatment_of_every_second_well_kills_there_and_changes_no_other_well(tmp_path):
+    simulate_dataset(tmp_path / "plain", **(SMALL | {"n_wells": 4, "dead_fraction": 0.1}))
+    plate = SMALL | {"n_wells": 4, "dead_fraction": 0.1, "treated_dead_fraction": 0.9}
+    simulate_dataset(tmp_path / "plate", **plate)
+    plain, treated = files(tmp_path / "plain"), files(tmp_path / "plate")
+    assert set(treated) - set(plain) == {"wells.csv"}
+    for name in plain:
+        if name.startswith("W"):
+            assert (plain[name] == treated[name]) == (int(name[1:6]) % 2 == 1)
+    wells = pd.read_csv(tmp_path / "plate/wells.csv")
+    assert wells["condition"].tolist() == ["control", "treated"] * 2
+    cells = pd.read_csv(tmp_path / "plate/cells.csv")
+    dead = cells.groupby(cells["raw_image_id"].str[:6])["dead"].mean()
+    assert dead[wells["well"][wells["condition"] == "control"]].max() < 0.4
+    assert dead[wells["well"][wells["condition"] == "treated"]].min() > 0.6
+    assert not simulate_dataset(tmp_path / "plate", **plate)
+    (tmp_path / "plate/wells.csv").unlink()
+    with pytest.raises(InputError, match=r"has lost wells\.csv"):
+        simulate_dataset(tmp_path / "plate", **plate)
+    with pytest.raises(InputError, match="holds another simulation"):
+        simulate_dataset(tmp_path / "plate", **(plate | {"treated_dead_fraction": None}))

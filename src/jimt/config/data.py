@@ -31,6 +31,8 @@ class SimulationConfig(Settings, section="dataset.simulation"):
     """Pixels; more is beyond any camera, so a slip of the keyboard."""
     width: int = field(metadata=_from_to(32, 8192))
     dead_fraction: float = field(metadata=SHARE)
+    treated_dead_fraction: float | None = field(metadata=SHARE)
+    """Of every second well, the others being the control; null where no well is treated."""
     difficulty: float = field(metadata=SHARE)
     seed: int = field(metadata=SEED)
     patch_size: int = field(metadata=_from_to(32, 8192))

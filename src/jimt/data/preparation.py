@@ -198,6 +198,7 @@ def _simulate(dataset: DatasetConfig, curation: CurationConfig, console: Console
                 patch_size=simulation.patch_size,
                 stride=simulation.stride,
                 n_jobs=curation.n_jobs,
+                treated_dead_fraction=simulation.treated_dead_fraction,
             )
         if is_new:
             console.print(

@@ -24,9 +24,12 @@ FLUORESCENCE_SUFFIX: Final = "--PI.tif"
 TRUTH_FILE: Final = "truth.csv"
 LABELS_FILE: Final = "empty_patch_labels.csv"
 CELLS_FILE: Final = "cells.csv"
+WELLS_FILE: Final = "wells.csv"
+CONTROL: Final = "control"
+TREATED: Final = "treated"
 PARAMETERS_FILE: Final = "simulation.json"
 OWN_FILES: Final = re.compile(
-    r"W\d{5}--P\d{5}--Z00000--T00000--(Trans|PI)\.tif|truth\.csv|cells\.csv|empty_patch_labels\.csv|simulation\.json"
+    r"W\d{5}--P\d{5}--Z00000--T00000--(Trans|PI)\.tif|truth\.csv|cells\.csv|wells\.csv|empty_patch_labels\.csv|simulation\.json"
 )
 MODEL_VERSION: Final = 1
 """Raise when the same parameters give other images."""
@@ -147,12 +150,14 @@ def simulate_dataset(
     patch_size: int,
     stride: int,
     n_jobs: int,
+    treated_dead_fraction: float | None = None,
 ) -> bool:
     """Write a folder of simulated raw pairs, or find it already there.
 
     The folder holds ``W00001--P00001--Z00000--T00000--Trans.tif`` (bright-field) and ``...--PI.tif``, 16 bit, one pair
     per well and position; ``truth.csv`` with one row per patch; ``cells.csv`` with one row per cell;
-    ``empty_patch_labels.csv`` in the form of hand labels; ``simulation.json`` with the parameters. It appears complete
+    ``empty_patch_labels.csv`` in the form of hand labels; where every second well is treated, ``wells.csv`` with the
+    condition of each; ``simulation.json`` with the parameters. It appears complete
     or not at all.
 
     Args:
@@ -167,6 +172,7 @@ def simulate_dataset(
         patch_size: Side of the patches of ``truth.csv``, px.
         stride: Distance between neighbouring patches, px.
         n_jobs: Processes, or -1 for one per core; does not change the result.
+        treated_dead_fraction: Of every second well, the others being the control; None where no well is treated.
 
     Returns:
         True if the images were made, False if the same simulation was already there.
@@ -184,19 +190,31 @@ def simulate_dataset(
         "stride": stride,
     }
     parameters = {"n_wells": n_wells, "fields_per_well": fields_per_well, **settings, "model_version": MODEL_VERSION}
+    shares = dict.fromkeys(range(1, n_wells + 1), dead_fraction)
+    tables = [TRUTH_FILE, CELLS_FILE, LABELS_FILE]
+    if treated_dead_fraction is not None:
+        parameters["treated_dead_fraction"] = treated_dead_fraction
+        tables.append(WELLS_FILE)
+        shares |= dict.fromkeys(range(2, n_wells + 1, 2), treated_dead_fraction)
     places = [(well, position) for well in range(1, n_wells + 1) for position in range(1, fields_per_well + 1)]
     suffixes = (BRIGHTFIELD_SUFFIX, FLUORESCENCE_SUFFIX)
     images = [raw_image_id(well, position) + suffix for well, position in places for suffix in suffixes]
-    if _is_done(root, parameters, [*images, TRUTH_FILE, CELLS_FILE, LABELS_FILE]):
+    if _is_done(root, parameters, [*images, *tables]):
         return False
 
     aside = _make_aside(root)
-    tables = joblib.Parallel(n_jobs=n_jobs)(
-        joblib.delayed(_write_field)(aside, well=well, position=position, **settings) for well, position in places
+    found = joblib.Parallel(n_jobs=n_jobs)(
+        joblib.delayed(_write_field)(
+            aside, well=well, position=position, **(settings | {"dead_fraction": shares[well]})
+        )
+        for well, position in places
     )
-    truth, cells = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
+    truth, cells = (pd.concat(parts, ignore_index=True) for parts in zip(*found, strict=True))
     cells.to_csv(aside / CELLS_FILE, index=False)
     truth.to_csv(aside / TRUTH_FILE, index=False)
+    if treated_dead_fraction is not None:
+        conditions = {f"W{well:05d}": TREATED if well % 2 == 0 else CONTROL for well in shares}
+        pd.Series(conditions, name="condition").to_csv(aside / WELLS_FILE, index_label="well")
     label_clear_cases(truth, seed=seed).to_csv(aside / LABELS_FILE, index=False)
     write_json(aside / PARAMETERS_FILE, parameters)
     if root.exists():
