@@ -51,7 +51,7 @@ def of_a_table_that_is_missing(lab: Lab) -> None:
 
 
 RUNS: dict[Place, object] = {
-    ("config/data.py", "check_conditions"): of_what_tells_them,
+    ("config/wells.py", "check_conditions"): of_what_tells_them,
     ("curation/conditions.py", "find_wells"): of_a_control,
     ("curation/conditions.py", "_day_of_name"): of_a_day,
     ("curation/conditions.py", "_read_wells"): of_a_table_that_is_missing,

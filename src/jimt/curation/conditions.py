@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from jimt.config.data import CONDITION, DAY, ConditionsConfig
 from jimt.config.patterns import Reading, parse_pattern
+from jimt.config.wells import CONDITION, DAY, ConditionsConfig
 from jimt.curation.condition_tables import AREA_WORDS
 from jimt.curation.file_names import name_key
 from jimt.curation.positive import HAZE
