@@ -32,6 +32,7 @@ NEEDS_NONE: dict[Place, str] = {
     ("curation/store.py", "FieldStore.fluorescence"): "published patches have no fluorescence, whatever one does",
     ("config/hydra_schema.py", "to_dataclasses"): "the sentence is OmegaConf's",
     ("evaluation/label_sensitivity.py", "of_run"): "class folders have no cut-offs",
+    ("models/predictor.py", "Predictor.frozen_features"): "a note says so, and the evaluation goes on",
     ("report/sections/agreement_section.py", "agreement_of.make"): "a part of the report that these data do not have",
     ("report/sections/attention_section.py", "_has_patches_of"): "likewise",
     ("report/sections/data_section.py", "label_blocks"): "likewise",

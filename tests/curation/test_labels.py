@@ -275,16 +275,8 @@ def test_the_log_scale_does_not_change_with_gain_and_the_difference_not_with_off
 @pytest.mark.parametrize(
     ("mean", "background", "said"),
     [
-        (
-            100.0,
-            0.0,
-            "background is 0 at curation.label.background_percentile, so nothing can be told in multiples of it",
-        ),
-        (
-            5.0,
-            -1.0,
-            "background is 0 at curation.label.background_percentile, so nothing can be told in multiples of it",
-        ),
+        (100.0, 0.0, "a field's fluorescence background is 0 at curation.label.background_percentile"),
+        (5.0, -1.0, "a field's fluorescence background is 0 at curation.label.background_percentile"),
         (0.0, 10.0, "the mean fluorescence of a patch is 0, so no logarithm can be taken"),
     ],
 )
