@@ -11,6 +11,7 @@ import pytest
 from curations import BY_NUMBER, FIT, curates, pairs, types_in
 from jimt.curation import curate as curating
 from jimt.curation.folds import Fold, folds_of, split_by_fold
+from jimt.curation.label_stage import thresholds_from
 from jimt.curation.manifest import MANIFEST, SUMMARY, read_beside, read_manifest
 from jimt.data.preparation import OtherDataset, prepare
 from jimt.system.files import read_json
@@ -45,9 +46,10 @@ def of_a_full_disk(lab: Lab) -> None:
     lab.mends(curates, *pairs(lab), "curation.output_root=full", fill={"FOLDER": "elsewhere"})
 
 
-def of_a_range_to_fit_on(lab: Lab) -> None:
+def of_thresholds_without_effect(lab: Lab) -> None:
     curates(*pairs(lab), *FIT)
     lab.mends(curates, *pairs(lab, "doxo"), *FIT, "curation.label.fit_range=[0,4000]")
+    lab.mends(lambda *given: thresholds_from(*composed_prepare(*given)), "dataset=doxo", "curation.label.scale=cells")
 
 
 def of_another_that_cannot_be_curated(lab: Lab) -> None:
@@ -119,7 +121,7 @@ RUNS: dict[Place, object] = {
     ("curation/curate.py", "curate"): of_a_curation,
     ("curation/curate.py", "_replace"): of_a_full_disk,
     ("curation/label_stage.py", "reference_thresholds"): of_thresholds_of_another,
-    ("curation/label_stage.py", "thresholds_from"): of_a_range_to_fit_on,
+    ("curation/label_stage.py", "thresholds_from"): of_thresholds_without_effect,
     ("data/preparation.py", "_told_of"): of_another_that_cannot_be_curated,
     ("curation/manifest.py", "read_manifest"): of_a_curation_that_is_missing,
     ("system/files.py", "read_json"): of_a_file_of_values,

@@ -56,6 +56,11 @@ def of_a_range_of_labels(lab: Lab) -> None:
     lab.mends(composed_prepare, "curation.label.fit_range=[0,1]", "curation.label.scale=positive_area")
 
 
+def of_standard_deviations(lab: Lab) -> None:
+    lab.mends(composed_prepare, "curation.label.n_sigma=2", "curation.label.scale=cells")
+    lab.mends(composed_prepare, "curation.label.n_sigma=null", fill={"NUMBER": "1.0"})
+
+
 def of_an_executor(lab: Lab) -> None:
     lab.mends(composed_prepare, "curation.executor.backend=dask", fill={"HOST": "127.0.0.1"})
     lab.mends(composed_prepare, "curation.executor.scheduler=tcp://a:1", fill={"HOST": "127.0.0.1"})
@@ -334,6 +339,7 @@ RUNS: dict[Place, object] = {
     ("config/data.py", "DatasetConfig.__post_init__"): of_a_data_set,
     ("config/curating.py", "LabelConfig.__post_init__"): of_labels,
     ("config/curating.py", "LabelConfig._refuse_idle_range"): of_a_range_of_labels,
+    ("config/curating.py", "LabelConfig._check_n_sigma"): of_standard_deviations,
     ("config/curating.py", "ExecutorConfig.__post_init__"): of_an_executor,
     ("config/curating.py", "PrepareConfig.__post_init__"): of_preparing,
     ("config/training.py", "OptimConfig.__post_init__"): of_optimisation,

@@ -4,6 +4,9 @@ import pytest
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from jimt.curation.audit import audit_in_words, label_audit
+from jimt.curation.counted_cells import thresholds_of_share
+from jimt.curation.field_fluorescence import label_values
+from jimt.curation.labels import label_patches
 
 SETTINGS = {"dead_share": 0.25, "confidence": 0.95}
 
@@ -91,3 +94,16 @@ def test_one_class_throughout_is_said_and_no_number_is_made_up():
     assert nothing["patches"] == 0
     assert nothing["fields"]["bias"] is None
     assert len(audit_in_words(nothing)) == 1
+
+
+@pytest.mark.parametrize(("n_dead", "n_cells", "share"), [(7, 25, 0.28), (3, 10, 0.3), (1, 3, 1 / 3), (29, 100, 0.29)])
+def test_a_patch_is_dead_at_just_the_share_in_the_audit_as_in_its_label(n_dead, n_cells, share):
+    rows = {"raw_image_id": "a", "group": "A", "label_value": 0.5, "label": pd.array([0], "Int8")}
+    manifest = pd.DataFrame(rows | {"n_cells": [n_cells], "n_dead": [n_dead]})
+    cells = pd.DataFrame({"raw_image_id": "a", "y": range(n_cells), "x": 0, "dead": np.arange(n_cells) < n_dead})
+    assert label_audit(manifest, cells, dead_share=share, confidence=0.95)["dead"] == 1
+    live_below, dead_above = thresholds_of_share(share)
+    of_cells = label_values(np.array([float(n_dead)]), np.array([float(n_cells)]), scale="cells")
+    assert label_patches(of_cells, live_below=live_below, dead_above=dead_above).tolist() == [0]
+    fewer = label_audit(manifest.assign(n_dead=n_dead - 1), cells, dead_share=share, confidence=0.95)
+    assert fewer["dead"] == 0

@@ -27,7 +27,7 @@ def manifest_of(splits: dict[str, tuple[int, int]]) -> pd.DataFrame:
     image = np.arange(len(table)) // 64
     table["raw_image_id"] = table["split"] + "-" + image.astype(str)
     table["group"] = table["split"] + "-" + (image // 4).astype(str)
-    table["excluded"] = None
+    table["excluded"], table["label_value"] = None, 300.0
     return table
 
 
@@ -76,6 +76,7 @@ def test_raw_images_and_groups_of_each_split_are_counted_once():
             "raw_image_id": ["a", "a", "b", "c", "d", "e", "f"],
             "group": ["w1", "w1", "w1", "w2", "w3", "w4", "w5"],
             "excluded": [None] * 6 + [Excluded.EMPTY.value],
+            "label_value": 300.0,
         }
     )
     splits = count_stages(table)["splits"]
@@ -88,12 +89,14 @@ def test_every_patch_is_used_or_excluded_for_a_reason_that_is_counted():
     used = manifest_of(SPLITS["No treatment"])
     reasons = ["no_data"] * 3 + ["empty"] * 5 + ["copy"] * 2 + ["ambiguous"] * 7
     left_out = pd.DataFrame({"excluded": reasons, "label": [None] * 10 + [-1] * 7, "raw_image_id": "x", "group": "x"})
+    left_out["label_value"] = [np.nan] * 10 + [300.0] * 4 + [np.nan] * 3
     both = pd.concat([used.astype({"label": "Int8"}), left_out.astype({"label": "Int8"})], ignore_index=True)
     for column in ("split", "excluded", "raw_image_id", "group"):  # as the parquet file is read
         both[column] = both[column].astype("category")
     counts = count_stages(both)
     assert counts["n_patches"] == 21_848 + 17
     assert counts["excluded"] == {"no_data": 3, "empty": 5, "ambiguous": 7, "copy": 2}
+    assert counts["without_cells"] == 3  # of the seven, where labels are of counted cells
     assert counts["live"] + counts["dead"] + sum(counts["excluded"].values()) == counts["n_patches"]
 
 
@@ -194,3 +197,10 @@ def test_a_filter_trained_on_the_hand_labels_of_another_data_set_says_so():
     assert "1,200 hand labels of mcf7, 39 of them empty:" in lines(
         empty_filter=report | {"n_labelled_of": {"mcf7": 1200}}
     )
+
+
+def test_patches_without_a_counted_cell_are_not_said_to_lie_between_the_thresholds():
+    table = manifest_of({"train": (2, 2), "val": (1, 1), "test": (1, 1)})
+    left_out = pd.DataFrame({"excluded": ["ambiguous"] * 3, "label_value": [np.nan, np.nan, 0.3]})
+    counts = count_stages(pd.concat([table, left_out], ignore_index=True))
+    assert "0 empty, 1 between the thresholds, 2 without a counted cell" in lines(counts=counts)

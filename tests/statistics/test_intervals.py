@@ -12,6 +12,7 @@ from jimt.statistics.intervals import (
     interval_of_mean,
     interval_over_groups,
     interval_over_patches,
+    mixed_groups_notes,
     standard_error,
 )
 from jimt.statistics.resampling import Jackknife
@@ -169,3 +170,19 @@ def test_few_groups_of_a_class_are_named_too():
     ]
     assert notes(0, 0, 5) == ["the test split holds 5 groups: an interval over so few is too narrow"]
     assert notes(1, 1) == ["the test split holds 2 groups: too few for an interval"]
+
+
+@pytest.mark.parametrize(
+    ("n_groups", "n_mixed", "note"),
+    [
+        (30, 0, None),  # no value either
+        (30, 1, "1 group with live and dead patches: too few for an interval of a metric within groups"),
+        (30, 9, "9 groups with live and dead patches: an interval of a metric within groups over so few is too narrow"),
+        (30, 10, None),
+        (6, 6, None),  # said of all metrics
+        (6, 3, "3 groups with live and dead patches: an interval of a metric within groups over so few is too narrow"),
+    ],
+)
+def test_few_groups_of_both_classes_are_told(n_groups, n_mixed, note):
+    found = mixed_groups_notes(n_groups, n_mixed, sample="the data set")
+    assert found == ([] if note is None else [f"the data set holds {note}"])

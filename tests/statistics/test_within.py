@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from jimt.errors import InputError
 from jimt.statistics.estimates import estimates
 from jimt.statistics.metrics import METRICS, resampled_metrics
 from jimt.statistics.resampling import group_numbers
@@ -142,3 +143,13 @@ def test_published_patches_without_groups_are_not_compared():
     for found in estimates(labels, scores, None, None, **SETTINGS).values():
         assert np.isnan(found.value)
         assert found.note == "nothing tells which group a patch is of"
+
+
+def test_a_score_that_is_no_number_wins_nothing_and_is_refused():
+    labels, scores, groups, images = experiments()
+    scores[3] = np.nan
+    for name in METRICS:
+        with pytest.raises(
+            InputError, match="the scores of 1 of 240 patches are no numbers, so nothing can be measured"
+        ):
+            METRICS[name].value(labels, scores, groups, images)

@@ -93,7 +93,8 @@ class LabelConfig(Settings, section="curation.label"):
     """Percentile of a field's valid pixels that counts as its background."""
     fit_on: str
     """Name of the curated data set the mixture is fitted on."""
-    n_sigma: float = field(metadata=NOT_NEGATIVE)
+    n_sigma: float | None = field(metadata=NOT_NEGATIVE)
+    """Null on the scale ``cells``."""
     n_init: int = field(metadata=ONE_OR_MORE)
     tolerance: float = field(metadata=POSITIVE)
     """Gain in mean log-likelihood below which the mixture has converged."""
@@ -119,6 +120,7 @@ class LabelConfig(Settings, section="curation.label"):
         if self.fit_range is not None:
             self.fit_range = (self.fit_range[0], self.fit_range[1])  # OmegaConf hands a list over
             self._refuse_idle_range()
+        self._check_n_sigma()
         if (self.live_below is None) != (self.dead_above is None):
             raise InputError(
                 "curation.label.live_below and curation.label.dead_above are given together or not at all",
@@ -132,6 +134,19 @@ class LabelConfig(Settings, section="curation.label"):
                 f"curation.label.live_below={self.live_below} lies above "
                 f"curation.label.dead_above={self.dead_above}, so a patch would be live and dead",
                 remedies=(f"curation.label.live_below={self.dead_above} curation.label.dead_above={self.live_below}",),
+            )
+
+    def _check_n_sigma(self) -> None:
+        if self.scale == "cells" and self.n_sigma is not None:
+            raise InputError(
+                "curation.label.n_sigma is without effect where curation.label.scale is cells, whose threshold is "
+                "curation.label.dead_share",
+                remedies=("curation.label.n_sigma=null",),
+            )
+        if self.scale != "cells" and self.n_sigma is None:
+            raise InputError(
+                f"curation.label.scale={self.scale} needs a number of standard deviations",
+                remedies=("curation.label.n_sigma=NUMBER",),
             )
 
     def _refuse_idle_range(self) -> None:

@@ -48,7 +48,7 @@ def in_a_sentence(error: Exception, words: Sequence[str], kind: type) -> InputEr
         kind: Dataclass of the command's config.
     """
     if isinstance(error, HydraException):
-        return _of_hydra(error, kind)
+        return _no_fold(str(error.__cause__), words) or _of_hydra(error, kind)
     if isinstance(error, YAMLError):  # in a file of one's own
         return _of_yaml(error)
     told = str(error)
@@ -226,3 +226,17 @@ def _no_value(told: str, key: str) -> InputError | None:
     if re.match(r"field '.*' is not Optional", told):
         return InputError(f"{key} takes a value, and null is none")
     return None
+
+
+def _no_fold(told: str, words: Sequence[str]) -> InputError | None:
+    """The error of an item of a list that takes numbers and words alike; OmegaConf names the item, and not the list.
+
+    >>> told = "Value '1000.0' of type 'float' is incompatible with type hint 'Union[int, str]'"
+    >>> print(_no_fold(told, ["crossval.folds=[1e3]"]))
+    crossval.folds=[1e3] is not allowed: it takes whole numbers or names
+    """
+    null = told.startswith("Invalid type assigned: NoneType is not a subclass of Union[int, str]")
+    given = [word for word in words if "=[" in word]
+    if not given or not (null or "is incompatible with type hint 'Union[int, str]'" in told):
+        return None
+    return InputError(f"{' or '.join(given)} is not allowed", advice="it takes whole numbers or names")

@@ -23,6 +23,8 @@ for _command, _config in _COMMANDS.items():
 OmegaConf.register_new_resolver("first", lambda value, instead: instead if value is None else value, replace=True)
 # ${where:${SETTING},{VALUE:RESULT}}: a default that another setting decides, null for its other values
 OmegaConf.register_new_resolver("where", lambda value, results: results.get(value), replace=True)
+# ${unless:${SETTING},VALUE,DEFAULT}: a default that one value of another setting makes null
+OmegaConf.register_new_resolver("unless", lambda value, idle, default: None if value == idle else default, replace=True)
 
 
 def compose_other(

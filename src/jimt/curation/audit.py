@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
-from jimt.curation.counted_cells import field_truth
+from jimt.curation.counted_cells import field_truth, thresholds_of_share
+from jimt.curation.field_fluorescence import label_values
+from jimt.curation.labels import label_patches
 from jimt.statistics.estimates import estimates
 from jimt.statistics.share_agreement import limits_of_agreement
 from jimt.statistics.value_text import value_text
@@ -35,8 +37,9 @@ def label_audit(manifest: pd.DataFrame, cells: pd.DataFrame, *, dead_share: floa
         limits of agreement (Bland and Altman, Lancet 327, 1986) and mean absolute value.
     """
     rows = manifest[manifest["label_value"].notna() & (manifest["n_cells"] > 0)]
-    dead = (rows["n_dead"] >= dead_share * rows["n_cells"]).to_numpy(bool)
-    truth = np.where(dead, DEAD, LIVE).astype(np.int64)
+    shares = label_values(rows["n_dead"].to_numpy(float), rows["n_cells"].to_numpy(float), scale="cells")
+    live_below, dead_above = thresholds_of_share(dead_share)
+    truth = label_patches(shares, live_below=live_below, dead_above=dead_above).astype(np.int64)
     value = rows["label_value"].to_numpy(float)
     found = estimates(
         truth,
@@ -52,7 +55,7 @@ def label_audit(manifest: pd.DataFrame, cells: pd.DataFrame, *, dead_share: floa
     return {
         "dead_share": dead_share,
         "patches": len(rows),
-        "dead": int(dead.sum()),
+        "dead": int((truth == DEAD).sum()),
         "confidence": confidence,
         "metrics": {
             name: {"value": _known(estimate.value), "interval_groups": estimate.interval_groups, "note": estimate.note}

@@ -132,6 +132,19 @@ def count_cells(cells: pd.DataFrame, manifest: pd.DataFrame, fields: pd.DataFram
     )
 
 
+def thresholds_of_share(dead_share: float) -> tuple[float, float]:
+    """The thresholds under which a patch is dead where at least this share of its cells is, and else live.
+
+    >>> live_below, dead_above = thresholds_of_share(0.28)
+    >>> dead_above < 7 / 25 < live_below, 0.28 > dead_above  # a quotient is rounded as the setting is
+    (False, True)
+
+    Returns:
+        ``live_below`` and ``dead_above``, no number between them: ``labels.label_patches`` takes them.
+    """
+    return dead_share, float(np.nextafter(dead_share, 0))
+
+
 def field_truth(cells: pd.DataFrame) -> pd.DataFrame:
     """Cells and dead cells of each field that was counted: ``raw_image_id``, ``n_cells``, ``n_dead``, ``dead_share``.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
+from jimt.curation.counted_cells import thresholds_of_share
 from jimt.curation.field_fluorescence import label_values
 from jimt.curation.labels import LabelThresholds, fit_label_thresholds, label_patches, split_zero_inflated
 from jimt.curation.manifest import THRESHOLDS, read_beside
@@ -81,6 +82,7 @@ def _label_values(scale: str, rows: pd.DataFrame, fields: pd.DataFrame) -> NDArr
 
 def _fit(curation: CurationConfig, values: NDArray[np.float64]) -> LabelThresholds:
     settings = curation.label
+    assert settings.n_sigma is not None  # LabelConfig checks it; counted cells are not fitted
     shared: dict[str, Any] = {
         "n_sigma": settings.n_sigma,
         "min_patches": settings.min_patches,
@@ -134,7 +136,18 @@ def thresholds_from(dataset: DatasetConfig, curation: CurationConfig) -> str | N
         InputError: If settings of a fit are given where none is made.
     """
     label = curation.label
-    if dataset.layout == "patches" or label.live_below is not None or label.fit_on == dataset.name:
+    if dataset.layout != "patches" and label.scale == "cells" and label.fit_on != dataset.name:
+        raise InputError(
+            f"curation.label.fit_on={label.fit_on} is without effect for {dataset.name}, which is labelled by counted "
+            "cells (curation.label.scale)",
+            remedies=(as_typed("curation.label.fit_on", dataset.name),),
+        )
+    if (
+        dataset.layout == "patches"
+        or label.scale == "cells"
+        or label.live_below is not None
+        or label.fit_on == dataset.name
+    ):
         return None
     if label.fit_range is not None:
         raise InputError(
@@ -149,17 +162,18 @@ def thresholds_from(dataset: DatasetConfig, curation: CurationConfig) -> str | N
 def reference_thresholds(dataset: DatasetConfig, curation: CurationConfig) -> dict[str, Any] | None:
     """Thresholds of another data set (paper: "No treatment" labels both), or fixed ones; None to fit them here."""
     label = curation.label
+    fitted_on = thresholds_from(dataset, curation)
     if dataset.layout == "patches":
         return {"source": "class folders"}
     if label.live_below is not None and label.dead_above is not None:
         given = {"source": "given in the config", "live_below": label.live_below, "dead_above": label.dead_above}
         return given | measured_by(curation)
     if label.scale == "cells":
-        share = label.dead_share  # and dead at just this share
-        return {"source": "counted cells", "live_below": share, "dead_above": float(np.nextafter(share, 0))}
-    if thresholds_from(dataset, curation) is None:
+        live_below, dead_above = thresholds_of_share(label.dead_share)
+        return {"source": "counted cells", "live_below": live_below, "dead_above": dead_above}
+    if fitted_on is None:
         return None
-    path = Path(curation.output_root) / label.fit_on / THRESHOLDS
+    path = Path(curation.output_root) / fitted_on / THRESHOLDS
     thresholds = read_beside(path)
     for key, wanted in measured_by(curation).items():
         if key in ("positive", "patch_size") and thresholds.get(key) != wanted:

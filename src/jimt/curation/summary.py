@@ -23,6 +23,9 @@ def count_stages(manifest: pd.DataFrame) -> dict[str, Any]:
     counts: dict[str, Any] = {
         "n_patches": len(manifest),
         "excluded": {reason.value: int((manifest["excluded"] == reason.value).sum()) for reason in Excluded},
+        "without_cells": int(
+            ((manifest["excluded"] == Excluded.AMBIGUOUS.value) & manifest["label_value"].isna()).sum()
+        ),
         "live": int((used["label"] == LIVE).sum()),
         "dead": int((used["label"] == DEAD).sum()),
         "splits": {},
@@ -64,11 +67,12 @@ def table_row(name: str, summary: dict[str, Any]) -> Table:
 def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
     """Lines that tell what was dropped, by which thresholds, and what a reader must know before trusting the rest."""
     counts, excluded = summary["counts"], summary["counts"]["excluded"]
-    bad = summary["bad_images"]
+    bad, without = summary["bad_images"], counts["without_cells"]
     lines = [
         f"{counts['n_patches']:,} patches of {summary['n_raw_images']:,} raw images; left out: "
         f"{excluded['no_data']:,} with "
-        f"too much no-data, {excluded['empty']:,} empty, {excluded['ambiguous']:,} between the thresholds"
+        f"too much no-data, {excluded['empty']:,} empty, {excluded['ambiguous'] - without:,} between the thresholds"
+        f"{f', {without:,} without a counted cell' if without else ''}"
     ]
     if bad:
         lines.append(f"WARNING: {len(bad)} bad raw images were skipped (listed in summary.json)")

@@ -14,7 +14,7 @@ from sklearn.metrics import confusion_matrix
 from jimt.evaluation.comparisons import print_comparisons
 from jimt.statistics.correlation import correlation_in_words, score_fluorescence_correlation
 from jimt.statistics.estimates import estimates
-from jimt.statistics.intervals import interval_notes
+from jimt.statistics.intervals import interval_notes, mixed_groups_notes
 from jimt.statistics.metrics import METRICS, headline_metrics
 from jimt.statistics.value_text import interval_text, number_text, percent_text
 from jimt.statistics.within import pair_counts, pair_notes
@@ -66,7 +66,9 @@ def test_metrics(
     pairs: dict[str, int | float | None] = {}
     if groups is not None and raw_images is not None:
         pairs = pair_counts(labels, groups, raw_images)
-        notes = interval_notes(labels, groups, sample=sample) + pair_notes(pairs, sample=sample)
+        n_mixed, n_groups = int(pairs["groups_of_both"] or 0), len(np.unique(groups.astype(str)))
+        notes = interval_notes(labels, groups, sample=sample)
+        notes += mixed_groups_notes(n_groups, n_mixed, sample=sample) + pair_notes(pairs, sample=sample)
     if record.weights == "random":
         notes.append("the backbone started from random weights")
     of_labels, raw = (

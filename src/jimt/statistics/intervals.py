@@ -182,6 +182,25 @@ def interval_notes(labels: NDArray[np.int64], groups: NDArray[np.object_], *, sa
     return notes
 
 
-def _note(n_groups: int, *, sample: str, kind: str = "") -> str:
-    verdict = "too few for an interval" if n_groups < MIN_GROUPS else "an interval over so few is too narrow"
+def mixed_groups_notes(n_groups: int, n_mixed: int, *, sample: str) -> list[str]:
+    """What to say of intervals of metrics within groups, which rest on the groups that hold both classes.
+
+    Args:
+        n_groups: Groups in all; where they are as few, ``interval_notes`` says it of all metrics.
+        n_mixed: Those that hold live and dead patches; where there is none, there is no metric either.
+        sample: What the groups are all of, such as ``the test split``.
+
+    >>> mixed_groups_notes(30, 4, sample="the test split")
+    ['the test split holds 4 groups with live and dead patches: an interval of a metric within groups over so few is \
+too narrow']
+    >>> mixed_groups_notes(4, 4, sample="the test split")
+    []
+    """
+    if not 0 < n_mixed < min(n_groups, FEW_OF_A_CLASS):
+        return []
+    return [_note(n_mixed, sample=sample, kind=" with live and dead patches", of=" of a metric within groups")]
+
+
+def _note(n_groups: int, *, sample: str, kind: str = "", of: str = "") -> str:
+    verdict = f"too few for an interval{of}" if n_groups < MIN_GROUPS else f"an interval{of} over so few is too narrow"
     return f"{sample} holds {n_groups} group{'s' * (n_groups != 1)}{kind}: {verdict}"

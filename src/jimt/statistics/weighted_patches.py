@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from jimt.errors import InputError
 from jimt.statistics.within import pairs_within
 from jimt.vocabulary import DEAD, LIVE
 
@@ -128,6 +129,9 @@ class ScoredPatches:
         units: Which unit each patch belongs to, from 0 on, likewise: a patch counts as often as its unit does.
         raw_images: Number of each patch's raw image, from 0 on, likewise, each within one unit; None where nothing
             tells.
+
+    Raises:
+        InputError: If a score is NaN.
     """
 
     def __init__(
@@ -137,6 +141,11 @@ class ScoredPatches:
         units: NDArray[np.intp],
         raw_images: NDArray[np.intp] | None = None,
     ) -> None:
+        if n_bad := int(np.isnan(scores).sum()):  # a sort would put them above all others
+            raise InputError(
+                f"the scores of {n_bad:,} of {len(scores):,} patches are no numbers, so nothing can be measured",
+                advice="a training that diverged gives such scores: train again with a smaller optim.lr",
+            )
         self.n_units = int(units.max(initial=-1)) + 1
         self._sums = np.zeros((self.n_units, _GAPS.start + CALIBRATION_BINS + 1))
         np.add.at(self._sums, units, _patch_terms(labels, scores))

@@ -32,6 +32,9 @@ def count_blocks(curated: Curated, *, splits: bool = True) -> Iterator[Block]:
     excluded, total = counts["excluded"], counts["n_patches"]
     kept, copied = counts["live"] + counts["dead"], excluded["copy"]
     copies = [["copies", f"{copied:,}", _percent(copied, total), "pixels of another raw image"]] if copied else []
+    without = counts["without_cells"]  # which label by counted cells
+    cells = [["without cells", f"{without:,}", _percent(without, total), "no counted cell"]] if without else []
+    between = excluded["ambiguous"] - without
     limit = percent_text(summary["config"]["curation"]["patches"]["max_no_data"])
     no_data = f"more than {limit} of the pixels are exactly 0 in both channels, or padding of one"
     yield Table(
@@ -41,12 +44,8 @@ def count_blocks(curated: Curated, *, splits: bool = True) -> Iterator[Block]:
             ["cut from the raw images", f"{total:,}", "100 %", _patches_in_words(curated)],
             ["no data", f"{excluded['no_data']:,}", _percent(excluded["no_data"], total), no_data],
             ["empty", f"{excluded['empty']:,}", _percent(excluded["empty"], total), _filter_in_words(summary)],
-            [
-                "between the thresholds",
-                f"{excluded['ambiguous']:,}",
-                _percent(excluded["ambiguous"], total),
-                _thresholds_in_words(thresholds),
-            ],
+            ["between the thresholds", f"{between:,}", _percent(between, total), _thresholds_in_words(thresholds)],
+            *cells,
             *copies,
             ["labelled live or dead", f"{kept:,}", _percent(kept, total), ""],
         ],
