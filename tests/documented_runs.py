@@ -278,6 +278,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         ("--data-sets", "2"), says="80 groups, ICC 0.3", slow=True
     ),
     "python benchmarks/mixture.py": Run(says="live below 259.0, dead above 397.2"),
+    "python benchmarks/channel_shift.py FOLDER": Run(("--help",), says="holds brightfield/", why=MCF7),
     "python benchmarks/nested_selection.py": Run(
         ("dataset=NAME", "backbone.weights=random", "--layers", "layer4.0"),
         says="chosen on inner folds",

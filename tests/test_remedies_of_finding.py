@@ -113,7 +113,8 @@ def of_unknown_groups_in_training(lab: Lab) -> None:
 # ---- what images hold
 
 
-def of_a_bad_image(lab: Lab) -> None:
+def of_raw_images_that_cannot_be_used(lab: Lab) -> None:
+    lab.mends(curates, *patches(lab, "train", "val", "test"), "curation.align=true")
     given = pairs(lab)
     (lab.tmp_path / "no_treatment/--W00001--P00001--Z00000--T00000--PI.tif").write_bytes(b"")
     lab.mends(curates, *given)
@@ -196,6 +197,17 @@ def of_exchanged_channels(lab: Lab) -> None:
     lab.mends(curates, *given, "dataset.bit_depth=16", "dataset.brightfield=PI", "dataset.fluorescence=Trans")
 
 
+def of_channels_that_lie_apart(lab: Lab) -> None:
+    root = lab.tmp_path / "simulated"
+    size = {"height": 384, "width": 448, "patch_size": 64, "stride": 32}
+    simulate_dataset(root, n_wells=3, fields_per_well=3, **size, difficulty=0.3, dead_fraction=0.7, seed=1, n_jobs=1)
+    for path in root.glob("*PI.tif"):
+        tifffile.imwrite(path, np.roll(tifffile.imread(path), 10, 0))
+    given = ["dataset=no_treatment", f"dataset.root={root}", "dataset.bit_depth=16", "curation.n_jobs=1"]
+    given += ["curation.patches.size=64", "curation.patches.stride=32", "curation.empty_filter.enabled=false"]
+    lab.mends(curates, *given, "curation.label.live_below=300", "curation.label.dead_above=300")
+
+
 RUNS: dict[Place, object] = {
     ("curation/curate.py", "refuse_few_groups"): of_few_groups,
     ("curation/finding.py", "find_stacks"): of_pairs_read_as_stacks,
@@ -206,7 +218,7 @@ RUNS: dict[Place, object] = {
     ("curation/finding.py", "_split_of_folders"): of_a_folder_that_may_be_a_split,
     ("curation/found.py", "describe_finding"): of_files_passed_over,
     ("curation/listing.py", "list_files"): of_folders,
-    ("curation/read_stage.py", "read_usable"): of_a_bad_image,
+    ("curation/read_stage.py", "read_usable"): of_raw_images_that_cannot_be_used,
     ("curation/images.py", "read_channels"): of_channels_of_a_stack,
     ("curation/images.py", "check_pair"): of_images_below_a_patch,
     ("curation/reading.py", "_read"): of_published_patches_of_another_size,
@@ -214,6 +226,7 @@ RUNS: dict[Place, object] = {
     ("curation/patches.py", "to_8_bit"): of_floating_point,
     ("curation/payload.py", "check_bits"): of_bits,
     ("curation/payload.py", "_shifted"): of_a_shift,
+    ("curation/shift_consensus.py", "describe_shift"): of_channels_that_lie_apart,
     ("curation/exchanged.py", "describe_exchanged"): of_exchanged_channels,
     ("curation/summary.py", "describe"): of_unknown_groups,
     ("curation/summary.py", "_describe_unused_bits"): of_unused_bits,

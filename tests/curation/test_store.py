@@ -8,9 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from jimt.curation.copies import pixel_digest
-from jimt.curation.field_writer import FieldWriter
+from jimt.curation.field_writer import FieldWriter, write_fields
 from jimt.curation.raw_images import RawImage
 from jimt.curation.reading import FieldPatches
+from jimt.curation.saturation import Saturation
 from jimt.curation.store import FIELDS, FLUORESCENCE, NO_DATA, PIXELS, FieldStore
 from jimt.errors import InputError
 
@@ -49,6 +50,8 @@ def read(writer: FieldWriter, number: int, kind: type) -> FieldPatches:
         digests=(pixel_digest(pixels), pixel_digest(counts)),
         bits=(),
         exchanged=False,
+        saturation=Saturation(0.0, np.nan),
+        evidence=None,
     )
 
 
@@ -59,7 +62,7 @@ def written(folder: Path, kind: type, *, n_fields: int = 4, commits: bool = True
             if commits:
                 writer.commit()
         if commits:
-            writer.finish()
+            write_fields(folder, writer.finish()[1])
 
 
 def check(folder: Path, kind: type, n_fields: int = 4) -> None:

@@ -112,6 +112,8 @@ def lines(**changes) -> str:
         "bad_images": {},
         "copies": {"left_out": {}, "within_group": {}},
         "look_exchanged": [],
+        "saturation": {"fields": 0},
+        "shift": None,
         "label_audit": None,
         "config": {"dataset": {"layout": "pairs", "brightfield": "Trans", "fluorescence": "PI"}},
         "empty_filter": {"status": "off"},

@@ -208,6 +208,8 @@ class CurationConfig(Settings, section="curation"):
     on_bad_image: str = field(metadata=one_of("raise", "skip"))
     n_jobs: int = field(metadata=takes("-1, or 1 or more", lambda value: value == -1 or value >= 1))
     """Processes that read images; -1 for all cores."""
+    align: bool
+    """Undo the shift between fluorescence and bright-field, where one stands out."""
     executor: ExecutorConfig
     scaling: ScalingConfig
     patches: PatchConfig

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from jimt.curation.copies import DIGESTS
 from jimt.curation.reading import BadField, FieldPatches
+from jimt.curation.shift import as_text
 from jimt.curation.store import AREAS, FIELDS, FILES, FLUORESCENCE, NAMES, NO_DATA, PIXELS, PLACE
 
 
@@ -80,6 +81,9 @@ class FieldWriter:
                 "pi_area": None if np.isnan(result.pi_area) else result.pi_area,
                 "background": None if np.isnan(result.background) else result.background,
                 "exchanged": result.exchanged,
+                "saturated": result.saturation.share,
+                "saturated_at": None if np.isnan(result.saturation.value) else result.saturation.value,
+                "evidence": as_text(result.evidence),
                 "label": raw.label,
                 "split": raw.split,
                 **dict(zip(DIGESTS, result.digests, strict=True)),
@@ -130,14 +134,14 @@ class FieldWriter:
         )
 
     def finish(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Commit, write the table of fields; returns the rows of all patches and of all fields."""
+        """Commit; returns the rows of all patches and of all fields, of which ``write_fields`` keeps what is kept."""
         self.commit()
         shutil.rmtree(self.spool, ignore_errors=True)  # holds what a killed worker left: its image was read again
         parts = [path.with_suffix(".parquet") for path in self._commits]
         rows = [pd.read_parquet(part) for part in parts if part.exists()]
-        fields = pd.DataFrame(self.fields, columns=[*PLACE, *NAMES, "exchanged", "label", "split", *AREAS])
+        columns = [*PLACE, *NAMES, "saturated", "saturated_at", "exchanged", "evidence", "label", "split", *AREAS]
+        fields = pd.DataFrame(self.fields, columns=columns)
         fields[list(AREAS)] = fields[list(AREAS)].astype(np.float64)
-        fields[[*PLACE, *NAMES, *AREAS]].to_parquet(self.folder / FIELDS)
         return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(), fields
 
     def __enter__(self) -> Self:
@@ -146,3 +150,9 @@ class FieldWriter:
     def __exit__(self, *exception: object) -> None:
         for file in self._files.values():
             file.close()
+
+
+def write_fields(folder: Path, fields: pd.DataFrame) -> None:
+    """Keep the table of fields; the channels' shifts stand in it where they were sought."""
+    shifts = [column for column in ("shift_y", "shift_x") if column in fields]
+    fields[[*PLACE, *NAMES, "saturated", *shifts, *AREAS]].to_parquet(folder / FIELDS)

@@ -82,6 +82,8 @@ def run_pipeline(
         "copies": {"left_out": raw.left_out, "within_group": copies.within_group},
         **raw.bits,
         "look_exchanged": raw.exchanged,
+        "saturation": raw.saturation,
+        "shift": raw.shift,
         "cells": of_no_use,
         "label_audit": None if cells is None or curation.label.scale == "cells" else _audit(curation, manifest, cells),
         "conditions": areas_by_condition(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jimt.curation.listing import Listing
+from jimt.curation.shift import Shift
 from jimt.vocabulary import Split
 
 
@@ -19,6 +20,10 @@ class RawImage:
     fluorescence: Path | None
     label: int | None = None
     split: Split | None = None
+    seeks_shift: bool = False
+    """Whether it is among those whose channels are compared, to tell how far they lie apart."""
+    shift: Shift | None = None
+    """How far fluorescence lies from bright-field, where that is to be undone."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,14 +16,17 @@ from jimt.config.curating import CurationConfig, LabelConfig
 from jimt.config.data import DatasetConfig
 from jimt.curation.copies import Copies, find_copies
 from jimt.curation.exchanged import describe_exchanged
-from jimt.curation.field_writer import FieldWriter
+from jimt.curation.field_writer import FieldWriter, write_fields
 from jimt.curation.found import print_lines
 from jimt.curation.parallel.executors import open_executor
 from jimt.curation.patches import Scaling
 from jimt.curation.payload import UsedBits, check_bits, unused_bits
 from jimt.curation.positive import PositiveSettings
 from jimt.curation.raw_images import Finding
-from jimt.curation.reading import ReadSettings, brightfield_histogram, dataset_grey_range, read_field
+from jimt.curation.reading import ReadSettings, brightfield_histogram, dataset_grey_range, evidence_of, read_field
+from jimt.curation.saturation import saturation_summary
+from jimt.curation.shift import from_text, stacked
+from jimt.curation.shift_consensus import shift_summary, shifts_of_fields, with_shift_sought
 from jimt.errors import InputError
 from jimt.vocabulary import POSITIVE_SCALES, Excluded
 
@@ -41,6 +45,9 @@ class RawPatches:
     left_out: dict[str, str]
     bits: dict[str, int]
     exchanged: list[str]
+    saturation: dict[str, Any]
+    shift: dict[str, Any] | None
+    """None of published patches."""
 
 
 def read_usable(
@@ -48,6 +55,11 @@ def read_usable(
 ) -> RawPatches:
     """A row for each patch, those with too much no-data and copies marked; bad raw images are refused or skipped."""
     root = Path(dataset.root)
+    if curation.align and dataset.layout == "patches":
+        raise InputError(
+            "curation.align is without effect for published patches, which have no fluorescence",
+            remedies=("curation.align=false",),
+        )
     scaling, manifest, fields, bad, bits = read_all(dataset, curation, finding, partial, console)
     bad = finding.bad | {Path(path).relative_to(root.absolute()).as_posix(): reason for path, reason in bad.items()}
     copies = find_copies(fields)
@@ -74,7 +86,18 @@ def read_usable(
     no_data = (manifest["no_data"] > curation.patches.max_no_data) | (manifest["no_data"] == 1)
     manifest.loc[no_data, "excluded"] = Excluded.NO_DATA.value
     manifest.loc[manifest["field"].isin(copies.leaking), "excluded"] = Excluded.COPY.value
-    return RawPatches(manifest, fields, scaling, bad, copies, left_out, bits, exchanged)
+    return RawPatches(
+        manifest,
+        fields,
+        scaling,
+        bad,
+        copies,
+        left_out,
+        bits,
+        exchanged,
+        saturation_summary(fields),
+        None if dataset.layout == "patches" else shift_summary(fields, aligned=curation.align),
+    )
 
 
 def no_words(n_rows: int, words: type[StrEnum]) -> "pd.Categorical[str]":
@@ -118,22 +141,33 @@ def read_all(
         patches_positive=measures_patches(curation.label),
     )
     percentiles = (curation.scaling.low_percentile, curation.scaling.high_percentile)
-    progress = Progress(
-        TextColumn("reading raw images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
-    )
+
+    def progress_of(what: str) -> Progress:
+        return Progress(TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
+
     with open_executor(
         curation.executor, n_jobs=curation.n_jobs, folder=partial.parent, images=finding.images
     ) as in_parallel:
+        images = finding.images if dataset.layout == "patches" else with_shift_sought(finding.images)
+        if curation.align:
+            sought = progress_of("comparing channels")
+            with sought:
+                found = sought.track(in_parallel(evidence_of, images, settings), total=len(images))
+                shifts = shifts_of_fields(stacked(found), np.array([raw.group for raw in images], object))
+            images = [
+                dataclasses.replace(raw, shift=shift, seeks_shift=False)
+                for raw, shift in zip(images, shifts, strict=True)
+            ]
         grey = None
         if curation.scaling.method == "percentile_dataset":
             histograms = in_parallel(brightfield_histogram, finding.images, settings)
             grey = dataset_grey_range(histograms, low_percentile=percentiles[0], high_percentile=percentiles[1])
         scaling = Scaling(curation.scaling.method, dataset.bit_depth, *percentiles, *(grey or (None, None)))
         with FieldWriter(partial, root=Path(dataset.root)) as writer:
-            with progress:
+            with progress_of("reading raw images") as progress:
                 task = progress.add_task("read", total=len(finding.images), completed=writer.n_images)
                 committed = time.monotonic()
-                remaining = finding.images[writer.n_images :]
+                remaining = images[writer.n_images :]
                 for result in in_parallel(read_field, remaining, settings, scaling, writer.spool.absolute()):
                     writer.add(result)
                     if time.monotonic() - committed > _COMMIT_SECONDS:
@@ -141,6 +175,18 @@ def read_all(
                         committed = time.monotonic()
                     progress.advance(task)
             rows, fields = writer.finish()
+            if dataset.layout != "patches":
+                by_id = {raw.raw_image_id: raw.shift for raw in images}
+                evidence = stacked(from_text(text) for text in fields["evidence"])
+                of_fields = (
+                    [by_id[name] for name in fields["raw_image_id"]]
+                    if curation.align
+                    else shifts_of_fields(evidence, fields["group"].to_numpy(object))
+                )
+                for column in ("y", "x"):
+                    values = [None if shift is None else getattr(shift, column) for shift in of_fields]
+                    fields[f"shift_{column}"] = pd.array(values, dtype="Int16")
+            write_fields(partial, fields)
     root = Path(dataset.root).absolute()
     used = [
         UsedBits(**bits | {"file": Path(bits["file"]).relative_to(root).as_posix()})

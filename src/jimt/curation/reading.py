@@ -28,6 +28,8 @@ from jimt.curation.patches import (
 from jimt.curation.payload import UsedBits, payload, used_bits
 from jimt.curation.positive import PositiveSettings, measure_positive, positive_mask, positive_share
 from jimt.curation.raw_images import RawImage
+from jimt.curation.saturation import Saturation, saturation_of
+from jimt.curation.shift import Evidence, shift_evidence, undo_shift
 from jimt.system.memory import keep_freed_memory
 
 
@@ -79,6 +81,9 @@ class FieldPatches:
     """Of its images, for ``check_bits`` to judge with those of all others."""
     exchanged: bool
     """Whether its channels look exchanged."""
+    saturation: Saturation
+    evidence: Evidence | None
+    """Of how far its channels lie apart; None where it was not asked for."""
 
 
 @dataclass(frozen=True)
@@ -141,20 +146,28 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
     cv2.setNumThreads(1)  # one image a process: threads would only take the other processes' cores
     try:
         brightfield, fluorescence, bits = _read(raw, settings)
+        digests = pixel_digest(brightfield), None if fluorescence is None else pixel_digest(fluorescence)
         no_data = np.zeros(brightfield.shape, np.bool_)
         if fluorescence is not None:
             no_data = no_data_mask(brightfield, fluorescence)
+            if raw.shift is not None:
+                fluorescence, uncovered = undo_shift(fluorescence, raw.shift)
+                no_data = no_data_mask(brightfield, fluorescence) | uncovered
         valid = ~no_data
         pixels = to_8_bit(brightfield, valid, scaling)
         height, width = pixels.shape
         parts, y, x, means, positive, share, background = [pixels], None, None, None, None, np.zeros(1), np.nan
         pi_area = np.nan
+        saturation, evidence = Saturation(0.0, np.nan), None
         if fluorescence is not None:
             parts += [fluorescence, *[np.packbits(no_data)] * bool(no_data.any())]
             y, x = patch_origins(height, width, size=settings.patch_size, stride=settings.stride)
             means, share = window_means(fluorescence, no_data, y, x, size=settings.patch_size)
             (background,) = valid_percentiles(fluorescence, valid, (settings.background_percentile,))
             top = 2**settings.bit_depth - 1 if fluorescence.dtype.kind == "u" else np.inf
+            saturation = saturation_of(fluorescence, valid, top=top)
+            if raw.seeks_shift:
+                evidence = shift_evidence(brightfield, fluorescence, valid)
             mask = positive_mask(fluorescence, valid, settings.positive, saturated_at=top)
             pi_area = positive_share(mask, valid)
             if settings.patches_positive:
@@ -173,12 +186,27 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
             positive=positive,
             pi_area=pi_area,
             background=background,
-            digests=(pixel_digest(brightfield), None if fluorescence is None else pixel_digest(fluorescence)),
+            digests=digests,
             bits=bits,
             exchanged=fluorescence is not None and look_exchanged(brightfield, fluorescence, valid),
+            saturation=saturation,
+            evidence=evidence,
         )
     except BadImageError as error:
         return BadField(raw, str(error))
+
+
+def evidence_of(raw: RawImage, settings: ReadSettings) -> Evidence | None:
+    """How well its channels fit for each shift; None where it was not asked for, or ``read_field`` will refuse it."""
+    if not raw.seeks_shift:
+        return None
+    cv2.setNumThreads(1)
+    try:
+        brightfield, fluorescence, _ = _read(raw, settings)
+        assert fluorescence is not None  # published patches have no shift to seek
+        return shift_evidence(brightfield, fluorescence, ~no_data_mask(brightfield, fluorescence))
+    except BadImageError:
+        return None
 
 
 def brightfield_histogram(raw: RawImage, settings: ReadSettings) -> NDArray[np.int64] | None:

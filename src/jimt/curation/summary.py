@@ -10,6 +10,8 @@ from jimt.curation.audit import audit_in_words
 from jimt.curation.exchanged import describe_exchanged
 from jimt.curation.hand_labels import describe_off_grid
 from jimt.curation.patches import Scaling
+from jimt.curation.saturation import describe_saturation
+from jimt.curation.shift_consensus import describe_shift
 from jimt.errors import ways_out
 from jimt.vocabulary import DEAD, LIVE, Excluded, Split
 
@@ -85,6 +87,9 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
         lines.append(
             describe_exchanged(summary["look_exchanged"], summary["n_raw_images"], summary["config"]["dataset"])
         )
+    lines += describe_saturation(summary["saturation"], n_fields=summary["n_raw_images"])
+    if summary["shift"] is not None:
+        lines += describe_shift(summary["shift"], n_fields=summary["n_raw_images"])
     lines.append(_describe_filter(summary["empty_filter"]))
     lines += _describe_unused_labels(summary["empty_filter"])
     if thresholds["source"] != "class folders":
