@@ -81,6 +81,9 @@ def of_a_table_of_cells_that_is_missing(lab: Lab) -> None:
 def of_cells_of_nothing_here(lab: Lab) -> None:
     given = [*pairs(lab), *FIT]
     lab.mends(curates, *given, f"dataset.cells={counted(lab, 'elsewhere')}")
+    outside = Path(counted(lab, "--W00001--P00001--Z00000--T00000"))
+    outside.write_text(outside.read_text().replace(",5,", ",500,"))
+    lab.mends(curates, *given, f"dataset.cells={outside}")
     table = counted(lab, *(f"--W{well:05d}--P00001--Z00000--T00000" for well in range(1, 7)))
     by_cells = [each for each in given if not each.startswith("curation.label.")]
     lab.mends(curates, *by_cells, "curation.label.scale=cells", fill={"FILE": table})

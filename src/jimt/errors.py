@@ -41,6 +41,11 @@ class InputError(ValueError):
         """The same error with the same ways out of it, its cause in other words."""
         return type(self)(cause, advice=self.advice, remedies=self.remedies, listed=self.listed)
 
+    def without(self, remedy: str) -> Self:
+        """The same error without a remedy, such as one that has been taken."""
+        kept = tuple(each for each in self.remedies if each != remedy)
+        return type(self)(self.cause, advice=self.advice, remedies=kept, listed=self.listed)
+
 
 class Interrupted(InputError):
     """The person at the keyboard, or the system, told a run to stop; a sweep stops with it."""

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
 
+from conftest import composed_prepare
 from jimt.curation.field_fluorescence import label_values
+from jimt.curation.label_stage import _fit
 from jimt.curation.labels import LabelThresholds, fit_label_thresholds, label_patches
 from jimt.errors import InputError
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
@@ -286,3 +288,11 @@ def test_no_logarithm_is_taken_of_nothing(mean, background, said):
     assert str(caught.value).startswith(said)
     assert "give curation.label.scale=background_subtracted" in str(caught.value)
     label_values(np.array([mean]), np.array([background]), scale="background_subtracted")
+
+
+def test_a_remedy_that_is_taken_already_is_not_named_again():
+    _, curation = composed_prepare("dataset=no_treatment", "curation.label.scale=log_background_ratio")
+    noise = np.random.default_rng(0).normal(0.0128, 1e-4, 400)
+    with pytest.raises(InputError) as refused:
+        _fit(curation, noise)
+    assert "curation.label.scale=log_background_ratio" not in str(refused.value)

@@ -206,3 +206,26 @@ def test_patches_without_a_counted_cell_are_not_said_to_lie_between_the_threshol
     left_out = pd.DataFrame({"excluded": ["ambiguous"] * 3, "label_value": [np.nan, np.nan, 0.3]})
     counts = count_stages(pd.concat([table, left_out], ignore_index=True))
     assert "0 empty, 1 between the thresholds, 2 without a counted cell" in lines(counts=counts)
+
+
+@pytest.mark.parametrize(
+    ("scale", "live", "dead", "percent"),
+    [
+        ("raw", 299.0, 299.5, "0.17"),
+        ("raw", 200.0, 500.0, None),
+        ("log_background_ratio", 0.0128, 0.0138, "0.1"),
+        ("log_background_ratio", 0.1, 0.9, None),
+        ("background_subtracted", 0.0, 0.1, None),
+    ],
+)
+def test_labels_that_part_nothing_but_noise_are_a_warning(scale, live, dead, percent):
+    fitted = {"source": "fitted on x", "scale": scale, "live_below": live, "dead_above": dead}
+    text = lines(thresholds=fitted | {"live_mean": live, "dead_mean": dead})
+    assert ("holds only" in text) == (percent is not None)
+    if percent is not None:
+        assert f"WARNING: what is called dead holds only {percent} % more PI than what is called live" in text
+
+
+def test_counted_cells_are_told_by_their_share():
+    told = lines(thresholds={"source": "counted cells", "scale": "cells", "live_below": 0.25, "dead_above": 0.2499})
+    assert "labels: dead where 0.25 or more of the counted cells are dead, else live" in told

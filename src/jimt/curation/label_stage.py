@@ -92,14 +92,17 @@ def _fit(curation: CurationConfig, values: NDArray[np.float64]) -> LabelThreshol
         area = settings.positive.min_area / curation.patches.size**2
         least = math.sqrt(area if settings.scale == "positive_area" else 0.5)
         return split_zero_inflated(values, least=least, **shared)
-    return fit_label_thresholds(
-        values,
-        n_init=settings.n_init,
-        tolerance=settings.tolerance,
-        fit_range=settings.fit_range,
-        seed=curation.seed,
-        **shared,
-    )
+    try:
+        return fit_label_thresholds(
+            values,
+            n_init=settings.n_init,
+            tolerance=settings.tolerance,
+            fit_range=settings.fit_range,
+            seed=curation.seed,
+            **shared,
+        )
+    except InputError as error:  # which may name the scale that is used already
+        raise error.without(as_typed("curation.label.scale", settings.scale)) from error
 
 
 def split_patches(

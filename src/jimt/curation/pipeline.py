@@ -117,6 +117,12 @@ def _count_cells(
         return None, None
     path = Path(dataset.cells)
     counts = count_cells(read_cells(path), manifest, fields, size=curation.patches.size)
+    if not counts.n_fields and counts.n_outside:
+        raise InputError(
+            f"every cell of {path} lies outside its field",
+            advice="y and x are pixels from the upper left corner of the field",
+            remedies=("dataset.cells=null",),
+        )
     if not counts.n_fields:
         raise InputError(
             f"{path} holds no cell of a raw image of {dataset.name}",

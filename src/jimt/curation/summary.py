@@ -1,5 +1,6 @@
 """Counts of what every stage kept, and the data set's row of the paper's Table 1."""
 
+import math
 from typing import Any, Final
 
 import pandas as pd
@@ -15,6 +16,8 @@ from jimt.curation.shift_consensus import describe_shift
 from jimt.errors import ways_out
 from jimt.vocabulary import DEAD, LIVE, Excluded, Split
 
+_LITTLE_MORE: Final = 0.1
+"""Of PI, by which dead patches must surpass live ones; in the paper's mixture they hold 145 % more."""
 _MANY_UNUSED_BITS: Final = 3
 """Beyond a dim exposure; 32 grey levels are left."""
 
@@ -92,12 +95,7 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
         lines += describe_shift(summary["shift"], n_fields=summary["n_raw_images"])
     lines.append(_describe_filter(summary["empty_filter"]))
     lines += _describe_unused_labels(summary["empty_filter"])
-    if thresholds["source"] != "class folders":
-        lines.append(
-            f"labels: live below {thresholds['live_below']:.4f}, dead above "
-            f"{thresholds['dead_above']:.4f} on the scale "
-            f"{thresholds['scale']} ({thresholds['source']})"
-        )
+    lines += _describe_labels(thresholds)
     if summary["label_audit"] is not None:
         lines += audit_in_words(summary["label_audit"])
     if thresholds.get("n_left_out") and thresholds["source"] == f"fitted on {summary['dataset']}":
@@ -108,6 +106,39 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
             f"leaks: {ways_out(remedies=('dataset.pattern=PATTERN',))}"
         )
     return lines
+
+
+def _describe_labels(thresholds: dict[str, Any]) -> list[str]:
+    if thresholds["source"] == "class folders":
+        return []
+    if thresholds["source"] == "counted cells":
+        return [f"labels: dead where {thresholds['live_below']:.4g} or more of the counted cells are dead, else live"]
+    lines = [
+        f"labels: live below {thresholds['live_below']:.4f}, dead above {thresholds['dead_above']:.4f} on the scale "
+        f"{thresholds['scale']} ({thresholds['source']})"
+    ]
+    more = _more_of_the_dead(thresholds)
+    if more is not None and more < _LITTLE_MORE:
+        ways = ways_out(advice="look whether any cell is PI-positive, and whether PI is the PI channel")
+        lines.append(
+            f"WARNING: what is called dead holds only {100 * more:.2g} % more PI than what is called live, so labels "
+            f"may part nothing but noise or background: {ways}"
+        )
+    return lines
+
+
+def _more_of_the_dead(thresholds: dict[str, Any]) -> float | None:
+    """How much more PI the mixture's component of dead patches holds than that of live ones, as a share of the latter.
+
+    >>> _more_of_the_dead({"scale": "raw", "live_mean": 200.0, "dead_mean": 500.0})
+    1.5
+    """
+    live, dead = thresholds.get("live_mean"), thresholds.get("dead_mean")
+    if live is None or dead is None:
+        return None
+    if thresholds["scale"] == "log_background_ratio":
+        return math.expm1(dead - live)
+    return (dead - live) / live if thresholds["scale"] == "raw" and live > 0 else None
 
 
 def _describe_unused_bits(n: int, scaling: dict[str, Any]) -> str:
