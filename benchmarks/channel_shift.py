@@ -1,8 +1,8 @@
 """How well a shift between bright-field and PI is found: ``python benchmarks/channel_shift.py FOLDER``.
 
-FOLDER holds ``brightfield/GROUP__FIELD.tif`` and ``pi/GROUP__FIELD.tif``, as ``mcf7`` does. PI is moved by 5, 10 and 20
-px each way, and what is found is held against what is found of the images as they are, plus so many pixels. What was
-found is then undone, and sought again: that must give no warning.
+FOLDER holds ``brightfield/GROUP__FIELD.tif`` and ``pi/GROUP__FIELD.tif``, as ``mcf7`` does, and may hold ``hoechst``.
+PI is moved by 5, 10 and 20 px each way, and what is found is held against what is found of the images as they are, plus
+so many pixels. What was found is then undone, and sought again: that must give no warning.
 """
 
 import argparse
@@ -48,6 +48,12 @@ def main() -> None:
     for group in dict.fromkeys(groups):
         own = find_shift(at_first[groups == group])
         print(f"  {group} ({(groups == group).sum()} fields): {'nothing stands out' if own is None else own}")
+    if (root / "hoechst").is_dir():  # another stain of nuclei, as a witness
+        third = [tifffile.imread(root / "hoechst" / path.name) for path in paths]
+        against_third = [(brightfield, stain) for (brightfield, _), stain in zip(pairs, third, strict=True)]
+        from_third = [(stain, pi) for (_, pi), stain in zip(pairs, third, strict=True)]
+        for words, others in (("Hoechst from bright-field", against_third), ("PI from Hoechst", from_third)):
+            print(f"{words}: {find_shift(np.array([evidence_of(pair, Shift(0, 0)) for pair in others]))} of all")
     for pixels in (5, 10, 20):
         fields = n_alone = n_told = 0
         for moved in (Shift(pixels, 0), Shift(-pixels, 0), Shift(0, pixels), Shift(0, -pixels)):

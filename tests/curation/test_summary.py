@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from jimt.curation.high_background import high_backgrounds
 from jimt.curation.summary import count_stages, describe, table_row
 from jimt.vocabulary import DEAD, LIVE, Excluded
 
@@ -114,6 +115,7 @@ def lines(**changes) -> str:
         "look_exchanged": [],
         "saturation": {"fields": 0},
         "shift": None,
+        "high_backgrounds": {},
         "label_audit": None,
         "config": {"dataset": {"layout": "pairs", "brightfield": "Trans", "fluorescence": "PI"}},
         "empty_filter": {"status": "off"},
@@ -229,3 +231,19 @@ def test_labels_that_part_nothing_but_noise_are_a_warning(scale, live, dead, per
 def test_counted_cells_are_told_by_their_share():
     told = lines(thresholds={"source": "counted cells", "scale": "cells", "live_below": 0.25, "dead_above": 0.2499})
     assert "labels: dead where 0.25 or more of the counted cells are dead, else live" in told
+
+
+def test_a_field_whose_background_is_far_above_its_groups_is_a_warning_where_area_is_told():
+    told = {}
+    for scale in ("positive_area", "raw"):
+        config = {"dataset": {"layout": "pairs"}, "curation": {"label": {"scale": scale}}}
+        told[scale] = lines(high_backgrounds={"a": 3.4, "b": 8.0}, config=config)
+    assert "WARNING: the PI background of 2 raw images is over 3 times" in told["positive_area"]
+    assert "most in b (8 times)" in told["positive_area"]
+    assert "WARNING" not in told["raw"]
+
+
+def test_no_field_of_a_small_group_or_without_a_background_is_far_above_others():
+    names, background = ["a", "b", "c", "d", "e"], [100.0, 900.0, np.nan, np.nan, 0.0]
+    fields = pd.DataFrame({"raw_image_id": names, "group": ["A"] * 4 + ["B"], "background": background})
+    assert high_backgrounds(fields) == {}

@@ -22,6 +22,7 @@ from jimt.curation.empty_filter import Embed
 from jimt.curation.filter_stage import drop_empty
 from jimt.curation.found import print_lines
 from jimt.curation.hand_label_pool import HandLabelled
+from jimt.curation.high_background import high_backgrounds
 from jimt.curation.label_stage import label_patches_of, split_patches
 from jimt.curation.manifest import MANIFEST, SUMMARY, THRESHOLDS, write_manifest
 from jimt.curation.raw_images import Finding
@@ -84,6 +85,7 @@ def run_pipeline(
         "look_exchanged": raw.exchanged,
         "saturation": raw.saturation,
         "shift": raw.shift,
+        "high_backgrounds": high_backgrounds(fields),
         "cells": of_no_use,
         "label_audit": None if cells is None or curation.label.scale == "cells" else _audit(curation, manifest, cells),
         "conditions": areas_by_condition(

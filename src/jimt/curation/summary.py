@@ -10,6 +10,7 @@ from rich.table import Table
 from jimt.curation.audit import audit_in_words
 from jimt.curation.exchanged import describe_exchanged
 from jimt.curation.hand_labels import describe_off_grid
+from jimt.curation.high_background import describe_high_backgrounds
 from jimt.curation.patches import Scaling
 from jimt.curation.saturation import describe_saturation
 from jimt.curation.shift_consensus import describe_shift
@@ -96,6 +97,8 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
     lines.append(_describe_filter(summary["empty_filter"]))
     lines += _describe_unused_labels(summary["empty_filter"])
     lines += _describe_labels(thresholds)
+    if summary["high_backgrounds"]:
+        lines += describe_high_backgrounds(summary["high_backgrounds"], summary["config"]["curation"]["label"])
     if summary["label_audit"] is not None:
         lines += audit_in_words(summary["label_audit"])
     if thresholds.get("n_left_out") and thresholds["source"] == f"fitted on {summary['dataset']}":
