@@ -105,15 +105,13 @@ def of_outliers(lab: Lab) -> None:
 
 
 def of_a_background_of_zero(lab: Lab) -> None:
-    def values(*overrides: str, mean: float = 100.0) -> None:
+    def values(*overrides: str) -> None:
         label = composed_prepare(*overrides)[1].label
         background = np.percentile([0, 0, 5, 9], label.background_percentile)
-        label_values(np.array([mean]), np.array([background]), scale=label.scale)
+        label_values(np.array([100.0]), np.array([background]), scale=label.scale)
 
     lowest = "curation.label.background_percentile=0"
     lab.mends(values, "curation.label.scale=log_background_ratio", lowest, fill={"NUMBER": "90"})
-    some = "curation.label.background_percentile=90"
-    lab.mends(partial(values, mean=0.0), "curation.label.scale=log_background_ratio", some)
 
     def of_nothing(*overrides: str) -> None:
         label = composed_prepare(*overrides)[1].label
