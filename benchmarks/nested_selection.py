@@ -6,20 +6,20 @@ other partitions of the experiments. Overrides of a cross-validation may follow,
 
     python benchmarks/nested_selection.py
 
-Expected, pooled AUC of 241 live and 335 dead patches of 19 experiments (float32, 23 minutes on two busy cores; the
+Expected, pooled AUC of 290 live and 230 dead patches of 19 experiments (float32, 23 minutes on two busy cores; the
 third decimal differs between processors):
 
-    experiment=frozen_tiles              0.897
-    the mean of a patch's logits         0.895
-    layer3.1 in place of layer4.0        0.861
-    layer4.1 in place of layer4.0        0.846
-    experiments weighted by their size   0.896
-    another partition, seed 1            0.908
-    another partition, seed 2            0.897
-    chosen on inner folds                0.902
+    experiment=frozen_tiles              0.919
+    the mean of a patch's logits         0.916
+    layer3.1 in place of layer4.0        0.891
+    layer4.1 in place of layer4.0        0.877
+    experiments weighted by their size   0.921
+    another partition, seed 1            0.934
+    another partition, seed 2            0.927
+    chosen on inner folds                0.919
       fold 0: layer4.0, 0.007, probabilities
-      fold 1: layer4.0, 7e-05, probabilities
-      fold 2: layer4.0, 0.007, logits
+      fold 1: layer4.0, 0.0007, probabilities
+      fold 2: layer4.0, 0.0007, logits
       fold 3: layer4.0, 0.007, probabilities
       fold 4: layer4.0, 0.007, probabilities
 """
