@@ -23,6 +23,16 @@ SCALES: Final = {
 POSITIVE_SCALES: Final = ("positive_area", "positive_nuclei")
 """Scales of what stands out of the background, in place of a mean."""
 
+CHANNELS: Final = {
+    "brightfield": "bright-field",
+    "fluorescence": "fluorescence",
+    "nuclei": "nuclear stain",
+    "live_stain": "live stain",
+}
+"""Channels of a raw image by the settings that name them, in words."""
+FURTHER_CHANNELS: Final = ("nuclei", "live_stain")
+"""Those that a data set may do without."""
+
 
 class Split(StrEnum):
     """What a patch is used for."""

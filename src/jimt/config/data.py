@@ -15,6 +15,7 @@ from jimt.config.patterns import (
 )
 from jimt.config.wells import ConditionsConfig, check_conditions
 from jimt.errors import InputError, as_list_typed
+from jimt.vocabulary import CHANNELS, FURTHER_CHANNELS
 
 
 def _from_to(low: int, high: int) -> dict[str, Any]:
@@ -62,9 +63,15 @@ class DatasetConfig(Settings, section="dataset"):
     brightfield: str
     """Layout ``pairs``: what the named group ``channel`` reads on a bright-field image."""
     fluorescence: str
+    nuclei: str | None
+    """Likewise on an image of a stain of all nuclei, such as Hoechst."""
+    live_stain: str | None
+    """Likewise on an image of a stain of living cells, such as calcein."""
     brightfield_index: int = field(metadata=NOT_NEGATIVE)
     """Layout ``stack``: channel index, from 0."""
     fluorescence_index: int = field(metadata=NOT_NEGATIVE)
+    nuclei_index: int | None = field(metadata=NOT_NEGATIVE)
+    live_stain_index: int | None = field(metadata=NOT_NEGATIVE)
     live_folder: str
     """Layout ``patches``: name of the class folder."""
     dead_folder: str
@@ -117,6 +124,33 @@ class DatasetConfig(Settings, section="dataset"):
                 f"{self.brightfield_index}, and each channel has its own, from 0",
                 remedies=("dataset.brightfield_index=NUMBER", "dataset.fluorescence_index=NUMBER"),
             )
+        self._check_further_channels()
+
+    def channels(self) -> dict[str, str]:
+        """What the file names or the places in a stack call each channel that is read, by the names of ``CHANNELS``."""
+        suffix = "_index" if self.layout == "stack" else ""
+        called = {name: getattr(self, name + suffix) for name in CHANNELS}
+        return {name: composed(str(word)) for name, word in called.items() if word is not None}
+
+    def _check_further_channels(self) -> None:
+        suffix = "_index" if self.layout == "stack" else ""
+        for name in FURTHER_CHANNELS:
+            for setting in (name, f"{name}_index"):
+                value = getattr(self, setting)
+                if value is not None and (self.layout == "patches" or setting != name + suffix):
+                    what = "published patches" if self.layout == "patches" else f"dataset.layout={self.layout}"
+                    raise InputError(
+                        f"dataset.{setting}={value} is without effect for {what}",
+                        remedies=(f"dataset.{setting}=null",),
+                    )
+            channels = self.channels()
+            for other in channels:
+                if other != name and channels.get(name) == channels[other] and self.layout != "patches":
+                    raise InputError(
+                        f"dataset.{other}{suffix} and dataset.{name}{suffix} are both {channels[name]}, and each "
+                        "channel has its own",
+                        remedies=(f"dataset.{name}{suffix}=null",),
+                    )
 
 
 def check_pattern(text: str, *, layout: str, group: list[str] | None) -> None:

@@ -108,7 +108,7 @@ def read_all(
     """
     settings = ReadSettings(
         layout=dataset.layout,
-        indices=(dataset.brightfield_index, dataset.fluorescence_index),
+        indices={name: int(place) for name, place in dataset.channels().items()} if dataset.layout == "stack" else {},
         bit_depth=dataset.bit_depth,
         bit_shift=dataset.bit_shift,
         patch_size=curation.patches.size,

@@ -29,6 +29,7 @@ from jimt.curation.payload import UsedBits, payload, used_bits
 from jimt.curation.positive import PositiveSettings, measure_positive, positive_mask, positive_share
 from jimt.curation.raw_images import RawImage
 from jimt.system.memory import keep_freed_memory
+from jimt.vocabulary import CHANNELS, FURTHER_CHANNELS
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class ReadSettings:
     """How one raw image is read."""
 
     layout: str
-    indices: tuple[int, int]
+    indices: dict[str, int]
+    """Layout ``stack``: the place of each channel, from 0, by the names of ``CHANNELS``."""
     bit_depth: int
     bit_shift: int
     patch_size: int
@@ -89,34 +91,38 @@ class BadField:
     reason: str
 
 
-def _read(raw: RawImage, settings: ReadSettings) -> tuple[Image, Image | None, tuple[UsedBits, ...]]:
+def _read(raw: RawImage, settings: ReadSettings) -> tuple[dict[str, Image], tuple[UsedBits, ...]]:
+    """The images of each channel, by the names of ``CHANNELS``, and the bits that they use."""
     if settings.layout == "stack":
-        stored: list[Image] = read_channels(raw.brightfield, indices=settings.indices)
-        files = [raw.brightfield, raw.brightfield]
+        stored = dict(
+            zip(settings.indices, read_channels(raw.brightfield, indices=tuple(settings.indices.values())), strict=True)
+        )
+        files = dict.fromkeys(settings.indices, raw.brightfield)
     else:
-        stored, files = [read_page(raw.brightfield)], [raw.brightfield]
-        if raw.fluorescence is not None:
+        stored, files = {"brightfield": read_page(raw.brightfield)}, raw.files
+        for name in list(files)[1:]:
             try:
-                stored.append(read_page(raw.fluorescence))
+                stored[name] = read_page(files[name])
             except BadImageError as error:
-                raise error.about(f"its fluorescence image {raw.fluorescence.name} {error.cause}") from error
-            files.append(raw.fluorescence)
-    bits = tuple(
-        used_bits(image, file=str(file), channel=channel)
-        for image, file, channel in zip(stored, files, ("bright-field", "fluorescence"), strict=False)
-    )
-    images = [payload(image, bit_depth=settings.bit_depth, bit_shift=settings.bit_shift) for image in stored]
+                raise error.about(f"its {CHANNELS[name]} image {files[name].name} {error.cause}") from error
+    bits = tuple(used_bits(image, file=str(files[name]), channel=CHANNELS[name]) for name, image in stored.items())
+    images = {
+        name: payload(image, bit_depth=settings.bit_depth, bit_shift=settings.bit_shift)
+        for name, image in stored.items()
+    }
+    brightfield = images["brightfield"]
     if settings.layout == "patches":
-        if images[0].shape != (settings.patch_size, settings.patch_size):
+        if brightfield.shape != (settings.patch_size, settings.patch_size):
             raise BadImageError(
-                f"is {images[0].shape[1]} x {images[0].shape[0]} px where a patch of "
+                f"is {brightfield.shape[1]} x {brightfield.shape[0]} px where a patch of "
                 f"{settings.patch_size} x {settings.patch_size} is expected",
                 advice="remove it",
                 remedies=("curation.patches.size=NUMBER",),
             )
-        return images[0], None, bits
-    check_pair(images[0], images[1], patch_size=settings.patch_size)
-    return images[0], images[1], bits
+        return images, bits
+    further = {CHANNELS[name]: images[name] for name in FURTHER_CHANNELS if name in images}
+    check_pair(brightfield, images["fluorescence"], patch_size=settings.patch_size, further=further)
+    return images, bits
 
 
 def _spool(parts: list[NDArray[Any]], folder: Path) -> Path:
@@ -140,7 +146,8 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
     keep_freed_memory()
     cv2.setNumThreads(1)  # one image a process: threads would only take the other processes' cores
     try:
-        brightfield, fluorescence, bits = _read(raw, settings)
+        images, bits = _read(raw, settings)
+        brightfield, fluorescence = images["brightfield"], images.get("fluorescence")
         no_data = np.zeros(brightfield.shape, np.bool_)
         if fluorescence is not None:
             no_data = no_data_mask(brightfield, fluorescence)
@@ -184,7 +191,8 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
 def brightfield_histogram(raw: RawImage, settings: ReadSettings) -> NDArray[np.int64] | None:
     """Grey values of one bright-field image, shape ``(65536,)``; None for an image that ``read_field`` will refuse."""
     try:
-        brightfield, fluorescence, _ = _read(raw, settings)
+        images, _ = _read(raw, settings)
+        brightfield, fluorescence = images["brightfield"], images.get("fluorescence")
         if brightfield.dtype.kind == "f":
             return None
         valid = np.ones(brightfield.shape, np.bool_)
