@@ -63,7 +63,7 @@ def of_patches_of_one_kind(lab: Lab) -> None:
         label = curation.label
         if label.live_below is None and label.fit_on == dataset.name:
             shared = {name: getattr(label, name) for name in ("n_sigma", "min_patches", "min_weight")}
-            split_zero_inflated(np.zeros(200), least=0.06, **shared)
+            split_zero_inflated(np.zeros(200), least=0.06, power=2, **shared)
 
     lab.mends(splits, fill={"NUMBER": "0.3", "NAME": "doxo"})
 

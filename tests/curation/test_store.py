@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from jimt.curation.copies import pixel_digest
 from jimt.curation.field_writer import FieldWriter
+from jimt.curation.further_channels import FurtherChannels
 from jimt.curation.raw_images import RawImage
 from jimt.curation.reading import FieldPatches
 from jimt.curation.store import FIELDS, FLUORESCENCE, NO_DATA, PIXELS, FieldStore
@@ -49,6 +50,7 @@ def read(writer: FieldWriter, number: int, kind: type) -> FieldPatches:
         digests=(pixel_digest(pixels), pixel_digest(counts)),
         bits=(),
         exchanged=False,
+        further=FurtherChannels(),
     )
 
 

@@ -18,7 +18,7 @@ from jimt.config.checks import (
 )
 from jimt.config.data import DatasetConfig
 from jimt.errors import InputError
-from jimt.vocabulary import POSITIVE_SCALES, SCALES
+from jimt.vocabulary import COUNTING_SCALES, SCALES
 
 
 @dataclass
@@ -85,6 +85,26 @@ class PositiveConfig(Settings, section="curation.label.positive"):
 
 
 @dataclass
+class NucleiConfig(Settings, section="curation.nuclei"):
+    """What counts as a nucleus on a stain of all nuclei (``dataset.nuclei``); lengths and areas in pixels."""
+
+    smoothing: float = field(metadata=NOT_NEGATIVE)
+    """Standard deviation of the Gaussian that the stain is smoothed with before."""
+    background: float = field(metadata=POSITIVE)
+    """Of the Gaussian that gives the background nearby."""
+    min_area: float = field(metadata=POSITIVE)
+    """Least area of a nucleus."""
+    max_area: float = field(metadata=POSITIVE)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        rises = f"more than curation.nuclei.min_area={self.min_area:g}"
+        check("curation.nuclei.max_area", self.max_area, self.max_area > self.min_area, rises)
+        wider = f"more than curation.nuclei.smoothing={self.smoothing:g}"
+        check("curation.nuclei.background", self.background, self.background > self.smoothing, wider)
+
+
+@dataclass
 class LabelConfig(Settings, section="curation.label"):
     """Live and dead by fluorescence, or by cells that were counted."""
 
@@ -135,7 +155,7 @@ class LabelConfig(Settings, section="curation.label"):
             )
 
     def _refuse_idle_range(self) -> None:
-        if self.scale in (*POSITIVE_SCALES, "cells"):
+        if self.scale in COUNTING_SCALES:
             raise InputError(
                 f"curation.label.fit_range is without effect where curation.label.scale is {self.scale}, which fits no "
                 "mixture",
@@ -197,6 +217,7 @@ class CurationConfig(Settings, section="curation"):
     scaling: ScalingConfig
     patches: PatchConfig
     empty_filter: EmptyFilterConfig
+    nuclei: NucleiConfig
     label: LabelConfig
     split: SplitConfig
     seed: int = field(metadata=SEED)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from jimt.curation.copies import DIGESTS
 from jimt.curation.reading import BadField, FieldPatches
-from jimt.curation.store import AREAS, FIELDS, FILES, FLUORESCENCE, NAMES, NO_DATA, PIXELS, PLACE
+from jimt.curation.store import AREAS, FIELDS, FILES, FLUORESCENCE, FURTHER, NAMES, NO_DATA, PIXELS, PLACE
+from jimt.vocabulary import FURTHER_COLUMNS
 
 
 class FieldWriter:
@@ -84,6 +85,7 @@ class FieldWriter:
                 "split": raw.split,
                 **dict(zip(DIGESTS, result.digests, strict=True)),
                 "bits": [dataclasses.asdict(bits) for bits in result.bits],
+                **result.further.of_field(),
             }
         )
 
@@ -118,6 +120,11 @@ class FieldWriter:
             filled = [np.full(n, missing) if part is None else part for part, n in zip(parts, counts, strict=True)]
             return np.concatenate(filled)
 
+        further = {
+            name: np.concatenate([getattr(result.further, name) for result in results])
+            for name in FURTHER_COLUMNS
+            if results[0].further.nuclei is not None
+        }
         return pd.DataFrame(
             {
                 "field": np.repeat(np.arange(self._n_committed, len(self.fields), dtype=np.int32), counts),
@@ -126,6 +133,7 @@ class FieldWriter:
                 "no_data": column("no_data", 0.0).astype(np.float32),
                 "mean_fluorescence": column("mean_fluorescence", np.nan),
                 "positive": column("positive", np.nan),
+                **further,
             }
         )
 
@@ -136,8 +144,12 @@ class FieldWriter:
         parts = [path.with_suffix(".parquet") for path in self._commits]
         rows = [pd.read_parquet(part) for part in parts if part.exists()]
         fields = pd.DataFrame(self.fields, columns=[*PLACE, *NAMES, "exchanged", "label", "split", *AREAS])
+        for column in FURTHER:
+            if any(column in field for field in self.fields):
+                fields[column] = [field[column] for field in self.fields]
         fields[list(AREAS)] = fields[list(AREAS)].astype(np.float64)
-        fields[[*PLACE, *NAMES, *AREAS]].to_parquet(self.folder / FIELDS)
+        further = [column for column in FURTHER if column in fields]
+        fields[[*PLACE, *NAMES, *AREAS, *further]].to_parquet(self.folder / FIELDS)
         return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(), fields
 
     def __enter__(self) -> Self:

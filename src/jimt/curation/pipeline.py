@@ -24,6 +24,7 @@ from jimt.curation.found import print_lines
 from jimt.curation.hand_label_pool import HandLabelled
 from jimt.curation.label_stage import label_patches_of, split_patches
 from jimt.curation.manifest import MANIFEST, SUMMARY, THRESHOLDS, write_manifest
+from jimt.curation.nuclei import nuclei_of_fields
 from jimt.curation.raw_images import Finding
 from jimt.curation.read_stage import read_usable
 from jimt.curation.summary import count_stages
@@ -82,6 +83,7 @@ def run_pipeline(
         "copies": {"left_out": raw.left_out, "within_group": copies.within_group},
         **raw.bits,
         "look_exchanged": raw.exchanged,
+        "nuclei": nuclei_of_fields(fields),
         "cells": of_no_use,
         "label_audit": None if cells is None or curation.label.scale == "cells" else _audit(curation, manifest, cells),
         "conditions": areas_by_condition(

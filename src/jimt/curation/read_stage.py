@@ -17,6 +17,7 @@ from jimt.curation.copies import Copies, find_copies
 from jimt.curation.exchanged import describe_exchanged
 from jimt.curation.field_writer import FieldWriter
 from jimt.curation.found import print_lines
+from jimt.curation.nuclei import NucleiSettings
 from jimt.curation.parallel.executors import open_executor
 from jimt.curation.patches import Scaling
 from jimt.curation.payload import UsedBits, check_bits, unused_bits
@@ -24,7 +25,7 @@ from jimt.curation.positive import PositiveSettings
 from jimt.curation.raw_images import Finding
 from jimt.curation.reading import ReadSettings, brightfield_histogram, dataset_grey_range, read_field
 from jimt.errors import InputError
-from jimt.vocabulary import POSITIVE_SCALES, Excluded
+from jimt.vocabulary import COUNTING_SCALES, Excluded
 
 _COMMIT_SECONDS = 2.0  # work an interruption may cost
 
@@ -94,7 +95,7 @@ def positive_settings(settings: LabelConfig) -> PositiveSettings:
 
 def measures_patches(settings: LabelConfig) -> bool:
     """Whether what is PI-positive is measured of each patch; not where labels are of a mean."""
-    return settings.scale in (*POSITIVE_SCALES, "cells")
+    return settings.scale in COUNTING_SCALES
 
 
 def read_all(
@@ -116,6 +117,7 @@ def read_all(
         background_percentile=curation.label.background_percentile,
         positive=positive_settings(curation.label),
         patches_positive=measures_patches(curation.label),
+        nuclei=NucleiSettings(**dataclasses.asdict(curation.nuclei)),
     )
     percentiles = (curation.scaling.low_percentile, curation.scaling.high_percentile)
     progress = Progress(

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from jimt.curation.copies import pixel_digest
 from jimt.curation.decoding import BadImageError
 from jimt.curation.exchanged import look_exchanged
+from jimt.curation.further_channels import FurtherChannels, measure_further
 from jimt.curation.images import Image, check_pair, read_channels, read_page
 from jimt.curation.no_data import no_data_mask
+from jimt.curation.nuclei import NucleiSettings
 from jimt.curation.patches import (
     Scaling,
     grey_histogram,
@@ -47,6 +49,8 @@ class ReadSettings:
     positive: PositiveSettings
     patches_positive: bool
     """Whether it is measured of each patch, too: where the label scale is no mean."""
+    nuclei: NucleiSettings
+    """How all nuclei are found, where there is a stain of them."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class FieldPatches:
     """Of its images, for ``check_bits`` to judge with those of all others."""
     exchanged: bool
     """Whether its channels look exchanged."""
+    further: FurtherChannels
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
         pixels = to_8_bit(brightfield, valid, scaling)
         height, width = pixels.shape
         parts, y, x, means, positive, share, background = [pixels], None, None, None, None, np.zeros(1), np.nan
-        pi_area = np.nan
+        pi_area, further = np.nan, FurtherChannels()
         if fluorescence is not None:
             parts += [fluorescence, *[np.packbits(no_data)] * bool(no_data.any())]
             y, x = patch_origins(height, width, size=settings.patch_size, stride=settings.stride)
@@ -166,6 +171,17 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
             pi_area = positive_share(mask, valid)
             if settings.patches_positive:
                 positive = measure_positive(mask, no_data, y, x, settings.positive, size=settings.patch_size)
+            further = measure_further(
+                images,
+                valid,
+                mask,
+                y,
+                x,
+                nuclei=settings.nuclei,
+                positive=settings.positive,
+                size=settings.patch_size,
+                bit_depth=settings.bit_depth,
+            )
         return FieldPatches(
             raw=raw,
             spool=_spool(parts, folder),
@@ -183,6 +199,7 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
             digests=(pixel_digest(brightfield), None if fluorescence is None else pixel_digest(fluorescence)),
             bits=bits,
             exchanged=fluorescence is not None and look_exchanged(brightfield, fluorescence, valid),
+            further=further,
         )
     except BadImageError as error:
         return BadField(raw, str(error))

@@ -9,6 +9,7 @@ from rich.table import Table
 from jimt.curation.audit import audit_in_words
 from jimt.curation.exchanged import describe_exchanged
 from jimt.curation.hand_labels import describe_off_grid
+from jimt.curation.nuclei import describe_nuclei
 from jimt.curation.patches import Scaling
 from jimt.errors import ways_out
 from jimt.vocabulary import DEAD, LIVE, Excluded, Split
@@ -81,6 +82,8 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
         lines.append(
             describe_exchanged(summary["look_exchanged"], summary["n_raw_images"], summary["config"]["dataset"])
         )
+    if summary["nuclei"] is not None:
+        lines += describe_nuclei(summary["nuclei"])
     lines.append(_describe_filter(summary["empty_filter"]))
     lines += _describe_unused_labels(summary["empty_filter"])
     if thresholds["source"] != "class folders":
