@@ -75,7 +75,7 @@ def find_nuclei(
 ) -> Nuclei:
     """Find the nuclei of a field: what stands out of the stain nearby on a logarithmic scale, by Otsu's threshold.
 
-    On that scale faint nuclei, which are most of them, count as much as bright ones, and the stain's gain not at all.
+    On that scale a nucleus three times as faint as others is found as they are, and the stain's gain does not matter.
     A nucleus is PI-positive where more than half of its pixels are: where the median of PI over the background nearby
     lies above ``curation.label.positive.ratio``.
 
