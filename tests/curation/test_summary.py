@@ -109,6 +109,7 @@ def lines(**changes) -> str:
         "bad_images": {},
         "copies": {"left_out": {}, "within_group": {}},
         "look_exchanged": [],
+        "nuclei": None,
         "label_audit": None,
         "config": {"dataset": {"layout": "pairs", "brightfield": "Trans", "fluorescence": "PI"}},
         "empty_filter": {"status": "off"},
