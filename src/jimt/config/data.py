@@ -64,9 +64,8 @@ class DatasetConfig(Settings, section="dataset"):
     """Layout ``pairs``: what the named group ``channel`` reads on a bright-field image."""
     fluorescence: str
     nuclei: str | None
-    """Likewise on an image of a stain of all nuclei, such as Hoechst."""
     live_stain: str | None
-    """Likewise on an image of a stain of living cells, such as calcein."""
+    """Likewise on images of a stain of all nuclei, such as Hoechst, and of one of living cells, such as calcein."""
     brightfield_index: int = field(metadata=NOT_NEGATIVE)
     """Layout ``stack``: channel index, from 0."""
     fluorescence_index: int = field(metadata=NOT_NEGATIVE)
@@ -134,23 +133,17 @@ class DatasetConfig(Settings, section="dataset"):
 
     def _check_further_channels(self) -> None:
         suffix = "_index" if self.layout == "stack" else ""
+        taken = {} if self.layout == "patches" else self.channels()
         for name in FURTHER_CHANNELS:
-            for setting in (name, f"{name}_index"):
-                value = getattr(self, setting)
-                if value is not None and (self.layout == "patches" or setting != name + suffix):
-                    what = "published patches" if self.layout == "patches" else f"dataset.layout={self.layout}"
-                    raise InputError(
-                        f"dataset.{setting}={value} is without effect for {what}",
-                        remedies=(f"dataset.{setting}=null",),
-                    )
-            channels = self.channels()
-            for other in channels:
-                if other != name and channels.get(name) == channels[other] and self.layout != "patches":
-                    raise InputError(
-                        f"dataset.{other}{suffix} and dataset.{name}{suffix} are both {channels[name]}, and each "
-                        "channel has its own",
-                        remedies=(f"dataset.{name}{suffix}=null",),
-                    )
+            own = name + suffix
+            idle = [key for key in (name, f"{name}_index") if key != own or not taken if getattr(self, key) is not None]
+            same = [other + suffix for other in taken if other != name and taken[other] == taken.get(name)]
+            if idle:
+                cause = f"dataset.{idle[0]} is without effect where dataset.layout is {self.layout}"
+                raise InputError(cause, remedies=(f"dataset.{idle[0]}=null",))
+            if same:
+                cause = f"dataset.{same[0]} and dataset.{own} are both {taken[name]}"
+                raise InputError(cause, remedies=(f"dataset.{own}=null",))
 
 
 def check_pattern(text: str, *, layout: str, group: list[str] | None) -> None:
