@@ -55,6 +55,8 @@ TOGETHER: dict[str, tuple[str, ...]] = {
         "dataset.conditions.control=untreated",
     ),
     "dataset.bit_shift=4": ("dataset.bit_depth=12",),
+    "dataset.nuclei_index=2": ("dataset.layout=stack",),
+    "dataset.live_stain_index=3": ("dataset.layout=stack",),
     "probe=pooled": ("method=linear_probe",),
     "probe=tiles": ("method=linear_probe",),
 }
@@ -248,6 +250,8 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "jimt prepare dataset=mcf7 curation.empty_filter.enabled=false curation.label.scale=log_background_ratio": Compose(
         ("mcf7",), MCF7
     ),
+    "jimt prepare dataset=mcf7 curation.empty_filter.enabled=false dataset.nuclei=hoechst "
+    "curation.label.scale=nuclei": Compose(("mcf7",), MCF7),
     **{
         f"jimt train dataset=synthetic backbone={backbone} backbone.trainable=head optim.lr=1e-3 "
         "optim.batch_size=32 trainer.max_epochs=3": Compose(
@@ -279,6 +283,9 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     ),
     "python benchmarks/mixture.py": Run(says="live below 259.0, dead above 397.2"),
     "python benchmarks/channel_shift.py FOLDER": Run(("--help",), says="holds brightfield/", why=MCF7),
+    "python benchmarks/nuclei.py": Run(
+        ("--help",), says="--data", why="minutes on the fields of mcf7, which are not part of the repository"
+    ),
     "python benchmarks/nested_selection.py": Run(
         ("dataset=NAME", "backbone.weights=random", "--layers", "layer4.0"),
         says="chosen on inner folds",

@@ -121,7 +121,9 @@ def of_raw_images_that_cannot_be_used(lab: Lab) -> None:
 
 
 def of_channels_of_a_stack(lab: Lab) -> None:
-    lab.mends(curates, *stacks(lab), "dataset.layout=stack", "dataset.fluorescence_index=5", fill=STACK)
+    given = [*stacks(lab), "dataset.layout=stack"]
+    lab.mends(curates, *given, "dataset.fluorescence_index=5", fill=STACK)
+    lab.mends(curates, *given, "dataset.nuclei_index=5")
 
 
 STACK = {

@@ -11,6 +11,7 @@ import pytest
 import tifffile
 
 from curations import (
+    CUT_OFFS,
     FIT,
     curates,
     every_image,
@@ -21,6 +22,7 @@ from jimt.curation import filter_stage
 from jimt.curation import hand_labels_only as only
 from jimt.curation.field_fluorescence import label_values
 from jimt.curation.hand_label_pool import hand_labels_of_others, hand_labels_path, save_hand_labelled
+from jimt.curation.label_stage import reference_thresholds
 from jimt.curation.labels import fit_label_thresholds, split_zero_inflated
 from remedies import Lab, Place, check, composed_prepare, marked
 
@@ -63,7 +65,7 @@ def of_patches_of_one_kind(lab: Lab) -> None:
         label = curation.label
         if label.live_below is None and label.fit_on == dataset.name:
             shared = {name: getattr(label, name) for name in ("n_sigma", "min_patches", "min_weight")}
-            split_zero_inflated(np.zeros(200), least=0.06, **shared)
+            split_zero_inflated(np.zeros(200), least=0.06, power=2, **shared)
 
     lab.mends(splits, fill={"NUMBER": "0.3", "NAME": "doxo"})
 
@@ -118,6 +120,23 @@ def of_a_background_of_zero(lab: Lab) -> None:
         label_values(np.array([0.0]), np.array([9.0]), scale=label.scale)
 
     lab.mends(of_nothing, "curation.label.scale=log_background_ratio")
+
+
+def of_a_mean_of_zero(lab: Lab) -> None:
+    def values(*overrides: str) -> None:
+        scale = composed_prepare(*overrides)[1].label.scale
+        label_values(np.array([0.0]), np.array([10.0]), scale=scale)
+
+    lab.mends(values, "curation.label.scale=log_background_ratio")
+
+
+def of_nuclei_that_no_stain_shows(lab: Lab) -> None:
+    def asks(*overrides: str) -> None:
+        reference_thresholds(*composed_prepare(*overrides))
+
+    given = ["dataset=no_treatment", *CUT_OFFS, "curation.label.scale=nuclei"]
+    lab.mends(asks, *given, fill={"WORD": "DAPI"})
+    lab.mends(asks, *given, "dataset.layout=stack", fill={"NUMBER": "2"})
 
 
 def of_outliers_that_were_left_out(lab: Lab) -> None:
@@ -249,7 +268,9 @@ RUNS: dict[Place, object] = {
     ("curation/pipeline.py", "_count_cells"): of_cells_of_nothing_here,
     ("curation/labels.py", "_check"): of_its_components,
     ("curation/labels.py", "_hang_on"): of_outliers,
-    ("curation/field_fluorescence.py", "label_values"): of_a_background_of_zero,
+    ("curation/field_fluorescence.py", "label_values"): of_a_mean_of_zero,
+    ("curation/field_fluorescence.py", "refuse_no_background"): of_a_background_of_zero,
+    ("curation/label_stage.py", "_refuse_without_nuclei"): of_nuclei_that_no_stain_shows,
     ("curation/summary.py", "_describe_outliers"): of_outliers_that_were_left_out,
     ("curation/summary.py", "_describe_filter"): of_no_hand_labels,
     ("curation/empty_filter.py", "fit_empty_filter"): of_hand_labels_of_one_kind,

@@ -45,6 +45,12 @@ def of_a_data_set(lab: Lab) -> None:
     lab.mends(composed_prepare, one, "dataset.layout=stack", "dataset.brightfield_index=1", fill={"NUMBER": "2"})
 
 
+def of_further_channels(lab: Lab) -> None:
+    one = "dataset=no_treatment"
+    lab.mends(composed_prepare, one, "dataset.live_stain=PI")
+    lab.mends(composed_prepare, one, "dataset.nuclei_index=2")
+
+
 def of_labels(lab: Lab) -> None:
     lab.mends(composed_prepare, "curation.label.live_below=300", fill={"NUMBER": "300"})
     lab.mends(composed_prepare, "curation.label.live_below=500", "curation.label.dead_above=400")
@@ -337,6 +343,7 @@ def of_a_job(lab: Lab) -> None:
 
 RUNS: dict[Place, object] = {
     ("config/data.py", "DatasetConfig.__post_init__"): of_a_data_set,
+    ("config/data.py", "DatasetConfig._check_further_channels"): of_further_channels,
     ("config/curating.py", "LabelConfig.__post_init__"): of_labels,
     ("config/curating.py", "LabelConfig._refuse_idle_range"): of_a_range_of_labels,
     ("config/curating.py", "LabelConfig._check_n_sigma"): of_standard_deviations,

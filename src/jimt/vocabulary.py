@@ -16,12 +16,25 @@ SCALES: Final = {
     "log_background_ratio": "log(mean PI fluorescence / background)",
     "positive_area": "square root of the share of PI-positive area",
     "positive_nuclei": "square root of the number of PI-positive nuclei",
+    "nuclei": "share of all nuclei that are PI-positive",
     "cells": "share of dead cells, counted",
 }
 """What labels are cut on, ``curation.label.scale``, in words."""
 
 POSITIVE_SCALES: Final = ("positive_area", "positive_nuclei")
 """Scales of what stands out of the background, in place of a mean."""
+COUNTING_SCALES: Final = (*POSITIVE_SCALES, "nuclei", "cells")
+"""Scales that fit no mixture of means: what is counted or stands out."""
+
+CHANNELS: Final = {
+    "brightfield": "bright-field",
+    "fluorescence": "fluorescence",
+    "nuclei": "nuclear stain",
+    "live_stain": "live stain",
+}
+"""Channels of a raw image by the settings that name them, in words."""
+FURTHER_CHANNELS: Final = ("nuclei", "live_stain")
+"""Those that a data set may do without."""
 
 
 class Split(StrEnum):
@@ -60,3 +73,5 @@ MANIFEST_COLUMNS: Final = (
     "excluded",
     "split",
 )
+FURTHER_COLUMNS: Final = ("n_nuclei", "n_positive_nuclei")
+"""Columns of a data set with a stain of all nuclei: those whose centre lies in the patch."""

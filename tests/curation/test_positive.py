@@ -169,7 +169,7 @@ def test_a_patch_is_measured_by_its_valid_area_or_by_its_nuclei():
     ]
 
 
-SPLIT = {"n_sigma": 1, "least": 0.063, "min_patches": 50, "min_weight": 0.02}
+SPLIT = {"n_sigma": 1, "least": 0.063, "power": 2, "min_patches": 50, "min_weight": 0.02}
 
 
 def zero_inflated(n: int = 300) -> np.ndarray:

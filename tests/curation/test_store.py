@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from jimt.curation.copies import pixel_digest
 from jimt.curation.field_writer import FieldWriter, write_fields
+from jimt.curation.further_channels import FurtherChannels
 from jimt.curation.raw_images import RawImage
 from jimt.curation.reading import FieldPatches
 from jimt.curation.saturation import Saturation
@@ -52,6 +53,7 @@ def read(writer: FieldWriter, number: int, kind: type) -> FieldPatches:
         exchanged=False,
         saturation=Saturation(0.0, np.nan),
         evidence=None,
+        further=FurtherChannels(),
     )
 
 

@@ -116,6 +116,7 @@ def lines(**changes) -> str:
         "saturation": {"fields": 0},
         "shift": None,
         "high_backgrounds": {},
+        "nuclei": None,
         "label_audit": None,
         "config": {"dataset": {"layout": "pairs", "brightfield": "Trans", "fluorescence": "PI"}},
         "empty_filter": {"status": "off"},

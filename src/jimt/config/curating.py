@@ -11,14 +11,14 @@ from jimt.config.checks import (
     SHARE,
     TWO_OR_MORE,
     Settings,
-    check,
     is_name,
     one_of,
     takes,
 )
 from jimt.config.data import DatasetConfig
+from jimt.config.stains import NucleiConfig, PositiveConfig
 from jimt.errors import InputError
-from jimt.vocabulary import POSITIVE_SCALES, SCALES
+from jimt.vocabulary import COUNTING_SCALES, SCALES
 
 
 @dataclass
@@ -62,26 +62,6 @@ class EmptyFilterConfig(Settings, section="curation.empty_filter"):
     device: str
     precision: str = field(metadata=one_of("32-true", "bf16-mixed"))
     """What the network computes in, on every device, and so no ``auto``; part of the curation's fingerprint."""
-
-
-@dataclass
-class PositiveConfig(Settings, section="curation.label.positive"):
-    """What counts as PI-positive; lengths and areas in pixels."""
-
-    ratio: float = field(metadata=takes("more than 1", lambda value: value > 1))
-    """A pixel is positive above this multiple of the background nearby."""
-    smoothing: float = field(metadata=NOT_NEGATIVE)
-    """Standard deviation of the Gaussian that PI is smoothed with before."""
-    radius: float = field(metadata=ONE_OR_MORE)
-    """Of the neighbourhood that holds some background."""
-    min_area: float = field(metadata=POSITIVE)
-    """Least area of a nucleus."""
-    max_area: float = field(metadata=POSITIVE)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        rises = f"more than curation.label.positive.min_area={self.min_area:g}"
-        check("curation.label.positive.max_area", self.max_area, self.max_area > self.min_area, rises)
 
 
 @dataclass
@@ -150,7 +130,7 @@ class LabelConfig(Settings, section="curation.label"):
             )
 
     def _refuse_idle_range(self) -> None:
-        if self.scale in (*POSITIVE_SCALES, "cells"):
+        if self.scale in COUNTING_SCALES:
             raise InputError(
                 f"curation.label.fit_range is without effect where curation.label.scale is {self.scale}, which fits no "
                 "mixture",
@@ -214,6 +194,7 @@ class CurationConfig(Settings, section="curation"):
     scaling: ScalingConfig
     patches: PatchConfig
     empty_filter: EmptyFilterConfig
+    nuclei: NucleiConfig
     label: LabelConfig
     split: SplitConfig
     seed: int = field(metadata=SEED)

@@ -15,6 +15,7 @@ from jimt.config.patterns import (
 )
 from jimt.config.wells import ConditionsConfig, check_conditions
 from jimt.errors import InputError, as_list_typed
+from jimt.vocabulary import CHANNELS, FURTHER_CHANNELS
 
 
 def _from_to(low: int, high: int) -> dict[str, Any]:
@@ -62,9 +63,14 @@ class DatasetConfig(Settings, section="dataset"):
     brightfield: str
     """Layout ``pairs``: what the named group ``channel`` reads on a bright-field image."""
     fluorescence: str
+    nuclei: str | None
+    live_stain: str | None
+    """Likewise on images of a stain of all nuclei, such as Hoechst, and of one of living cells, such as calcein."""
     brightfield_index: int = field(metadata=NOT_NEGATIVE)
     """Layout ``stack``: channel index, from 0."""
     fluorescence_index: int = field(metadata=NOT_NEGATIVE)
+    nuclei_index: int | None = field(metadata=NOT_NEGATIVE)
+    live_stain_index: int | None = field(metadata=NOT_NEGATIVE)
     live_folder: str
     """Layout ``patches``: name of the class folder."""
     dead_folder: str
@@ -117,6 +123,27 @@ class DatasetConfig(Settings, section="dataset"):
                 f"{self.brightfield_index}, and each channel has its own, from 0",
                 remedies=("dataset.brightfield_index=NUMBER", "dataset.fluorescence_index=NUMBER"),
             )
+        self._check_further_channels()
+
+    def channels(self) -> dict[str, str]:
+        """What the file names or the places in a stack call each channel that is read, by the names of ``CHANNELS``."""
+        suffix = "_index" if self.layout == "stack" else ""
+        called = {name: getattr(self, name + suffix) for name in CHANNELS}
+        return {name: composed(str(word)) for name, word in called.items() if word is not None}
+
+    def _check_further_channels(self) -> None:
+        suffix = "_index" if self.layout == "stack" else ""
+        taken = {} if self.layout == "patches" else self.channels()
+        for name in FURTHER_CHANNELS:
+            own = name + suffix
+            idle = [key for key in (name, f"{name}_index") if key != own or not taken if getattr(self, key) is not None]
+            same = [other + suffix for other in taken if other != name and taken[other] == taken.get(name)]
+            if idle:
+                cause = f"dataset.{idle[0]} is without effect where dataset.layout is {self.layout}"
+                raise InputError(cause, remedies=(f"dataset.{idle[0]}=null",))
+            if same:
+                cause = f"dataset.{same[0]} and dataset.{own} are both {taken[name]}"
+                raise InputError(cause, remedies=(f"dataset.{own}=null",))
 
 
 def check_pattern(text: str, *, layout: str, group: list[str] | None) -> None:

@@ -31,7 +31,7 @@ from jimt.curation.summary import describe, table_row
 from jimt.errors import InputError, as_typed, filling_a_disk
 from jimt.system.locks import in_turn
 from jimt.system.screen import print_whole
-from jimt.vocabulary import Split
+from jimt.vocabulary import CHANNELS, Split
 
 
 def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, console: Console) -> Path:
@@ -193,13 +193,17 @@ def _find(dataset: DatasetConfig, curation: CurationConfig, root: Path, files: l
         )
     assert dataset.pattern is not None  # DatasetConfig checks it
     if dataset.layout == "stack":
-        return find_stacks(files, root, pattern=dataset.pattern, group=dataset.group)
+        finding = find_stacks(files, root, pattern=dataset.pattern, group=dataset.group)
+        finding.used_channels = {place: CHANNELS[name] for name, place in dataset.channels().items()}
+        return finding
     return find_pairs(
         files,
         root,
         pattern=dataset.pattern,
         brightfield=dataset.brightfield,
         fluorescence=dataset.fluorescence,
+        nuclei=dataset.nuclei,
+        live_stain=dataset.live_stain,
         group=dataset.group,
     )
 
@@ -218,11 +222,13 @@ def _print_results(folder: Path, console: Console) -> None:
     print_conditions(summary["conditions"], console)
 
 
-_FORMAT = 6  # of the files that a curation leaves; another one curates anew
+_FORMAT = 7  # of the files that a curation leaves; another one curates anew
 # 2: fields.parquet names each field's file and its pixels
 # 3: summary.json says how many hand labels of which data sets the empty filter was trained on
 # 4: and how many bits no bright-field pixel uses
 # 5: the store keeps the fluorescence and what is no data; the manifest has no fold
+# 6: counted cells and PI-positive area
+# 7: of each field stained areas, nuclei, saturation and the shift of its channels
 
 
 def fingerprint_of(
@@ -247,7 +253,7 @@ def fingerprint_of(
     )
     beside = (dataset.empty_labels, dataset.cells, dataset.conditions.table, curation.empty_filter.weights)
     extra = [Path(path) for path in beside if path is not None]
-    paths = [path for raw in finding.images for path in (raw.brightfield, raw.fluorescence) if path is not None]
+    paths = [path for raw in finding.images for path in raw.files.values()]
     for path in paths + [path for path in extra if path.is_file()]:
         if not path.exists():  # a link that leads nowhere: the reading refuses it by name
             continue

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from jimt.curation.manifest import Curated
 from jimt.curation.positive import PositiveSettings, positive_mask
 from jimt.errors import InputError
-from jimt.vocabulary import POSITIVE_SCALES, SCALES
+from jimt.vocabulary import COUNTING_SCALES, POSITIVE_SCALES, SCALES
 
 _SMALLEST = 1e-6  # of the background, in a tile without any signal: its logarithm is still a number
 
@@ -119,7 +119,7 @@ def threshold_in_unit(thresholds: Mapping[str, Any], name: str) -> float:
         thresholds: What ``thresholds.json`` holds.
         name: ``live_below`` or ``dead_above``.
     """
-    if thresholds["scale"] in (*POSITIVE_SCALES, "cells"):
+    if thresholds["scale"] in COUNTING_SCALES:
         return float(thresholds["positive"]["ratio"])
     value = float(thresholds[name])
     return float(np.exp(value)) if thresholds["scale"] == "log_background_ratio" else value
@@ -170,20 +170,20 @@ def label_values(measured: NDArray[np.float64], reference: NDArray[np.float64], 
     array([1.099])
     >>> label_values(np.array([0.09]), np.array([np.nan]), scale="positive_area")
     array([0.3])
-    >>> label_values(np.array([1.0, 0.0]), np.array([4.0, 0.0]), scale="cells")
+    >>> label_values(np.array([1.0, 0.0]), np.array([4.0, 0.0]), scale="nuclei")
     array([0.25,  nan])
 
     Args:
         measured: Mean PI intensity of each patch in raw camera units; on the scales ``positive_area`` and
-            ``positive_nuclei`` the share of PI-positive pixels and the number of PI-positive nuclei; on ``cells`` the
-            number of dead cells. Shape ``(n_patches,)``.
-        reference: Background of the field each patch was cut from, in camera units; on ``cells`` the number of all
-            cells. Same shape.
+            ``positive_nuclei`` the share of PI-positive pixels and the number of PI-positive nuclei, on ``nuclei`` that
+            of those a stain of all nuclei shows; on ``cells`` the number of dead cells. Shape ``(n_patches,)``.
+        reference: Background of the field each patch was cut from, in camera units; on ``nuclei`` and ``cells`` the
+            number of all nuclei or cells. Same shape.
         scale: ``raw`` (the paper's), ``background_subtracted`` (raw units above background),
             ``log_background_ratio`` (natural logarithm of mean over background; patches of experiments whose
             background differs by orders of magnitude become comparable), ``positive_area`` or ``positive_nuclei``
-            (the square root, on which areas and counts near zero spread as much as larger ones), or ``cells`` (the
-            share; NaN where there is no cell).
+            (the square root, on which areas and counts near zero spread as much as larger ones), ``nuclei`` or
+            ``cells`` (the share; NaN where there is none).
 
     Raises:
         InputError: If a background is not positive where fluorescence is told in multiples of it, or a mean is not
@@ -193,14 +193,9 @@ def label_values(measured: NDArray[np.float64], reference: NDArray[np.float64], 
         return measured
     if scale == "background_subtracted":
         return measured - reference
-    if scale == "cells":
+    if scale in ("nuclei", "cells"):
         return np.divide(measured, reference, out=np.full_like(measured, np.nan), where=reference > 0)
-    if (reference <= 0).any():
-        raise InputError(
-            "a field's fluorescence background is 0 at curation.label.background_percentile, so nothing can be told in "
-            "multiples of it",
-            remedies=("curation.label.scale=background_subtracted", "curation.label.background_percentile=NUMBER"),
-        )
+    refuse_no_background(reference)
     if scale in POSITIVE_SCALES:
         return np.sqrt(measured)
     if (measured <= 0).any():
@@ -209,3 +204,20 @@ def label_values(measured: NDArray[np.float64], reference: NDArray[np.float64], 
             remedies=("curation.label.scale=background_subtracted",),
         )
     return np.asarray(np.log(measured / reference))
+
+
+def refuse_no_background(background: NDArray[np.float64]) -> None:
+    """Refuse fields in which nothing can be told in multiples of the background.
+
+    Args:
+        background: Of each field, or of that of each patch, in camera units.
+
+    Raises:
+        InputError: If one is not positive.
+    """
+    if (background <= 0).any():
+        raise InputError(
+            "a field's fluorescence background is 0 at curation.label.background_percentile, so nothing can be told in "
+            "multiples of it",
+            remedies=("curation.label.scale=background_subtracted", "curation.label.background_percentile=NUMBER"),
+        )

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from jimt.curation.copies import DIGESTS
 from jimt.curation.reading import BadField, FieldPatches
 from jimt.curation.shift import as_text
-from jimt.curation.store import AREAS, FIELDS, FILES, FLUORESCENCE, NAMES, NO_DATA, PIXELS, PLACE
+from jimt.curation.store import AREAS, FIELDS, FILES, FLUORESCENCE, FURTHER, NAMES, NO_DATA, PIXELS, PLACE
+from jimt.vocabulary import FURTHER_COLUMNS
 
 
 class FieldWriter:
@@ -88,6 +89,7 @@ class FieldWriter:
                 "split": raw.split,
                 **dict(zip(DIGESTS, result.digests, strict=True)),
                 "bits": [dataclasses.asdict(bits) for bits in result.bits],
+                **result.further.of_field(),
             }
         )
 
@@ -122,6 +124,11 @@ class FieldWriter:
             filled = [np.full(n, missing) if part is None else part for part, n in zip(parts, counts, strict=True)]
             return np.concatenate(filled)
 
+        further = {
+            name: np.concatenate([getattr(result.further, name) for result in results])
+            for name in FURTHER_COLUMNS
+            if results[0].further.nuclei is not None
+        }
         return pd.DataFrame(
             {
                 "field": np.repeat(np.arange(self._n_committed, len(self.fields), dtype=np.int32), counts),
@@ -130,6 +137,7 @@ class FieldWriter:
                 "no_data": column("no_data", 0.0).astype(np.float32),
                 "mean_fluorescence": column("mean_fluorescence", np.nan),
                 "positive": column("positive", np.nan),
+                **further,
             }
         )
 
@@ -141,6 +149,9 @@ class FieldWriter:
         rows = [pd.read_parquet(part) for part in parts if part.exists()]
         columns = [*PLACE, *NAMES, "saturated", "saturated_at", "exchanged", "evidence", "label", "split", *AREAS]
         fields = pd.DataFrame(self.fields, columns=columns)
+        for column in FURTHER:
+            if any(column in field for field in self.fields):
+                fields[column] = [field[column] for field in self.fields]
         fields[list(AREAS)] = fields[list(AREAS)].astype(np.float64)
         return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(), fields
 
@@ -155,4 +166,5 @@ class FieldWriter:
 def write_fields(folder: Path, fields: pd.DataFrame) -> None:
     """Keep the table of fields; the channels' shifts stand in it where they were sought."""
     shifts = [column for column in ("shift_y", "shift_x") if column in fields]
-    fields[[*PLACE, *NAMES, "saturated", *shifts, *AREAS]].to_parquet(folder / FIELDS)
+    further = [column for column in FURTHER if column in fields]
+    fields[[*PLACE, *NAMES, "saturated", *shifts, *AREAS, *further]].to_parquet(folder / FIELDS)

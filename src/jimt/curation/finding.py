@@ -13,7 +13,7 @@ from jimt.curation.file_names import NamedFile, name_key, read_names
 from jimt.curation.listing import Listing
 from jimt.curation.raw_images import Finding, RawImage
 from jimt.errors import InputError
-from jimt.vocabulary import DEAD, LIVE, Split
+from jimt.vocabulary import CHANNELS, DEAD, LIVE, Split
 
 
 def leave_out(listing: Listing, root: Path, *, pattern: str) -> Listing:
@@ -43,16 +43,19 @@ def find_pairs(
     pattern: str,
     brightfield: str,
     fluorescence: str,
+    nuclei: str | None = None,
+    live_stain: str | None = None,
     group: list[str] | None = None,
 ) -> Finding:
-    """Pair bright-field and fluorescence files by ``raw_image_id``.
+    """Pair bright-field and fluorescence files by ``raw_image_id``, and files of further channels where asked for.
 
     Raises:
-        InputError: If the pattern matches nothing, or no file of one of the two channels.
+        InputError: If the pattern matches nothing, or no file of one of the channels.
     """
-    brightfield, fluorescence = composed(brightfield), composed(fluorescence)
-    finding = Finding(n_files=len(files), used_channels=(brightfield, fluorescence))
-    channels: dict[str, dict[str, list[Path]]] = {brightfield: {}, fluorescence: {}}
+    asked = {"brightfield": brightfield, "fluorescence": fluorescence, "nuclei": nuclei, "live_stain": live_stain}
+    words = {name: composed(word) for name, word in asked.items() if word is not None}
+    finding = Finding(n_files=len(files), used_channels={word: CHANNELS[name] for name, word in words.items()})
+    channels: dict[str, dict[str, list[Path]]] = {word: {} for word in words.values()}
     groups: dict[str, set[str]] = {}
     for one in read_names(files, root, finding, pattern=pattern, group=group, needs=(CHANNEL,)):
         assert one.channel is not None
@@ -61,7 +64,7 @@ def find_pairs(
         if one.channel in channels:
             channels[one.channel].setdefault(one.raw_image_id, []).append(one.path)
             groups.setdefault(one.raw_image_id, set()).add(one.group)
-    for word, name in ((brightfield, "brightfield"), (fluorescence, "fluorescence")):
+    for name, word in words.items():
         if not channels[word]:
             seen = ", ".join(sorted(finding.channels))
             raise InputError(
@@ -73,7 +76,7 @@ def find_pairs(
         alike.setdefault(name_key(raw_image_id), []).append(raw_image_id)
     for raw_image_id in sorted(groups):
         reason = None
-        for word in (brightfield, fluorescence):
+        for word in words.values():
             paths = channels[word].get(raw_image_id, [])
             if not paths:
                 alike_names = [other for other in alike[name_key(raw_image_id)] if other in channels[word]]
@@ -95,12 +98,15 @@ def find_pairs(
         if reason is not None:
             finding.bad[raw_image_id] = reason
             continue
+        its_files = {name: channels[word][raw_image_id][0] for name, word in words.items()}
         finding.images.append(
             RawImage(
                 raw_image_id,
                 next(iter(groups[raw_image_id])),
-                channels[brightfield][raw_image_id][0],
-                channels[fluorescence][raw_image_id][0],
+                its_files["brightfield"],
+                its_files["fluorescence"],
+                nuclei=its_files.get("nuclei"),
+                live_stain=its_files.get("live_stain"),
             )
         )
     return finding

@@ -80,9 +80,7 @@ def describe_dry_run(
         stride: Of patches, pixels.
     """
     for image in finding.images:
-        files = " + ".join(
-            path.relative_to(root).as_posix() for path in (image.brightfield, image.fluorescence) if path is not None
-        )
+        files = " + ".join(path.relative_to(root).as_posix() for path in image.files.values())
         yield f"{image.raw_image_id}  [group {_group(image)}]  {files}"
     yield ""
     groups = Counter(_group(image) for image in finding.images)
@@ -91,8 +89,7 @@ def describe_dry_run(
         several = "s" * (len(values) != 1)
         yield f"{part} reads {len(values)} value{several}, each in so many files: {_values(values, _LISTED)}"
     if finding.used_channels:
-        brightfield, fluorescence = finding.used_channels
-        yield f"channels: {brightfield} is bright-field, {fluorescence} is fluorescence"
+        yield "channels: " + ", ".join(f"{word} is {what}" for word, what in finding.used_channels.items())
     yield from describe_wells(finding)
     if hand is not None:
         labelled = hand["raw_image_id"].tolist()

@@ -1,7 +1,7 @@
 """Read raw images: 8-, 12- and 16-bit TIFF, OME-TIFF and PNG, one page or a stack of channels (paper: "Raw images")."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,12 @@ def read_page(path: Path) -> Image:
     return _check_type(image)
 
 
-def read_channels(path: Path, *, indices: tuple[int, int]) -> list[Image]:
-    """Read two channels of a multi-channel file, each of shape ``(height, width)``.
+def read_channels(path: Path, *, indices: tuple[int, ...]) -> list[Image]:
+    """Read channels of a multi-channel file, each of shape ``(height, width)``.
+
+    Args:
+        path: The file.
+        indices: Place of each channel in it, from 0: bright-field, fluorescence, and further ones where there are any.
 
     Raises:
         BadImageError: If the file cannot be read, is no single stack of channels, or lacks a channel.
@@ -77,35 +81,46 @@ def read_channels(path: Path, *, indices: tuple[int, int]) -> list[Image]:
     channels = [(i, axis) for i, axis in enumerate(axes) if axis not in "YX" and stack.shape[i] > 1]
     n_channels = stack.shape[channels[0][0]] if channels else 1
     of_series = f" in the first of its {n_series} image series" if n_series > 1 else ""
-    for index in indices:
+    for number, index in enumerate(indices):
         if index >= n_channels:
+            further = ("dataset.nuclei_index=null dataset.live_stain_index=null",) if number > 1 else ()
             raise BadImageError(
                 f"has {n_channels} channel{'s' * (n_channels > 1)}{of_series}, so no channel {index} (counted from 0)",
-                remedies=("dataset.brightfield_index=NUMBER dataset.fluorescence_index=NUMBER",),
+                remedies=further or ("dataset.brightfield_index=NUMBER dataset.fluorescence_index=NUMBER",),
             )
     stack = np.moveaxis(stack, channels[0][0], 0).reshape(n_channels, *(stack.shape[axes.index(a)] for a in "YX"))
     return [_check_type(np.ascontiguousarray(stack[index])) for index in indices]
 
 
-def check_pair(brightfield: Image, fluorescence: Image | None, *, patch_size: int) -> None:
+def check_pair(
+    brightfield: Image, fluorescence: Image | None, *, patch_size: int, further: Mapping[str, Image] | None = None
+) -> None:
     """Refuse what can be read but not used.
+
+    Args:
+        brightfield: Of a raw image.
+        fluorescence: Of the same.
+        patch_size: Pixels.
+        further: Its images of other stains, by what they are in words.
 
     Raises:
         BadImageError: If the sizes differ, the image is smaller than a patch, or constant.
     """
     height, width = brightfield.shape
-    if fluorescence is not None and fluorescence.shape != brightfield.shape:
-        raise BadImageError(
-            f"bright-field is {width} x {height} px and fluorescence {fluorescence.shape[1]} x {fluorescence.shape[0]}",
-            advice="export both at one size",
-        )
+    stains = {"fluorescence": fluorescence, **(further or {})}
+    for name, image in stains.items():
+        if image is not None and image.shape != brightfield.shape:
+            raise BadImageError(
+                f"bright-field is {width} x {height} px and {name} {image.shape[1]} x {image.shape[0]}",
+                advice="export both at one size",
+            )
     if height < patch_size or width < patch_size:
         raise BadImageError(
             f"is {width} x {height} px, smaller than a patch of {patch_size}",
             advice="remove it",
             remedies=("curation.patches.size=NUMBER",),
         )
-    for name, image in (("bright-field", brightfield), ("fluorescence", fluorescence)):
+    for name, image in {"bright-field": brightfield, **stains}.items():
         if image is None:
             continue
         low, high, *_ = cv2.minMaxLoc(image)

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -12,13 +12,20 @@ from numpy.typing import NDArray
 from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
 from jimt.curation.counted_cells import thresholds_of_share
-from jimt.curation.field_fluorescence import label_values
+from jimt.curation.field_fluorescence import label_values, refuse_no_background
 from jimt.curation.labels import LabelThresholds, fit_label_thresholds, label_patches, split_zero_inflated
 from jimt.curation.manifest import THRESHOLDS, read_beside
 from jimt.curation.read_stage import measures_patches, no_words, positive_settings
 from jimt.curation.splits import check_both_classes, split_groups
 from jimt.errors import InputError, as_typed
 from jimt.vocabulary import AMBIGUOUS, POSITIVE_SCALES, Excluded, Split
+
+_SECTIONS: Final = {
+    "positive": "curation.label.positive",
+    "nuclei": "curation.nuclei",
+    "patch_size": "curation.patches.size",
+}
+"""Settings that thresholds hang on, by what ``thresholds.json`` calls them."""
 
 
 def label_patches_of(
@@ -50,7 +57,7 @@ def label_patches_of(
         )
     values = _label_values(settings.scale, manifest[kept], fields)
     if reference is None:
-        fitted = _fit(curation, values)
+        fitted = _fit(curation, values[np.isfinite(values)])  # patches without a nucleus have none
         reference = {"source": f"fitted on {dataset.name}", "n_sigma": settings.n_sigma, **dataclasses.asdict(fitted)}
     reference |= measured_by(curation)
     labels = label_patches(values, live_below=reference["live_below"], dead_above=reference["dead_above"])
@@ -69,13 +76,17 @@ def measured_by(curation: CurationConfig) -> dict[str, Any]:
     if not measures_patches(settings):
         return measured
     positive = dataclasses.asdict(positive_settings(settings))
-    return {**measured, "positive": positive, "patch_size": curation.patches.size}
+    nuclei = {"nuclei": dataclasses.asdict(curation.nuclei)} if settings.scale == "nuclei" else {}
+    return {**measured, "positive": positive, **nuclei, "patch_size": curation.patches.size}
 
 
 def _label_values(scale: str, rows: pd.DataFrame, fields: pd.DataFrame) -> NDArray[np.float64]:
     if scale == "cells":
         return label_values(rows["n_dead"].to_numpy(float), rows["n_cells"].to_numpy(float), scale=scale)
     background = fields["background"].to_numpy(float)[rows["field"].to_numpy()]
+    if scale == "nuclei":
+        refuse_no_background(background)
+        return label_values(rows["n_positive_nuclei"].to_numpy(float), rows["n_nuclei"].to_numpy(float), scale=scale)
     measured = "positive" if scale in POSITIVE_SCALES else "mean_fluorescence"
     return label_values(rows[measured].to_numpy(float), background, scale=scale)
 
@@ -91,7 +102,9 @@ def _fit(curation: CurationConfig, values: NDArray[np.float64]) -> LabelThreshol
     if settings.scale in POSITIVE_SCALES:
         area = settings.positive.min_area / curation.patches.size**2
         least = math.sqrt(area if settings.scale == "positive_area" else 0.5)
-        return split_zero_inflated(values, least=least, **shared)
+        return split_zero_inflated(values, least=least, power=2, **shared)
+    if settings.scale == "nuclei":  # between no nucleus of a patch and one
+        return split_zero_inflated(values, least=float(values[values > 0].min(initial=1)) / 2, power=1, **shared)
     try:
         return fit_label_thresholds(
             values,
@@ -162,12 +175,23 @@ def thresholds_from(dataset: DatasetConfig, curation: CurationConfig) -> str | N
     return label.fit_on
 
 
+def _refuse_without_nuclei(dataset: DatasetConfig) -> None:
+    if "nuclei" not in dataset.channels():
+        setting = "dataset.nuclei_index=NUMBER" if dataset.layout == "stack" else "dataset.nuclei=WORD"
+        raise InputError(
+            "curation.label.scale=nuclei needs a stain of all nuclei, such as Hoechst, of each raw image",
+            remedies=(setting,),
+        )
+
+
 def reference_thresholds(dataset: DatasetConfig, curation: CurationConfig) -> dict[str, Any] | None:
     """Thresholds of another data set (paper: "No treatment" labels both), or fixed ones; None to fit them here."""
     label = curation.label
     fitted_on = thresholds_from(dataset, curation)
     if dataset.layout == "patches":
         return {"source": "class folders"}
+    if label.scale == "nuclei":
+        _refuse_without_nuclei(dataset)
     if label.live_below is not None and label.dead_above is not None:
         given = {"source": "given in the config", "live_below": label.live_below, "dead_above": label.dead_above}
         return given | measured_by(curation)
@@ -179,8 +203,8 @@ def reference_thresholds(dataset: DatasetConfig, curation: CurationConfig) -> di
     path = Path(curation.output_root) / fitted_on / THRESHOLDS
     thresholds = read_beside(path)
     for key, wanted in measured_by(curation).items():
-        if key in ("positive", "patch_size") and thresholds.get(key) != wanted:
-            setting = {"positive": "curation.label.positive", "patch_size": "curation.patches.size"}[key]
+        if key in _SECTIONS and thresholds.get(key) != wanted:
+            setting = _SECTIONS[key]
             raise InputError(
                 f"the thresholds in {path} are for another {setting}",
                 advice=f"give the same as {label.fit_on} has, or curate {label.fit_on} again with this one",

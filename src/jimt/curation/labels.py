@@ -122,7 +122,13 @@ def fit_label_thresholds(
 
 
 def split_zero_inflated(
-    label_value: NDArray[np.float64], *, n_sigma: float, least: float, min_patches: int, min_weight: float
+    label_value: NDArray[np.float64],
+    *,
+    n_sigma: float,
+    least: float,
+    power: int,
+    min_patches: int,
+    min_weight: float,
 ) -> LabelThresholds:
     """Place the thresholds on a scale on which many patches are 0: no Gaussian fits those.
 
@@ -133,6 +139,7 @@ def split_zero_inflated(
         label_value: Of each patch, shape ``(n_patches,)``.
         n_sigma: Standard deviations between a class's mean and its threshold.
         least: Neither threshold lies below: less PI than of one nucleus is no dead cell.
+        power: Of a value that is an amount of PI: 2 where values are square roots, else 1.
         min_patches: Fewer patches are refused.
         min_weight: So is a class with a smaller share of them.
 
@@ -140,7 +147,7 @@ def split_zero_inflated(
         InputError: If there are too few patches, or they are not of two kinds.
 
     >>> values = np.array([0.0] * 6 + [0.1, 0.1, 0.6, 0.7, 0.7, 0.8])
-    >>> found = split_zero_inflated(values, n_sigma=1, least=0.06, min_patches=10, min_weight=0.02)
+    >>> found = split_zero_inflated(values, n_sigma=1, least=0.06, power=2, min_patches=10, min_weight=0.02)
     >>> f"live below {found.live_below:.3f}, dead above {found.dead_above:.3f}"
     'live below 0.068, dead above 0.629'
     """
@@ -155,7 +162,7 @@ def split_zero_inflated(
     (live_mean, live_sd), (dead_mean, dead_sd) = (
         (float(part.mean()), float(part.std())) for part in (label_value[~dead], label_value[dead])
     )
-    if live_mean**2 > dead_mean**2 / _TWICE:  # Otsu parts one kind in halves as well
+    if live_mean**power > dead_mean**power / _TWICE:  # Otsu parts one kind in halves as well
         raise _of_one_kind(f"two halves differ by less than twice as much PI ({live_mean:.3g} and {dead_mean:.3g})")
     ends = live_mean + n_sigma * live_sd, dead_mean - n_sigma * dead_sd
     if ends[0] > ends[1]:

@@ -10,7 +10,7 @@ from jimt.curation.splits import check_no_leak
 from jimt.curation.store import FieldStore
 from jimt.errors import InputError, as_typed
 from jimt.system.files import read_json
-from jimt.vocabulary import MANIFEST_COLUMNS
+from jimt.vocabulary import FURTHER_COLUMNS, MANIFEST_COLUMNS
 
 MANIFEST, THRESHOLDS, SUMMARY, FILTER = "manifest.parquet", "thresholds.json", "summary.json", "empty_filter.skops"
 FILTER_LABELS = "empty_filter_labels.npz"
@@ -25,7 +25,7 @@ def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
         InputError: If a group is in two splits, as the folders of published patches may have it.
     """
     check_no_leak(manifest, advice="", remedies=("curation.split.keep_folders=false",))
-    table = manifest[list(MANIFEST_COLUMNS)]
+    table = manifest[[*MANIFEST_COLUMNS, *(column for column in FURTHER_COLUMNS if column in manifest)]]
     for column in ("raw_image_id", "group", "excluded", "split"):
         table[column] = table[column].astype("category")
     table.to_parquet(path, index=False)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -134,3 +135,16 @@ def to_8_bit(image: Image, valid: NDArray[np.bool_], scaling: Scaling) -> NDArra
         levels = np.arange(1 << (8 * image.dtype.itemsize), dtype=np.float64)
         return np.asarray(cv2.LUT(image, np.clip(np.rint((levels - low) * gain), 0, 255).astype(np.uint8)))
     return np.clip(np.rint((image.astype(np.float64) - low) * gain), 0, 255).astype(np.uint8)
+
+
+def dataset_grey_range(
+    histograms: Iterable[NDArray[np.int64] | None], *, low_percentile: float, high_percentile: float
+) -> tuple[float, float] | None:
+    """Two percentiles of all valid bright-field pixels of a data set; None where no image could be read."""
+    total: NDArray[np.int64] | None = None
+    for histogram in histograms:
+        if histogram is not None:
+            total = histogram.copy() if total is None else total + histogram
+    if total is None:
+        return None
+    return histogram_percentile(total, low_percentile), histogram_percentile(total, high_percentile)

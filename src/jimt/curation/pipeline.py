@@ -25,6 +25,7 @@ from jimt.curation.hand_label_pool import HandLabelled
 from jimt.curation.high_background import high_backgrounds
 from jimt.curation.label_stage import label_patches_of, split_patches
 from jimt.curation.manifest import MANIFEST, SUMMARY, THRESHOLDS, write_manifest
+from jimt.curation.nuclei import nuclei_of_fields
 from jimt.curation.raw_images import Finding
 from jimt.curation.read_stage import read_usable
 from jimt.curation.summary import count_stages
@@ -86,6 +87,7 @@ def run_pipeline(
         "saturation": raw.saturation,
         "shift": raw.shift,
         "high_backgrounds": high_backgrounds(fields),
+        "nuclei": nuclei_of_fields(fields),
         "cells": of_no_use,
         "label_audit": None if cells is None or curation.label.scale == "cells" else _audit(curation, manifest, cells),
         "conditions": areas_by_condition(

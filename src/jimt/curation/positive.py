@@ -129,8 +129,8 @@ def positive_share(mask: NDArray[np.bool_], valid: NDArray[np.bool_]) -> float:
     return int(np.count_nonzero(mask)) / n_valid if n_valid else float("nan")
 
 
-def nuclei_of(mask: NDArray[np.bool_], *, min_area: float, max_area: float, smoothing: float) -> NDArray[np.float64]:
-    """Centres of the nuclei in a mask, those that touch parted by a watershed; shape ``(n, 2)``, y and x in pixels.
+def part_nuclei(mask: NDArray[np.bool_], *, min_area: float, max_area: float, smoothing: float) -> NDArray[np.int32]:
+    """The nuclei in a mask, those that touch parted by a watershed: the number of each in its pixels, 0 elsewhere.
 
     Args:
         mask: Which pixels are of nuclei, shape ``(height, width)``.
@@ -143,10 +143,18 @@ def nuclei_of(mask: NDArray[np.bool_], *, min_area: float, max_area: float, smoo
     peaks = peak_local_max(distance, min_distance=apart, labels=label(mask), exclude_border=False)
     markers = np.zeros(mask.shape, np.int32)
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    found = regionprops_table(watershed(-distance, markers, mask=mask), properties=("centroid", "area"))
-    areas: NDArray[np.float64] = np.asarray(found["area"], np.float64)
-    centres = np.stack([found["centroid-0"], found["centroid-1"]], axis=1)
-    return np.asarray(centres[(areas >= min_area) & (areas <= max_area)], np.float64)
+    parts = watershed(-distance, markers, mask=mask)
+    areas = np.bincount(parts.ravel(), minlength=len(peaks) + 1)
+    is_nucleus = (areas >= min_area) & (areas <= max_area)
+    is_nucleus[0] = False
+    return np.asarray(np.where(is_nucleus[parts], parts, 0), np.int32)
+
+
+def nuclei_of(mask: NDArray[np.bool_], *, min_area: float, max_area: float, smoothing: float) -> NDArray[np.float64]:
+    """Centres of the nuclei in a mask, as ``part_nuclei`` parts them; shape ``(n, 2)``, y and x in pixels."""
+    parts = part_nuclei(mask, min_area=min_area, max_area=max_area, smoothing=smoothing)
+    found = regionprops_table(parts, properties=("centroid",))
+    return np.stack([found["centroid-0"], found["centroid-1"]], axis=1).astype(np.float64)
 
 
 def measure_positive(

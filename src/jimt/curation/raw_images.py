@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jimt.curation.listing import Listing
 from jimt.curation.shift import Shift
-from jimt.vocabulary import Split
+from jimt.vocabulary import CHANNELS, Split
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,15 @@ class RawImage:
     """Whether it is among those whose channels are compared, to tell how far they lie apart."""
     shift: Shift | None = None
     """How far fluorescence lies from bright-field, where that is to be undone."""
+    nuclei: Path | None = None
+    """Of layout ``pairs``, where the data set has such a channel; likewise the next."""
+    live_stain: Path | None = None
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """All of them, by the names of ``CHANNELS``."""
+        files = {name: getattr(self, name) for name in CHANNELS}
+        return {name: path for name, path in files.items() if path is not None}
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,8 @@ class Finding:
     """Image files that the pattern does not match, or that lie in no class folder."""
     channels: Counter[str] = field(default_factory=Counter)
     """Layout ``pairs``: files of each channel, those of no use included."""
-    used_channels: tuple[str, ...] = ()
+    used_channels: dict[str, str] = field(default_factory=dict)
+    """Words, or places in a stack, of the channels that are read, and which each is."""
     read: dict[str, Counter[str]] = field(default_factory=dict)
     """Of each placeholder or named group, what it read and in how many files."""
     merged: dict[str, list[str]] = field(default_factory=dict)

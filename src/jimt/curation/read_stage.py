@@ -14,21 +14,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from jimt.config.curating import CurationConfig, LabelConfig
 from jimt.config.data import DatasetConfig
+from jimt.curation.channels import ReadSettings
 from jimt.curation.copies import Copies, find_copies
 from jimt.curation.exchanged import describe_exchanged
 from jimt.curation.field_writer import FieldWriter, write_fields
 from jimt.curation.found import print_lines
+from jimt.curation.nuclei import NucleiSettings
 from jimt.curation.parallel.executors import open_executor
-from jimt.curation.patches import Scaling
+from jimt.curation.patches import Scaling, dataset_grey_range
 from jimt.curation.payload import UsedBits, check_bits, unused_bits
 from jimt.curation.positive import PositiveSettings
 from jimt.curation.raw_images import Finding
-from jimt.curation.reading import ReadSettings, brightfield_histogram, dataset_grey_range, evidence_of, read_field
+from jimt.curation.reading import brightfield_histogram, evidence_of, read_field
 from jimt.curation.saturation import saturation_summary
 from jimt.curation.shift import from_text, stacked
 from jimt.curation.shift_consensus import shift_summary, shifts_of_fields, with_shift_sought
 from jimt.errors import InputError
-from jimt.vocabulary import POSITIVE_SCALES, Excluded
+from jimt.vocabulary import COUNTING_SCALES, Excluded
 
 _COMMIT_SECONDS = 2.0  # work an interruption may cost
 
@@ -117,7 +119,7 @@ def positive_settings(settings: LabelConfig) -> PositiveSettings:
 
 def measures_patches(settings: LabelConfig) -> bool:
     """Whether what is PI-positive is measured of each patch; not where labels are of a mean."""
-    return settings.scale in (*POSITIVE_SCALES, "cells")
+    return settings.scale in COUNTING_SCALES
 
 
 def read_all(
@@ -131,7 +133,7 @@ def read_all(
     """
     settings = ReadSettings(
         layout=dataset.layout,
-        indices=(dataset.brightfield_index, dataset.fluorescence_index),
+        indices={name: int(place) for name, place in dataset.channels().items()} if dataset.layout == "stack" else {},
         bit_depth=dataset.bit_depth,
         bit_shift=dataset.bit_shift,
         patch_size=curation.patches.size,
@@ -139,6 +141,7 @@ def read_all(
         background_percentile=curation.label.background_percentile,
         positive=positive_settings(curation.label),
         patches_positive=measures_patches(curation.label),
+        nuclei=NucleiSettings(**dataclasses.asdict(curation.nuclei)),
     )
     percentiles = (curation.scaling.low_percentile, curation.scaling.high_percentile)
 

@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,42 +10,27 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from jimt.curation.channels import ReadSettings, read_images
 from jimt.curation.copies import pixel_digest
 from jimt.curation.decoding import BadImageError
 from jimt.curation.exchanged import look_exchanged
-from jimt.curation.images import Image, check_pair, read_channels, read_page
+from jimt.curation.further_channels import FurtherChannels, measure_further
 from jimt.curation.no_data import no_data_mask
 from jimt.curation.patches import (
     Scaling,
     grey_histogram,
-    histogram_percentile,
     patch_origins,
     to_8_bit,
     valid_percentiles,
     window_means,
 )
-from jimt.curation.payload import UsedBits, payload, used_bits
-from jimt.curation.positive import PositiveSettings, measure_positive, positive_mask, positive_share
+from jimt.curation.payload import UsedBits
+from jimt.curation.positive import measure_positive, positive_mask, positive_share
 from jimt.curation.raw_images import RawImage
 from jimt.curation.saturation import Saturation, saturation_of
 from jimt.curation.shift import Evidence, shift_evidence, undo_shift
 from jimt.system.memory import keep_freed_memory
-
-
-@dataclass(frozen=True)
-class ReadSettings:
-    """How one raw image is read."""
-
-    layout: str
-    indices: tuple[int, int]
-    bit_depth: int
-    bit_shift: int
-    patch_size: int
-    stride: int
-    background_percentile: float
-    positive: PositiveSettings
-    patches_positive: bool
-    """Whether it is measured of each patch, too: where the label scale is no mean."""
+from jimt.vocabulary import FURTHER_CHANNELS
 
 
 @dataclass(frozen=True)
@@ -84,6 +68,7 @@ class FieldPatches:
     saturation: Saturation
     evidence: Evidence | None
     """Of how far its channels lie apart; None where it was not asked for."""
+    further: FurtherChannels
 
 
 @dataclass(frozen=True)
@@ -92,36 +77,6 @@ class BadField:
 
     raw: RawImage
     reason: str
-
-
-def _read(raw: RawImage, settings: ReadSettings) -> tuple[Image, Image | None, tuple[UsedBits, ...]]:
-    if settings.layout == "stack":
-        stored: list[Image] = read_channels(raw.brightfield, indices=settings.indices)
-        files = [raw.brightfield, raw.brightfield]
-    else:
-        stored, files = [read_page(raw.brightfield)], [raw.brightfield]
-        if raw.fluorescence is not None:
-            try:
-                stored.append(read_page(raw.fluorescence))
-            except BadImageError as error:
-                raise error.about(f"its fluorescence image {raw.fluorescence.name} {error.cause}") from error
-            files.append(raw.fluorescence)
-    bits = tuple(
-        used_bits(image, file=str(file), channel=channel)
-        for image, file, channel in zip(stored, files, ("bright-field", "fluorescence"), strict=False)
-    )
-    images = [payload(image, bit_depth=settings.bit_depth, bit_shift=settings.bit_shift) for image in stored]
-    if settings.layout == "patches":
-        if images[0].shape != (settings.patch_size, settings.patch_size):
-            raise BadImageError(
-                f"is {images[0].shape[1]} x {images[0].shape[0]} px where a patch of "
-                f"{settings.patch_size} x {settings.patch_size} is expected",
-                advice="remove it",
-                remedies=("curation.patches.size=NUMBER",),
-            )
-        return images[0], None, bits
-    check_pair(images[0], images[1], patch_size=settings.patch_size)
-    return images[0], images[1], bits
 
 
 def _spool(parts: list[NDArray[Any]], folder: Path) -> Path:
@@ -145,7 +100,8 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
     keep_freed_memory()
     cv2.setNumThreads(1)  # one image a process: threads would only take the other processes' cores
     try:
-        brightfield, fluorescence, bits = _read(raw, settings)
+        images, bits = read_images(raw, settings)
+        brightfield, fluorescence = images["brightfield"], images.get("fluorescence")
         digests = pixel_digest(brightfield), None if fluorescence is None else pixel_digest(fluorescence)
         no_data = np.zeros(brightfield.shape, np.bool_)
         if fluorescence is not None:
@@ -153,11 +109,13 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
             if raw.shift is not None:
                 fluorescence, uncovered = undo_shift(fluorescence, raw.shift)
                 no_data = no_data_mask(brightfield, fluorescence) | uncovered
+                for name in images.keys() & set(FURTHER_CHANNELS):  # stains are imaged alike
+                    images[name], _ = undo_shift(images[name], raw.shift)
         valid = ~no_data
         pixels = to_8_bit(brightfield, valid, scaling)
         height, width = pixels.shape
         parts, y, x, means, positive, share, background = [pixels], None, None, None, None, np.zeros(1), np.nan
-        pi_area = np.nan
+        pi_area, further = np.nan, FurtherChannels()
         saturation, evidence = Saturation(0.0, np.nan), None
         if fluorescence is not None:
             parts += [fluorescence, *[np.packbits(no_data)] * bool(no_data.any())]
@@ -172,6 +130,17 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
             pi_area = positive_share(mask, valid)
             if settings.patches_positive:
                 positive = measure_positive(mask, no_data, y, x, settings.positive, size=settings.patch_size)
+            further = measure_further(
+                images,
+                valid,
+                mask,
+                y,
+                x,
+                nuclei=settings.nuclei,
+                positive=settings.positive,
+                size=settings.patch_size,
+                bit_depth=settings.bit_depth,
+            )
         return FieldPatches(
             raw=raw,
             spool=_spool(parts, folder),
@@ -191,6 +160,7 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
             exchanged=fluorescence is not None and look_exchanged(brightfield, fluorescence, valid),
             saturation=saturation,
             evidence=evidence,
+            further=further,
         )
     except BadImageError as error:
         return BadField(raw, str(error))
@@ -202,8 +172,8 @@ def evidence_of(raw: RawImage, settings: ReadSettings) -> Evidence | None:
         return None
     cv2.setNumThreads(1)
     try:
-        brightfield, fluorescence, _ = _read(raw, settings)
-        assert fluorescence is not None  # published patches have no shift to seek
+        images, _ = read_images(raw, settings)
+        brightfield, fluorescence = images["brightfield"], images["fluorescence"]
         return shift_evidence(brightfield, fluorescence, ~no_data_mask(brightfield, fluorescence))
     except BadImageError:
         return None
@@ -212,7 +182,8 @@ def evidence_of(raw: RawImage, settings: ReadSettings) -> Evidence | None:
 def brightfield_histogram(raw: RawImage, settings: ReadSettings) -> NDArray[np.int64] | None:
     """Grey values of one bright-field image, shape ``(65536,)``; None for an image that ``read_field`` will refuse."""
     try:
-        brightfield, fluorescence, _ = _read(raw, settings)
+        images, _ = read_images(raw, settings)
+        brightfield, fluorescence = images["brightfield"], images.get("fluorescence")
         if brightfield.dtype.kind == "f":
             return None
         valid = np.ones(brightfield.shape, np.bool_)
@@ -221,16 +192,3 @@ def brightfield_histogram(raw: RawImage, settings: ReadSettings) -> NDArray[np.i
     except BadImageError:
         return None  # reported by read_field, which reads every image
     return grey_histogram(brightfield, valid)
-
-
-def dataset_grey_range(
-    histograms: Iterable[NDArray[np.int64] | None], *, low_percentile: float, high_percentile: float
-) -> tuple[float, float] | None:
-    """Two percentiles of all valid bright-field pixels of a data set; None where no image could be read."""
-    total: NDArray[np.int64] | None = None
-    for histogram in histograms:
-        if histogram is not None:
-            total = histogram.copy() if total is None else total + histogram
-    if total is None:
-        return None
-    return histogram_percentile(total, low_percentile), histogram_percentile(total, high_percentile)

@@ -32,6 +32,8 @@ PLACE: Final = (
 _OFFSETS: Final = {PIXELS: "offset", FLUORESCENCE: "fluorescence_offset", NO_DATA: "no_data_offset"}
 AREAS: Final = ("pi_area",)
 """Shares of a field's valid pixels that a stain fills, 0 to 1; null of a published patch."""
+FURTHER: Final = ("n_nuclei", "n_positive_nuclei", "nuclei_contrast", "nuclei_focus", "live_stain_area")
+"""Where the data set has these stains: all nuclei of a field, and the share of its valid pixels with the live stain."""
 NAMES: Final = ("raw_image_id", "group", "file", *DIGESTS)
 
 

@@ -11,6 +11,7 @@ from jimt.curation.audit import audit_in_words
 from jimt.curation.exchanged import describe_exchanged
 from jimt.curation.hand_labels import describe_off_grid
 from jimt.curation.high_background import describe_high_backgrounds
+from jimt.curation.nuclei import describe_nuclei
 from jimt.curation.patches import Scaling
 from jimt.curation.saturation import describe_saturation
 from jimt.curation.shift_consensus import describe_shift
@@ -94,6 +95,8 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
     lines += describe_saturation(summary["saturation"], n_fields=summary["n_raw_images"])
     if summary["shift"] is not None:
         lines += describe_shift(summary["shift"], n_fields=summary["n_raw_images"])
+    if summary["nuclei"] is not None:
+        lines += describe_nuclei(summary["nuclei"])
     lines.append(_describe_filter(summary["empty_filter"]))
     lines += _describe_unused_labels(summary["empty_filter"])
     lines += _describe_labels(thresholds)

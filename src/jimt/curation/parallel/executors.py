@@ -77,5 +77,5 @@ def _locally(
 
 def located(raw: RawImage) -> RawImage:
     """The raw image by absolute paths: workers outlive a change of the working directory, or have another one."""
-    fluorescence = None if raw.fluorescence is None else raw.fluorescence.absolute()
-    return dataclasses.replace(raw, brightfield=raw.brightfield.absolute(), fluorescence=fluorescence)
+    files: dict[str, Any] = {name: path.absolute() for name, path in raw.files.items()}
+    return dataclasses.replace(raw, **files)
