@@ -223,7 +223,7 @@ RUNS: dict[Place, object] = {
     ("curation/read_stage.py", "read_usable"): of_raw_images_that_cannot_be_used,
     ("curation/images.py", "read_channels"): of_channels_of_a_stack,
     ("curation/images.py", "check_pair"): of_images_below_a_patch,
-    ("curation/reading.py", "_read"): of_published_patches_of_another_size,
+    ("curation/channels.py", "read_images"): of_published_patches_of_another_size,
     ("curation/tiff.py", "read_tiff_page"): of_several_pages,
     ("curation/patches.py", "to_8_bit"): of_floating_point,
     ("curation/payload.py", "check_bits"): of_bits,

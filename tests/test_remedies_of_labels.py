@@ -115,12 +115,6 @@ def of_a_background_of_zero(lab: Lab) -> None:
     lowest = "curation.label.background_percentile=0"
     lab.mends(values, "curation.label.scale=log_background_ratio", lowest, fill={"NUMBER": "90"})
 
-    def of_nothing(*overrides: str) -> None:
-        label = composed_prepare(*overrides)[1].label
-        label_values(np.array([0.0]), np.array([9.0]), scale=label.scale)
-
-    lab.mends(of_nothing, "curation.label.scale=log_background_ratio")
-
 
 def of_a_mean_of_zero(lab: Lab) -> None:
     def values(*overrides: str) -> None:
