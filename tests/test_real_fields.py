@@ -102,14 +102,14 @@ def test_maps_for_dead_lie_on_pi_of_real_fields_more_than_those_of_random_networ
     overrides.append("evaluation.orientations=1")  # features of fields are most of the time
     cross_validate(composed_train(*overrides, name="crossval"), keeps_maps=True)
     with coarse_figures():
-        write_report(folder, max_mapped=60, maps=folder / "maps")
+        write_report(folder, max_mapped=36, maps=folder / "maps")
     page = (folder / "report.html").read_text()
     drawn = set(re.findall(r'<figure id="(\w+)">', page))
     assert {"raw_pairs", "roc", "by_group", "by_raw_image", "worst_errors", "embedding", "grad_cam_dead"} <= drawn
     assert re.findall(r'<p class="missing"><b>(.*?)</b>', page) == ["The figures of the empty filter"]
     table = pd.read_csv(folder / "figures/agreement.csv").dropna(subset="dead_auroc")
     random = table[[f"random_{copy}_auroc" for copy in range(N_COPIES)]].mean(axis=1)
-    assert len(table) > 30
+    assert len(table) > 18
     assert table["dead_auroc"].mean() - random.mean() > 0.04
     assert table["live_auroc"].mean() - random.mean() < -0.04
     by_group = (table["dead_auroc"] - random).groupby(table["group"].astype(str)).mean()

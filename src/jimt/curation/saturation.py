@@ -43,7 +43,7 @@ def saturation_of(fluorescence: NDArray[Any], valid: NDArray[np.bool_], *, top: 
         valid: Which pixels are data, likewise.
         top: The largest count of the camera's bits; infinite of floating-point numbers.
 
-    >>> counts = np.array([[100] * 70 + [4000] * 30], np.uint16)
+    >>> counts = np.array([[*range(101, 171), *[4000] * 30]], np.uint16)
     >>> saturation_of(counts, counts > 0, top=65535)
     Saturation(share=0.3, value=4000.0)
     """
