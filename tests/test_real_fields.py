@@ -14,6 +14,7 @@ from jimt.curation.folds import folds_of
 from jimt.curation.manifest import open_curated
 from jimt.data.preparation import late_embed
 from jimt.errors import InputError
+from jimt.models.predictor import Predictor
 
 WITHOUT_FILTER = ["dataset=mcf7", "curation.empty_filter.enabled=false"]
 BY_MEAN = ["curation.label.scale=log_background_ratio", "curation.label.tolerance=1e-3"]
@@ -89,7 +90,7 @@ def test_the_empty_filter_is_learned_from_the_hand_labels_without_a_model_hub(mc
 
 
 @pytest.mark.slow
-def test_maps_for_dead_lie_on_pi_of_real_fields_more_than_those_of_random_networks(real_data, tmp_path):
+def test_maps_for_dead_lie_on_pi_of_real_fields_more_than_those_of_random_networks(real_data, tmp_path, monkeypatch):
     from jimt.report.sections.agreement_section import N_COPIES
     from jimt.report.write import write_report
     from jimt.training.crossval import cross_validate
@@ -100,6 +101,8 @@ def test_maps_for_dead_lie_on_pi_of_real_fields_more_than_those_of_random_networ
     overrides = ["experiment=frozen_tiles", f"dataset.root={real_data / 'mcf7'}", f"backbone.weights={weights}"]
     overrides += ["curation.empty_filter.enabled=false", f"run_dir={folder}", "report=false"]
     overrides.append("evaluation.orientations=1")  # features of fields are most of the time
+    # the baseline that takes longest, and nothing here looks at
+    monkeypatch.setattr(Predictor, "frozen_features", lambda *_: None)
     cross_validate(composed_train(*overrides, name="crossval"), keeps_maps=True)
     with coarse_figures():
         write_report(folder, max_mapped=36, maps=folder / "maps")
