@@ -49,7 +49,7 @@ def test_cells_of_no_use_are_told_and_not_counted(tmp_path):
     assert (counts.n_absent, counts.n_outside, counts.n_twice) == (3, 2, 1)
     assert counts.n_cells.sum() == counts.n_dead.sum() == 1
     lines = warnings_of(counts, tmp_path / "cells.csv")
-    assert [line.rpartition(": ")[2] for line in lines[:3]] == ["3", "2", "1"]
+    assert [line.split(" cells of ")[0] for line in lines[:3]] == [f"WARNING: {n} of 7" for n in (3, 2, 1)]
     assert "every cell" in lines[3]
     assert counts.kept.to_dict("list") == {"raw_image_id": ["a"], "y": [1], "x": [1], "dead": [True]}
     assert all(line.startswith("WARNING") for line in lines)

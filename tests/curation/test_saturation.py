@@ -79,11 +79,11 @@ def test_what_is_said_grows_with_the_share():
     assert told(0.0005, 0) == []
     (little,) = told(0.004, 0, 0, 0)
     assert little == (
-        "0.1 % of all PI pixels are saturated, more than 0.1% of them in 1 of 4 raw images, most in f0 (0.4%, at 4095)"
+        "0.1 % of all PI pixels are saturated; more than 0.1 % of a raw image's in 1 of 4, most in f0 (0.4 %, at 4095)"
     )
     (much,) = told(0.004, 0.2, 0.0)
-    assert much.startswith("WARNING: 6.8 % of all PI pixels are saturated, more than 0.1% of them in 2 of 3 raw images")
-    assert "most in f1 (20.0%, at 4095); with more than 1% in 1, a mean PI is too low" in much
+    assert much.startswith("WARNING: 6.8 % of all PI pixels are saturated; more than 0.1 % of a raw image's in 2 of 3")
+    assert "most in f1 (20 %, at 4095); with more than 1 % in 1, a mean PI is too low" in much
 
 
 def test_saturated_fields_are_in_the_summary_and_on_the_screen(small, small_pairs, tmp_path):
@@ -99,6 +99,6 @@ def test_saturated_fields_are_in_the_summary_and_on_the_screen(small, small_pair
     assert summary["worst_share"] == pytest.approx(16 / len(image))
     assert path.name.startswith(summary["worst"])
     assert "WARNING: " in (tmp_path / "screen").read_text()
-    assert f"most in {summary['worst']} (10.0%, at 4095)" in (tmp_path / "screen").read_text()
+    assert f"most in {summary['worst']} (10 %, at 4095)" in (tmp_path / "screen").read_text()
     fields = pd.read_parquet("data/curated/no_treatment/fields.parquet")
     assert fields["saturated"].gt(0).sum() == 1

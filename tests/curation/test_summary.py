@@ -117,6 +117,7 @@ def lines(**changes) -> str:
         "shift": None,
         "high_backgrounds": {},
         "nuclei": None,
+        "cells": None,
         "label_audit": None,
         "config": {"dataset": {"layout": "pairs", "brightfield": "Trans", "fluorescence": "PI"}},
         "empty_filter": {"status": "off"},

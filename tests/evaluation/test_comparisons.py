@@ -118,10 +118,14 @@ def test_the_report_and_the_model_card_set_them_beside_the_metrics(tested):
     folder, _ = tested
     model = Model("tiny", folder, (folder / BEST,), Options())
     tables = {block.title: block for block in metric_blocks([model]) if isinstance(block, Table)}
-    assert {"Simpler models on the same folds", "Against counted cells", "Dead share of fields"} <= set(tables)
+    assert {
+        "Simpler models, trained and tested on the same patches",
+        "Against counted cells",
+        "Dead share of fields",
+    } <= set(tables)
     metrics = json.loads((folder / "test_metrics.json").read_text())
     frozen = metrics["baselines"][-1]["auroc"]["baseline"]
-    assert tables["Simpler models on the same folds"].rows[-1][:2] == [FROZEN, f"{frozen:.3f}"]
+    assert tables["Simpler models, trained and tested on the same patches"].rows[-1][:2] == [FROZEN, f"{frozen:.3f}"]
     card = model_card(model)
     assert f"| {FROZEN} | {frozen:.3f} |" in card
     assert "Scores against counted cells (" in card

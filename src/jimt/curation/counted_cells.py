@@ -158,12 +158,13 @@ def field_truth(cells: pd.DataFrame) -> pd.DataFrame:
 
 def warnings_of(counts: CellCounts, path: Path) -> list[str]:
     """What to say of cells of no use; empty where all are of use."""
+    n_all = len(counts.kept) + counts.n_absent + counts.n_outside + counts.n_twice
     told = (
-        (counts.n_absent, "of raw images that are not in the data set"),
-        (counts.n_outside, "outside their field (y and x are pixels from the upper left corner)"),
-        (counts.n_twice, "that stand there twice, and count once"),
+        (counts.n_absent, "their raw images are not in the data set"),
+        (counts.n_outside, "they lie outside their field (y and x are pixels from the upper left corner)"),
+        (counts.n_twice, "they stand there twice, and count once"),
     )
-    lines = [f"WARNING: cells of {path} {words}: {n:,}" for n, words in told if n]
+    lines = [f"WARNING: {n:,} of {n_all:,} cells of {path} are left out: {words}" for n, words in told if n]
     if counts.fills_corner:
         lines.append(f"WARNING: all cells of {path} lie in the upper left quarter of their fields: are these pixels?")
     if len(counts.kept) and counts.kept["dead"].nunique() == 1:

@@ -133,13 +133,16 @@ def _count_cells(
             advice="its raw_image_id are those of the manifest, what dataset.pattern reads in the names of the files",
             remedies=("dataset.cells=null",),
         )
-    print_lines(warnings_of(counts, path), console)
+    warnings = warnings_of(counts, path)
+    if curation.label.scale == "cells":  # now, since the labels may fail because of it
+        print_lines(warnings, console)
     manifest["n_cells"], manifest["n_dead"] = counts.n_cells, counts.n_dead
     return counts.kept, {
         "fields": counts.n_fields,
         "absent": counts.n_absent,
         "outside": counts.n_outside,
         "twice": counts.n_twice,
+        "warnings": warnings,
         "by_field": {row.raw_image_id: (row.n_cells, row.n_dead) for row in field_truth(counts.kept).itertuples()},
     }
 

@@ -95,9 +95,9 @@ def describe_saturation(saturation: dict[str, Any], *, n_fields: int) -> list[st
     if not saturation["fields"]:
         return []
     told = (
-        f"{100 * saturation['share']:.2g} % of all PI pixels are saturated, more than {_SOME:.1%} of them in "
-        f"{saturation['fields']:,} of {n_fields:,} raw images, most in {saturation['worst']} "
-        f"({saturation['worst_share']:.1%}, at {saturation['at']:.0f})"
+        f"{100 * saturation['share']:.2g} % of all PI pixels are saturated; more than {100 * _SOME:g} % of a raw "
+        f"image's in {saturation['fields']:,} of {n_fields:,}, most in {saturation['worst']} "
+        f"({100 * saturation['worst_share']:.2g} %, at {saturation['at']:.0f})"
     )
     if not saturation["fields_of_many"]:
         return [told]
@@ -105,5 +105,6 @@ def describe_saturation(saturation: dict[str, Any], *, n_fields: int) -> list[st
         advice="expose PI for a shorter time, or label by PI-positive area, as which a saturated pixel counts"
     )
     return [
-        f"WARNING: {told}; with more than {_MANY:.0%} in {saturation['fields_of_many']:,}, a mean PI is too low: {ways}"
+        f"WARNING: {told}; with more than {100 * _MANY:g} % in {saturation['fields_of_many']:,}, a mean PI is too low: "
+        f"{ways}"
     ]

@@ -89,7 +89,8 @@ def describe_shift(shift: dict[str, Any], *, n_fields: int) -> list[str]:
     ways = ways_out(remedies=("curation.align=true",))
     return [
         f"WARNING: PI and bright-field lie apart in {shift['fields_large']:,} of {n_fields:,} raw images, PI "
-        f"{', '.join(told)}{more}; a map of PI, and labels of small patches, are off by as much: {ways}"
+        f"{', '.join(told)}{more}; a map of PI is off by as much, labels of patches of some hundred pixels hardly: "
+        f"{ways}"
     ]
 
 

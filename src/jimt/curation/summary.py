@@ -75,11 +75,12 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
     """Lines that tell what was dropped, by which thresholds, and what a reader must know before trusting the rest."""
     counts, excluded = summary["counts"], summary["counts"]["excluded"]
     bad, without = summary["bad_images"], counts["without_cells"]
+    cell = "nucleus" if thresholds.get("scale") == "nuclei" else "counted cell"
     lines = [
         f"{counts['n_patches']:,} patches of {summary['n_raw_images']:,} raw images; left out: "
         f"{excluded['no_data']:,} with "
         f"too much no-data, {excluded['empty']:,} empty, {excluded['ambiguous'] - without:,} between the thresholds"
-        f"{f', {without:,} without a counted cell' if without else ''}"
+        f"{f', {without:,} without a {cell}' if without else ''}"
     ]
     if bad:
         lines.append(f"WARNING: {len(bad)} bad raw images were skipped (listed in summary.json)")
@@ -102,6 +103,8 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
     lines += _describe_labels(thresholds)
     if summary["high_backgrounds"]:
         lines += describe_high_backgrounds(summary["high_backgrounds"], summary["config"]["curation"]["label"])
+    if summary["cells"] is not None:
+        lines += summary["cells"]["warnings"]
     if summary["label_audit"] is not None:
         lines += audit_in_words(summary["label_audit"])
     if thresholds.get("n_left_out") and thresholds["source"] == f"fitted on {summary['dataset']}":

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from jimt.config.curating import CurationConfig, EmptyFilterConfig
 from jimt.config.data import DatasetConfig
+from jimt.curation.counted_cells import read_cells
 from jimt.curation.curate import curate, find_raw_images
 from jimt.curation.empty_filter import Embed
 from jimt.curation.found import describe_dry_run, print_lines
@@ -226,6 +227,10 @@ def list_raw_images(dataset: DatasetConfig, curation: CurationConfig) -> None:
     finding = find_raw_images(dataset, curation, root)
     hand, stride = _labelled(dataset, curation), curation.patches.stride
     print_lines(describe_dry_run(dataset.name, root, finding, hand, stride=stride), Console())
+    if dataset.cells is not None:
+        cells = read_cells(Path(dataset.cells))
+        n_here = int(cells["raw_image_id"].isin({image.raw_image_id for image in finding.images}).sum())
+        print_lines([f"counted cells: {n_here:,} of {len(cells):,} are of these raw images"], Console())
     if not finding.images:
         raise InputError(f"no raw image in {root} can be used", advice="mend what is named above")
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jimt.models.predictor import Predictor
 
 PLAIN: Final = "logistic regression on mean, SD and focus of the patch"
-CELLS: Final = "logistic regression on the number of cells in the patch"
+CELLS: Final = "logistic regression on the number of counted cells in the patch"
 FROZEN: Final = "logistic regression on the frozen network"
 COMPARED: Final = ("auroc", "auroc_within_groups")
 """Metrics that baselines are held against."""
@@ -194,4 +194,4 @@ def baseline_rows(models: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[
 def baselines_table(models: Sequence[Mapping[str, Any]]) -> Table:
     """The baselines, to be printed."""
     header, rows = baseline_rows(models)
-    return table_of("Simpler models on the same folds", header, rows, n_left=1)
+    return table_of("Simpler models, trained and tested on the same patches", header, rows, n_left=1)

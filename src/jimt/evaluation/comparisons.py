@@ -31,7 +31,7 @@ class Comparisons:
     Attributes:
         counted: Metrics against counted cells; None where none were counted.
         dead_share: Agreement of dead shares; likewise.
-        baselines: Simpler models on the same folds; None where groups are unknown.
+        baselines: Simpler models on the same patches; None where groups are unknown.
         notes: Sentences on what is not beaten.
         fields: A row for each field, as ``field_shares`` gives them; None where no cells were counted.
     """

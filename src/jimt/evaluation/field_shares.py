@@ -100,13 +100,16 @@ def share_metrics(fields: pd.DataFrame, *, confidence: float) -> dict[str, Any]:
         "min_cells": MIN_CELLS,
         "cells": int(fields["n_cells"].sum()),
         "dead": int(fields["n_dead"].sum()),
-        **{name: _plain(agreement) for name, agreement in found.items()},
+        **{name: _plain(agreement, is_constant=name == "constant") for name, agreement in found.items()},
         "note": sentence,
     }
 
 
-def _plain(agreement: ShareAgreement) -> dict[str, Any]:
+def _plain(agreement: ShareAgreement, *, is_constant: bool) -> dict[str, Any]:
     measures = {name: dataclasses.asdict(measured) for name, measured in agreement.measures.items()}
+    if is_constant:  # over folds it differs, and highest where the held-out fields are lowest
+        for name in measures.keys() - {"mae", "bias"}:
+            measures[name] = {"value": None, "interval_groups": None, "reason": "a constant is correlated with nothing"}
     return {**measures, "limits_of_agreement": agreement.limits}
 
 

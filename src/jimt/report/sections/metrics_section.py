@@ -148,10 +148,10 @@ def _comparisons(model: Model) -> Iterator[Block]:
     if metrics.get("baselines"):  # not of a run that is older
         header, rows = baseline_rows(metrics["baselines"])
         yield Table(
-            "Simpler models on the same folds",
+            "Simpler models, trained and tested on the same patches",
             header,
             rows,
-            f"Trained on the same patches and tested on the same; {percent} intervals of the difference over groups.",
+            f"{percent} intervals of the difference over groups.",
         )
     if counted := metrics.get("counted"):
         rows = [[METRICS[name].words, *_cells(values)[:2]] for name, values in counted["metrics"].items()]
