@@ -22,7 +22,7 @@ def _model_style(number: int) -> dict[str, Any]:
 def _curves(models: Mapping[str, tuple[Curve, str]], parts: Sequence[Curve], *, steps: bool) -> tuple[Figure, Any, Any]:
     """The figure, its axes with the curves on it, and the axes that their legend goes to."""
     n_lines = sum(2 + words.count("\n") for _, words in models.values()) + 3
-    figure, ((axes, beside),) = new_axes(6.9, max(4.4, 0.17 * n_lines), 1, 2, width_ratios=[4.2, 2.4])
+    figure, ((axes, beside),) = new_axes(6.9, max(4.7, 0.17 * n_lines), 1, 2, width_ratios=[4.2, 2.4])
     beside.set_axis_off()
     for part in parts:
         axes.plot(part.x, part.y, color="0.75", linewidth=0.8)
