@@ -36,6 +36,18 @@ CHANNELS: Final = {
 FURTHER_CHANNELS: Final = ("nuclei", "live_stain")
 """Those that a data set may do without."""
 
+STRIDE: Final = 4
+"""Pixels from one place of a predicted map to the next."""
+MULTIPLE: Final = 32
+"""Pixels: the reduction of every backbone in use, to a multiple of which whole fields are padded."""
+OUTPUTS: Final = {
+    "log_pi": "log(PI / background)",
+    "positive": "PI-positive",
+    "dead": "dead nuclei",
+    "live": "living nuclei",
+}
+"""What a network may predict of each place of a field, in words."""
+
 
 class Split(StrEnum):
     """What a patch is used for."""

@@ -23,8 +23,10 @@ from jimt.errors import InputError
 pytestmark = pytest.mark.stack
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-PAPER = AugmentationConfig(orientations=True, brightness=0.0, contrast=0.0, gamma=0.0, blur=0.0)
-INTENSITY = AugmentationConfig(orientations=True, brightness=0.1, contrast=0.5, gamma=0.5, blur=1.0)
+PAPER = AugmentationConfig(orientations=True, brightness=0.0, contrast=0.0, gamma=0.0, blur=0.0, noise=0.0, scale=0.0)
+INTENSITY = AugmentationConfig(
+    orientations=True, brightness=0.1, contrast=0.5, gamma=0.5, blur=1.0, noise=0.0, scale=0.0
+)
 
 
 def data_of(

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import binom, chisquare, kstest, uniform
 
-from jimt.data.dataset import BalancedSampler, Key
+from jimt.data.dataset import N_CHANGES, BalancedSampler, Key
 
 TEN_TO_ONE = np.repeat([0, 1], [5000, 500])
 
@@ -96,12 +96,12 @@ def test_without_orientations_every_patch_stays_upright_and_the_same_ones_are_dr
 def test_changes_are_uniform_from_minus_one_to_one_and_independent_of_each_other_and_the_patch():
     keys = keys_of(0)
     changes = np.array([key.changes for key in keys])
-    assert changes.shape == (len(TEN_TO_ONE), 4)
+    assert changes.shape == (len(TEN_TO_ONE), N_CHANGES)
     for column in changes.T:
         assert kstest(column, uniform(-1, 2).cdf).pvalue > 1e-4
     live = TEN_TO_ONE[[key.row for key in keys]]
     orientations = [key.orientation for key in keys]
-    correlations = np.corrcoef(np.column_stack([changes, live, orientations]).T)[np.triu_indices(6, 1)]
+    correlations = np.corrcoef(np.column_stack([changes, live, orientations]).T)[np.triu_indices(N_CHANGES + 2, 1)]
     assert np.abs(correlations).max() < 5 / np.sqrt(len(keys))
 
 

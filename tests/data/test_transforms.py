@@ -3,6 +3,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter1d
 
+from jimt.data.dataset import N_CHANGES
 from jimt.data.transforms import change_intensity, orient, to_network_input
 
 pytestmark = pytest.mark.stack
@@ -77,8 +78,8 @@ def test_before_normalisation_the_three_channels_are_equal():
 
 # ---- intensity changes
 
-NONE = {"brightness": 0.0, "contrast": 0.0, "gamma": 0.0, "blur": 0.0}
-BRIGHTNESS, CONTRAST, GAMMA, BLUR = range(4)
+NONE = {"brightness": 0.0, "contrast": 0.0, "gamma": 0.0, "blur": 0.0, "noise": 0.0}
+BRIGHTNESS, CONTRAST, GAMMA, BLUR, NOISE = range(5)
 
 
 def grey_patches(n: int, size: int = 24) -> torch.Tensor:
@@ -86,17 +87,17 @@ def grey_patches(n: int, size: int = 24) -> torch.Tensor:
 
 
 def changes(n: int, column: int, values: list[float]) -> torch.Tensor:
-    drawn = torch.zeros(n, 4)
+    drawn = torch.zeros(n, N_CHANGES)
     drawn[:, column] = torch.tensor(values)
     return drawn
 
 
 def test_strengths_of_zero_and_changes_of_zero_leave_every_bit():
     grey = grey_patches(5)
-    drawn = torch.from_numpy(np.random.default_rng(3).uniform(-1, 1, (5, 4)).astype(np.float32))
+    drawn = torch.from_numpy(np.random.default_rng(3).uniform(-1, 1, (5, N_CHANGES)).astype(np.float32))
     assert torch.equal(change_intensity(grey, drawn, **NONE), grey)
-    full = {"brightness": 1.0, "contrast": 3.0, "gamma": 3.0, "blur": 8.0}
-    torch.testing.assert_close(change_intensity(grey, torch.zeros(5, 4), **full), grey, rtol=0, atol=1e-6)
+    full = {"brightness": 1.0, "contrast": 3.0, "gamma": 3.0, "blur": 8.0, "noise": 1.0}
+    torch.testing.assert_close(change_intensity(grey, torch.zeros(5, N_CHANGES), **full), grey, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("strength", [0.05, 0.15])
@@ -140,14 +141,14 @@ def test_blur_is_scipys_gaussian_of_each_patchs_own_width(strength):
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
 def test_blur_and_contrast_leave_a_constant_image(value):
     grey = torch.full((3, 1, 20, 20), value)
-    drawn = torch.tensor([[0, 1, 0, 1], [0, -1, 0, -1], [0, 0.3, 0, 0.5]])
+    drawn = torch.tensor([[0, 1, 0, 1, 0], [0, -1, 0, -1, 0], [0, 0.3, 0, 0.5, 0]])
     changed = change_intensity(grey, drawn, **NONE | {"contrast": 1.0, "blur": 4.0})
     torch.testing.assert_close(changed, grey, rtol=0, atol=1e-6)
 
 
 def test_changes_apply_in_the_order_of_the_light_path_gamma_contrast_blur_brightness():
-    grey, drawn = grey_patches(2), torch.tensor([[0.5, 0.5, -0.5, 0.5], [-0.5, 1.0, 1.0, -1.0]])
-    strengths = {"brightness": 0.1, "contrast": 0.5, "gamma": 0.5, "blur": 1.0}
+    grey, drawn = grey_patches(2), torch.tensor([[0.5, 0.5, -0.5, 0.5, 1.0], [-0.5, 1.0, 1.0, -1.0, 1.0]])
+    strengths = {"brightness": 0.1, "contrast": 0.5, "gamma": 0.5, "blur": 1.0, "noise": 0.0}
     together = change_intensity(grey, drawn, **strengths)
     one_by_one = grey
     for name in ("gamma", "contrast", "blur", "brightness"):

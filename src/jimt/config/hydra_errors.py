@@ -28,7 +28,7 @@ from jimt.config.setting_names import (
     takes_text,
     unknown_setting,
 )
-from jimt.config.training import TrainConfig
+from jimt.config.training import TrainConfig, no_decoder
 from jimt.errors import InputError, as_typed
 
 _KEY: Final = re.compile(r"[+~]*[\w./@]+(?==)")
@@ -83,6 +83,8 @@ def _of_hydra(error: HydraException, kind: type) -> InputError:
     if twice:
         name = twice[1] or twice[2]
         return InputError(f"{name} has a value already, so + cannot add one", remedies=(f"{name}=NAME",))
+    if text.startswith("In 'task/stain': Could not override"):  # there is neither optim nor augmentation
+        return no_decoder("linear_probe")
     unknown = re.match(r"Could not (?:override|append) '([^']+)'", text)
     if unknown and issubclass(kind, TrainConfig) and "." not in unknown[1] and is_idle(unknown[1]):
         return without_effect(unknown[1])

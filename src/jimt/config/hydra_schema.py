@@ -74,27 +74,38 @@ def to_dataclasses(config: DictConfig) -> Any:
 
 
 def _refuse_without_effect(config: DictConfig) -> None:
-    """Raise if a setting was given of a section that the method has no use for.
+    """Raise if a setting was given of a section that the method, or the task, has no use for.
 
     Before the dataclasses are made: a section that is null but for one setting lacks all others.
     """
-    for section in WITHOUT_EFFECT.get(config.get("method"), ()):
-        if (node := config[section]) is not None:
-            given = next(name for name in node if not OmegaConf.is_missing(node, name))
-            raise without_effect(f"{section}.{given}")
+    for setting, values in WITHOUT_EFFECT.items():
+        for section in values.get(config.get(setting), ()):
+            if (node := config[section]) is not None:
+                given = next(name for name in node if not OmegaConf.is_missing(node, name))
+                raise without_effect(f"{section}.{given}")
 
 
 def is_idle(key: str) -> bool:
-    """Whether a setting, or a file of settings, may be one that a method has no use for."""
-    return key.partition(".")[0] in {section for sections in WITHOUT_EFFECT.values() for section in sections}
+    """Whether a setting, or a file of settings, may be one that a method, or a task, has no use for."""
+    return key.partition(".")[0] in {
+        section for values in WITHOUT_EFFECT.values() for sections in values.values() for section in sections
+    }
 
 
 def without_effect(key: str) -> InputError:
-    """The error of a setting, or of a file of settings, for which the method has no use.
+    """The error of a setting, or of a file of settings, for which the method, or the task, has no use.
 
     >>> print(without_effect("optim.lr"))
     optim.lr is without effect under method=linear_probe: give method=finetune
+    >>> print(without_effect("stain.crop"))
+    stain.crop is without effect under task=patch: give task=stain
     """
-    (method,) = (name for name, sections in WITHOUT_EFFECT.items() if key.partition(".")[0] in sections)
-    (other,) = (name for name in WITHOUT_EFFECT if name != method)
-    return InputError(f"{key} is without effect under method={method}", remedies=(f"method={other}",))
+    section = key.partition(".")[0]
+    ((setting, value),) = (
+        (setting, value)
+        for setting, values in WITHOUT_EFFECT.items()
+        for value, sections in values.items()
+        if section in sections
+    )
+    (other,) = (name for name in WITHOUT_EFFECT[setting] if name != value)
+    return InputError(f"{key} is without effect under {setting}={value}", remedies=(f"{setting}={other}",))

@@ -17,11 +17,15 @@ from jimt.config.checks import (
 )
 from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
+from jimt.config.stain import StainConfig
 from jimt.config.trainer import LoggerConfig, TrainerConfig
 from jimt.errors import InputError
 
-WITHOUT_EFFECT: Final = {"finetune": ("probe",), "linear_probe": ("optim", "augmentation")}
-"""Of each method the sections whose settings have no effect; they are null under it."""
+WITHOUT_EFFECT: Final = {
+    "method": {"finetune": ("probe",), "linear_probe": ("optim", "augmentation")},
+    "task": {"patch": ("stain",), "stain": ()},
+}
+"""Of each value of a setting the sections without effect under it; they are null then."""
 _OFF: Final = {
     "backbone.trainable": "null",
     "trainer.max_epochs": "null",
@@ -88,6 +92,10 @@ class AugmentationConfig(Settings, section="augmentation"):
     """Largest change of the exponent of the grey values, in factors of two."""
     blur: float = field(metadata=_zero_to(8))
     """Largest standard deviation of a Gaussian blur, in pixels."""
+    noise: float = field(metadata=SHARE)
+    """Largest standard deviation of Gaussian noise, as a share of the range of grey values."""
+    scale: float = field(metadata=_zero_to(1))
+    """Largest change of the magnification, in factors of two."""
 
 
 @dataclass
@@ -146,13 +154,17 @@ class TrainConfig(Settings):
     """Folder of a run that was cut off, to go on with after its last finished epoch."""
     report: bool
     """Write ``report.html`` at the end; ``jimt report`` writes it later."""
-    method: str = field(metadata=one_of(*WITHOUT_EFFECT))
+    task: str = field(metadata=one_of(*WITHOUT_EFFECT["task"]))
+    """``patch``: live or dead of each patch; ``stain``: maps of the stain, by which patches and fields are judged."""
+    method: str = field(metadata=one_of(*WITHOUT_EFFECT["method"]))
     """``finetune``, by gradient descent, or ``linear_probe``, logistic regression on the frozen network."""
     dataset: DatasetConfig
     curation: CurationConfig
     backbone: BackboneConfig
     probe: ProbeConfig | None
     """Of a linear probe alone."""
+    stain: StainConfig | None
+    """Of ``task=stain`` alone."""
     augmentation: AugmentationConfig | None
     """Of fine-tuning alone."""
     optim: OptimConfig | None
@@ -168,6 +180,8 @@ class TrainConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.task == "stain" and self.method != "finetune":
+            raise no_decoder(self.method)
         if self.method == "linear_probe":
             self._check_linear_probe()
         elif self.backbone.trainable is None or self.trainer.max_epochs is None:
@@ -196,6 +210,13 @@ class TrainConfig(Settings):
                 "a linear probe is fitted by one process",
                 remedies=("trainer.devices=1 trainer.num_nodes=1 trainer.strategy=auto",),
             )
+
+
+def no_decoder(method: str) -> InputError:
+    """The error of a method that cannot be asked for maps of the stain."""
+    return InputError(
+        f"task=stain trains a decoder, and method={method} trains none", remedies=("method=finetune", "task=patch")
+    )
 
 
 def refuse_fast_dev_run(trainer: TrainerConfig, so: str) -> None:

@@ -6,13 +6,22 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from jimt.config.training import AugmentationConfig
 from jimt.curation.folds import Fold, split_by_fold
 from jimt.curation.manifest import Curated, open_curated
-from jimt.data.dataset import BalancedSampler, PatchBatch, PatchDataset, as_is, evaluation_loader, process_share
-from jimt.data.transforms import Triple, change_intensity, orient, to_network_input
+from jimt.data.dataset import (
+    CHANGES,
+    BalancedSampler,
+    PatchBatch,
+    PatchDataset,
+    as_is,
+    evaluation_loader,
+    process_share,
+)
+from jimt.data.transforms import Triple, change_intensity, magnify, orient, to_network_input
 from jimt.errors import ways_out
 from jimt.vocabulary import Split
 
@@ -38,6 +47,29 @@ def open_for_training(folder: Path, *, fold: Fold | None) -> Curated:
             stacklevel=2,
         )
     return curated
+
+
+def augment(
+    pixels: Tensor, targets: Tensor | None, changes: Tensor, settings: AugmentationConfig
+) -> tuple[Tensor, Tensor | None]:
+    """Change intensities and magnification of a whole batch, and its targets with it.
+
+    Args:
+        pixels: uint8, shape ``(n, 1, size, size)``; returned as they are where nothing is changed.
+        targets: Shape ``(n, n_outputs, size / 4, size / 4)``, or None.
+        changes: In -1 to 1, shape ``(n, N_CHANGES)``; evaluation has 0 throughout.
+        settings: How strong the changes are.
+    """
+    strengths = {name: getattr(settings, name) for name in CHANGES}
+    if not any(strengths.values()) or not changes.any():
+        return pixels, targets
+    grey = pixels.float() / 255
+    scale = strengths.pop("scale")
+    if scale > 0:
+        factors = torch.exp2(scale * changes[:, CHANGES.index("scale")])
+        grey = magnify(grey, factors, mode="bilinear")
+        targets = None if targets is None else magnify(targets, factors, mode="nearest")
+    return change_intensity(grey, changes, **strengths), targets
 
 
 class LiveDeadDataModule(pl.LightningDataModule):
@@ -133,8 +165,5 @@ class LiveDeadDataModule(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: PatchBatch, dataloader_idx: int) -> PatchBatch:
         """On the device, the whole batch at once: turn, mirror, change, expand to three channels, normalise."""
-        patches = orient(batch.patches, batch.orientation)
-        strengths = {field: getattr(self._augmentation, field) for field in ("brightness", "contrast", "gamma", "blur")}
-        if any(strengths.values()) and batch.changes.any():  # evaluation changes nothing
-            patches = change_intensity(patches.float() / 255, batch.changes, **strengths)
+        patches, _ = augment(orient(batch.patches, batch.orientation), None, batch.changes, self._augmentation)
         return batch._replace(patches=to_network_input(patches, mean=self._mean, std=self._std))

@@ -18,8 +18,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from jimt.curation.store import FieldStore, cut_patches, places_of
 
 N_ORIENTATIONS = 8  # four quarter turns, each plain and mirrored: all that 90-degree rotations and flips can give
-N_CHANGES = 4
-"""Intensity changes of augmentation: brightness, contrast, gamma, blur."""
+CHANGES = ("brightness", "contrast", "gamma", "blur", "noise", "scale")
+"""What augmentation changes beside the orientation."""
+N_CHANGES = len(CHANGES)
+_FIRST = 4
+"""So many of them are drawn together, the others after them: what is drawn does not depend on there being others."""
 
 
 class Key(NamedTuple):
@@ -29,7 +32,7 @@ class Key(NamedTuple):
     orientation: int
     """One of the eight orientations of a square; 0 is upright."""
     changes: tuple[float, ...] = (0.0,) * N_CHANGES
-    """Numbers in -1 to 1, one for each intensity change; 0 is none."""
+    """Numbers in -1 to 1, one for each of ``CHANGES``; 0 is none."""
 
 
 class PatchBatch(NamedTuple):
@@ -40,7 +43,7 @@ class PatchBatch(NamedTuple):
     orientation: Tensor
     """int64 in 0 to 7, shape ``(n,)``; see ``transforms.orient``."""
     changes: Tensor
-    """float32 in -1 to 1, shape ``(n, 4)``; see ``transforms.change_intensity``."""
+    """float32 in -1 to 1, shape ``(n, N_CHANGES)``; see ``transforms.change_intensity``."""
     label: Tensor
     """int64, live 1, dead 0, shape ``(n,)``."""
     row: Tensor
@@ -155,11 +158,13 @@ class BalancedSampler(Sampler[Key]):
         self._epoch = 0 if self._repeats else epoch
 
     def draw(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """The whole epoch before it is shared out: rows and orientations ``(n,)``, changes in -1 to 1 ``(n, 4)``."""
+        """The whole epoch before it is shared out: rows and orientations ``(n,)``, changes in -1 to 1 for each."""
         rng = np.random.default_rng([self._seed, self._epoch])
         n = self._n_drawn
         rows = rng.choice(len(self._probability), n, p=self._probability)
-        return rows, rng.integers(N_ORIENTATIONS, size=n) * self._orientations, rng.uniform(-1, 1, (n, N_CHANGES))
+        orientations = rng.integers(N_ORIENTATIONS, size=n) * self._orientations
+        changes = [rng.uniform(-1, 1, (n, width)) for width in (_FIRST, N_CHANGES - _FIRST)]
+        return rows, orientations, np.concatenate(changes, axis=1)
 
     def __iter__(self) -> Iterator[Key]:
         rank, world = process_share()

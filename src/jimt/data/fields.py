@@ -27,7 +27,7 @@ class RawFields:
     def __init__(self, images: Sequence[NDArray[Any]], *, scaling: Scaling, bit_depth: int, bit_shift: int) -> None:
         self._images, self._scaling = images, scaling
         self._bit_depth, self._bit_shift = bit_depth, bit_shift
-        self._last: tuple[int, NDArray[np.uint8]] | None = None
+        self._last: tuple[int, NDArray[np.uint8], NDArray[np.bool_]] | None = None
 
     def __len__(self) -> int:
         return len(self._images)
@@ -38,18 +38,25 @@ class RawFields:
         Raises:
             InputError: If it has not two dimensions, or numbers that the scaling cannot convert.
         """
+        return self._read(index)[0]
+
+    def no_data(self, index: int) -> NDArray[np.bool_]:
+        """Which pixels of one field are no data, shape ``(height, width)``; errors as of ``field``."""
+        return self._read(index)[1]
+
+    def _read(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         if self._last is not None and self._last[0] == index:
-            return self._last[1]
+            return self._last[1:]
         stored = np.asarray(self._images[index])
         if stored.ndim != 2:
             raise InputError(
                 f"image {index} has the shape {stored.shape}, and one bright-field channel, (height, width), is wanted"
             )
         image = payload(stored, bit_depth=self._bit_depth, bit_shift=self._bit_shift)
-        pixels = to_8_bit(image, ~no_data_mask(image, image), self._scaling)
-        self._last = index, pixels
-        return pixels
+        no_data = no_data_mask(image, image)
+        self._last = index, to_8_bit(image, ~no_data, self._scaling), no_data
+        return self._last[1:]
 
 
 Fields = FieldStore | RawFields
-"""8-bit fields by number: ``field`` gives one."""
+"""8-bit fields by number: ``field`` gives one, ``no_data`` which of its pixels are none."""

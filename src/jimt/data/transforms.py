@@ -22,22 +22,24 @@ def orient(patches: Tensor, orientation: Tensor) -> Tensor:
 
 
 def change_intensity(
-    grey: Tensor, changes: Tensor, *, brightness: float, contrast: float, gamma: float, blur: float
+    grey: Tensor, changes: Tensor, *, brightness: float, contrast: float, gamma: float, blur: float, noise: float
 ) -> Tensor:
-    """Change each patch as another lamp, exposure or focus would.
+    """Change each patch as another lamp, exposure, focus or camera would.
 
     Args:
         grey: Values in 0 to 1, shape ``(n, 1, size, size)``.
-        changes: Numbers in -1 to 1 for brightness, contrast, gamma and blur, shape ``(n, 4)``; 0 changes nothing.
+        changes: Numbers in -1 to 1 for brightness, contrast, gamma, blur and noise, the first columns of shape
+            ``(n, 5)`` or more; 0 changes nothing.
         brightness: Largest shift of all values.
         contrast: Largest change of the contrast about the patch's mean, in factors of two.
         gamma: Largest change of the exponent, in factors of two.
         blur: Largest standard deviation of a Gaussian blur, pixels.
+        noise: Largest standard deviation of Gaussian noise, drawn by torch's global generator.
 
     Returns:
         Values in 0 to 1, of the same shape.
     """
-    shift, factor, exponent, width = (changes[:, i].view(-1, 1, 1, 1) for i in range(4))
+    shift, factor, exponent, width, grain = (changes[:, i].view(-1, 1, 1, 1) for i in range(5))
     if gamma > 0:
         grey = grey ** torch.exp2(gamma * exponent)
     if contrast > 0:
@@ -45,7 +47,23 @@ def change_intensity(
         grey = mean + (grey - mean) * torch.exp2(contrast * factor)
     if blur > 0:
         grey = _blurred(grey, blur * width.abs(), radius=ceil(3 * blur))
+    if noise > 0:
+        grey = grey + noise * grain.abs() * torch.randn_like(grey)
     return (grey + brightness * shift).clamp(0, 1)
+
+
+def magnify(images: Tensor, factors: Tensor, *, mode: str) -> Tensor:
+    """Magnify each image about its centre; what lies beyond the edge is its mirror image.
+
+    Args:
+        images: Shape ``(n, channels, size, size)``.
+        factors: Of each, shape ``(n,)``; 1 changes nothing.
+        mode: ``bilinear``, or ``nearest`` where values are NaN.
+    """
+    theta = torch.zeros(len(images), 2, 3, device=images.device)
+    theta[:, 0, 0] = theta[:, 1, 1] = 1 / factors
+    grid = functional.affine_grid(theta, [len(images), 1, *images.shape[2:]], align_corners=False)
+    return functional.grid_sample(images, grid, mode=mode, padding_mode="reflection", align_corners=False)
 
 
 def _blurred(grey: Tensor, sigma: Tensor, *, radius: int) -> Tensor:

@@ -7,17 +7,19 @@ import dataclasses
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import torch
 from torch import Tensor
 
 from jimt.errors import InputError
 from jimt.models.network import Head, LiveDeadNetwork
+from jimt.models.stain_network import StainNetwork
+from jimt.networks.decoders import Decoder
 from jimt.networks.state_dicts import UNREADABLE
 from jimt.system.files import write_whole
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the format: a change of its fields raises it."""
 _NOT_OURS: Final = "give one that jimt wrote"
 Triple = tuple[float, float, float]
@@ -29,16 +31,23 @@ class Network:
 
     Attributes:
         name: timm's name.
-        head: Its own classifier, or a linear one.
+        head: Its own classifier, a linear one, or a decoder that makes maps.
         layer: Part of the network whose feature map a linear head pools; None for the last.
+        decoder: Which decoder; None of a classifier.
+        outputs: What its maps show; none of a classifier.
     """
 
     name: str
-    head: Head
-    layer: str | None
+    head: Head | Literal["decoder"]
+    layer: str | None = None
+    decoder: Decoder | None = None
+    outputs: tuple[str, ...] = ()
 
-    def build(self) -> LiveDeadNetwork:
+    def build(self) -> LiveDeadNetwork | StainNetwork:
         """The network, its weights not yet those of the checkpoint."""
+        if self.head == "decoder":
+            assert self.decoder is not None
+            return StainNetwork(self.name, decoder=self.decoder, outputs=self.outputs)
         return LiveDeadNetwork(self.name, head=self.head, layer=self.layer)
 
 
@@ -66,6 +75,19 @@ class Input:
 
 
 @dataclass(frozen=True)
+class StainScore:
+    """How a patch's evidence of death, taken from maps, becomes logits; see ``stainwise.EVIDENCE``.
+
+    Attributes:
+        offset: Of the logit of live, of a patch without any evidence.
+        factors: What each kind of evidence adds to it, in their order.
+    """
+
+    offset: float
+    factors: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Output:
     """How logits become scores.
 
@@ -73,11 +95,13 @@ class Output:
         temperature: Logits are divided by it; fitted on the validation split, 1 where there was none.
         orientations: A score is of the mean over so many orientations: 1, 4 or 8.
         tile: Side in pixels of the tiles of a field whose scores a patch is the mean of; None: patches are scored.
+        stain: How maps of the stain become logits; None of a network that gives logits.
     """
 
     temperature: float
     orientations: int
     tile: int | None
+    stain: StainScore | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +169,7 @@ class Checkpoint:
     """A trained model.
 
     Attributes:
-        task: What it answers: ``patch``, live or dead of each patch.
+        task: What it answers: ``patch``, live or dead of each patch, or ``stain``, maps that patches are judged by.
         network: Which network.
         input: What it takes.
         output: How its logits become scores.
@@ -164,7 +188,7 @@ class Checkpoint:
     record: Record
     state_dict: dict[str, Tensor]
 
-    def load_network(self) -> LiveDeadNetwork:
+    def load_network(self) -> LiveDeadNetwork | StainNetwork:
         """The trained network, in evaluation mode.
 
         Raises:
@@ -230,6 +254,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 advice="train again, or install that jimt",
             )
         made = {key: kind(**content[key]) for key, kind in parts.items() if content[key] is not None}
+        if (stain := made["output"].stain) is not None:
+            made["output"] = dataclasses.replace(made["output"], stain=StainScore(**stain))
         return Checkpoint(**content | made)
     except (TypeError, KeyError) as error:
         raise InputError(f"{path} is not a checkpoint of jimt", advice=_NOT_OURS) from error

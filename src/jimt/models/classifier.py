@@ -1,19 +1,18 @@
 """The LightningModule: a network with two classes, cross entropy and Adam (paper: "Classifiers training")."""
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.optim import Adam, AdamW, Optimizer
 from torchmetrics import MeanMetric
 
 from jimt.data.dataset import PatchBatch
 from jimt.models.freezing import train_trainable
 from jimt.models.network import LiveDeadNetwork
-from jimt.models.schedules import step_schedule
+from jimt.models.schedules import optimizer_of
 from jimt.models.split_metrics import SplitMetrics
 
 
@@ -26,6 +25,8 @@ class LiveDeadClassifier(pl.LightningModule):
         seed: Seed of dropout, keyed by epoch and process too, so that a resumed run repeats it.
         record: What the training is, as plain values, for the checkpoints that a resumed run goes on from.
     """
+
+    MONITOR: Final = "val/balanced_accuracy"
 
     def __init__(self, network: LiveDeadNetwork, *, optim: dict[str, Any], seed: int, record: dict[str, Any]) -> None:
         super().__init__()
@@ -88,16 +89,8 @@ class LiveDeadClassifier(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Adam or AdamW over the parameters that are trained, and the schedule of its learning rate."""
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        kind: type[Optimizer] = AdamW if self._optim["decoupled"] else Adam
-        optimizer = kind(
-            parameters,
-            lr=self._optim["lr"],
-            betas=(self._optim["betas"][0], self._optim["betas"][1]),
-            weight_decay=self._optim["weight_decay"],
-        )  # type: ignore[call-arg]
-        if self._optim["schedule"] == "constant":
-            return optimizer
-        n_steps = int(self.trainer.estimated_stepping_batches)
-        factor = step_schedule(self._optim["schedule"], n_steps=n_steps, warmup=self._optim["warmup"])
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return optimizer_of(
+            [{"params": parameters, "lr": self._optim["lr"]}],
+            self._optim,
+            lambda: self.trainer.estimated_stepping_batches,
+        )

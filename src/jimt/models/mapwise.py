@@ -1,6 +1,6 @@
 """A frozen network's feature maps of whole fields, on a grid of tiles, and the scores of patches cut from them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,7 @@ from jimt.data.fields import Fields
 from jimt.data.transforms import to_network_input
 from jimt.models.checkpoint import Input
 from jimt.models.network import LiveDeadNetwork
-
-_MULTIPLE = 32  # pixels: the reduction of every backbone in use, so that maps of mirrored fields fit each other
+from jimt.vocabulary import MULTIPLE
 
 
 @dataclass(frozen=True)
@@ -76,25 +75,16 @@ class MapPredictor:
                 aside.replace(kept)
             yield number, result
 
-    @torch.inference_mode()
     def _map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        height, width = pixels.shape
-        beyond = ((0, -height % _MULTIPLE), (0, -width % _MULTIPLE))
-        padded = torch.from_numpy(np.pad(pixels, beyond, mode="reflect"))[None, None].to(self.device)
-        size = (padded.shape[2] // self.tile, padded.shape[3] // self.tile)
-        total = torch.zeros((), device=self.device)
-        for orientation in range(self.orientations):
-            turned = padded.rot90(orientation % 4, (2, 3))
-            turned = turned.flip(3) if orientation >= 4 else turned
-            images = to_network_input(turned, mean=self.takes.mean, std=self.takes.std)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16-mixed"):
-                maps = self.network.feature_map(images)
-            maps = maps.float()
-            maps = maps.flip(3) if orientation >= 4 else maps
-            total = total + _resized(maps.rot90(-(orientation % 4), (2, 3)), size)
-        average = (total / self.orientations)[0]
-        result: NDArray[np.float32] = average[:, : -(-height // self.tile), : -(-width // self.tile)].cpu().numpy()
-        return result
+        return map_of_field(
+            self.network.feature_map,
+            pixels,
+            takes=self.takes,
+            orientations=self.orientations,
+            tile=self.tile,
+            device=self.device,
+            precision=self.precision,
+        )
 
     def _windows(
         self, rows: pd.DataFrame, field: int
@@ -106,6 +96,47 @@ class MapPredictor:
                 for axis in ("y", "x")
             )
             yield row, (rows_of, columns_of), (down, across)
+
+
+@torch.inference_mode()
+def map_of_field(
+    answer: Callable[[torch.Tensor], torch.Tensor],
+    pixels: NDArray[np.uint8],
+    *,
+    takes: Input,
+    orientations: int,
+    tile: int,
+    device: torch.device,
+    precision: str,
+) -> NDArray[np.float32]:
+    """What a network gives of each tile of a whole field, shape ``(n_features, height, width)`` in tiles.
+
+    Args:
+        answer: Maps of normalised images, in any resolution.
+        pixels: The field in 8 bits, shape ``(height, width)``; continued by reflection where it ends within a tile.
+        takes: What the network takes.
+        orientations: How many of the eight the answer is the mean of.
+        tile: Side of a tile, pixels.
+        device: Where it runs.
+        precision: Lightning's word for what it computes in.
+    """
+    height, width = pixels.shape
+    beyond = ((0, -height % MULTIPLE), (0, -width % MULTIPLE))
+    padded = torch.from_numpy(np.pad(pixels, beyond, mode="reflect"))[None, None].to(device)
+    size = (padded.shape[2] // tile, padded.shape[3] // tile)
+    total = torch.zeros((), device=device)
+    for orientation in range(orientations):
+        turned = padded.rot90(orientation % 4, (2, 3))
+        turned = turned.flip(3) if orientation >= 4 else turned
+        images = to_network_input(turned, mean=takes.mean, std=takes.std)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+            maps = answer(images)
+        maps = maps.float()
+        maps = maps.flip(3) if orientation >= 4 else maps
+        total = total + _resized(maps.rot90(-(orientation % 4), (2, 3)), size)
+    average = (total / orientations)[0]
+    result: NDArray[np.float32] = average[:, : -(-height // tile), : -(-width // tile)].cpu().numpy()
+    return result
 
 
 def _resized(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from jimt.errors import InputError, did_you_mean
 from jimt.networks.backbones import create_backbone
+from jimt.networks.weights import load_weights
 
 Head = Literal["own", "linear"]
 """The backbone's own classifier, which is fine-tuned with it, or a linear one on frozen pooled features."""
@@ -27,7 +28,7 @@ class LiveDeadNetwork(nn.Module):
 
     def __init__(self, backbone: str, *, head: Head, layer: str | None) -> None:
         super().__init__()
-        self._layer = layer
+        self._backbone, self._layer = backbone, layer
         self.linear: nn.Module = nn.Identity()
         if head == "linear":
             self.network = create_backbone(backbone, num_classes=0)
@@ -39,6 +40,10 @@ class LiveDeadNetwork(nn.Module):
             # torch's own initialisation, as the paper's networks had: some of timm's are made for training from
             # scratch and start a two-class head at logits of 5
             classifier.reset_parameters()
+
+    def load_pretrained(self, weights: str) -> str:
+        """Put pretrained weights into the backbone; as ``weights.load_weights``."""
+        return load_weights(self.network, self._backbone, weights)
 
     @property
     def own_head(self) -> nn.Module:

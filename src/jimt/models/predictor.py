@@ -16,6 +16,8 @@ from jimt.models.checkpoint import Checkpoint, Input, Output, read_checkpoint
 from jimt.models.mapwise import MapPredictor
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.patchwise import PatchPredictor
+from jimt.models.stain_network import StainNetwork
+from jimt.models.stainwise import StainPredictor
 from jimt.networks.backbones import FeatureExtractor
 from jimt.networks.weights import load_weights
 from jimt.statistics.calibration import live_score
@@ -23,12 +25,12 @@ from jimt.system.hardware import check_gpus
 from jimt.system.memory import keep_freed_memory
 from jimt.system.run_folders import find_checkpoint
 
-Scorer = PatchPredictor | MapPredictor
-"""What scores patches one by one, or from maps of whole fields."""
+Scorer = PatchPredictor | MapPredictor | StainPredictor
+"""What scores patches one by one, from feature maps of whole fields, or from maps of the stain."""
 
 
 def scorer_of(
-    network: LiveDeadNetwork,
+    network: LiveDeadNetwork | StainNetwork,
     *,
     takes: Input,
     gives: Output,
@@ -42,12 +44,15 @@ def scorer_of(
     Args:
         network: Its weights loaded.
         takes: What it takes.
-        gives: How its logits become scores; with tiles, fields are scored, else patches.
+        gives: How its logits become scores; with tiles, fields are scored, else patches; of a network that predicts
+            the stain, fields.
         device: Where it runs.
         precision: Lightning's word for what it computes in.
         batch_size: Patches at once.
         cache: Folder that keeps the feature maps of whole fields, where those are taken; None to keep none.
     """
+    if isinstance(network, StainNetwork):
+        return StainPredictor(network, takes, gives.stain, gives.orientations, device, precision)
     if gives.tile is None:
         return PatchPredictor(network, takes, gives.orientations, device, precision, batch_size)
     return MapPredictor(network, takes, gives.orientations, gives.tile, device, precision, cache)
@@ -123,6 +128,34 @@ class Predictor:
             raise InputError(f"its weights are {found} today, and the training started from {record.weights}")
         takes, precision, at_once = self.checkpoint.input, record.precision, record.eval_batch_size
         return PatchPredictor(network, takes, 1, self.device, precision, at_once).features(fields, rows)
+
+    def maps(self, fields: Fields, number: int) -> dict[str, NDArray[np.float32]]:
+        """Maps of one field, by the names of ``vocabulary.OUTPUTS``, each of shape ``(height, width)`` in places.
+
+        A place is a square of ``vocabulary.STRIDE`` pixels. ``log_pi`` is the natural logarithm of PI over the field's
+        background, everything else a probability.
+
+        Raises:
+            InputError: If the model predicts no maps.
+        """
+        scorer = self._stain()
+        return dict(zip(scorer.network.outputs, scorer.maps(fields, number), strict=True))
+
+    def shares(self, fields: Fields, numbers: list[int]) -> pd.DataFrame:
+        """Predicted dead share and nuclei of whole fields; as ``StainPredictor.shares``.
+
+        Raises:
+            InputError: If the model predicts no maps.
+        """
+        return self._stain().shares(fields, numbers)
+
+    def _stain(self) -> StainPredictor:
+        if not isinstance(self._scorer, StainPredictor):
+            raise InputError(
+                f"the model answers task={self.checkpoint.task}, and maps are predicted by task=stain",
+                advice="give a run of task=stain",
+            )
+        return self._scorer
 
     def live_scores(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float64]:
         """P(live) of patches, shape ``(n,)``; arguments as of ``logits``."""

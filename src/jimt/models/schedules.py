@@ -1,7 +1,11 @@
-"""How the learning rate changes over a training."""
+"""The optimiser, and how its learning rate changes over a training."""
 
 from collections.abc import Callable
 from math import cos, pi
+from typing import Any
+
+from torch.optim import Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 _ONE_CYCLE_START, _ONE_CYCLE_END = 1 / 25, 1e-4 / 25  # of the highest rate, as in torch's OneCycleLR
 
@@ -33,3 +37,20 @@ def step_schedule(schedule: str, *, n_steps: int, warmup: float) -> Callable[[in
 
 def _between(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + cos(pi * min(1.0, share))) / 2
+
+
+def optimizer_of(parts: list[dict[str, Any]], optim: dict[str, Any], n_steps: Callable[[], int | float]) -> Any:
+    """Adam or AdamW and the schedule of its learning rate, as Lightning takes them.
+
+    Args:
+        parts: Parameters, each part with its highest learning rate, as ``params`` and ``lr``.
+        optim: The fields of ``OptimConfig``, as plain values.
+        n_steps: How many steps there will be; asked where the rate changes.
+    """
+    kind: type[Optimizer] = AdamW if optim["decoupled"] else Adam
+    optimizer = kind(parts, betas=(optim["betas"][0], optim["betas"][1]), weight_decay=optim["weight_decay"])  # type: ignore[call-arg]
+    if optim["schedule"] == "constant":
+        return optimizer
+    factor = step_schedule(optim["schedule"], n_steps=int(n_steps()), warmup=optim["warmup"])
+    schedule = LambdaLR(optimizer, factor)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -42,6 +42,10 @@ class SqueezeNet(nn.Module):
         if in_chans != 3:
             raise InputError(f"squeezenet1_1 takes images of three channels, not of {in_chans}")
         self.num_features = self.head_hidden_size = 512
+        self.feature_info = [
+            {"num_chs": channels, "reduction": reduction, "module": f"features.{layer}"}
+            for channels, reduction, layer in ((64, 2, 1), (128, 4, 4), (256, 8, 7), (512, 16, 12))
+        ]
         self.drop_rate = drop_rate
         self.features: nn.Module = torchvision.models.squeezenet1_1(weights=None).features
         self.reset_classifier(num_classes)
@@ -88,4 +92,6 @@ class SqueezeNet(nn.Module):
 def squeezenet1_1(pretrained: bool = False, **kwargs: object) -> nn.Module:
     """Build SqueezeNet 1.1; called by timm."""
     build: Callable[..., nn.Module] = build_model_with_cfg
-    return build(SqueezeNet, "squeezenet1_1", pretrained, **kwargs)
+    # as an encoder its layers are taken one by one
+    layers = {"flatten_sequential": True, "out_indices": (0, 1, 2, 3)}
+    return build(SqueezeNet, "squeezenet1_1", pretrained, feature_cfg=layers, **kwargs)

@@ -1,6 +1,7 @@
 """Activation maps of tested patches, and where their PI is positive."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -8,11 +9,13 @@ from numpy.typing import NDArray
 
 from jimt.curation.field_fluorescence import UNITS, fluorescence_patches, threshold_in_unit
 from jimt.curation.manifest import Curated
+from jimt.errors import InputError
 from jimt.interpretation.agreement import positive_pixels
 from jimt.interpretation.grad_cam import SpatialLayer, class_maps, last_spatial_layer
 from jimt.models.checkpoint import Checkpoint
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.patchwise import input_batches
+from jimt.models.stain_network import StainNetwork
 from jimt.report.progress import part
 from jimt.report.study import Model
 
@@ -25,12 +28,14 @@ def _network(model: Model, number: int, copy: int | None) -> LiveDeadNetwork:
     """The network of a checkpoint with its trained weights, or a copy of it with random ones."""
     predictor = model.predictor(number)
     network = predictor.network
+    if isinstance(network, StainNetwork):
+        raise InputError("a network that predicts maps of the stain has no single answer whose origin could be mapped")
     if copy is not None:
         # not the training's own seed, which may have drawn the weights that a frozen random network was tested with
         sequence = np.random.SeedSequence([predictor.checkpoint.record.seed, number, 1 + copy])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(sequence.generate_state(1)[0]))
-            network = predictor.checkpoint.network.build().eval()
+            network = cast(LiveDeadNetwork, predictor.checkpoint.network.build().eval())
     return network.to(predictor.device).to(memory_format=torch.channels_last)
 
 

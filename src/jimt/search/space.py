@@ -95,7 +95,7 @@ def read_space(config: TuneConfig) -> list[Setting]:
         if names is None or field.name in names
     ]
     space = []
-    idle = WITHOUT_EFFECT[config.method]
+    idle = WITHOUT_EFFECT["method"][config.method]
     for key, asked in _flat(config.tune.space).items():
         if key.partition(".")[0] in idle:
             other = {"linear_probe": "search=probe", "finetune": "method=linear_probe"}[config.method]

@@ -3,30 +3,49 @@
 import dataclasses
 import importlib.metadata
 import warnings
+from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 
 import jimt
 from jimt.config.curating import CurationConfig
 from jimt.config.training import TrainConfig
 from jimt.curation.manifest import FILTER, Curated
+from jimt.data.stain_targets import target_settings
 from jimt.errors import InputError
 from jimt.evaluation.scores import splits_digest
-from jimt.models.checkpoint import Checkpoint, EmptyFilter, Input, Network, Output, Record
+from jimt.models.checkpoint import Checkpoint, EmptyFilter, Input, Network, Output, Record, StainScore
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.split_metrics import metrics_of_rows
+from jimt.models.stain_network import StainNetwork
+from jimt.models.stainwise import StainPredictor
 from jimt.networks.backbones import FeatureExtractor, normalisation
+from jimt.networks.decoders import Decoder
 from jimt.statistics.calibration import fit_temperature
 from jimt.system.files import VALIDATION_FILE, write_json
+from jimt.training.linear_probe import balanced_weights
 from jimt.training.settled import Training, scorer_for
 from jimt.vocabulary import Split
 
-_PACKAGES = ("torch", "torchvision", "timm", "pytorch-lightning", "numpy", "scikit-learn")
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "segmentation-models-pytorch",
+    "pytorch-lightning",
+    "numpy",
+    "scikit-learn",
+)
 
 
 def network_of(config: TrainConfig) -> Network:
     """Which network a training is asked for."""
+    if config.stain is not None:
+        outputs = target_settings(config.stain).outputs
+        return Network(config.backbone.name, "decoder", decoder=cast(Decoder, config.stain.decoder), outputs=outputs)
     layer = None if config.probe is None else config.probe.layer
     return Network(config.backbone.name, "own" if config.method == "finetune" else "linear", layer)
 
@@ -52,7 +71,9 @@ def output_of(config: TrainConfig) -> Output:
     return Output(temperature=1.0, orientations=config.evaluation.orientations, tile=tile)
 
 
-def checkpoint_of(training: Training, network: LiveDeadNetwork, curated: Curated, *, epoch: int) -> Checkpoint:
+def checkpoint_of(
+    training: Training, network: LiveDeadNetwork | StainNetwork, curated: Curated, *, epoch: int
+) -> Checkpoint:
     """The checkpoint of a fitted network, its temperature fitted on the validation split; writes that split's metrics.
 
     Args:
@@ -61,8 +82,10 @@ def checkpoint_of(training: Training, network: LiveDeadNetwork, curated: Curated
         curated: The data set, with the split that was trained on.
         epoch: Which epoch was kept.
     """
+    if isinstance(network, StainNetwork):
+        training = dataclasses.replace(training, gives=_with_score(training, network, curated))
     return Checkpoint(
-        task="patch",
+        task=training.config.task,
         network=network_of(training.config),
         input=training.takes,
         output=dataclasses.replace(training.gives, temperature=_temperature(training, network, curated)),
@@ -73,7 +96,36 @@ def checkpoint_of(training: Training, network: LiveDeadNetwork, curated: Curated
     )
 
 
-def _temperature(training: Training, network: LiveDeadNetwork, curated: Curated) -> float:
+def _with_score(training: Training, network: StainNetwork, curated: Curated) -> Output:
+    """How maps become logits, fitted on the labelled training patches."""
+    predictor = cast(StainPredictor, scorer_for(training, network))
+    rows = curated.manifest[curated.manifest["split"] == Split.TRAIN.value]
+    evidence = predictor.evidence(curated.store, rows)
+    return dataclasses.replace(training.gives, stain=fit_stain_score(evidence, rows["label"].to_numpy(np.int64)))
+
+
+def fit_stain_score(evidence: NDArray[np.float64], labels: NDArray[np.int64]) -> StainScore:
+    """Logistic regression of the label on the mean of the standardised kinds of evidence, both classes alike.
+
+    One factor is fitted whatever their number: on patches that the network was trained on, a regression on each of
+    several kinds, which hardly differ there, would set one against another.
+
+    Args:
+        evidence: Shape ``(n_patches, n_kinds)``.
+        labels: Live 1, dead 0, shape ``(n_patches,)``.
+    """
+    weights = balanced_weights(labels, np.zeros(len(labels), object), balance_groups=False)
+    mean = np.average(evidence, axis=0, weights=weights)
+    sd = np.sqrt(np.average((evidence - mean) ** 2, axis=0, weights=weights))
+    sd[sd == 0] = 1  # of a map that is the same everywhere
+    together = ((evidence - mean) / sd).mean(axis=1, keepdims=True)
+    regression = LogisticRegression(C=1.0).fit(together, labels, sample_weight=weights)
+    slope, n_kinds = float(regression.coef_[0, 0]), evidence.shape[1]
+    factors = slope / n_kinds / sd
+    return StainScore(float(regression.intercept_[0] - factors @ mean), tuple(factors.tolist()))
+
+
+def _temperature(training: Training, network: LiveDeadNetwork | StainNetwork, curated: Curated) -> float:
     if not training.validates:
         return 1.0
     scorer = scorer_for(training, network)

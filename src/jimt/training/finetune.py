@@ -1,6 +1,5 @@
 """Fine-tuning by Lightning: the trainer, its callbacks, and what ends a training early."""
 
-import dataclasses
 import logging
 import os
 import time
@@ -27,16 +26,16 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from jimt.curation.manifest import Curated
-from jimt.data.datamodule import LiveDeadDataModule
 from jimt.errors import InputError, Interrupted, as_typed, did_you_mean
 from jimt.models.checkpoint import read_tensors, write_tensors
 from jimt.models.classifier import LiveDeadClassifier
-from jimt.models.freezing import freeze
 from jimt.models.network import LiveDeadNetwork
+from jimt.models.stain_module import StainModule
+from jimt.models.stain_network import StainNetwork
 from jimt.system.files import BEST_EPOCH, LAST
+from jimt.training.learners import learner_of
 from jimt.training.settled import Training, process_number
 
-MONITOR = "val/balanced_accuracy"
 _PROFILERS: dict[str, Any] = {
     "simple": SimpleProfiler,
     "advanced": AdvancedProfiler,
@@ -44,7 +43,7 @@ _PROFILERS: dict[str, Any] = {
 }
 
 
-def fit(training: Training, network: LiveDeadNetwork, curated: Curated) -> int:
+def fit(training: Training, network: LiveDeadNetwork | StainNetwork, curated: Curated) -> int:
     """Fine-tune and leave the weights of the best epoch in the network.
 
     Args:
@@ -58,50 +57,27 @@ def fit(training: Training, network: LiveDeadNetwork, curated: Curated) -> int:
     Raises:
         InputError: If the training is told to stop; finished epochs are kept.
     """
-    config, settings, optim = training.config, training.config.trainer, training.config.optim
-    assert optim is not None
-    assert config.augmentation is not None
-    assert config.backbone.trainable is not None
+    settings = training.config.trainer
     if settings.patience is not None and not training.validates:
         raise InputError(
             "trainer.patience needs validation patches", remedies=("trainer.patience=null", "crossval.validation=true")
         )
-    datamodule = LiveDeadDataModule(
-        curated,
-        config.augmentation,
-        batch_size=optim.batch_size,
-        accumulate=optim.accumulate,
-        eval_batch_size=settings.eval_batch_size,
-        num_workers=settings.num_workers,
-        seed=config.seed,
-        mean=training.takes.mean,
-        std=training.takes.std,
-        validates=training.validates,
-        repeats=settings.overfit_batches is not None,
-        first_epoch=0 if training.resumes is None else training.resumes.n_epochs,
-    )
-    freeze(network.network, network.own_head, config.backbone.trainable)
-    classifier = LiveDeadClassifier(
-        network,
-        optim=dataclasses.asdict(optim),
-        seed=config.seed,
-        record={"settings": training.settings, "weights": training.weights, "precision": training.precision},
-    )
-    _run(classifier, datamodule, training)
+    module, datamodule = learner_of(training, network, curated)
+    _run(module, datamodule, training)
     if settings.fast_dev_run or process_number() != 0:
         return 0
     best = read_tensors(training.folder / BEST_EPOCH)
-    classifier.load_state_dict(best["state_dict"])
+    module.load_state_dict(best["state_dict"])
     return int(best["epoch"]) + 1
 
 
-def _run(classifier: LiveDeadClassifier, datamodule: LiveDeadDataModule, training: Training) -> None:
+def _run(module: LiveDeadClassifier | StainModule, datamodule: pl.LightningDataModule, training: Training) -> None:
     """Let Lightning train; ``best_epoch.ckpt`` and ``last.ckpt`` hold what it needs to go on."""
     settings, optim = training.config.trainer, training.config.optim
     assert optim is not None
     overfits = settings.overfit_batches
     is_one_gpu = settings.accelerator == "gpu" and settings.devices == 1
-    monitor = MONITOR if training.validates else None  # without validation patches the best epoch is the last
+    monitor = module.MONITOR if training.validates else None  # without validation patches the best epoch is the last
     at_each_epoch_end: dict[str, Any] = {
         "dirpath": training.folder / BEST_EPOCH.parent,
         "save_on_train_epoch_end": True,  # a resumed run starts with the next epoch, not in the middle of one
@@ -113,7 +89,11 @@ def _run(classifier: LiveDeadClassifier, datamodule: LiveDeadDataModule, trainin
         ModelCheckpoint(filename=LAST.stem, monitor=None, mode="min", **at_each_epoch_end),
     ]
     average = WeightAveraging(avg_fn=_moving_average(optim.ema_decay), use_buffers=True)
-    shown: dict[str, list[Callback]] = {"rich": [RichProgressBar(leave=True)], "lines": [EpochLine()], "none": []}
+    shown: dict[str, list[Callback]] = {
+        "rich": [RichProgressBar(leave=True)],
+        "lines": [EpochLine(module.MONITOR)],
+        "none": [],
+    }
     profiler = None
     if settings.profiler is not None:
         profiler = _PROFILERS[settings.profiler](dirpath=training.folder, filename="profile")
@@ -137,7 +117,7 @@ def _run(classifier: LiveDeadClassifier, datamodule: LiveDeadDataModule, trainin
             callbacks=[
                 *checkpoints,
                 *shown[settings.progress],
-                *([Patience(MONITOR, patience=settings.patience, mode="max")] if settings.patience else []),
+                *([Patience(module.MONITOR, patience=settings.patience, mode="max")] if settings.patience else []),
                 *([average] if optim.ema_decay > 0 else []),
                 LearningRateMonitor("epoch"),
                 *_lightning_callbacks(settings.callbacks),
@@ -153,7 +133,7 @@ def _run(classifier: LiveDeadClassifier, datamodule: LiveDeadDataModule, trainin
         )
         try:
             ckpt_path = None if training.resumes is None else training.resumes.path
-            trainer.fit(classifier, datamodule, ckpt_path=ckpt_path, weights_only=True)
+            trainer.fit(module, datamodule, ckpt_path=ckpt_path, weights_only=True)
         except SystemExit as error:  # Lightning's answer to Ctrl-C and, as SIGTERMException, to SIGTERM
             signal = "SIGTERM" if isinstance(error, SIGTERMException) else "Ctrl-C"
             raise Interrupted(
@@ -229,7 +209,14 @@ def _moving_average(decay: float) -> Any:
 
 
 class EpochLine(Callback):
-    """One line an epoch: loss, validation metrics and time."""
+    """One line an epoch: loss, validation metrics and time.
+
+    Args:
+        monitor: The metric that the best epoch is chosen by.
+    """
+
+    def __init__(self, monitor: str) -> None:
+        self._monitor = monitor
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
@@ -242,7 +229,7 @@ class EpochLine(Callback):
         values = {key: float(value) for key, value in trainer.callback_metrics.items()}
         if not trainer.is_global_zero:
             return
-        names = [name for name in ("train/loss", MONITOR, "val/auroc") if name in values]
+        names = [name for name in ("train/loss", self._monitor, "val/auroc") if name in values]
         print(
             f"epoch {trainer.current_epoch + 1:>3}/{trainer.max_epochs}  "
             + "  ".join(f"{name} {values[name]:.3f}" for name in names)

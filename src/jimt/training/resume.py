@@ -28,10 +28,11 @@ def settings_of(config: TrainConfig, curated: Curated, weights: str, fold: Fold 
         "seed": config.seed,
         "jimt version": jimt.__version__,
         "evaluation.orientations": config.evaluation.orientations,  # temperature and scores depend on it
+        "task": config.task,
         "method": config.method,
     }
-    for part in ("backbone", "probe", "augmentation", "optim", "trainer"):
-        if content[part] is not None:  # of the other method
+    for part in ("backbone", "probe", "stain", "augmentation", "optim", "trainer"):
+        if content[part] is not None:  # of the other method or task
             values = {key: list(value) if isinstance(value, tuple) else value for key, value in content[part].items()}
             kept |= {f"{part}.{key}": value for key, value in values.items()}
     for key in ("num_workers", "num_threads", "eval_batch_size", "progress", "profiler", "fast_dev_run"):

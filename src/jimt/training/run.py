@@ -23,7 +23,7 @@ from jimt.evaluation.test_split import evaluate_model
 from jimt.models.checkpoint import save_checkpoint
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.predictor import open_predictor
-from jimt.networks.weights import load_weights
+from jimt.models.stain_network import StainNetwork
 from jimt.system.files import (
     ALL_SCORES_FILE,
     BEST,
@@ -51,8 +51,6 @@ from jimt.training.resume import (
 )
 from jimt.training.settled import Training, check_processes, process_number, settle_precision
 from jimt.vocabulary import Split
-
-_FIT = {"finetune": finetune.fit, "linear_probe": linear_probe.fit}
 
 
 def train(
@@ -143,7 +141,7 @@ def _train(
         if is_first:
             begins()
             _start(training, curated)
-        epoch = _FIT[config.method](training, network, curated)
+        epoch = _fit(training, network, curated)
         metrics: dict[str, Any] = {}
         if is_first:
             save_checkpoint(checkpoint_of(training, network, curated, epoch=epoch), folder / BEST)
@@ -166,16 +164,21 @@ def _train(
         finish(loggers, failed=failed)
 
 
-def _build(config: TrainConfig, resumes: Unfinished | None) -> tuple[LiveDeadNetwork, str]:
+def _build(config: TrainConfig, resumes: Unfinished | None) -> tuple[LiveDeadNetwork | StainNetwork, str]:
     """The network with its pretrained weights, and where they came from."""
     network = network_of(config).build()
-    if resumes is not None:  # its weights replace these
-        weights = resumes.weights
-    else:
-        weights = load_weights(network.network, config.backbone.name, config.backbone.weights)
+    # of a run that goes on the weights are replaced
+    weights = network.load_pretrained(config.backbone.weights) if resumes is None else resumes.weights
     if config.trainer.compile:
         network.network.compile()  # in place: the checkpoint's keys stay those of the network
     return network.to(memory_format=torch.channels_last), weights
+
+
+def _fit(training: Training, network: LiveDeadNetwork | StainNetwork, curated: Curated) -> int:
+    """Train by the method that is asked for; the epoch that was kept."""
+    if isinstance(network, LiveDeadNetwork) and training.config.method == "linear_probe":
+        return linear_probe.fit(training, network, curated)
+    return finetune.fit(training, network, curated)
 
 
 def _start(training: Training, curated: Curated) -> None:

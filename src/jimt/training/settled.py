@@ -17,6 +17,7 @@ from jimt.errors import InputError
 from jimt.models.checkpoint import Input, Output
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.predictor import Scorer, prediction_device, scorer_of
+from jimt.models.stain_network import StainNetwork
 from jimt.system.hardware import bfloat16_instructions, check_gpus
 from jimt.system.memory import keep_freed_memory
 from jimt.training.resume import Unfinished
@@ -66,7 +67,7 @@ class Training:
         return self.fold is None or self.fold.val is not None
 
 
-def scorer_for(training: Training, network: LiveDeadNetwork) -> Scorer:
+def scorer_for(training: Training, network: LiveDeadNetwork | StainNetwork) -> Scorer:
     """What scores patches with a network of this training, on its device and in its precision."""
     trainer = training.config.trainer
     return scorer_of(

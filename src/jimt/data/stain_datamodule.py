@@ -1,0 +1,137 @@
+"""The LightningDataModule of ``task=stain``: crops of fields to train on, whole fields to validate on."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from jimt.config.stain import StainConfig
+from jimt.config.training import AugmentationConfig
+from jimt.curation.manifest import Curated
+from jimt.data.crops import CropDataset, CropSampler, FieldDataset, StainBatch, field_keys
+from jimt.data.datamodule import augment
+from jimt.data.dataset import as_is, process_share
+from jimt.data.stain_targets import StainTargets, target_settings
+from jimt.data.transforms import Triple, orient, to_network_input
+from jimt.errors import InputError
+from jimt.vocabulary import Split
+
+
+class StainDataModule(pl.LightningDataModule):
+    """Fields of one curated data set, each of whose split the groups of its patches decide.
+
+    Patches between the thresholds, too, have a stain to learn from; the test split's fields are not served.
+
+    Args:
+        curated: The data set, with the split to train on.
+        stain: What is predicted, and how crops are drawn.
+        augmentation: How a crop is changed.
+        batch_size: Crops a batch over all processes; each takes its even share.
+        accumulate: Batches a step.
+        num_workers: Processes that cut crops; 0 for none.
+        seed: Seed of the draw and the augmentation.
+        mean: Normalisation the backbone's weights expect.
+        std: Likewise.
+        validates: Whether there are validation patches; a fold may hold none back.
+        repeats: Whether every epoch draws the crops of the first, changed alike.
+        first_epoch: The first that is trained: of a resumed run, that after the last finished one.
+
+    Raises:
+        InputError: If the data set has not what is to be predicted, or a field is smaller than a crop.
+    """
+
+    def __init__(
+        self,
+        curated: Curated,
+        stain: StainConfig,
+        augmentation: AugmentationConfig,
+        *,
+        batch_size: int,
+        accumulate: int,
+        num_workers: int,
+        seed: int,
+        mean: Triple,
+        std: Triple,
+        validates: bool,
+        repeats: bool,
+        first_epoch: int,
+    ) -> None:
+        super().__init__()
+        self._curated, self._stain, self._augmentation = curated, stain, augmentation
+        self._batch_size, self._accumulate, self._num_workers = batch_size, accumulate, num_workers
+        self._seed, self._mean, self._std = seed, mean, std
+        self._validates, self._repeats, self._first_epoch = validates, repeats, first_epoch
+        self._targets = StainTargets(curated, target_settings(stain))
+        self._groups = fields_of_split(curated.manifest, Split.TRAIN)
+        self._rows = curated.manifest[curated.manifest["split"] == Split.VAL.value]
+        refuse_large_crop(curated, list(self._groups), stain.crop)
+
+    def prepare_data(self) -> None:
+        """Compute the targets that are not kept yet; Lightning calls it in one process."""
+        validated = np.unique(self._rows["field"]).tolist() if self._validates else []
+        self._targets.prepare([*self._groups, *validated])
+        self._targets.refuse_one_kind(list(self._groups))
+
+    def train_dataloader(self) -> DataLoader[StainBatch]:
+        """A draw with replacement of so many crops an epoch."""
+        sampler = CropSampler(
+            np.array(list(self._groups.values()), object),
+            n_crops=self._stain.crops,
+            multiple=self._batch_size * self._accumulate,
+            balance_groups=self._stain.balance_groups,
+            centred=self._stain.positive_crops,
+            orientations=self._augmentation.orientations,
+            seed=self._seed,
+            repeats=self._repeats,
+        )
+        # Lightning lets workers fetch the first batches before it tells the sampler the epoch
+        sampler.set_epoch(self._first_epoch)
+        return DataLoader(
+            CropDataset(self._curated, self._targets, list(self._groups), crop=self._stain.crop),
+            batch_size=self._batch_size // process_share()[1],
+            sampler=sampler,
+            num_workers=self._num_workers,
+            collate_fn=as_is,
+            # torch draws a number for each pass, which would shift what is drawn against that of a resumed run
+            generator=torch.Generator(),
+        )
+
+    def val_dataloader(self) -> DataLoader[StainBatch] | list[DataLoader[StainBatch]]:
+        """Every validation field once over all processes; no loader where a fold holds nothing back."""
+        if not self._validates:
+            return []
+        dataset = FieldDataset(self._curated, self._targets, self._rows)
+        rank, world = process_share()
+        keys = field_keys(len(dataset), rank=rank, world=world)
+        return DataLoader(dataset, batch_size=1, sampler=keys, num_workers=self._num_workers, collate_fn=as_is)
+
+    def on_after_batch_transfer(self, batch: StainBatch, dataloader_idx: int) -> StainBatch:
+        """On the device, the whole batch at once: turn, mirror, change, expand to three channels, normalise."""
+        pixels, targets = batch.pixels, batch.targets
+        if batch.orientation.any():  # whole fields, which are not square, stay upright
+            pixels, targets = orient(pixels, batch.orientation), orient(targets, batch.orientation)
+        pixels, changed = augment(pixels, targets, batch.changes, self._augmentation)
+        assert changed is not None
+        return batch._replace(pixels=to_network_input(pixels, mean=self._mean, std=self._std), targets=changed)
+
+
+def fields_of_split(manifest: pd.DataFrame, split: Split) -> Mapping[int, str]:
+    """The fields of the groups of a split, and the group of each; of raw images where no group is known."""
+    names = manifest["group"].astype(object).fillna(manifest["raw_image_id"].astype(object)).astype(str)
+    chosen = names.isin(set(names[manifest["split"] == split.value]))
+    fields = manifest.loc[chosen, ["field"]].assign(group=names[chosen]).drop_duplicates("field").sort_values("field")
+    return dict(zip(fields["field"].tolist(), fields["group"].tolist(), strict=True))
+
+
+def refuse_large_crop(curated: Curated, fields: list[int], crop: int | None) -> None:
+    """Raise if a crop does not fit into one of the fields."""
+    smallest = min(min(curated.store.field(field).shape) for field in fields)
+    if crop is not None and crop > smallest:
+        fits = smallest // 32 * 32
+        raise InputError(
+            f"stain.crop={crop} is more than the smallest field has, {smallest} pixels",
+            remedies=((f"stain.crop={fits}",) if fits else ()) + ("stain.crop=null stain.positive_crops=0",),
+        )

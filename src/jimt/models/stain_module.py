@@ -1,0 +1,156 @@
+"""The LightningModule of ``task=stain``: how a network learns to predict maps."""
+
+from typing import Any, Final, cast
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchmetrics import MeanMetric
+
+from jimt.data.crops import StainBatch
+from jimt.models.freezing import train_trainable
+from jimt.models.schedules import optimizer_of
+from jimt.models.split_metrics import SplitMetrics
+from jimt.models.stain_network import StainNetwork
+from jimt.models.stainwise import evidence_of, patch_means
+
+
+class StainModule(pl.LightningModule):
+    """How maps are learned: smooth L1 on log(PI / background), binary cross entropy on everything else.
+
+    Args:
+        network: Trained in place; which parameters of its backbone take part is settled (see ``freezing``).
+        optim: The fields of ``OptimConfig``, as plain values.
+        decoder_lr: Learning rate of the decoder.
+        weights: Of each output's loss, in the order of ``network.outputs``.
+        patch_size: Side of the patches that are validated on, pixels.
+        seed: Of dropout and noise, keyed by epoch and process too, so that a resumed run repeats them.
+        record: What the training is, as plain values, for the checkpoints that a resumed run goes on from.
+    """
+
+    MONITOR: Final = "val/correlation"
+
+    def __init__(
+        self,
+        network: StainNetwork,
+        *,
+        optim: dict[str, Any],
+        decoder_lr: float,
+        weights: tuple[float, ...],
+        patch_size: int,
+        seed: int,
+        record: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self._optim, self._decoder_lr, self._weights = optim, decoder_lr, weights
+        self._patch_size, self._seed, self._record = patch_size, seed, record
+        self.val_metrics = SplitMetrics("val")
+        self.val_loss = MeanMetric()
+        self.correlations = nn.ModuleList([MeanMetric() for _ in network.outputs])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep beside Lightning's state what the training is."""
+        checkpoint["record"] = self._record
+
+    def train(self, mode: bool = True) -> "StainModule":
+        """What is frozen stays as in evaluation: batch statistics as published."""
+        super().train(mode)
+        if mode:
+            train_trainable(self.network.encoder)
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Maps before the logistic function, of normalised images; as ``StainNetwork``."""
+        return cast(Tensor, self.network(images))
+
+    def on_train_epoch_start(self) -> None:
+        """Put the frozen part into evaluation mode (Lightning leaves modes as it finds them) and seed the noise."""
+        self.train()
+        # global, because dropout takes no generator; set anew each epoch, so that a resumed run draws the same
+        sequence = np.random.SeedSequence([self._seed, self.current_epoch, self.global_rank])
+        torch.manual_seed(int(sequence.generate_state(1)[0]))
+
+    def training_step(self, batch: StainBatch, batch_idx: int) -> Tensor:
+        """Weighted sum of the losses of one batch."""
+        losses = map_losses(self(batch.pixels).float(), batch.targets, self.network.outputs)
+        loss = (losses * losses.new_tensor(self._weights)).sum()
+        n = len(batch.pixels)
+        self.log("train/loss_step", loss, on_step=True, on_epoch=False, batch_size=n)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=n, sync_dist=True)
+        for output, value in zip(self.network.outputs, losses, strict=True):
+            self.log(f"train/loss_{output}", value, on_step=False, on_epoch=True, batch_size=n, sync_dist=True)
+        return loss
+
+    def validation_step(self, batch: StainBatch, batch_idx: int) -> None:
+        """Take in one validation field and its patches."""
+        raw = self(batch.pixels).float()
+        known = torch.isfinite(batch.targets)
+        if not known.any():  # of a process that has no field left
+            return
+        losses = map_losses(raw, batch.targets, self.network.outputs)
+        self.val_loss.update((losses * losses.new_tensor(self._weights)).sum())
+        for i, metric in enumerate(self.correlations):
+            seen = known[0, i]
+            pair = torch.stack([raw[0, i][seen], batch.targets[0, i][seen]])
+            if seen.sum() > 1 and (pair.std(dim=1) > 0).all():
+                cast(MeanMetric, metric).update(torch.corrcoef(pair)[0, 1])
+        patches = batch.patches.cpu().numpy()
+        labelled = patches[patches[:, 2] >= 0]
+        if len(labelled) == 0:
+            return
+        y, x, labels, groups = labelled.T
+        valid = known[0].any(dim=0).float().cpu().numpy().astype(np.float64)
+        means = patch_means(self._maps(raw), valid, y, x, size=self._patch_size)
+        live = -torch.from_numpy(evidence_of(means, self.network.outputs).sum(axis=1)).to(raw)
+        logits = torch.stack([-live / 2, live / 2], dim=1)
+        self.val_metrics.update(logits, *(torch.from_numpy(values).to(raw.device) for values in (labels, groups)))
+
+    def _maps(self, raw: Tensor) -> Any:
+        maps = [raw[0, i] if name == "log_pi" else raw[0, i].sigmoid() for i, name in enumerate(self.network.outputs)]
+        return torch.stack(maps).cpu().numpy()
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation split; torchmetrics has gathered the processes' shares.
+
+        Of the patches the metrics of ranks alone: where a score turns to dead is fitted after the training.
+        """
+        ranks = ("val/auroc", "val/auroc_within_groups")
+        of_patches = {name: value for name, value in self.val_metrics.compute().items() if name in ranks}
+        each = [cast(MeanMetric, metric).compute() for metric in self.correlations]
+        named = {f"val/correlation_{output}": value for output, value in zip(self.network.outputs, each, strict=True)}
+        self.log_dict(
+            {"val/loss": self.val_loss.compute(), self.MONITOR: torch.stack(each).nanmean(), **named, **of_patches}
+        )
+        for metric in (self.val_loss, self.val_metrics, *self.correlations):
+            cast(Any, metric).reset()
+
+    def configure_optimizers(self) -> Any:
+        """Adam or AdamW with a rate for what is trained of the backbone and one for the decoder, and their schedule."""
+        of_backbone = [parameter for parameter in self.network.encoder.parameters() if parameter.requires_grad]
+        own = {id(parameter) for parameter in self.network.encoder.parameters()}
+        of_decoder = [parameter for parameter in self.network.parameters() if id(parameter) not in own]
+        parts = [{"params": of_backbone, "lr": self._optim["lr"]}, {"params": of_decoder, "lr": self._decoder_lr}]
+        return optimizer_of(
+            [part for part in parts if part["params"]], self._optim, lambda: self.trainer.estimated_stepping_batches
+        )
+
+
+def map_losses(raw: Tensor, targets: Tensor, outputs: tuple[str, ...]) -> Tensor:
+    """Loss of each output over the places where its target is known; 0 where none is. Shape ``(n_outputs,)``.
+
+    Args:
+        raw: Maps before the logistic function, shape ``(n, n_outputs, height, width)``.
+        targets: Likewise; NaN where nothing is known.
+        outputs: What the maps show.
+    """
+    known = torch.isfinite(targets)
+    wanted = torch.where(known, targets, 0.0)
+    losses = []
+    for i, output in enumerate(outputs):
+        loss = functional.smooth_l1_loss if output == "log_pi" else functional.binary_cross_entropy_with_logits
+        each = loss(raw[:, i], wanted[:, i], reduction="none")
+        losses.append((each * known[:, i]).sum() / known[:, i].sum().clamp(min=1))
+    return torch.stack(losses)

@@ -1,0 +1,87 @@
+"""The network that predicts the stain: a timm backbone and a decoder of segmentation-models-pytorch."""
+
+import re
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from jimt.errors import InputError
+from jimt.networks.backbones import create_backbone
+from jimt.networks.decoders import Decoder, create_encoder_decoder
+from jimt.networks.weights import load_weights
+from jimt.vocabulary import STRIDE
+
+
+class StainNetwork(nn.Module):
+    """Maps of whatever is to be predicted of each place of a field.
+
+    Args:
+        backbone: timm's name.
+        decoder: Which decoder.
+        outputs: Names of the maps, of ``vocabulary.OUTPUTS``.
+
+    Raises:
+        InputError: If timm knows no such network, or it gives no features of several scales that the decoder can take.
+    """
+
+    def __init__(self, backbone: str, *, decoder: Decoder, outputs: Sequence[str]) -> None:
+        super().__init__()
+        self._backbone, self.outputs = backbone, tuple(outputs)
+        self.network = create_encoder_decoder(backbone, decoder, n_outputs=len(outputs))
+        with torch.no_grad():
+            bias = cast(Tensor, self._last.bias)
+            # most places are not stained: from a probability of a half, the first steps would go into saying so
+            bias.copy_(torch.tensor([0.0 if name == "log_pi" else -2.0 for name in outputs]))
+
+    @property
+    def _last(self) -> nn.Conv2d:
+        return cast(nn.Conv2d, self.network.segmentation_head[0])
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The backbone, to its last feature map."""
+        return cast(nn.Module, self.network.encoder)
+
+    def load_pretrained(self, weights: str) -> str:
+        """Put pretrained weights into the backbone; as ``weights.load_weights``."""
+        donor = create_backbone(self._backbone, num_classes=0)
+        found = load_weights(donor, self._backbone, weights)
+        # the same layers under names whose dots are underscores in part
+        given = {_plain(name): value for name, value in donor.state_dict().items()}
+        wanted = {name: given.get(_plain(name.removeprefix("model."))) for name in self.encoder.state_dict()}
+        if lacking := [name for name, value in wanted.items() if value is None]:
+            raise InputError(
+                f"{self._backbone} has other layers as an encoder than as a classifier, for example {lacking[0]}",
+                advice="choose another backbone",
+                remedies=("backbone=resnet18",),
+            )
+        self.encoder.load_state_dict({name: value for name, value in wanted.items() if value is not None})
+        return found
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """What the last layer is given, shape ``(n, n_features, height / 4, width / 4)``, of normalised images."""
+        features = self.network.decoder(self.network.encoder(images))
+        size = (images.shape[2] // STRIDE, images.shape[3] // STRIDE)
+        return features if features.shape[2:] == size else functional.adaptive_avg_pool2d(features, size)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Maps before the logistic function, shape ``(n, n_outputs, height / 4, width / 4)``.
+
+        Args:
+            images: Normalised, shape ``(n, 3, height, width)``, the sides multiples of 32.
+        """
+        return cast(Tensor, self._last(self.feature_map(images)))
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Likewise log(PI / background), and the probability of everything else."""
+        raw = self(images).float()
+        return torch.stack(
+            [raw[:, i] if name == "log_pi" else raw[:, i].sigmoid() for i, name in enumerate(self.outputs)], dim=1
+        )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[._]", " ", name)

@@ -1,0 +1,182 @@
+"""Maps of the stain of whole fields, and the scores of patches and fields that follow from them."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from jimt.curation.cell_area import cell_area
+from jimt.data.fields import Fields
+from jimt.data.stain_targets import places
+from jimt.models.checkpoint import Input, StainScore
+from jimt.models.mapwise import map_of_field, tiles_of_patch
+from jimt.models.stain_network import StainNetwork
+from jimt.vocabulary import STRIDE
+
+EVIDENCE: Final = {"log_pi": ("log_pi",), "positive": ("positive",), "nuclei": ("dead", "live")}
+"""Kinds of evidence that a patch is dead, each with the maps it is taken from: the mean of the predicted stain, the
+square root of the predicted share of positive pixels (the scale of ``positive_area``), the predicted share of nuclei
+that are dead."""
+_CACHED: Final = 64 << 20  # bytes of maps that are kept: scores and shares of the same fields are asked for in turn
+STAINED: Final = 1.5
+"""Times the background: what is stained where positive pixels are not predicted."""
+_NO_NUCLEI: Final = 1e-3  # of the area: with fewer, a share of them is noise
+
+
+class StainPredictor:
+    """Predicts maps, and scores patches by them: each field passes through the network once.
+
+    Args:
+        network: Its weights loaded.
+        takes: What it takes.
+        score: How evidence becomes logits; None where that is not fitted yet.
+        orientations: How many of the eight an answer is the mean of.
+        device: Where it runs.
+        precision: Lightning's word for what it computes in.
+    """
+
+    def __init__(
+        self,
+        network: StainNetwork,
+        takes: Input,
+        score: StainScore | None,
+        orientations: int,
+        device: torch.device,
+        precision: str,
+    ) -> None:
+        self.network, self._takes, self._score = network, takes, score
+        self._orientations, self._device, self._precision = orientations, device, precision
+        self._kept: dict[int, NDArray[np.float32]] = {}
+        self._kept_of: Fields | None = None
+
+    def maps(self, fields: Fields, number: int) -> NDArray[np.float32]:
+        """Maps of one field, shape ``(n_outputs, height, width)`` in places of ``STRIDE`` pixels.
+
+        log(PI / background), and the probabilities of everything else, in the order of ``network.outputs``.
+        """
+        if self._kept_of is not fields:
+            self._kept_of, self._kept = fields, {}
+        if number not in self._kept:
+            self._kept[number] = self._map(self.network.maps, fields, number)
+            while len(self._kept) > 1 and sum(maps.nbytes for maps in self._kept.values()) > _CACHED:
+                del self._kept[next(iter(self._kept))]
+        return self._kept[number]
+
+    def _map(self, answer: Callable[[Tensor], Tensor], fields: Fields, number: int) -> NDArray[np.float32]:
+        self.network.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return map_of_field(
+            answer,
+            fields.field(number),
+            takes=self._takes,
+            orientations=self._orientations,
+            tile=STRIDE,
+            device=self._device,
+            precision=self._precision,
+        )
+
+    def logits(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
+        """Logits of patches, shape ``(n, 2)``; as ``Predictor.logits``."""
+        assert self._score is not None
+        live = self._score.offset + self.evidence(fields, rows) @ np.array(self._score.factors)
+        return np.stack([-live / 2, live / 2], axis=1).astype(np.float32)
+
+    def evidence(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float64]:
+        """How much speaks for each patch being dead, shape ``(n, n_kinds)``, in the order of ``EVIDENCE``."""
+        return self._means(fields, rows, self.maps, lambda means: evidence_of(means, self.network.outputs))
+
+    def features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
+        """Mean over each patch of what the last layer is given, shape ``(n, n_features)``."""
+
+        def feature_map(fields: Fields, number: int) -> NDArray[np.float32]:
+            return self._map(self.network.feature_map, fields, number)
+
+        return self._means(fields, rows, feature_map, lambda means: means).astype(np.float32)
+
+    def _means(
+        self,
+        fields: Fields,
+        rows: pd.DataFrame,
+        maps_of: Callable[[Fields, int], NDArray[np.float32]],
+        then: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    ) -> NDArray[np.float64]:
+        """What follows from the mean maps of each patch."""
+        found: dict[int, NDArray[np.float64]] = {}
+        numbers = rows["field"].to_numpy()
+        y, x = (rows[axis].to_numpy(np.int64) for axis in ("y", "x"))
+        for number in np.unique(numbers).tolist():
+            valid = places(~fields.no_data(number))
+            of_field = np.flatnonzero(numbers == number)
+            means = patch_means(maps_of(fields, number), valid, y[of_field], x[of_field], size=self._takes.patch_size)
+            found |= dict(zip(of_field.tolist(), then(means), strict=True))
+        return np.stack([found[row] for row in range(len(rows))])
+
+    def shares(self, fields: Fields, numbers: list[int]) -> pd.DataFrame:
+        """What the maps of whole fields say of them.
+
+        Returns:
+            A row for each: ``field``; ``share_of``, ``nuclei`` where these are predicted, else ``area``;
+            ``predicted_share`` of that which is dead: dead nuclei among all, or PI-positive area among that of cells;
+            NaN where there is nothing to take a share of.
+        """
+        return pd.DataFrame([{"field": number, **self._share(fields, number)} for number in numbers])
+
+    def _share(self, fields: Fields, number: int) -> dict[str, object]:
+        maps = dict(zip(self.network.outputs, self.maps(fields, number), strict=True))
+        valid = ~fields.no_data(number)
+        known = places(valid)
+        if "dead" in maps:
+            dead, live = (float((maps[name] * known).sum()) for name in ("dead", "live"))
+            some = dead + live > _NO_NUCLEI * known.sum()
+            return {"share_of": "nuclei", "predicted_share": dead / (dead + live) if some else np.nan}
+        cells = places(cell_area(fields.field(number), valid))
+        # of a network without positive pixels: as stained as what it was told to be as stained
+        stained = maps["positive"] if "positive" in maps else maps["log_pi"] > np.log(STAINED)
+        share = float((stained * cells).sum() / cells.sum()) if cells.any() else np.nan
+        return {"share_of": "area", "predicted_share": share}
+
+
+def patch_means(
+    maps: NDArray[np.float32], valid: NDArray[np.float64], y: NDArray[np.int64], x: NDArray[np.int64], *, size: int
+) -> NDArray[np.float64]:
+    """Mean of maps over the valid part of patches, shape ``(n_patches, n_maps)``.
+
+    Args:
+        maps: Shape ``(n_maps, height, width)`` in places.
+        valid: Share of each place that is data, shape ``(height, width)``.
+        y: Upper edge of each patch, pixels, shape ``(n_patches,)``.
+        x: Left edge, likewise.
+        size: Side of a patch, pixels.
+    """
+    out = np.empty((len(y), len(maps)))
+    for i, (top, left) in enumerate(zip(y.tolist(), x.tolist(), strict=True)):
+        (rows, down), (columns, across) = (tiles_of_patch(edge, size=size, tile=STRIDE) for edge in (top, left))
+        weights = np.outer(down, across) * valid[rows, columns]
+        if not weights.any():
+            weights = np.outer(down, across)
+        out[i] = np.tensordot(maps[:, rows, columns], weights / weights.sum(), axes=2)
+    return out
+
+
+def evidence_of(means: NDArray[np.float64], outputs: tuple[str, ...]) -> NDArray[np.float64]:
+    """The kinds of evidence that mean maps give, shape ``(n_patches, n_kinds)``.
+
+    >>> evidence_of(np.array([[0.25, 0.3, 0.1]]), ("positive", "dead", "live"))
+    array([[0.5 , 0.75]])
+
+    Args:
+        means: Of each map over each patch, shape ``(n_patches, n_outputs)``.
+        outputs: What the maps show.
+    """
+    of = dict(zip(outputs, means.T, strict=True))
+    kinds = []
+    if "log_pi" in of:
+        kinds.append(of["log_pi"])
+    if "positive" in of:
+        kinds.append(np.sqrt(of["positive"]))
+    if "dead" in of:
+        kinds.append(of["dead"] / np.maximum(of["dead"] + of["live"], _NO_NUCLEI))
+    return np.stack(kinds, axis=1)

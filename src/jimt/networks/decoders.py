@@ -1,0 +1,65 @@
+"""Decoders of segmentation-models-pytorch on timm's backbones."""
+
+from typing import Any, Final, Literal
+
+import segmentation_models_pytorch as smp
+import timm
+import torch
+
+from jimt.errors import InputError
+from jimt.networks.backbones import create_backbone
+
+Decoder = Literal["fpn", "unet"]
+"""A feature pyramid (T.-Y. Lin et al., 2017) or a U-Net (O. Ronneberger et al., 2015)."""
+_KINDS: Final = {"fpn": smp.FPN, "unet": smp.Unet}
+_FIRST_CHANNELS: Final = 256  # of the first of a U-Net's blocks, the library's own; each has half of the one before
+_PROBE_SIZE: Final = 224  # pixels; whether maps of several scales fit shows at any size that is no power of two
+
+
+def create_encoder_decoder(backbone: str, decoder: Decoder, *, n_outputs: int) -> Any:
+    """A network whose backbone's features a decoder turns into maps; its weights are random.
+
+    It is tried once, since what fits together shows in running.
+
+    Args:
+        backbone: timm's name.
+        decoder: Which decoder.
+        n_outputs: Number of maps.
+
+    Raises:
+        InputError: If timm knows no such network, or it gives no features of several scales that the decoder can take.
+    """
+    create_backbone(backbone, num_classes=0)  # refuses an unknown name
+    try:
+        layers: Any = timm.create_model(backbone, features_only=True, pretrained=False)
+        reductions = layers.feature_info.reduction()
+    except (AttributeError, RuntimeError, ValueError, KeyError, AssertionError) as error:
+        raise _no_scales(backbone) from error
+    if len(set(reductions)) < 3:
+        raise _no_scales(backbone)
+    depth = int(reductions[-1]).bit_length() - 1
+    if decoder == "fpn":
+        further: dict[str, Any] = {"upsampling": 1, "decoder_dropout": 0.0}
+    else:
+        further = {"decoder_channels": [_FIRST_CHANNELS >> block for block in range(depth)]}
+    try:
+        network = _KINDS[decoder](
+            f"tu-{backbone}", encoder_weights=None, encoder_depth=depth, classes=n_outputs, **further
+        )
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 3, _PROBE_SIZE, _PROBE_SIZE))
+    except (RuntimeError, ValueError, KeyError) as error:
+        if decoder == "fpn":
+            raise InputError(
+                f"the feature maps of {backbone} are not halves of one another, as stain.decoder=fpn needs",
+                remedies=("stain.decoder=unet", "backbone=resnet18"),
+            ) from error
+        raise _no_scales(backbone) from error
+    return network.train()
+
+
+def _no_scales(backbone: str) -> InputError:
+    return InputError(
+        f"{backbone} gives no features of several scales, from which maps of the stain could be made",
+        remedies=("backbone=resnet18", "task=patch"),
+    )
