@@ -17,7 +17,7 @@ from jimt.curation.cell_tables import CELLS, NUCLEI, TYPES, placed_cells, placed
 from jimt.curation.curate import curate
 from jimt.curation.field_writer import FieldWriter
 from jimt.curation.manifest import Curated, open_curated
-from jimt.curation.nuclei import Nuclei
+from jimt.curation.nuclei import Nuclei, NucleiSettings, find_nuclei
 from jimt.curation.positive import count_inside
 from jimt.errors import InputError
 
@@ -167,6 +167,19 @@ def test_where_channels_are_aligned_nuclei_lie_as_on_bright_field_and_counted_ce
             assert near.mean() > 0.9
             offset = np.median(here[nearest[near]] - true[["y", "x"]].to_numpy()[near], axis=0)
             assert offset == pytest.approx(expected, abs=1)
+
+
+def test_the_counted_nuclei_of_mcf7_lie_on_hoechst(real_data):
+    counted = pd.read_csv(real_data / "mcf7/nuclei.csv")
+    settings = NucleiSettings(smoothing=1.0, background=20.0, min_area=600, max_area=20000)
+    offsets = []
+    for name in sorted(counted["raw_image_id"].unique())[::9]:
+        image = tifffile.imread(real_data / "mcf7/hoechst" / f"{name}.tif")
+        found = find_nuclei(image, np.ones(image.shape, bool), np.zeros(image.shape, bool), settings)
+        true = counted.loc[counted["raw_image_id"] == name, ["y", "x"]].to_numpy()
+        distance, nearest = cKDTree(found.centres).query(true, distance_upper_bound=20)
+        offsets.append(true[np.isfinite(distance)] - found.centres[nearest[np.isfinite(distance)]])
+    assert np.median(np.concatenate(offsets), axis=0) == pytest.approx((0, 0), abs=1)  # bright-field lies 5 px above
 
 
 def test_an_interrupted_curation_ends_with_the_nuclei_of_one_that_was_not(plate, opened, tmp_path, monkeypatch):

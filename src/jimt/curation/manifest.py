@@ -66,7 +66,7 @@ class Curated:
         """Read the counted cells that lie in a field; None where ``dataset.cells`` names none.
 
         A field without a row was not counted. Places are as the table of cells has them, whatever ``curation.align``
-        is: on the image that they were counted on.
+        is: on the image that they were counted on, which is not known here (that of ``mcf7`` is its nuclear stain).
 
         Returns:
             ``field``, ``y``, ``x`` and ``dead``, as ``cell_tables`` says.
@@ -76,9 +76,10 @@ class Curated:
     def nuclei(self) -> pd.DataFrame | None:
         """Read all nuclei on their stain, dead where PI-positive; None where the data set has no such stain.
 
-        Places are on the fluorescence of the store: with ``curation.align`` on bright-field, too, and otherwise as far
-        from it as the channels lie apart (``shift_y`` and ``shift_x`` of ``fields.parquet``). A field without a row has
-        no nucleus, or none that can be told (``summary.json``, ``nuclei``).
+        Places are on the nuclear stain, which ``curation.align`` moves onto bright-field as it moves PI: exact to how
+        far the two stains lie apart. Without it they are as far from bright-field as the stain is (for PI, ``shift_y``
+        and ``shift_x`` of ``fields.parquet``). A field without a row has no nucleus, or none that can be told
+        (``summary.json``, ``nuclei``).
         """
         return None if self.summary.get("nuclei") is None else read_table(self.folder / NUCLEI)
 
