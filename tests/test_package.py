@@ -21,7 +21,7 @@ ROOMS = {
     "config": {"hydra", "omegaconf", "yaml"},
     "system": {"filelock", "hydra", "omegaconf", "rich", "torch", "yaml"},
     "synthetic": {"cv2", "joblib", "numpy", "pandas", "tifffile"},
-    "statistics": {"numpy", "pandas", "scipy", "sklearn"},
+    "statistics": {"numpy", "pandas", "scipy", "skimage", "sklearn"},
     "curation": {
         "cv2",
         "joblib",

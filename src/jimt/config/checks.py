@@ -50,6 +50,11 @@ class Settings:
             if field.metadata and value is not None:
                 check(self._prefix + field.name, value, field.metadata["holds"](value), field.metadata["allowed"])
 
+    def check_rises(self, low: str, high: str) -> None:
+        """Refuse a setting that is not above another of the same section."""
+        least, value = getattr(self, low), getattr(self, high)
+        check(self._prefix + high, value, value > least, f"more than {self._prefix}{low}={least:g}")
+
 
 def is_name(name: str) -> bool:
     """Whether a data set may be called so: a folder and files bear its name and some words more."""

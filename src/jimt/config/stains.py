@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from jimt.config.checks import NOT_NEGATIVE, ONE_OR_MORE, POSITIVE, Settings, check, takes
+from jimt.config.checks import NOT_NEGATIVE, ONE_OR_MORE, POSITIVE, Settings, takes
 
 
 @dataclass
@@ -21,8 +21,7 @@ class PositiveConfig(Settings, section="curation.label.positive"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        rises = f"more than curation.label.positive.min_area={self.min_area:g}"
-        check("curation.label.positive.max_area", self.max_area, self.max_area > self.min_area, rises)
+        self.check_rises("min_area", "max_area")
 
 
 @dataclass
@@ -39,7 +38,5 @@ class NucleiConfig(Settings, section="curation.nuclei"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        rises = f"more than curation.nuclei.min_area={self.min_area:g}"
-        check("curation.nuclei.max_area", self.max_area, self.max_area > self.min_area, rises)
-        wider = f"more than curation.nuclei.smoothing={self.smoothing:g}"
-        check("curation.nuclei.background", self.background, self.background > self.smoothing, wider)
+        self.check_rises("min_area", "max_area")
+        self.check_rises("smoothing", "background")

@@ -4,25 +4,33 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import pandas as pd
 import pyarrow
 from numpy.typing import NDArray
 
+from jimt.curation.cell_tables import NUCLEI, join_tables, placed_nuclei
 from jimt.curation.copies import DIGESTS
 from jimt.curation.reading import BadField, FieldPatches
 from jimt.curation.shift import as_text
 from jimt.curation.store import AREAS, FIELDS, FILES, FLUORESCENCE, FURTHER, NAMES, NO_DATA, PIXELS, PLACE
 from jimt.vocabulary import FURTHER_COLUMNS
 
+_TABLES: Final = ("rows", "nuclei")
+
+
+def _table(marker: Path, kind: str) -> Path:
+    return marker.with_name(f"{marker.stem}-{kind}.parquet")
+
 
 class FieldWriter:
     """Appends fields and the rows of their patches; what was committed survives an interruption.
 
-    A commit is a pair of files: the patches' rows, then a small JSON file whose presence makes it count. What lies
-    beyond the last commit is cut off the three files of pixels when the writing is taken up again.
+    A commit is a few files: the patches' rows, the nuclei where they are stained, then a small JSON file whose presence
+    makes it count. What lies beyond the last commit is cut off the three files of pixels, and its tables are deleted,
+    when the writing is taken up again.
     """
 
     def __init__(self, folder: Path, *, root: Path) -> None:
@@ -45,6 +53,8 @@ class FieldWriter:
             for path in self._commits:
                 path.unlink()
             self._ends, self._commits, commits = dict.fromkeys(FILES, 0), [], []
+        for table in set(folder.glob("commit-*.parquet")) - {part for kind in _TABLES for part in self._tables(kind)}:
+            table.unlink()
         for name, end in self._ends.items():
             self._files[name].truncate(end)
         self.fields: list[dict[str, Any]] = [field for commit in commits for field in commit["fields"]]
@@ -103,9 +113,12 @@ class FieldWriter:
         for file in self._files.values():
             file.flush()
         name = f"commit-{len(self._commits):06d}"
-        if self._results:
-            self._rows().to_parquet(self.folder / f"{name}.parquet")
         marker = self.folder / f"{name}.json"
+        if self._results:
+            self._rows().to_parquet(_table(marker, "rows"))
+            nuclei = [result.further.nuclei for result in self._results if result.further.nuclei is not None]
+            if nuclei:  # where the data set has their stain, every field has them
+                placed_nuclei(nuclei, first=self._n_committed).to_parquet(_table(marker, "nuclei"), index=False)
         content = {"fields": self.fields[self._n_committed :], "bad": bad, "ends": self._ends}
         marker.with_suffix(".tmp").write_text(json.dumps(content), encoding="utf-8")
         marker.with_suffix(".tmp").replace(marker)
@@ -141,12 +154,20 @@ class FieldWriter:
             }
         )
 
+    def _tables(self, kind: str) -> list[Path]:
+        """Tables of a kind that were committed; a commit of nothing but bad images has none."""
+        return [table for marker in self._commits if (table := _table(marker, kind)).exists()]
+
     def finish(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Commit; returns the rows of all patches and of all fields, of which ``write_fields`` keeps what is kept."""
+        """Commit; returns the rows of all patches and of all fields, of which ``write_fields`` keeps what is kept.
+
+        Nuclei, which may be many, go from the commits into their own file.
+        """
         self.commit()
         shutil.rmtree(self.spool, ignore_errors=True)  # holds what a killed worker left: its image was read again
-        parts = [path.with_suffix(".parquet") for path in self._commits]
-        rows = [pd.read_parquet(part) for part in parts if part.exists()]
+        rows = [pd.read_parquet(part) for part in self._tables("rows")]
+        if nuclei := self._tables("nuclei"):
+            join_tables(nuclei, self.folder / NUCLEI)
         columns = [*PLACE, *NAMES, "saturated", "saturated_at", "exchanged", "evidence", "label", "split", *AREAS]
         fields = pd.DataFrame(self.fields, columns=columns)
         for column in FURTHER:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from jimt.curation.cell_tables import CELLS, NUCLEI, read_table
 from jimt.curation.splits import check_no_leak
 from jimt.curation.store import FieldStore
 from jimt.errors import InputError, as_typed
@@ -60,6 +61,27 @@ class Curated:
     store: FieldStore
     summary: dict[str, Any]
     thresholds: dict[str, Any]
+
+    def cells(self) -> pd.DataFrame | None:
+        """Read the counted cells that lie in a field; None where ``dataset.cells`` names none.
+
+        A field without a row was not counted. Places are as the table of cells has them, whatever ``curation.align``
+        is: on the image that they were counted on, which is not known here (that of ``mcf7`` is its nuclear stain).
+
+        Returns:
+            ``field``, ``y``, ``x`` and ``dead``, as ``cell_tables`` says.
+        """
+        return None if self.summary.get("cells") is None else read_table(self.folder / CELLS)
+
+    def nuclei(self) -> pd.DataFrame | None:
+        """Read all nuclei on their stain, dead where PI-positive; None where the data set has no such stain.
+
+        Places are on the nuclear stain, which ``curation.align`` moves onto bright-field as it moves PI: exact to how
+        far the two stains lie apart. Without it they are as far from bright-field as the stain is (for PI, ``shift_y``
+        and ``shift_x`` of ``fields.parquet``). A field without a row has no nucleus, or none that can be told
+        (``summary.json``, ``nuclei``).
+        """
+        return None if self.summary.get("nuclei") is None else read_table(self.folder / NUCLEI)
 
 
 def read_beside(path: Path) -> dict[str, Any]:

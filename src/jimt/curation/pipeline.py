@@ -16,6 +16,7 @@ import jimt
 from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
 from jimt.curation.audit import label_audit
+from jimt.curation.cell_tables import CELLS, placed_cells
 from jimt.curation.conditions import areas_by_condition
 from jimt.curation.counted_cells import count_cells, field_truth, read_cells, warnings_of
 from jimt.curation.empty_filter import Embed
@@ -46,7 +47,7 @@ def run_pipeline(
     embed: Embed,
     console: Console,
 ) -> None:
-    """Every stage in the order of the paper, and the four files a curation leaves.
+    """Every stage in the order of the paper, and the files a curation leaves.
 
     Args:
         dataset: Where the raw images lie and how they are read.
@@ -104,6 +105,8 @@ def run_pipeline(
         "config": {"dataset": dataclasses.asdict(dataset), "curation": dataclasses.asdict(curation)},
     }
     write_manifest(manifest, partial / MANIFEST)
+    if cells is not None:
+        placed_cells(cells, fields).to_parquet(partial / CELLS, index=False)
     (partial / THRESHOLDS).write_text(json.dumps(thresholds, indent=2) + "\n", encoding="utf-8")
     (partial / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     for commit in partial.glob("commit-*"):
