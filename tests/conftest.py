@@ -208,6 +208,16 @@ TINY = [
     "trainer.precision=32-true",
 ]
 
+STAIN = [
+    *TINY,
+    "task=stain",
+    "stain.crop=64",
+    "stain.crops=48",
+    "stain.channels=64",
+    "stain.reduction=1",
+]
+"""Overrides of a training of ``task=stain`` in seconds, after those of a small data set."""
+
 TINY_PROBE = [
     *TINY[:3],
     "method=linear_probe",

@@ -14,7 +14,7 @@ from jimt.curation.manifest import Curated
 from jimt.curation.store import FieldStore
 from jimt.data.dataset import N_CHANGES, N_ORIENTATIONS, process_share
 from jimt.data.stain_targets import StainTargets
-from jimt.vocabulary import MULTIPLE, STRIDE
+from jimt.vocabulary import STRIDE
 
 
 class CropKey(NamedTuple):
@@ -53,11 +53,14 @@ class CropDataset(Dataset[StainBatch]):
         targets: Kept already of these fields.
         fields: Their numbers in its store.
         crop: Side of a crop, pixels; None for whole fields, padded by reflection to a square.
+        multiple: Pixels that its side is a multiple of.
     """
 
-    def __init__(self, curated: Curated, targets: StainTargets, fields: Sequence[int], *, crop: int | None) -> None:
+    def __init__(
+        self, curated: Curated, targets: StainTargets, fields: Sequence[int], *, crop: int | None, multiple: int
+    ) -> None:
         self._folder, self._targets = curated.folder, targets
-        self._fields, self._crop = list(fields), crop
+        self._fields, self._crop, self._multiple = list(fields), crop, multiple
         self._store: FieldStore | None = None  # opened in the process that reads
 
     def __getstate__(self) -> dict[str, Any]:
@@ -72,7 +75,7 @@ class CropDataset(Dataset[StainBatch]):
             self._store = FieldStore(self._folder)
         cut = [self._cut(self._store, key) for key in keys]
         side = max(max(pixels.shape) for pixels, _ in cut)
-        side = side + -side % MULTIPLE
+        side = side + -side % self._multiple
         return StainBatch(
             torch.from_numpy(np.stack([reflected(pixels, side, side) for pixels, _ in cut])).unsqueeze(1),
             torch.from_numpy(np.stack([beyond_unknown(targets, side // STRIDE) for _, targets in cut])),
@@ -106,10 +109,11 @@ class FieldDataset(Dataset[StainBatch]):
         curated: The data set.
         targets: Kept already of these fields.
         rows: The patches, rows of its manifest; their fields are served in the order of their numbers.
+        multiple: Pixels that the sides are continued to a multiple of.
     """
 
-    def __init__(self, curated: Curated, targets: StainTargets, rows: pd.DataFrame) -> None:
-        self._folder, self._targets = curated.folder, targets
+    def __init__(self, curated: Curated, targets: StainTargets, rows: pd.DataFrame, *, multiple: int) -> None:
+        self._folder, self._targets, self._multiple = curated.folder, targets, multiple
         groups = pd.factorize(rows["group"].to_numpy(object), sort=True)[0]
         columns = [rows["y"], rows["x"], rows["label"], groups]
         values = np.stack([np.asarray(column, np.int64) for column in columns], axis=1)
@@ -132,7 +136,7 @@ class FieldDataset(Dataset[StainBatch]):
         nothing = torch.zeros(0, N_CHANGES)
         field = self.fields[key.number]
         pixels, targets = self._store.field(field), self._targets.read(field).astype(np.float32)
-        height, width = (side + -side % MULTIPLE for side in pixels.shape)
+        height, width = (side + -side % self._multiple for side in pixels.shape)
         patches = self._patches[field] if key.number >= 0 else np.zeros((0, 4), np.int64)
         if key.number < 0:
             targets = np.full_like(targets, np.nan)

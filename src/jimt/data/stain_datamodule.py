@@ -67,7 +67,7 @@ class StainDataModule(pl.LightningDataModule):
         self._targets = StainTargets(curated, target_settings(stain))
         self._groups = fields_of_split(curated.manifest, Split.TRAIN)
         self._rows = curated.manifest[curated.manifest["split"] == Split.VAL.value]
-        refuse_large_crop(curated, list(self._groups), stain.crop)
+        refuse_large_crop(curated, list(self._groups), stain)
 
     def prepare_data(self) -> None:
         """Compute the targets that are not kept yet; Lightning calls it in one process."""
@@ -90,7 +90,13 @@ class StainDataModule(pl.LightningDataModule):
         # Lightning lets workers fetch the first batches before it tells the sampler the epoch
         sampler.set_epoch(self._first_epoch)
         return DataLoader(
-            CropDataset(self._curated, self._targets, list(self._groups), crop=self._stain.crop),
+            CropDataset(
+                self._curated,
+                self._targets,
+                list(self._groups),
+                crop=self._stain.crop,
+                multiple=self._stain.multiple,
+            ),
             batch_size=self._batch_size // process_share()[1],
             sampler=sampler,
             num_workers=self._num_workers,
@@ -103,7 +109,7 @@ class StainDataModule(pl.LightningDataModule):
         """Every validation field once over all processes; no loader where a fold holds nothing back."""
         if not self._validates:
             return []
-        dataset = FieldDataset(self._curated, self._targets, self._rows)
+        dataset = FieldDataset(self._curated, self._targets, self._rows, multiple=self._stain.multiple)
         rank, world = process_share()
         keys = field_keys(len(dataset), rank=rank, world=world)
         return DataLoader(dataset, batch_size=1, sampler=keys, num_workers=self._num_workers, collate_fn=as_is)
@@ -126,12 +132,12 @@ def fields_of_split(manifest: pd.DataFrame, split: Split) -> Mapping[int, str]:
     return dict(zip(fields["field"].tolist(), fields["group"].tolist(), strict=True))
 
 
-def refuse_large_crop(curated: Curated, fields: list[int], crop: int | None) -> None:
+def refuse_large_crop(curated: Curated, fields: list[int], stain: StainConfig) -> None:
     """Raise if a crop does not fit into one of the fields."""
     smallest = min(min(curated.store.field(field).shape) for field in fields)
-    if crop is not None and crop > smallest:
-        fits = smallest // 32 * 32
+    if stain.crop is not None and stain.crop > smallest:
+        fits = smallest // stain.multiple * stain.multiple
         raise InputError(
-            f"stain.crop={crop} is more than the smallest field has, {smallest} pixels",
+            f"stain.crop={stain.crop} is more than the smallest field has, {smallest} pixels",
             remedies=((f"stain.crop={fits}",) if fits else ()) + ("stain.crop=null stain.positive_crops=0",),
         )

@@ -161,8 +161,21 @@ class StainTargets:
 
 
 def _nuclei(curated: Curated, source: str) -> tuple[pd.DataFrame, set[int]]:
-    """Where nuclei lie, ``field, y, x, dead``, and the fields in which they were looked for."""
-    raise NotImplementedError
+    """Where nuclei lie, ``field, y, x, dead``, and the fields in which they were looked for.
+
+    Raises:
+        InputError: If they were not.
+    """
+    table = curated.cells() if source == "cells" else curated.nuclei()
+    if table is None:
+        what, setting = {"cells": ("counted cells", "cells"), "nuclei": ("stain of all nuclei", "nuclei")}[source]
+        raise InputError(
+            f"{curated.summary['dataset']} has no {what} to learn from (dataset.{setting})",
+            remedies=("stain.nuclei=0 stain.nuclei_of=null", f"dataset.{setting}=NAME"),
+        )
+    # a field without a counted cell was not counted; all were looked through for stained nuclei
+    fields = table["field"] if source == "cells" else curated.manifest["field"]
+    return table, set(fields.unique().tolist())
 
 
 def places(pixels: NDArray[np.generic]) -> NDArray[np.float64]:

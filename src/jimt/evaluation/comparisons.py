@@ -18,6 +18,7 @@ from jimt.evaluation.baseline_models import (
 )
 from jimt.evaluation.counted import counted_in_words, counted_metrics
 from jimt.evaluation.field_shares import field_shares, share_in_words, share_metrics
+from jimt.evaluation.map_agreement import maps_in_words
 from jimt.system.screen import print_whole
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ def print_comparisons(metrics: dict[str, Any], console: Console) -> None:
         metrics: What ``test_metrics.json`` or ``crossval.json`` holds.
         console: Where it is printed.
     """
+    for line in maps_in_words(metrics["maps"]) if "maps" in metrics else ():
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if metrics["baselines"]:
         print_whole(baselines_table(metrics["baselines"]), console)
     for told, words in (("counted", counted_in_words), ("dead_share", share_in_words)):

@@ -32,9 +32,9 @@ def field_shares(table: pd.DataFrame, curated: Curated) -> pd.DataFrame | None:
 
     Returns:
         A row for each field of ``MIN_CELLS`` cells or more: ``raw_image_id``, ``group``, ``fold``, ``n_cells``,
-        ``n_dead``, ``true``, ``uncalibrated`` (the mean of 1 - P(live) over its pixels), ``calibrated`` and
-        ``constant``, the last two NaN where there is one fold alone. None where no cells were counted, or in no such
-        field.
+        ``n_dead``, ``true``, ``uncalibrated`` (the share that maps of the field give, or without maps the mean of
+        1 - P(live) over its pixels), ``calibrated`` and ``constant``, the last two NaN where there is one fold alone.
+        None where no cells were counted, or in no such field.
     """
     counted = curated.summary["cells"]
     if counted is None:
@@ -47,8 +47,12 @@ def field_shares(table: pd.DataFrame, curated: Curated) -> pd.DataFrame | None:
             continue
         height, width = curated.store.field(int(numbers[name])).shape
         y, x = (part[axis].to_numpy(np.int64) for axis in ("y", "x"))
-        share = share_of_field(part["score"].to_numpy(float), y, x, height=height, width=width, size=size)
         first = part.iloc[0]
+        share: float | None
+        if "predicted_share" in part:
+            share = float(first["predicted_share"])
+        else:
+            share = share_of_field(part["score"].to_numpy(float), y, x, height=height, width=width, size=size)
         rows.append((name, first["group"], first["fold"], n_cells, n_dead, n_dead / n_cells, share))
     if not rows:
         return None

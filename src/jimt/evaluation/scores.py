@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SCORE_COLUMNS = ["raw_image_id", "group", "file", "y", "x", "label", "mean_fluorescence", "label_value", "score"]
 """Of ``test_scores.csv``; ``file`` is the bright-field image below the data set's folder, or the published patch."""
 _BESIDE = ["field", "logit"]
+SHARE_COLUMNS = ["share_of", "predicted_share"]
+"""Of a model that predicts maps: the dead share of a patch's whole field."""
 
 
 def training_data(record: "Record", curated_folder: Path | None, checkpoint: Path) -> Curated:
@@ -69,8 +71,8 @@ def score_test_split(predictor: "Predictor", curated: Curated) -> pd.DataFrame:
 
     Returns:
         A table of the columns of ``test_scores.csv``, of ``field`` (its number in the store) and ``logit`` (live above
-        dead, before the temperature), and of ``n_cells`` and ``n_dead`` where cells were counted; in the order of the
-        manifest.
+        dead, before the temperature), of ``n_cells`` and ``n_dead`` where cells were counted, and of ``share_of`` and
+        ``predicted_share`` of its field where maps are predicted; in the order of the manifest.
     """
     return score_split(predictor, curated, Split.TEST)
 
@@ -83,11 +85,15 @@ def score_split(predictor: "Predictor", curated: Curated, split: Split) -> pd.Da
     between = (manifest["excluded"] == Excluded.AMBIGUOUS.value) & manifest["group"].isin(groups)
     rows = manifest[test | between.to_numpy(bool)].reset_index(drop=True)
     logits = predictor.logits(curated.store, rows)
+    columns = all_score_columns(curated)
+    if predictor.checkpoint.task == "stain":
+        shares = predictor.shares(curated.store, np.unique(rows["field"]).tolist())
+        rows, columns = rows.merge(shares, on="field", how="left"), [*columns, *SHARE_COLUMNS]
     return rows.assign(
         file=read_field_names(curated.folder)["file"].to_numpy(object)[rows["field"].to_numpy()],
         score=live_score(logits, temperature=predictor.checkpoint.output.temperature),
         logit=logits[:, 1] - logits[:, 0],
-    )[all_score_columns(curated)]
+    )[columns]
 
 
 def all_score_columns(curated: Curated) -> list[str]:

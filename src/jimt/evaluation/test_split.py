@@ -18,10 +18,19 @@ from jimt.curation.folds import workable_folds
 from jimt.curation.manifest import Curated
 from jimt.errors import in_one_sentence, quoted, writing
 from jimt.evaluation.comparisons import Comparisons, comparisons
+from jimt.evaluation.map_agreement import map_agreement, map_metrics
 from jimt.evaluation.reported_metrics import print_metrics, split_counts, test_metrics
 from jimt.evaluation.scores import SCORE_COLUMNS, score_split, score_test_split, training_data
 from jimt.statistics.intervals import interval_notes
-from jimt.system.files import ALL_SCORES_FILE, FIELD_SHARES, METRICS_FILE, SCORES_FILE, write_json, write_whole
+from jimt.system.files import (
+    ALL_SCORES_FILE,
+    FIELD_SHARES,
+    MAPS_FILE,
+    METRICS_FILE,
+    SCORES_FILE,
+    write_json,
+    write_whole,
+)
 from jimt.system.run_folders import find_checkpoint
 from jimt.vocabulary import AMBIGUOUS, Split
 
@@ -92,6 +101,10 @@ def evaluate_model(
         "n_raw_images": curated.summary["n_raw_images"],
         "advice": None,
     }
+    maps = None
+    if model.task == "stain":
+        maps = map_agreement(predictor, curated, np.unique(table["field"]).tolist())
+        metrics["maps"] = map_metrics(maps, confidence=confidence)
     beside = _comparisons(predictor, curated, table, confidence=confidence)
     metrics |= beside.entries | {"notes": [*metrics["notes"], *beside.notes]}
     if metrics["group_known"] and model.record.fold is None:
@@ -103,6 +116,8 @@ def evaluate_model(
         folder.mkdir(exist_ok=True)
         write_whole(folder / SCORES_FILE, scored[SCORE_COLUMNS].to_csv(index=False))
         write_whole(folder / ALL_SCORES_FILE, table.to_csv(index=False))
+        if maps is not None:
+            write_whole(folder / MAPS_FILE, maps.to_csv(index=False))
         if beside.fields is not None:
             write_whole(folder / FIELD_SHARES, beside.fields.to_csv(index=False))
         write_json(folder / METRICS_FILE, metrics)

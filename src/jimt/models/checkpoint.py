@@ -34,6 +34,8 @@ class Network:
         head: Its own classifier, a linear one, or a decoder that makes maps.
         layer: Part of the network whose feature map a linear head pools; None for the last.
         decoder: Which decoder; None of a classifier.
+        channels: Of the decoder; 0 of a classifier.
+        reduction: Pixels of an image that become one of the network's, along y and x.
         outputs: What its maps show; none of a classifier.
     """
 
@@ -41,13 +43,21 @@ class Network:
     head: Head | Literal["decoder"]
     layer: str | None = None
     decoder: Decoder | None = None
+    channels: int = 0
+    reduction: int = 1
     outputs: tuple[str, ...] = ()
 
     def build(self) -> LiveDeadNetwork | StainNetwork:
         """The network, its weights not yet those of the checkpoint."""
         if self.head == "decoder":
             assert self.decoder is not None
-            return StainNetwork(self.name, decoder=self.decoder, outputs=self.outputs)
+            return StainNetwork(
+                self.name,
+                decoder=self.decoder,
+                channels=self.channels,
+                reduction=self.reduction,
+                outputs=self.outputs,
+            )
         return LiveDeadNetwork(self.name, head=self.head, layer=self.layer)
 
 

@@ -82,6 +82,7 @@ class MapPredictor:
             takes=self.takes,
             orientations=self.orientations,
             tile=self.tile,
+            multiple=MULTIPLE,
             device=self.device,
             precision=self.precision,
         )
@@ -106,6 +107,7 @@ def map_of_field(
     takes: Input,
     orientations: int,
     tile: int,
+    multiple: int,
     device: torch.device,
     precision: str,
 ) -> NDArray[np.float32]:
@@ -117,11 +119,12 @@ def map_of_field(
         takes: What the network takes.
         orientations: How many of the eight the answer is the mean of.
         tile: Side of a tile, pixels.
+        multiple: Pixels that the sides are continued to a multiple of.
         device: Where it runs.
         precision: Lightning's word for what it computes in.
     """
     height, width = pixels.shape
-    beyond = ((0, -height % MULTIPLE), (0, -width % MULTIPLE))
+    beyond = ((0, -height % multiple), (0, -width % multiple))
     padded = torch.from_numpy(np.pad(pixels, beyond, mode="reflect"))[None, None].to(device)
     size = (padded.shape[2] // tile, padded.shape[3] // tile)
     total = torch.zeros((), device=device)

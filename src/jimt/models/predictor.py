@@ -16,6 +16,7 @@ from jimt.models.checkpoint import Checkpoint, Input, Output, read_checkpoint
 from jimt.models.mapwise import MapPredictor
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.patchwise import PatchPredictor
+from jimt.models.predicted_nuclei import nuclei_of_maps
 from jimt.models.stain_network import StainNetwork
 from jimt.models.stainwise import StainPredictor
 from jimt.networks.backbones import FeatureExtractor
@@ -140,6 +141,17 @@ class Predictor:
         """
         scorer = self._stain()
         return dict(zip(scorer.network.outputs, scorer.maps(fields, number), strict=True))
+
+    def nuclei(self, fields: Fields, number: int) -> pd.DataFrame:
+        """Predicted nuclei of one field, ``y`` and ``x`` of each in pixels, and ``dead``.
+
+        Raises:
+            InputError: If the model predicts none.
+        """
+        maps = self.maps(fields, number)
+        if "dead" not in maps:
+            raise InputError("the model predicts no nuclei", advice="give a run with stain.nuclei above 0")
+        return nuclei_of_maps(maps["dead"], maps["live"])
 
     def shares(self, fields: Fields, numbers: list[int]) -> pd.DataFrame:
         """Predicted dead share and nuclei of whole fields; as ``StainPredictor.shares``.

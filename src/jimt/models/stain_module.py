@@ -92,9 +92,10 @@ class StainModule(pl.LightningModule):
             return
         losses = map_losses(raw, batch.targets, self.network.outputs)
         self.val_loss.update((losses * losses.new_tensor(self._weights)).sum())
+        maps = self.network.as_maps(raw)[0]
         for i, metric in enumerate(self.correlations):
             seen = known[0, i]
-            pair = torch.stack([raw[0, i][seen], batch.targets[0, i][seen]])
+            pair = torch.stack([maps[i][seen], batch.targets[0, i][seen]])
             if seen.sum() > 1 and (pair.std(dim=1) > 0).all():
                 cast(MeanMetric, metric).update(torch.corrcoef(pair)[0, 1])
         patches = batch.patches.cpu().numpy()
@@ -103,14 +104,10 @@ class StainModule(pl.LightningModule):
             return
         y, x, labels, groups = labelled.T
         valid = known[0].any(dim=0).float().cpu().numpy().astype(np.float64)
-        means = patch_means(self._maps(raw), valid, y, x, size=self._patch_size)
+        means = patch_means(maps.cpu().numpy(), valid, y, x, size=self._patch_size)
         live = -torch.from_numpy(evidence_of(means, self.network.outputs).sum(axis=1)).to(raw)
         logits = torch.stack([-live / 2, live / 2], dim=1)
         self.val_metrics.update(logits, *(torch.from_numpy(values).to(raw.device) for values in (labels, groups)))
-
-    def _maps(self, raw: Tensor) -> Any:
-        maps = [raw[0, i] if name == "log_pi" else raw[0, i].sigmoid() for i, name in enumerate(self.network.outputs)]
-        return torch.stack(maps).cpu().numpy()
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation split; torchmetrics has gathered the processes' shares.

@@ -21,16 +21,20 @@ class StainNetwork(nn.Module):
     Args:
         backbone: timm's name.
         decoder: Which decoder.
+        channels: Of the decoder; see ``create_encoder_decoder``.
+        reduction: Pixels of an image that become one of the network's, along y and x.
         outputs: Names of the maps, of ``vocabulary.OUTPUTS``.
 
     Raises:
         InputError: If timm knows no such network, or it gives no features of several scales that the decoder can take.
     """
 
-    def __init__(self, backbone: str, *, decoder: Decoder, outputs: Sequence[str]) -> None:
+    def __init__(
+        self, backbone: str, *, decoder: Decoder, channels: int, reduction: int, outputs: Sequence[str]
+    ) -> None:
         super().__init__()
-        self._backbone, self.outputs = backbone, tuple(outputs)
-        self.network = create_encoder_decoder(backbone, decoder, n_outputs=len(outputs))
+        self._backbone, self.reduction, self.outputs = backbone, reduction, tuple(outputs)
+        self.network = create_encoder_decoder(backbone, decoder, channels=channels, n_outputs=len(outputs))
         with torch.no_grad():
             bias = cast(Tensor, self._last.bias)
             # most places are not stained: from a probability of a half, the first steps would go into saying so
@@ -62,22 +66,28 @@ class StainNetwork(nn.Module):
         return found
 
     def feature_map(self, images: Tensor) -> Tensor:
-        """What the last layer is given, shape ``(n, n_features, height / 4, width / 4)``, of normalised images."""
-        features = self.network.decoder(self.network.encoder(images))
-        size = (images.shape[2] // STRIDE, images.shape[3] // STRIDE)
-        return features if features.shape[2:] == size else functional.adaptive_avg_pool2d(features, size)
+        """What the last layer is given, shape ``(n, n_features, height, width)`` in some resolution."""
+        seen = functional.avg_pool2d(images, self.reduction) if self.reduction > 1 else images
+        return cast(Tensor, self.network.decoder(self.network.encoder(seen)))
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps before the logistic function, shape ``(n, n_outputs, height / 4, width / 4)``.
 
         Args:
-            images: Normalised, shape ``(n, 3, height, width)``, the sides multiples of 32.
+            images: Normalised, shape ``(n, 3, height, width)``, the sides multiples of 32 times the reduction.
         """
-        return cast(Tensor, self._last(self.feature_map(images)))
+        raw = self._last(self.feature_map(images))
+        size = (images.shape[2] // STRIDE, images.shape[3] // STRIDE)
+        if raw.shape[2] > size[0]:
+            return functional.adaptive_avg_pool2d(raw, size)
+        return functional.interpolate(raw, size, mode="bilinear", align_corners=False)
 
     def maps(self, images: Tensor) -> Tensor:
         """Likewise log(PI / background), and the probability of everything else."""
-        raw = self(images).float()
+        return self.as_maps(self(images).float())
+
+    def as_maps(self, raw: Tensor) -> Tensor:
+        """What ``forward`` gives, after the logistic function of everything but log(PI / background)."""
         return torch.stack(
             [raw[:, i] if name == "log_pi" else raw[:, i].sigmoid() for i, name in enumerate(self.outputs)], dim=1
         )

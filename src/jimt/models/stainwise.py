@@ -15,7 +15,7 @@ from jimt.data.stain_targets import places
 from jimt.models.checkpoint import Input, StainScore
 from jimt.models.mapwise import map_of_field, tiles_of_patch
 from jimt.models.stain_network import StainNetwork
-from jimt.vocabulary import STRIDE
+from jimt.vocabulary import MULTIPLE, STRIDE
 
 EVIDENCE: Final = {"log_pi": ("log_pi",), "positive": ("positive",), "nuclei": ("dead", "live")}
 """Kinds of evidence that a patch is dead, each with the maps it is taken from: the mean of the predicted stain, the
@@ -74,6 +74,7 @@ class StainPredictor:
             takes=self._takes,
             orientations=self._orientations,
             tile=STRIDE,
+            multiple=MULTIPLE * self.network.reduction,
             device=self._device,
             precision=self._precision,
         )

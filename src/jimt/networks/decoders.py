@@ -12,11 +12,10 @@ from jimt.networks.backbones import create_backbone
 Decoder = Literal["fpn", "unet"]
 """A feature pyramid (T.-Y. Lin et al., 2017) or a U-Net (O. Ronneberger et al., 2015)."""
 _KINDS: Final = {"fpn": smp.FPN, "unet": smp.Unet}
-_FIRST_CHANNELS: Final = 256  # of the first of a U-Net's blocks, the library's own; each has half of the one before
 _PROBE_SIZE: Final = 224  # pixels; whether maps of several scales fit shows at any size that is no power of two
 
 
-def create_encoder_decoder(backbone: str, decoder: Decoder, *, n_outputs: int) -> Any:
+def create_encoder_decoder(backbone: str, decoder: Decoder, *, channels: int, n_outputs: int) -> Any:
     """A network whose backbone's features a decoder turns into maps; its weights are random.
 
     It is tried once, since what fits together shows in running.
@@ -24,6 +23,8 @@ def create_encoder_decoder(backbone: str, decoder: Decoder, *, n_outputs: int) -
     Args:
         backbone: timm's name.
         decoder: Which decoder.
+        channels: Of the pyramid, whose maps are segmented with half of them; or of the first block of a U-Net, each
+            other of which has half of the one before.
         n_outputs: Number of maps.
 
     Raises:
@@ -39,9 +40,14 @@ def create_encoder_decoder(backbone: str, decoder: Decoder, *, n_outputs: int) -
         raise _no_scales(backbone)
     depth = int(reductions[-1]).bit_length() - 1
     if decoder == "fpn":
-        further: dict[str, Any] = {"upsampling": 1, "decoder_dropout": 0.0}
+        further: dict[str, Any] = {
+            "upsampling": 1,
+            "decoder_dropout": 0.0,
+            "decoder_pyramid_channels": channels,
+            "decoder_segmentation_channels": channels // 2,
+        }
     else:
-        further = {"decoder_channels": [_FIRST_CHANNELS >> block for block in range(depth)]}
+        further = {"decoder_channels": [channels >> block for block in range(depth)]}
     try:
         network = _KINDS[decoder](
             f"tu-{backbone}", encoder_weights=None, encoder_depth=depth, classes=n_outputs, **further

@@ -44,8 +44,14 @@ _PACKAGES = (
 def network_of(config: TrainConfig) -> Network:
     """Which network a training is asked for."""
     if config.stain is not None:
-        outputs = target_settings(config.stain).outputs
-        return Network(config.backbone.name, "decoder", decoder=cast(Decoder, config.stain.decoder), outputs=outputs)
+        return Network(
+            config.backbone.name,
+            "decoder",
+            decoder=cast(Decoder, config.stain.decoder),
+            channels=config.stain.channels,
+            reduction=config.stain.reduction,
+            outputs=target_settings(config.stain).outputs,
+        )
     layer = None if config.probe is None else config.probe.layer
     return Network(config.backbone.name, "own" if config.method == "finetune" else "linear", layer)
 

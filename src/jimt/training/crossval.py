@@ -19,6 +19,7 @@ from jimt.curation.manifest import open_curated
 from jimt.data.preparation import ConfigOf, prepare
 from jimt.errors import InputError, as_list_typed, did_you_mean
 from jimt.evaluation.comparisons import comparisons, print_comparisons
+from jimt.evaluation.map_agreement import map_agreement, map_metrics
 from jimt.evaluation.reported_metrics import metrics_table, rows_of_folds, test_metrics
 from jimt.evaluation.scores import SCORE_COLUMNS, read_scores, score_test_split, training_data
 from jimt.models.predictor import open_predictor
@@ -33,6 +34,7 @@ from jimt.system.files import (
     CROSSVAL_SCORES,
     FIELD_SHARES,
     FINISHED,
+    MAPS_FILE,
     MODEL_CARD,
     REPORT,
     write_json,
@@ -90,7 +92,9 @@ def _cross_validate(
 ) -> dict[str, Any]:
     shutil.rmtree(maps_cache(folder), ignore_errors=True)  # of whichever network was there before
     asked_for = config.crossval.validation
-    validation = config.method == "finetune" if asked_for is None else asked_for
+    # maps are learned at a rate that falls to 0, and their last epoch is taken: a fold is better trained on
+    chooses = config.method == "finetune" and config.task == "patch"
+    validation = chooses if asked_for is None else asked_for
     n_folds = config.crossval.n_folds
     if Path(config.dataset.root).is_dir():  # simulated fields are not there yet
         finding = find_raw_images(config.dataset, config.curation, Path(config.dataset.root))
@@ -123,8 +127,15 @@ def _cross_validate(
     if not keeps_maps:
         shutil.rmtree(maps_cache(folder), ignore_errors=True)
     table = pd.concat(tables, ignore_index=True)
+    maps = None
+    if config.task == "stain":
+        held = [folder / f"fold_{fold}" / MAPS_FILE for fold in table["fold"].unique()]
+        maps = pd.concat(map(read_scores, held), ignore_index=True)
+        write_whole(folder / MAPS_FILE, maps.to_csv(index=False))
     scored = table[table["label"] != AMBIGUOUS]
     result = _result(config, folder, table, names, of_patches)
+    if maps is not None:
+        result["maps"] = map_metrics(maps, confidence=config.evaluation.confidence)
     for name in (REPORT, MODEL_CARD):  # of the scores that are replaced now
         (folder / name).unlink(missing_ok=True)
     write_whole(folder / CROSSVAL_SCORES, scored[[*SCORE_COLUMNS, "fold"]].to_csv(index=False))
@@ -157,7 +168,11 @@ def _scored(run_folder: Path, cache: Path) -> pd.DataFrame:
         if "field" in table:  # not of an older fold
             return table
     predictor = open_predictor(run_folder, cache=cache)
-    table = score_test_split(predictor, training_data(predictor.checkpoint.record, None, checkpoint))
+    curated = training_data(predictor.checkpoint.record, None, checkpoint)
+    table = score_test_split(predictor, curated)
+    if predictor.checkpoint.task == "stain":
+        maps = map_agreement(predictor, curated, np.unique(table["field"]).tolist())
+        write_whole(run_folder / MAPS_FILE, maps.to_csv(index=False))
     write_whole(path, table.to_csv(index=False))
     return read_scores(path)
 
@@ -228,6 +243,7 @@ def _result(
     return {
         "dataset": config.dataset.name,
         "backbone": config.backbone.name,
+        "task": config.task,
         "method": config.method,
         "trainable": config.backbone.trainable,
         "weights": record.weights,

@@ -1,0 +1,34 @@
+"""Nuclei in predicted maps: the peaks of the probability that a place lies in one, dead or living by the likelier."""
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from skimage.feature import peak_local_max
+
+from jimt.vocabulary import STRIDE
+
+_LEAST: Final = (
+    0.2  # probability of a peak: it is one of few places of a nucleus, blurred where the network is not sure
+)
+_APART: Final = 2  # places between two peaks: 8 pixels, the radius that a nucleus is drawn with
+
+
+def nuclei_of_maps(dead: NDArray[np.floating], live: NDArray[np.floating]) -> pd.DataFrame:
+    """Nuclei of one field, a row for each: ``y`` and ``x`` of the centre in pixels, and ``dead``.
+
+    >>> live = np.zeros((9, 9))
+    >>> live[4, 2] = 0.8
+    >>> nuclei_of_maps(np.zeros((9, 9)), live).to_dict("list")
+    {'y': [17.5], 'x': [9.5], 'dead': [False]}
+
+    Args:
+        dead: Probability that a place lies in a dead nucleus, shape ``(height, width)``.
+        live: In a living one, likewise.
+    """
+    either = dead + live
+    peaks = peak_local_max(either, min_distance=_APART, threshold_abs=_LEAST, exclude_border=False)
+    rows, columns = peaks.T
+    y, x = (axis * STRIDE + (STRIDE - 1) / 2 for axis in (rows, columns))
+    return pd.DataFrame({"y": y, "x": x, "dead": dead[rows, columns] > live[rows, columns]})
