@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
+from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
@@ -94,7 +95,19 @@ def train_and_report(config: TrainConfig, **options: Any) -> dict[str, Any]:
 def _crossval(config: DictConfig) -> None:
     with in_one_sentence():
         crossval_config: CrossvalConfig = to_dataclasses(config)
-        crossval_and_report(crossval_config, begins=partial(write_start, config), config_of=_other_dataset)
+        crossval_and_report(
+            crossval_config,
+            begins=partial(write_start, config),
+            config_of=_other_dataset,
+            with_overrides=_with_overrides,
+        )
+
+
+def _with_overrides(further: list[str]) -> CrossvalConfig:
+    """The command's config with further overrides, once Hydra has begun."""
+    hydra = HydraConfig.get()
+    config: CrossvalConfig = to_dataclasses(compose(str(hydra.job.config_name), [*hydra.overrides.task, *further]))
+    return config
 
 
 def crossval_and_report(config: CrossvalConfig, **options: Any) -> dict[str, Any]:

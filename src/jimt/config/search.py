@@ -1,11 +1,43 @@
 """Settings of many trainings: a cross-validation, a search."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from jimt.config.checks import ONE_OR_MORE, TWO_OR_MORE, Settings, check, one_of, takes
+from jimt.config.checks import NAME, ONE_OR_MORE, TWO_OR_MORE, Settings, check, is_name, one_of, takes
 from jimt.config.training import TrainConfig, refuse_fast_dev_run
 from jimt.errors import InputError
+
+CHOICE_METRICS: Final = ("auroc", "auroc_within_groups", "auroc_within_raw_images", "balanced_accuracy")
+"""Of ``statistics.metrics``: those that higher is better of and that need no calibrated score."""
+
+
+@dataclass
+class ChoiceConfig(Settings, section="crossval.choose"):
+    """What every fold chooses among, by a cross-validation of the groups it is trained on: a nested one."""
+
+    among: dict[str, list[str]]
+    """Of each choice, by a name of one's own, its overrides; none where all folds are trained alike."""
+    by: str = field(metadata=one_of(*CHOICE_METRICS))
+    """Metric of the inner out-of-fold scores, pooled."""
+    n_folds: int = field(metadata=TWO_OR_MORE)
+    """Inner folds of whole groups."""
+    shortened: list[str]
+    """Overrides of the inner trainings alone, such as fewer epochs."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.among) == 1:
+            raise InputError(
+                f"crossval.choose.among holds {next(iter(self.among))} alone, which is nothing to choose among",
+                advice="name another one beside it",
+            )
+        if self.shortened and not self.among:
+            raise InputError(
+                "crossval.choose.shortened is without effect where crossval.choose.among holds nothing",
+                remedies=("crossval.choose.shortened=[]",),
+            )
+        for name in self.among:
+            check("crossval.choose.among: the name", name, is_name(name), NAME["allowed"])
 
 
 @dataclass
@@ -20,7 +52,8 @@ class FoldsConfig(Settings, section="crossval"):
     """Which of them are run, from 0, or groups by name, beside those the folder holds already; null for all."""
     validation: bool | None
     """Hold a fold, or groups of both classes, back to choose the checkpoint and fit the temperature; null: where a
-    network is trained."""
+    network is trained to tell patches apart."""
+    choose: ChoiceConfig
 
     def __post_init__(self) -> None:
         super().__post_init__()

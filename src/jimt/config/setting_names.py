@@ -17,7 +17,10 @@ def unknown_setting(key: str, kind: type) -> InputError:
         kind: Dataclass of the whole config.
     """
     section, dot, _ = key.rpartition(".")
-    beside = _beside(section + dot, setting_types(kind))
+    types_of = setting_types(kind)
+    beside = _beside(section + dot, types_of)
+    if get_origin(types_of.get(key)) is dict:  # Hydra adds to what is empty where it is told to
+        return InputError(f"{key} holds names of one's own, which are added", remedies=(f"+{key}={{NAME: VALUE}}",))
     if near := nearest(key, kind):
         return InputError(f"there is no setting {key}", advice=f"did you mean {' or '.join(near)}?")
     if section and beside:

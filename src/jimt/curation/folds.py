@@ -38,6 +38,10 @@ class Fold:
     """The fold that is held out, from 0."""
     val: int | tuple[int, ...] | None
     """The fold that chooses the checkpoint and fits the temperature, or several; None to train on all others."""
+    outer_folds: int | None = None
+    """Of a fold within what another one trains on: how many of these there are; None of a fold of all groups."""
+    outer_test: int | None = None
+    """The one that is held out there, and takes no part here."""
 
 
 def cross_validation_folds(manifest: pd.DataFrame, *, n_folds: int | None, validation: bool) -> list[Fold]:
@@ -98,12 +102,20 @@ def folds_of(manifest: pd.DataFrame, *, n_folds: int) -> NDArray[np.int16]:
     return folds
 
 
+def without_fold(manifest: pd.DataFrame, *, n_folds: int, test: int) -> pd.DataFrame:
+    """A manifest in which nothing of one fold is used: what there is to choose by, before that fold is looked at."""
+    held_out = folds_of(manifest, n_folds=n_folds) == test
+    return manifest.assign(split=manifest["split"].where(~held_out))
+
+
 def split_by_fold(manifest: pd.DataFrame, fold: Fold) -> pd.DataFrame:
     """A manifest whose split is that of one fold: the held-out fold is test, another val or none, the rest train.
 
     Raises:
         InputError: As ``folds_of`` and ``check_folds``.
     """
+    if fold.outer_folds is not None and fold.outer_test is not None:
+        manifest = without_fold(manifest, n_folds=fold.outer_folds, test=fold.outer_test)
     folds = folds_of(manifest, n_folds=fold.n_folds)
     check_folds(manifest, folds, [fold])
     split = np.full(len(manifest), None, object)

@@ -24,8 +24,8 @@ from jimt.evaluation.reported_metrics import metrics_table, rows_of_folds, test_
 from jimt.evaluation.scores import SCORE_COLUMNS, read_scores, score_test_split, training_data
 from jimt.models.predictor import open_predictor
 from jimt.statistics.correlation import correlation_in_words
-from jimt.statistics.metrics import headline_metrics
-from jimt.statistics.value_text import spread_text
+from jimt.statistics.metrics import METRICS, headline_metrics
+from jimt.statistics.value_text import number_text, spread_text
 from jimt.system.files import (
     ALL_CROSSVAL_SCORES,
     ALL_SCORES_FILE,
@@ -42,6 +42,7 @@ from jimt.system.files import (
 )
 from jimt.system.locks import owner
 from jimt.system.screen import print_whole, table_of
+from jimt.training.choosing import WithOverrides, choose_settings
 from jimt.training.run import train
 from jimt.training.settled import maps_cache
 from jimt.vocabulary import AMBIGUOUS
@@ -53,6 +54,7 @@ def cross_validate(
     begins: Callable[[], None] = lambda: None,
     config_of: ConfigOf | None = None,
     keeps_maps: bool = False,
+    with_overrides: WithOverrides | None = None,
 ) -> dict[str, Any]:
     """Train once for each fold and score the fold that was held out; write ``scores.csv`` and ``crossval.json``.
 
@@ -66,6 +68,7 @@ def cross_validate(
         begins: Called when nothing stands against the first fold that is trained.
         config_of: As ``preparation.prepare`` takes it.
         keeps_maps: Whether the feature maps of whole fields, which the folds share, are left for the report.
+        with_overrides: Makes the config of what folds choose among; needed where they do.
 
     Returns:
         What ``crossval.json`` holds.
@@ -80,7 +83,7 @@ def cross_validate(
         )
     folder = config.folder
     with owner(folder, who="a cross-validation"):
-        return _cross_validate(config, folder, begins, config_of, keeps_maps)
+        return _cross_validate(config, folder, begins, config_of, keeps_maps, with_overrides)
 
 
 def _cross_validate(
@@ -89,6 +92,7 @@ def _cross_validate(
     begins: Callable[[], None],
     config_of: ConfigOf | None,
     keeps_maps: bool,
+    with_overrides: WithOverrides | None,
 ) -> dict[str, Any]:
     shutil.rmtree(maps_cache(folder), ignore_errors=True)  # of whichever network was there before
     asked_for = config.crossval.validation
@@ -111,17 +115,29 @@ def _cross_validate(
         names = [str(manifest.loc[of_patches == test, "group"].iloc[0]) for test in range(len(folds))]
     asked = _asked(config.crossval, names)
     check_folds(manifest, of_patches, [folds[test] for test in sorted(asked)])
-    tables = []
+    tables, choices = [], []
     for test, fold in enumerate(folds):
         run_folder = folder / f"fold_{test}"
         if test not in asked and not (run_folder / FINISHED).is_file():
             continue
+        group = "" if n_folds is not None else f", group {names[test]}"
+        print(f"fold {test}{group} ({test + 1} of {len(folds)})")
         fold_config = copy.deepcopy(config)
+        if config.crossval.choose.among:
+            assert with_overrides is not None
+            fold_config, choice = choose_settings(
+                config,
+                fold,
+                folder / f"choice_{test}",
+                with_overrides,
+                validation=validation,
+                begins=begins,
+                scored=partial(_scored, cache=maps_cache(folder)),
+            )
+            choices.append(choice)
         fold_config.run_dir = str(run_folder)
         fold_config.resume = str(run_folder) if config.resume is not None and run_folder.is_dir() else None
         fold_config.retrain = config.retrain and test in asked
-        group = "" if n_folds is not None else f", group {names[test]}"
-        print(f"fold {test}{group} ({test + 1} of {len(folds)})")
         train(fold_config, fold=fold, begins=begins)
         tables.append(_scored(run_folder, maps_cache(folder)).assign(fold=test))
     if not keeps_maps:
@@ -134,6 +150,7 @@ def _cross_validate(
         write_whole(folder / MAPS_FILE, maps.to_csv(index=False))
     scored = table[table["label"] != AMBIGUOUS]
     result = _result(config, folder, table, names, of_patches)
+    result["choices"] = choices
     if maps is not None:
         result["maps"] = map_metrics(maps, confidence=config.evaluation.confidence)
     for name in (REPORT, MODEL_CARD):  # of the scores that are replaced now
@@ -281,6 +298,10 @@ def _print(result: dict[str, Any], folder: Path) -> None:
         spread = result["spread"][metric.name]
         if spread["sd"] is not None:
             console.print(f"{metric.words} over folds: {spread_text(spread)}", highlight=False)
+    for choice in result["choices"]:
+        told = ", ".join(f"{name} {number_text(value)}" for name, value in choice["values"].items())
+        words = f"fold {choice['fold']} chose {choice['chosen']} by inner {METRICS[choice['by']].words}: {told}"
+        console.print(words, highlight=False, markup=False, soft_wrap=True)
     print_comparisons(result, console)
     for note in result["notes"]:
         console.print(f"note: {note}", style="bold red", highlight=False, markup=False, soft_wrap=True)
