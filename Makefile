@@ -19,6 +19,7 @@ venv:
 
 demo: venv
 	$(PY) train.py experiment=demo
+	$(PY) train.py experiment=demo_stain
 
 # Two processes of one thread each: with two threads each they would wait for one another.
 TESTS = OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder

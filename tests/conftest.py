@@ -208,15 +208,8 @@ TINY = [
     "trainer.precision=32-true",
 ]
 
-STAIN = [
-    *TINY,
-    "task=stain",
-    "stain.crop=64",
-    "stain.crops=48",
-    "stain.channels=64",
-    "stain.reduction=1",
-]
-"""Overrides of a training of ``task=stain`` in seconds, after those of a small data set."""
+STAIN = [*TINY, "task=stain", "stain.crop=64", "stain.crops=48", "stain.channels=64", "stain.reduction=1"]
+"""A training of ``task=stain`` in seconds."""
 
 TINY_PROBE = [
     *TINY[:3],

@@ -18,6 +18,7 @@ ONE_EPOCH = (
 )
 TESTS = "python -m pytest -n 2 --dist loadfile --no-loadscope-reorder"
 TINY = (*ONE_EPOCH, "backbone.name=test_resnet.r160_in1k", "report=false")
+STAIN = (*TINY, "stain.crop=64", "stain.crops=32", "stain.channels=64", "stain.reduction=1")
 OUR_LAB = (
     "dataset.root=raw",
     "curation.patches.size=64",
@@ -59,6 +60,10 @@ TOGETHER: dict[str, tuple[str, ...]] = {
     "dataset.live_stain_index=3": ("dataset.layout=stack",),
     "probe=pooled": ("method=linear_probe",),
     "probe=tiles": ("method=linear_probe",),
+    "stain.crop=null stain.positive_crops=0": ("task=stain",),
+    "stain.decoder=fpn": ("task=stain",),
+    "stain.decoder=unet": ("task=stain",),
+    "stain.nuclei_of=cells": ("task=stain", "stain.nuclei=1"),
 }
 """What an override of a sentence needs beside it."""
 MCF7 = "mcf7 is not part of the repository"
@@ -121,7 +126,10 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     ),
     "pip install -e '.[cluster]'": Ask(("pip install -e .[cluster]",), "likewise"),
     "pip install jupyterlab": Ask(("pip install jupyterlab",), "likewise"),
-    "make demo": Ask(("python train.py experiment=demo",), "02_results.ipynb runs experiment=demo in the slow tests"),
+    "make demo": Ask(
+        ("python train.py experiment=demo", "python train.py experiment=demo_stain"),
+        "02_results.ipynb runs experiment=demo in the slow tests; test_stain.py trains task=stain",
+    ),
     "make test": Ask(("python -m pytest -n 2 --dist loadfile --no-loadscope-reorder",), "tests do not start all tests"),
     "make test-slow": Ask(
         ("python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow",), "tests do not start all tests"
@@ -165,6 +173,16 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     ),
     "jimt train experiment=demo": Compose(
         ("synthetic tf_efficientnet_lite0",), "minutes; 02_results.ipynb runs experiment=demo in the slow tests"
+    ),
+    "jimt train experiment=demo_stain": Compose(
+        ("synthetic tf_efficientnet_lite0",), "minutes; test_stain.py trains task=stain"
+    ),
+    "jimt train task=stain dataset=NAME": Run(STAIN, says="predicted stain against the true one"),
+    "jimt train task=stain stain=nuclei dataset=NAME": Compose(
+        ("NAME resnet18.tv_in1k",), "the tests' data set has no counted cells; test_stain.py trains on some"
+    ),
+    "jimt crossval task=stain dataset=NAME": Run(
+        (*STAIN, "crossval.n_folds=2"), says="predicted stain against the true one", slow=True
     ),
     "jimt train dataset=NAME method=linear_probe": Run(
         ("backbone.weights=random", "trainer.precision=32-true", "report=false", "hydra.run.dir=runs/probe"),

@@ -41,6 +41,7 @@ ROOMS = {
         "huggingface_hub",
         "numpy",
         "safetensors",
+        "segmentation_models_pytorch",
         "timm",
         "torch",
         "torchvision",

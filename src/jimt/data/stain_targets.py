@@ -193,7 +193,7 @@ def places(pixels: NDArray[np.generic]) -> NDArray[np.float64]:
 def discs(centres: NDArray[np.float64], shape: tuple[int, ...], *, radius: float) -> NDArray[np.float64]:
     """Which places lie within a radius of a centre, as 0 and 1.
 
-    >>> discs(np.array([[10.0, 10.0]]), (20, 20), radius=4.0).astype(int)[1:4, 1:4]
+    >>> discs(np.array([[9.5, 9.5]]), (20, 20), radius=4.0).astype(int)[1:4, 1:4]  # the middle of a place
     array([[0, 1, 0],
            [1, 1, 1],
            [0, 1, 0]])
@@ -207,7 +207,7 @@ def discs(centres: NDArray[np.float64], shape: tuple[int, ...], *, radius: float
     inside = np.zeros((len(y), len(x)))
     for centre_y, centre_x in centres:
         rows, columns = (
-            slice(*np.searchsorted(axis, (centre - radius, centre + radius)))
+            slice(np.searchsorted(axis, centre - radius), np.searchsorted(axis, centre + radius, side="right"))
             for axis, centre in ((y, centre_y), (x, centre_x))
         )
         near = (y[rows, None] - centre_y) ** 2 + (x[columns] - centre_x) ** 2 <= radius**2

@@ -16,12 +16,12 @@ from jimt.models.checkpoint import Checkpoint, Input, Output, read_checkpoint
 from jimt.models.mapwise import MapPredictor
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.patchwise import PatchPredictor
-from jimt.models.predicted_nuclei import nuclei_of_maps
 from jimt.models.stain_network import StainNetwork
 from jimt.models.stainwise import StainPredictor
 from jimt.networks.backbones import FeatureExtractor
 from jimt.networks.weights import load_weights
 from jimt.statistics.calibration import live_score
+from jimt.statistics.predicted_nuclei import nuclei_of_maps
 from jimt.system.hardware import check_gpus
 from jimt.system.memory import keep_freed_memory
 from jimt.system.run_folders import find_checkpoint

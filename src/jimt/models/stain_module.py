@@ -105,7 +105,9 @@ class StainModule(pl.LightningModule):
         y, x, labels, groups = labelled.T
         valid = known[0].any(dim=0).float().cpu().numpy().astype(np.float64)
         means = patch_means(maps.cpu().numpy(), valid, y, x, size=self._patch_size)
-        live = -torch.from_numpy(evidence_of(means, self.network.outputs).sum(axis=1)).to(raw)
+        # ranks of the mean evidence; how much of a patch is of cells is asked when patches are scored
+        evidence = evidence_of(means, self.network.outputs, cells=np.ones(len(means)))
+        live = -torch.from_numpy(evidence.sum(axis=1)).to(raw)
         logits = torch.stack([-live / 2, live / 2], dim=1)
         self.val_metrics.update(logits, *(torch.from_numpy(values).to(raw.device) for values in (labels, groups)))
 

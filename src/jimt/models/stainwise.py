@@ -18,9 +18,12 @@ from jimt.models.stain_network import StainNetwork
 from jimt.vocabulary import MULTIPLE, STRIDE
 
 EVIDENCE: Final = {"log_pi": ("log_pi",), "positive": ("positive",), "nuclei": ("dead", "live")}
-"""Kinds of evidence that a patch is dead, each with the maps it is taken from: the mean of the predicted stain, the
-square root of the predicted share of positive pixels (the scale of ``positive_area``), the predicted share of nuclei
-that are dead."""
+"""Kinds of evidence that a patch is dead, each with the maps it is taken from: the mean of the predicted stain; the
+square root of the positive area over that of cells; the share of nuclei that are dead."""
+_BARE: Final = 0.1
+"""Share of a patch that is added to its area of cells, so that debris in an empty one is no proof of death. With the
+true PI of mcf7 as the map, the area over that of cells has an AUROC against counted nuclei of 0.946, within experiments
+0.934; the area itself 0.936 and 0.923."""
 _CACHED: Final = 64 << 20  # bytes of maps that are kept: scores and shares of the same fields are asked for in turn
 STAINED: Final = 1.5
 """Times the background: what is stained where positive pixels are not predicted."""
@@ -87,7 +90,15 @@ class StainPredictor:
 
     def evidence(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float64]:
         """How much speaks for each patch being dead, shape ``(n, n_kinds)``, in the order of ``EVIDENCE``."""
-        return self._means(fields, rows, self.maps, lambda means: evidence_of(means, self.network.outputs))
+        outputs = self.network.outputs
+
+        def with_cells(fields: Fields, number: int) -> NDArray[np.float32]:
+            cells = places(cell_area(fields.field(number), ~fields.no_data(number)))
+            return np.concatenate([self.maps(fields, number), cells[None].astype(np.float32)])
+
+        return self._means(
+            fields, rows, with_cells, lambda means: evidence_of(means[:, :-1], outputs, cells=means[:, -1])
+        )
 
     def features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
         """Mean over each patch of what the last layer is given, shape ``(n, n_features)``."""
@@ -162,22 +173,25 @@ def patch_means(
     return out
 
 
-def evidence_of(means: NDArray[np.float64], outputs: tuple[str, ...]) -> NDArray[np.float64]:
+def evidence_of(
+    means: NDArray[np.float64], outputs: tuple[str, ...], *, cells: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """The kinds of evidence that mean maps give, shape ``(n_patches, n_kinds)``.
 
-    >>> evidence_of(np.array([[0.25, 0.3, 0.1]]), ("positive", "dead", "live"))
+    >>> evidence_of(np.array([[0.25, 0.3, 0.1]]), ("positive", "dead", "live"), cells=np.array([0.9]))
     array([[0.5 , 0.75]])
 
     Args:
         means: Of each map over each patch, shape ``(n_patches, n_outputs)``.
         outputs: What the maps show.
+        cells: Share of each patch that is of cells, shape ``(n_patches,)``.
     """
     of = dict(zip(outputs, means.T, strict=True))
     kinds = []
     if "log_pi" in of:
         kinds.append(of["log_pi"])
     if "positive" in of:
-        kinds.append(np.sqrt(of["positive"]))
+        kinds.append(np.sqrt(of["positive"] / (cells + _BARE)))
     if "dead" in of:
         kinds.append(of["dead"] / np.maximum(of["dead"] + of["live"], _NO_NUCLEI))
     return np.stack(kinds, axis=1)
