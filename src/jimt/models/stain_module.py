@@ -13,7 +13,7 @@ from jimt.data.crops import StainBatch
 from jimt.models.freezing import train_trainable
 from jimt.models.schedules import optimizer_of
 from jimt.models.split_metrics import SplitMetrics
-from jimt.models.stain_network import StainNetwork
+from jimt.models.stain_network import NUCLEI, StainNetwork
 from jimt.models.stainwise import evidence_of, patch_means
 
 
@@ -140,16 +140,22 @@ class StainModule(pl.LightningModule):
 def map_losses(raw: Tensor, targets: Tensor, outputs: tuple[str, ...]) -> Tensor:
     """Loss of each output over the places where its target is known; 0 where none is. Shape ``(n_outputs,)``.
 
+    Of ``dead`` and ``live`` the first is of nuclei of either kind, the second, within them, of being dead.
+
     Args:
-        raw: Maps before the logistic function, shape ``(n, n_outputs, height, width)``.
+        raw: As ``StainNetwork.forward`` gives it, shape ``(n, n_outputs, height, width)``.
         targets: Likewise; NaN where nothing is known.
         outputs: What the maps show.
     """
-    known = torch.isfinite(targets)
-    wanted = torch.where(known, targets, 0.0)
+    wanted = dict(zip(outputs, targets.unbind(dim=1), strict=True))
+    if "dead" in wanted:
+        dead, live = (wanted[name] for name in NUCLEI)
+        nucleus = torch.maximum(dead, live)
+        wanted |= {NUCLEI[0]: nucleus, NUCLEI[1]: torch.where(nucleus > 0, dead / (dead + live), torch.nan)}
     losses = []
-    for i, output in enumerate(outputs):
+    for given, (output, target) in zip(raw.unbind(dim=1), wanted.items(), strict=True):
+        known = torch.isfinite(target)
         loss = functional.smooth_l1_loss if output == "log_pi" else functional.binary_cross_entropy_with_logits
-        each = loss(raw[:, i], wanted[:, i], reduction="none")
-        losses.append((each * known[:, i]).sum() / known[:, i].sum().clamp(min=1))
+        each = loss(given, torch.where(known, target, 0.0), reduction="none")
+        losses.append((each * known).sum() / known.sum().clamp(min=1))
     return torch.stack(losses)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import cast
+from typing import Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,9 @@ from jimt.networks.backbones import create_backbone
 from jimt.networks.decoders import Decoder, create_encoder_decoder
 from jimt.networks.weights import load_weights
 from jimt.vocabulary import STRIDE
+
+NUCLEI: Final = ("dead", "live")
+"""Of these outputs the first channel is of nuclei of either kind, the second of a nucleus being dead."""
 
 
 class StainNetwork(nn.Module):
@@ -38,7 +41,8 @@ class StainNetwork(nn.Module):
         with torch.no_grad():
             bias = cast(Tensor, self._last.bias)
             # most places are not stained: from a probability of a half, the first steps would go into saying so
-            bias.copy_(torch.tensor([0.0 if name == "log_pi" else -2.0 for name in outputs]))
+            rare = ("positive", NUCLEI[0])
+            bias.copy_(torch.tensor([-2.0 if name in rare else 0.0 for name in outputs]))
 
     @property
     def _last(self) -> nn.Conv2d:
@@ -87,10 +91,17 @@ class StainNetwork(nn.Module):
         return self.as_maps(self(images).float())
 
     def as_maps(self, raw: Tensor) -> Tensor:
-        """What ``forward`` gives, after the logistic function of everything but log(PI / background)."""
-        return torch.stack(
-            [raw[:, i] if name == "log_pi" else raw[:, i].sigmoid() for i, name in enumerate(self.outputs)], dim=1
-        )
+        """What ``forward`` gives, after the logistic function of everything but log(PI / background).
+
+        Of the two channels of nuclei one tells whether a place lies in a nucleus, the other whether that is a dead one:
+        few nuclei are dead, and a channel of these alone would have to learn anew what a nucleus is.
+        """
+        maps = dict(zip(self.outputs, raw.unbind(dim=1), strict=True))
+        made = {name: values if name == "log_pi" else values.sigmoid() for name, values in maps.items()}
+        if "dead" in maps:
+            nucleus, dead = (maps[name].sigmoid() for name in NUCLEI)
+            made |= {"dead": nucleus * dead, "live": nucleus * (1 - dead)}
+        return torch.stack([made[name] for name in self.outputs], dim=1)
 
 
 def _plain(name: str) -> str:
