@@ -62,7 +62,10 @@ def test_every_kind_of_setting_reaches_the_training(small, tune_config, fake):
     ("space", "told"),
     [
         ("optim.lrr={low:1e-5,high:1}", r"optim.lrr is not a setting .*: did you mean optim.lr\b"),
-        ("curation.label={n_sigma:{low:1,high:2}}", "it takes those of backbone, probe, augmentation, optim, trainer"),
+        (
+            "curation.label={n_sigma:{low:1,high:2}}",
+            "it takes those of backbone, probe, stain, augmentation, optim, trainer",
+        ),
         ("trainer.devices={low:1,high:2}", "trainer.devices is not a setting that a search can vary"),
         ("optim.lr={low:1e-5}", "tune.space.optim.lr has low: it takes low, high and log"),
         ("optim.lr={lo:1e-5,high:1}", "tune.space.optim.lr has lo, high: it takes low, high and log"),

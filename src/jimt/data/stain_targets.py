@@ -117,13 +117,15 @@ class StainTargets:
         )
 
     def with_dead(self, targets: NDArray[np.float16]) -> NDArray[np.bool_]:
-        """Which places of a field are PI-positive or in a dead nucleus, from what ``read`` gives of it."""
-        least = {"log_pi": float(np.log(self._positive.ratio)), "positive": 0.5, "dead": 0.5}
-        found = np.zeros(targets.shape[1:], np.bool_)
-        for output, values in zip(self._settings.outputs, targets, strict=True):
-            if output in least:
-                found |= values > least[output]
-        return found
+        """Which places of a field are in a dead nucleus, or PI-positive where none is known, from what ``read`` gives.
+
+        What is PI-positive and no known nucleus, such as a lymphocyte, is no place to learn nuclei from.
+        """
+        of = dict(zip(self._settings.outputs, targets, strict=True))
+        for output, least in (("dead", 0.5), ("positive", 0.5), ("log_pi", float(np.log(self._positive.ratio)))):
+            if output in of and (found := np.asarray(of[output] > least)).any():
+                return found
+        return np.zeros(targets.shape[1:], np.bool_)
 
     def _path(self, field: int) -> Path:
         return self._folder / f"{field}.npy"

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_origin
 from optuna.trial import Trial
 
 from jimt.config.checks import check
+from jimt.config.hydra_schema import without_effect
 from jimt.config.search import TuneConfig
 from jimt.config.setting_names import alternatives, setting_types
 from jimt.config.training import WITHOUT_EFFECT
@@ -19,9 +20,11 @@ from jimt.statistics.metrics import METRICS
 
 # not the data, on which trials would not compare, and not the seed, of which a search would find the lucky one
 VARIED = {
-    **dict.fromkeys(("backbone", "probe", "augmentation", "optim")),
+    **dict.fromkeys(("backbone", "probe", "stain", "augmentation", "optim")),
     "trainer": ("max_epochs", "patience"),
 }
+OF_MAPS = ("val/auroc", "val/auroc_within_groups")
+"""What a search over ``task=stain`` may go by."""
 _WORDS = {float: "numbers", int: "whole numbers", str: "words", bool: "true or false", tuple: "lists of numbers"}
 
 
@@ -87,6 +90,12 @@ def read_space(config: TuneConfig) -> list[Setting]:
             ``tune.metric``.
     """
     search_direction(config.tune.metric)
+    if config.task == "stain" and config.tune.metric not in OF_MAPS:
+        raise InputError(
+            f"tune.metric={config.tune.metric} is not known of maps while they are learned, since where a score turns "
+            "to dead is fitted after them",
+            remedies=tuple(f"tune.metric={metric}" for metric in OF_MAPS),
+        )
     known = [
         f"{section}.{field.name}"
         for section, names in VARIED.items()
@@ -97,6 +106,8 @@ def read_space(config: TuneConfig) -> list[Setting]:
     space = []
     idle = WITHOUT_EFFECT["method"][config.method]
     for key, asked in _flat(config.tune.space).items():
+        if key.partition(".")[0] in WITHOUT_EFFECT["task"][config.task]:
+            raise without_effect(key)
         if key.partition(".")[0] in idle:
             other = {"linear_probe": "search=probe", "finetune": "method=linear_probe"}[config.method]
             raise InputError(f"tune.space: {key} is without effect under method={config.method}", remedies=(other,))
