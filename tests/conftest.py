@@ -208,7 +208,7 @@ TINY = [
     "trainer.precision=32-true",
 ]
 
-STAIN = [*TINY, "task=stain", "stain.crop=64", "stain.crops=48", "stain.channels=64", "stain.reduction=1"]
+STAIN = [*TINY, "task=stain", "stain.crop=64", "stain.crops=48", "stain.channels=32", "stain.reduction=1"]
 """A training of ``task=stain`` in seconds."""
 
 TINY_PROBE = [

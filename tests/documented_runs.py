@@ -18,7 +18,7 @@ ONE_EPOCH = (
 )
 TESTS = "python -m pytest -n 2 --dist loadfile --no-loadscope-reorder"
 TINY = (*ONE_EPOCH, "backbone.name=test_resnet.r160_in1k", "report=false")
-STAIN = (*TINY, "stain.crop=64", "stain.crops=32", "stain.channels=64", "stain.reduction=1")
+STAIN = (*TINY, "stain.crop=64", "stain.crops=32", "stain.channels=32", "stain.reduction=1")
 OUR_LAB = (
     "dataset.root=raw",
     "curation.patches.size=64",

@@ -13,7 +13,7 @@ class StainConfig(Settings, section="stain"):
 
     decoder: str = field(metadata=one_of("fpn", "unet"))
     """What makes maps of the backbone's features, by segmentation-models-pytorch: a feature pyramid, or a U-Net."""
-    channels: int = field(metadata=takes("a multiple of 64", lambda value: value > 0 and value % 64 == 0))
+    channels: int = field(metadata=takes("a multiple of 32", lambda value: value > 0 and value % 32 == 0))
     """Channels of the feature pyramid, or of the first block of the U-Net: what the decoder costs."""
     reduction: int = field(metadata=takes("1, 2 or 4", lambda value: value in (1, 2, 4)))
     """Pixels of a field that become one of the network's, along y and x; a field costs so much less, squared."""

@@ -23,7 +23,8 @@ from jimt.system.files import digest_of, write_whole
 from jimt.vocabulary import STRIDE
 
 _MIN_VALID: Final = 0.5  # share of a place's pixels that are data
-_DARKEST: Final = 0.1  # of the background: what is darker is noise, whose logarithm would outweigh the stain
+_DARKEST: Final = 0.6  # of the background: what is darker is noise, whose logarithm would outweigh the stain
+_BRIGHTEST: Final = 20.0  # times the background: what is brighter is a matter of dye and camera
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class StainTargets:
         for output in settings.outputs:
             if output == "log_pi":
                 level = places(smoothed(counts, valid, sd=settings.smoothing) * valid) / np.maximum(places(valid), 1e-6)
-                values = np.log(np.maximum(level / background, _DARKEST))
+                values = np.log(np.clip(level / background, _DARKEST, _BRIGHTEST))
             elif output == "positive":
                 mask = positive_mask(counts, valid, self._positive, saturated_at=self._saturated_at)
                 values = places(mask) / np.maximum(places(valid), 1e-6)

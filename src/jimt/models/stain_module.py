@@ -16,6 +16,8 @@ from jimt.models.split_metrics import SplitMetrics
 from jimt.models.stain_network import NUCLEI, StainNetwork
 from jimt.models.stainwise import evidence_of, patch_means
 
+_SQUARED: Final = 0.3  # of log(PI / background): what an error is squared below, and counts as itself above
+
 
 class StainModule(pl.LightningModule):
     """How maps are learned: smooth L1 on log(PI / background), binary cross entropy on everything else.
@@ -155,7 +157,10 @@ def map_losses(raw: Tensor, targets: Tensor, outputs: tuple[str, ...]) -> Tensor
     losses = []
     for given, (output, target) in zip(raw.unbind(dim=1), wanted.items(), strict=True):
         known = torch.isfinite(target)
-        loss = functional.smooth_l1_loss if output == "log_pi" else functional.binary_cross_entropy_with_logits
-        each = loss(given, torch.where(known, target, 0.0), reduction="none")
+        filled = torch.where(known, target, 0.0)
+        if output == "log_pi":
+            each = functional.smooth_l1_loss(given, filled, reduction="none", beta=_SQUARED)
+        else:
+            each = functional.binary_cross_entropy_with_logits(given, filled, reduction="none")
         losses.append((each * known).sum() / known.sum().clamp(min=1))
     return torch.stack(losses)

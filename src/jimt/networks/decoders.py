@@ -23,8 +23,8 @@ def create_encoder_decoder(backbone: str, decoder: Decoder, *, channels: int, n_
     Args:
         backbone: timm's name.
         decoder: Which decoder.
-        channels: Of the pyramid, whose maps are segmented with half of them; or of the first block of a U-Net, each
-            other of which has half of the one before.
+        channels: Of the pyramid and of what becomes of its maps; or of the first block of a U-Net, each other of which
+            has half of the one before.
         n_outputs: Number of maps.
 
     Raises:
@@ -44,7 +44,7 @@ def create_encoder_decoder(backbone: str, decoder: Decoder, *, channels: int, n_
             "upsampling": 1,
             "decoder_dropout": 0.0,
             "decoder_pyramid_channels": channels,
-            "decoder_segmentation_channels": channels // 2,
+            "decoder_segmentation_channels": channels,
         }
     else:
         further = {"decoder_channels": [channels >> block for block in range(depth)]}
