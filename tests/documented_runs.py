@@ -223,6 +223,19 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "jimt crossval experiment=demo crossval.n_folds=5 hydra.run.dir=runs/crossval/demo": Compose(
         ("synthetic tf_efficientnet_lite0",), "minutes; test_crossval.py trains small networks in folds"
     ),
+    "jimt crossval dataset=NAME method=linear_probe "
+    "\"+crossval.choose.among={weak:['probe.c=1e-4'],strong:['probe.c=1']}\"": Run(
+        (
+            "backbone.weights=random",
+            "trainer.precision=32-true",
+            "report=false",
+            "crossval.n_folds=3",
+            "backbone.name=test_resnet.r160_in1k",
+            "hydra.run.dir=runs/choosing",
+        ),
+        says="fold 0 chose ",
+    ),
+    "jimt crossval experiment=stain_nested": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
     "jimt compare RUN_1 RUN_2": Run(says="+0.000"),
     "jimt transfer RUN RUN": Run(says="NAME"),
     "jimt transfer RUN_A RUN_B --out DIR": Run(leaves="DIR/transfer.md"),

@@ -45,6 +45,10 @@ class LiveDeadNetwork(nn.Module):
         """Put pretrained weights into the backbone; as ``weights.load_weights``."""
         return load_weights(self.network, self._backbone, weights)
 
+    def compile_parts(self) -> None:
+        """Compile what computes, in place: the checkpoint's keys stay those of the network."""
+        self.network.compile()
+
     @property
     def own_head(self) -> nn.Module:
         """The backbone's own classifier."""

@@ -69,6 +69,11 @@ class StainNetwork(nn.Module):
         self.encoder.load_state_dict({name: value for name, value in wanted.items() if value is not None})
         return found
 
+    def compile_parts(self) -> None:
+        """Compile what computes, in place: the checkpoint's keys stay those of the network."""
+        for part in (self.network.encoder, self.network.decoder):
+            part.compile()
+
     def feature_map(self, images: Tensor) -> Tensor:
         """What the last layer is given, shape ``(n, n_features, height, width)`` in some resolution."""
         seen = functional.avg_pool2d(images, self.reduction) if self.reduction > 1 else images

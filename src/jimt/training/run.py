@@ -170,7 +170,7 @@ def _build(config: TrainConfig, resumes: Unfinished | None) -> tuple[LiveDeadNet
     # of a run that goes on the weights are replaced
     weights = network.load_pretrained(config.backbone.weights) if resumes is None else resumes.weights
     if config.trainer.compile:
-        network.network.compile()  # in place: the checkpoint's keys stay those of the network
+        network.compile_parts()
     return network.to(memory_format=torch.channels_last), weights
 
 
