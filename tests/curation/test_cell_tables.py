@@ -19,6 +19,8 @@ from jimt.curation.field_writer import FieldWriter
 from jimt.curation.manifest import Curated, open_curated
 from jimt.curation.nuclei import Nuclei, NucleiSettings, find_nuclei
 from jimt.curation.positive import count_inside
+from jimt.curation.shift import find_shift, shift_evidence
+from jimt.curation.store import FIELDS
 from jimt.errors import InputError
 
 HEIGHT, WIDTH, RADIUS = 240, 300, 10
@@ -151,7 +153,7 @@ def test_a_data_set_without_counted_cells_or_a_nuclear_stain_has_no_table(plate,
     assert not {CELLS, NUCLEI} & {path.name for path in without.folder.iterdir()}
 
 
-def test_where_channels_are_aligned_nuclei_lie_as_on_bright_field_and_counted_cells_stay(tmp_path):
+def test_where_channels_are_aligned_nuclei_lie_as_on_bright_field_and_cells_counted_there_stay(tmp_path):
     cells = write_plate(tmp_path / "raw", shift=SHIFT)
     cells.to_csv(tmp_path / "cells.csv", index=False)
     for align, expected in ((False, SHIFT), (True, (0, 0))):
@@ -169,6 +171,24 @@ def test_where_channels_are_aligned_nuclei_lie_as_on_bright_field_and_counted_ce
             assert offset == pytest.approx(expected, abs=1)
 
 
+def test_cells_counted_on_fluorescence_are_moved_with_it_and_count_as_where_no_channel_is_shifted(
+    plate, opened, tmp_path
+):
+    write_plate(tmp_path / "raw", shift=SHIFT)
+    cells = pd.read_csv(plate[0] / "cells.csv")
+    cells.assign(y=cells["y"] + SHIFT[0], x=cells["x"] + SHIFT[1]).to_csv(tmp_path / "cells.csv", index=False)
+    words = given(tmp_path / "raw", f"dataset.cells={tmp_path / 'cells.csv'}", "dataset.cells_on=fluorescence")
+    found = curated(*words, "curation.align=true", f"curation.output_root={tmp_path / 'aligned'}")
+    shifts = set(pd.read_parquet(found.folder / FIELDS)[["shift_y", "shift_x"]].itertuples(index=False, name=None))
+    assert shifts == {SHIFT}
+    pd.testing.assert_frame_equal(found.cells(), opened.cells())
+    columns = ["raw_image_id", "y", "x", "n_cells", "n_dead"]
+    pd.testing.assert_frame_equal(found.manifest[columns], opened.manifest[columns])
+    as_they_are = curated(*words, f"curation.output_root={tmp_path / 'not'}")
+    places = pd.read_csv(tmp_path / "cells.csv")
+    assert by_place(as_they_are.cells()) == by_place(numbered(places, as_they_are))
+
+
 def test_the_counted_nuclei_of_mcf7_lie_on_hoechst(real_data):
     counted = pd.read_csv(real_data / "mcf7/nuclei.csv")
     settings = NucleiSettings(smoothing=1.0, background=20.0, min_area=600, max_area=20000)
@@ -180,6 +200,31 @@ def test_the_counted_nuclei_of_mcf7_lie_on_hoechst(real_data):
         distance, nearest = cKDTree(found.centres).query(true, distance_upper_bound=20)
         offsets.append(true[np.isfinite(distance)] - found.centres[nearest[np.isfinite(distance)]])
     assert np.median(np.concatenate(offsets), axis=0) == pytest.approx((0, 0), abs=1)  # bright-field lies 5 px above
+
+
+def test_where_channels_are_aligned_the_counted_nuclei_of_mcf7_lie_as_on_bright_field_to_2_px(real_data, tmp_path):
+    """The truth: nuclei found on Hoechst, less how far that stain itself lies from bright-field."""
+    names = sorted(path.stem for path in (real_data / "mcf7/brightfield").glob("*.tif"))[::4]
+    for channel in ("brightfield", "pi"):
+        (tmp_path / "raw" / channel).mkdir(parents=True)
+        for name in names:
+            (tmp_path / "raw" / channel / f"{name}.tif").symlink_to(real_data / f"mcf7/{channel}/{name}.tif")
+    words = [f"dataset.root={tmp_path / 'raw'}", f"dataset.cells={real_data / 'mcf7/nuclei.csv'}"]
+    words += ["dataset=mcf7", "curation.empty_filter.enabled=false", "curation.n_jobs=1"]
+    found = curated(*words, "curation.align=true", f"curation.output_root={tmp_path / 'curated'}")
+    pairs = [
+        [tifffile.imread(real_data / f"mcf7/{channel}/{name}.tif") for channel in ("brightfield", "hoechst")]
+        for name in names
+    ]
+    own = find_shift(np.stack([shift_evidence(*pair, pair[0] > 0) for pair in pairs]))
+    settings = NucleiSettings(smoothing=1.0, background=20.0, min_area=600, max_area=20000)
+    cells, offsets = found.cells(), []
+    for field, (_, hoechst) in enumerate(pairs):
+        nuclei = find_nuclei(hoechst, np.ones(hoechst.shape, bool), np.zeros(hoechst.shape, bool), settings)
+        here = cells.loc[cells["field"] == field, ["y", "x"]].to_numpy()
+        distance, nearest = cKDTree(nuclei.centres - (own.y, own.x)).query(here, distance_upper_bound=20)
+        offsets.append(here[np.isfinite(distance)] - nuclei.centres[nearest[np.isfinite(distance)]] + (own.y, own.x))
+    assert np.hypot(*np.median(np.concatenate(offsets), axis=0)) <= 2  # 4 px where they are not moved
 
 
 def test_an_interrupted_curation_ends_with_the_nuclei_of_one_that_was_not(plate, opened, tmp_path, monkeypatch):

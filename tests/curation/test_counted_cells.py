@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jimt.curation.counted_cells import count_cells, field_truth, read_cells, warnings_of
+from jimt.curation.counted_cells import COLUMNS, count_cells, field_truth, read_cells, warnings_of
 from jimt.errors import InputError
 
 SIZE = 10
@@ -26,7 +26,7 @@ def test_a_cell_counts_in_the_patch_its_centre_lies_in_and_in_no_other():
     manifest, fields = patches("a", "b")
     rng = np.random.default_rng(0)
     found = {name: [(*rng.uniform(0, (30, 20)), rng.random() < 0.3) for _ in range(50)] for name in ("a", "b")}
-    counts = count_cells(cells_of(**found), manifest, fields, size=SIZE)
+    counts = count_cells(cells_of(**found), manifest, fields, size=SIZE, move=False)
     assert counts.n_cells.sum() == 100
     assert counts.n_dead.sum() == sum(dead for cells in found.values() for *_, dead in cells)
     first = [dead for y, x, dead in found["a"] if y < 10 and x < 10]
@@ -35,7 +35,7 @@ def test_a_cell_counts_in_the_patch_its_centre_lies_in_and_in_no_other():
 
 def test_a_field_that_was_not_counted_has_no_counts_and_one_without_dead_cells_has_none_dead():
     manifest, fields = patches("a", "b")
-    counts = count_cells(cells_of(b=[(1, 1, False)]), manifest, fields, size=SIZE)
+    counts = count_cells(cells_of(b=[(1, 1, False)]), manifest, fields, size=SIZE, move=False)
     assert np.isnan(counts.n_cells[:6]).all()
     assert counts.n_cells[6:].tolist() == [1, 0, 0, 0, 0, 0]
     assert counts.n_dead[6:].tolist() == [0] * 6
@@ -45,7 +45,7 @@ def test_a_field_that_was_not_counted_has_no_counts_and_one_without_dead_cells_h
 def test_cells_of_no_use_are_told_and_not_counted(tmp_path):
     manifest, fields = patches("a")
     cells = cells_of(a=[(1, 1, True), (1, 1, True), (30, 1, True), (1, -0.5, False)], z=[(1, 1, True)] * 3)
-    counts = count_cells(cells, manifest, fields, size=SIZE)
+    counts = count_cells(cells, manifest, fields, size=SIZE, move=False)
     assert (counts.n_absent, counts.n_outside, counts.n_twice) == (3, 2, 1)
     assert counts.n_cells.sum() == counts.n_dead.sum() == 1
     lines = warnings_of(counts, tmp_path / "cells.csv")
@@ -54,7 +54,33 @@ def test_cells_of_no_use_are_told_and_not_counted(tmp_path):
     assert counts.kept.to_dict("list") == {"raw_image_id": ["a"], "y": [1], "x": [1], "dead": [True]}
     assert all(line.startswith("WARNING") for line in lines)
     both = cells_of(a=[(1, 1, True), (2, 2, False)])
-    assert warnings_of(count_cells(both, manifest, fields, size=SIZE), tmp_path) == []
+    assert warnings_of(count_cells(both, manifest, fields, size=SIZE, move=False), tmp_path) == []
+
+
+def test_cells_on_fluorescence_count_where_they_do_on_bright_field_and_those_that_leave_it_are_told(tmp_path):
+    manifest, fields = patches("a", "b", "c")
+    rng = np.random.default_rng(3)
+    fields["shift_y"] = pd.array([4, -3, None], "Int16")
+    fields["shift_x"] = pd.array([-2, 5, None], "Int16")
+    shifts = {"a": (4, -2), "b": (-3, 5), "c": (0, 0)}  # nothing moves where the shift is not known
+    on_brightfield, on_fluorescence = [], []
+    for name, shift in shifts.items():
+        for place in rng.integers(-16, (136, 96), (150, 2)) / 4:
+            cell, dead = place + shift, bool(rng.random() < 0.4)
+            if 0 <= cell[0] < 30 and 0 <= cell[1] < 20:  # it was seen there
+                on_brightfield.append((name, *place, dead))
+                on_fluorescence.append((name, *cell, dead))
+    seen, given = (pd.DataFrame(found, columns=COLUMNS) for found in (on_brightfield, on_fluorescence))
+    expected = count_cells(seen, manifest, fields, size=SIZE, move=False)
+    counts = count_cells(given, manifest, fields, size=SIZE, move=True)
+    assert counts.n_cells.tolist() == expected.n_cells.tolist()
+    assert counts.n_dead.tolist() == expected.n_dead.tolist()
+    pd.testing.assert_frame_equal(counts.kept.reset_index(drop=True), expected.kept.reset_index(drop=True))
+    assert (counts.n_outside, counts.n_moved_out) == (0, expected.n_outside)
+    assert len(given) == len(counts.kept) + counts.n_moved_out
+    (line,) = warnings_of(counts, tmp_path / "cells.csv")
+    assert line.startswith(f"WARNING: {counts.n_moved_out} of {len(given)} cells of ")
+    assert line.endswith("they leave their field where they are moved onto bright-field, as fluorescence is")
 
 
 def test_cells_that_are_all_of_one_kind_or_all_in_a_corner_are_a_warning(tmp_path):
@@ -68,7 +94,7 @@ def test_cells_that_are_all_of_one_kind_or_all_in_a_corner_are_a_warning(tmp_pat
         (1.0, np.zeros(80, bool), ["every cell"]),
     ):
         cells = cells_of(a=[(*place, kind) for place, kind in zip(places * scale, dead, strict=True)])
-        lines = warnings_of(count_cells(cells, manifest, fields, size=SIZE), tmp_path)
+        lines = warnings_of(count_cells(cells, manifest, fields, size=SIZE, move=False), tmp_path)
         assert len(lines) == len(words)
         assert all(word in line for word, line in zip(words, lines, strict=True))
 
@@ -77,8 +103,10 @@ def test_turning_a_field_with_its_cells_turns_its_counts():
     manifest, fields = patches("a")
     rng = np.random.default_rng(1)
     found = [(*rng.uniform(0.1, (29.9, 19.9)), rng.random() < 0.5) for _ in range(60)]
-    counts = count_cells(cells_of(a=found), manifest, fields, size=SIZE)
-    turned = count_cells(cells_of(a=[(30 - y, 20 - x, dead) for y, x, dead in found]), manifest, fields, size=SIZE)
+    counts = count_cells(cells_of(a=found), manifest, fields, size=SIZE, move=False)
+    turned = count_cells(
+        cells_of(a=[(30 - y, 20 - x, dead) for y, x, dead in found]), manifest, fields, size=SIZE, move=False
+    )
     assert turned.n_cells.tolist() == counts.n_cells[::-1].tolist()
     assert turned.n_dead.tolist() == counts.n_dead[::-1].tolist()
 

@@ -82,6 +82,8 @@ class DatasetConfig(Settings, section="dataset"):
     """CSV of hand labels for the empty filter: ``raw_image_id,y,x,label``."""
     cells: str | None
     """CSV of single cells, counted by hand or by masks: ``raw_image_id,y,x,dead``."""
+    cells_on: str = field(metadata=one_of("brightfield", "fluorescence"))
+    """Which image they were counted on: with ``curation.align``, those on fluorescence are moved as it is."""
     conditions: ConditionsConfig
     empty_word: str
     not_empty_word: str

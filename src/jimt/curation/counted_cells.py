@@ -29,6 +29,7 @@ class CellCounts:
         n_fields: Fields that were counted.
         n_absent: Cells of raw images that are not in the data set.
         n_outside: Cells that lie outside their field.
+        n_moved_out: Cells that leave their field when they are moved.
         n_twice: Cells that stand in the table again at the same place, and count once.
         fills_corner: Whether the cells of every field lie in its upper left quarter, as where they are not in pixels.
     """
@@ -39,6 +40,7 @@ class CellCounts:
     n_fields: int
     n_absent: int
     n_outside: int
+    n_moved_out: int
     n_twice: int
     fills_corner: bool
 
@@ -93,20 +95,30 @@ def read_cells(path: Path) -> pd.DataFrame:
     return cells
 
 
-def count_cells(cells: pd.DataFrame, manifest: pd.DataFrame, fields: pd.DataFrame, *, size: int) -> CellCounts:
+def count_cells(
+    cells: pd.DataFrame, manifest: pd.DataFrame, fields: pd.DataFrame, *, size: int, move: bool
+) -> CellCounts:
     """Count the cells of each patch by their centres. A field without a row in the table was not counted.
 
     Args:
         cells: As ``read_cells`` gives them.
         manifest: Every patch, with the number of its ``field`` and its origin.
-        fields: ``raw_image_id``, ``height`` and ``width`` of every field.
+        fields: ``raw_image_id``, ``height`` and ``width`` of every field, and where cells are moved ``shift_y`` and
+            ``shift_x``.
         size: Side of a patch, pixels.
+        move: Whether they lie on fluorescence, and are moved onto bright-field as it was; in a field whose shift is not
+            known nothing moves.
     """
     here = cells[cells["raw_image_id"].isin(set(fields["raw_image_id"]))]
-    placed = here.merge(fields[["raw_image_id", "height", "width"]].drop_duplicates("raw_image_id"), on="raw_image_id")
-    inside = placed["y"].between(0, placed["height"], "left") & placed["x"].between(0, placed["width"], "left")
+    of_field = ["raw_image_id", "height", "width", *["shift_y", "shift_x"] * move]
+    placed = here.merge(fields[of_field].drop_duplicates("raw_image_id"), on="raw_image_id")
+    stays = inside = _inside(placed)
     again = placed.duplicated(["raw_image_id", "y", "x"])
-    kept = placed[inside & ~again]
+    if move:
+        for axis in ("y", "x"):
+            placed[axis] -= placed[f"shift_{axis}"].astype("Float64").fillna(0).to_numpy(float)
+        stays = inside & _inside(placed)
+    kept = placed[stays & ~again]
     by_field = dict(tuple(kept.groupby("raw_image_id")))
     n_cells, n_dead = np.full(len(manifest), np.nan), np.full(len(manifest), np.nan)
     field_of_patch = manifest["field"].to_numpy()
@@ -125,11 +137,16 @@ def count_cells(cells: pd.DataFrame, manifest: pd.DataFrame, fields: pd.DataFram
         n_fields=len(by_field),
         n_absent=len(cells) - len(here),
         n_outside=int((~inside).sum()),
-        n_twice=int((inside & again).sum()),
+        n_moved_out=int((inside & ~stays).sum()),
+        n_twice=int((stays & again).sum()),
         fills_corner=bool(
             len(kept) >= _MANY and ((kept["y"] < kept["height"] / 2) & (kept["x"] < kept["width"] / 2)).all()
         ),
     )
+
+
+def _inside(placed: pd.DataFrame) -> "pd.Series[bool]":
+    return placed["y"].between(0, placed["height"], "left") & placed["x"].between(0, placed["width"], "left")
 
 
 def thresholds_of_share(dead_share: float) -> tuple[float, float]:
@@ -158,10 +175,11 @@ def field_truth(cells: pd.DataFrame) -> pd.DataFrame:
 
 def warnings_of(counts: CellCounts, path: Path) -> list[str]:
     """What to say of cells of no use; empty where all are of use."""
-    n_all = len(counts.kept) + counts.n_absent + counts.n_outside + counts.n_twice
+    n_all = len(counts.kept) + counts.n_absent + counts.n_outside + counts.n_moved_out + counts.n_twice
     told = (
         (counts.n_absent, "their raw images are not in the data set"),
         (counts.n_outside, "they lie outside their field (y and x are pixels from the upper left corner)"),
+        (counts.n_moved_out, "they leave their field where they are moved onto bright-field, as fluorescence is"),
         (counts.n_twice, "they stand there twice, and count once"),
     )
     lines = [f"WARNING: {n:,} of {n_all:,} cells of {path} are left out: {words}" for n, words in told if n]

@@ -65,8 +65,9 @@ class Curated:
     def cells(self) -> pd.DataFrame | None:
         """Read the counted cells that lie in a field; None where ``dataset.cells`` names none.
 
-        A field without a row was not counted. Places are as the table of cells has them, whatever ``curation.align``
-        is: on the image that they were counted on, which is not known here (that of ``mcf7`` is its nuclear stain).
+        A field without a row was not counted. Places are as the table of cells has them: on the image that they were
+        counted on. Where that is fluorescence (``dataset.cells_on``), ``curation.align`` has moved them onto
+        bright-field as it moved PI: exact to how far PI and the stain that they were counted on lie apart.
 
         Returns:
             ``field``, ``y``, ``x`` and ``dead``, as ``cell_tables`` says.

@@ -123,8 +123,14 @@ def _count_cells(
             raise InputError("curation.label.scale=cells needs a table of cells", remedies=("dataset.cells=FILE",))
         return None, None
     path = Path(dataset.cells)
-    counts = count_cells(read_cells(path), manifest, fields, size=curation.patches.size)
-    if not counts.n_fields and counts.n_outside:
+    counts = count_cells(
+        read_cells(path),
+        manifest,
+        fields,
+        size=curation.patches.size,
+        move=curation.align and dataset.cells_on == "fluorescence",
+    )
+    if not counts.n_fields and (counts.n_outside or counts.n_moved_out):
         raise InputError(
             f"every cell of {path} lies outside its field",
             advice="y and x are pixels from the upper left corner of the field",
@@ -144,6 +150,7 @@ def _count_cells(
         "fields": counts.n_fields,
         "absent": counts.n_absent,
         "outside": counts.n_outside,
+        "moved_out": counts.n_moved_out,
         "twice": counts.n_twice,
         "warnings": warnings,
         "by_field": {row.raw_image_id: (row.n_cells, row.n_dead) for row in field_truth(counts.kept).itertuples()},
