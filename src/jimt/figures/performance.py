@@ -135,25 +135,29 @@ def forest(table: pd.DataFrame, *, what: str, overall: float | None) -> Figure:
     return figure
 
 
+_VALIDATED = ("val/balanced_accuracy", "val/correlation", "val/auroc")
+"""Of them a training has the first or the second."""
+
+
 @styled
-def training_curves(metrics: pd.DataFrame) -> Figure:
+def training_curves(metrics: pd.DataFrame, *, loss: str = "cross entropy") -> Figure:
     """Loss and validation metrics by epoch.
 
     Args:
         metrics: A row an epoch: ``epoch`` and some of ``train/loss``, ``val/loss``, ``val/balanced_accuracy``,
-            ``val/auroc``; NaN where a metric was not taken.
+            ``val/correlation``, ``val/auroc``; NaN where a metric was not taken.
+        loss: Its name.
     """
     figure, ((left, right),) = new_axes(6.6, 2.5, 1, 2)
-    for axes, names in ((left, ("train/loss", "val/loss")), (right, ("val/balanced_accuracy", "val/auroc"))):
-        for number, name in enumerate(names):
-            if name in metrics:
-                known = metrics[["epoch", name]].dropna()
-                axes.plot(known["epoch"] + 1, known[name], marker=("o", "s")[number], ms=3,
-                          color=("#000000", MODEL_COLOURS[0])[number], label=name)  # fmt: skip
+    for axes, names in ((left, ("train/loss", "val/loss")), (right, _VALIDATED)):
+        for number, name in enumerate(name for name in names if name in metrics):
+            known = metrics[["epoch", name]].dropna()
+            axes.plot(known["epoch"] + 1, known[name], marker=("o", "s")[number], ms=3,
+                      color=("#000000", MODEL_COLOURS[0])[number], label=name)  # fmt: skip
         axes.set_xlabel("epoch")
         if axes.lines:
             axes.legend()
         axes.xaxis.get_major_locator().set_params(integer=True)
-    left.set_ylabel("cross entropy")
+    left.set_ylabel(loss)
     right.set(ylabel="validation split", ylim=(min(0.45, right.get_ylim()[0]), 1.02))
     return figure

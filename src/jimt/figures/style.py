@@ -11,6 +11,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -76,6 +77,14 @@ def png(figure: Figure) -> bytes:
         figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
         figure.set_layout_engine("none")  # what comes next need not measure every text again
     return out.getvalue()
+
+
+def pixels_of(figure: Figure) -> NDArray[np.uint8]:
+    """A figure as pixels for a screen, shape ``(height, width, 3)``."""
+    with mpl.rc_context(_STYLE):
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.draw()
+    return np.array(canvas.buffer_rgba(), np.uint8)[..., :3]
 
 
 def save(figure: Figure, folder: Path, name: str) -> bytes:

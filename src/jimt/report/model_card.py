@@ -8,8 +8,10 @@ import jinja2
 from jimt.curation.manifest import Curated
 from jimt.evaluation.baseline_models import baseline_rows
 from jimt.evaluation.counted import counted_in_words
-from jimt.evaluation.field_shares import share_in_words
+from jimt.evaluation.field_shares import share_in_words as shares_in_words
+from jimt.evaluation.map_agreement import maps_in_words
 from jimt.paper import paper_name, printed
+from jimt.report.predicted import learned_in_words, limits_in_words, predicted_in_words, share_in_words
 from jimt.report.sections.metrics_section import metric_rows, tested_on
 from jimt.report.study import Model, why_not
 from jimt.statistics.correlation import correlation_in_words
@@ -35,12 +37,13 @@ def model_card(model: Model) -> str:
         paper = list(_paper(metrics))
         correlations = correlation_in_words(metrics["correlation"])
         baselines = baseline_rows(metrics["baselines"]) if metrics.get("baselines") else None
-        words = {"counted": counted_in_words, "dead_share": share_in_words}
+        words = {"counted": counted_in_words, "dead_share": shares_in_words}
         counted = [told(metrics[name]) for name, told in words.items() if metrics.get(name)]
+        counted = [*maps_in_words(metrics["maps"]), *counted] if "maps" in metrics else counted
     return environment.get_template("model_card.md.jinja").render(
         name=model.name,
         dataset=model.record.dataset,
-        patch_size=model.checkpoint.input.patch_size,
+        predicts=_predicts(model),
         data=list(_data(model, curated).items()),
         groups=_groups(model, curated),
         splits=_splits(model, metrics, curated),
@@ -52,8 +55,27 @@ def model_card(model: Model) -> str:
         paper=paper,
         correlations=correlations,
         model=list(_model(model).items()),
-        limits=_limits(metrics, curated),
+        limits=[*(limits_in_words(model.checkpoint) if _is_of_stain(model) else ()), *_limits(metrics, curated)],
     )
+
+
+def _is_of_stain(model: Model) -> bool:
+    return model.checkpoint.task == "stain"
+
+
+def _predicts(model: Model) -> list[str]:
+    """Paragraphs on what the model answers."""
+    size = model.checkpoint.input.patch_size
+    if not _is_of_stain(model):
+        told = f"Tells live (1) from dead (0) cells in bright-field patches of {size} px, with no stain."
+        return [f"{told} Its score is P(live)."]
+    of_stain = (predicted_in_words, learned_in_words, share_in_words)
+    return [
+        "Predicts from bright-field, with no stain, what propidium iodide (PI) would show.",
+        *(words(model.checkpoint) for words in of_stain),
+        f"The score of a patch of {size} px is P(live), by a logistic regression on what the maps say of it, fitted on "
+        "the training patches' labels.",
+    ]
 
 
 def _data(model: Model, curated: Curated | None) -> dict[str, str]:
@@ -130,6 +152,7 @@ def _model(model: Model) -> dict[str, str]:
         "backbone": f"{model.checkpoint.network.name} (timm)",
         "weights it started from": str(record.weights),
         "trained": "a linear layer on frozen features" if trainable is None else trainable,
+        **({"decoder": _decoder(model)} if _is_of_stain(model) else {}),
         "input": f"one grey channel, repeated; mean {list(takes.mean)}, standard deviation {list(takes.std)}",
         "orientations averaged": str(gives.orientations),
         "temperature": f"{gives.temperature:.3f}",
@@ -138,6 +161,14 @@ def _model(model: Model) -> dict[str, str]:
         "precision": f"{record.precision} on {record.accelerator}",
         "jimt": str(record.versions["jimt"]),
     }
+
+
+def _decoder(model: Model) -> str:
+    network, settings = model.checkpoint.network, model.record.settings
+    crop = f"crops of {settings['stain.crop']} px" if settings["stain.crop"] else "whole fields"
+    shrunk = f", {network.reduction} x {network.reduction} pixels as one" if network.reduction > 1 else ""
+    rate = f"learning rate {settings['stain.decoder_lr']:g}"
+    return f"{network.decoder}, {network.channels} channels, {rate}; {crop}{shrunk}"
 
 
 def _limits(metrics: dict[str, Any] | None, curated: Curated | None) -> list[str]:

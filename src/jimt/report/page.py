@@ -18,6 +18,7 @@ from jimt.report.sections.errors_section import error_blocks
 from jimt.report.sections.features_section import MAX_SHOWN, feature_blocks
 from jimt.report.sections.metrics_section import overview
 from jimt.report.sections.performance_section import performance_blocks
+from jimt.report.sections.stain_section import prediction_blocks
 from jimt.report.study import Model, Study
 from jimt.system.files import REPORT, write_whole
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
@@ -54,10 +55,13 @@ def _parts(
     yield f"Where it fails{data_words}", attempt("The gallery of errors", error_blocks(best, model_words=of_best))
     in_order = [best, *(model for model in models if model is not best)]
     yield f"What it has learned{data_words}", feature_blocks(in_order, max_shown=max_shown)
-    yield (
-        f"What it looks at{data_words}",
-        attention_blocks(models, max_mapped=MAX_MAPPED if max_mapped is None else max_mapped),
-    )
+    if mapped := [model for model in models if model.checkpoint.task == "stain"]:
+        yield f"What it predicts{data_words}", prediction_blocks(mapped)
+    if classifiers := [model for model in models if model not in mapped]:
+        yield (
+            f"What it looks at{data_words}",
+            attention_blocks(classifiers, max_mapped=MAX_MAPPED if max_mapped is None else max_mapped),
+        )
 
 
 def _best(models: Sequence[Model]) -> Model:

@@ -136,7 +136,7 @@ class Model:
             InputError: If the file is absent or damaged.
         """
         path = self.folder / (CROSSVAL_RESULT if self.is_crossval else METRICS_FILE)
-        advice, remedies = self._ways_out
+        advice, remedies = self.ways_out
         content = read_json(path, advice=advice, remedies=remedies)
         return content | {"metrics": content["pooled"]} if self.is_crossval else content
 
@@ -148,7 +148,7 @@ class Model:
             InputError: If the file is absent or damaged.
         """
         path = self.folder / (CROSSVAL_SCORES if self.is_crossval else SCORES_FILE)
-        advice, remedies = self._ways_out
+        advice, remedies = self.ways_out
         if not path.is_file():
             raise InputError(f"{path} is missing", advice=advice, remedies=remedies)
         try:
@@ -190,7 +190,7 @@ class Model:
             parts.append(rows.assign(checkpoint=number))
         rows = pd.concat(parts, ignore_index=True)
         if rows["raw_image_id"].astype(str).tolist() != self.scores["raw_image_id"].astype(str).tolist():
-            advice, remedies = self._ways_out
+            advice, remedies = self.ways_out
             raise InputError(
                 f"the scores in {self.folder} are not of the patches of {curated.folder}",
                 advice=advice,
@@ -223,7 +223,7 @@ class Model:
         return table
 
     @property
-    def _ways_out(self) -> tuple[str, tuple[str, ...]]:
+    def ways_out(self) -> tuple[str, tuple[str, ...]]:
         """Advice and remedies where what was measured cannot be read."""
         if self.is_crossval:
             return _CROSSVAL_AGAIN, ()

@@ -34,6 +34,7 @@ from jimt.models.stain_module import StainModule
 from jimt.models.stain_network import StainNetwork
 from jimt.system.files import BEST_EPOCH, LAST
 from jimt.training.learners import learner_of
+from jimt.training.loggers.map_pictures import MapPictures, shows_pictures
 from jimt.training.settled import Training, process_number
 
 _PROFILERS: dict[str, Any] = {
@@ -63,7 +64,10 @@ def fit(training: Training, network: LiveDeadNetwork | StainNetwork, curated: Cu
             "trainer.patience needs validation patches", remedies=("trainer.patience=null", "crossval.validation=true")
         )
     module, datamodule = learner_of(training, network, curated)
-    _run(module, datamodule, training)
+    pictures: list[Callback] = []
+    if isinstance(network, StainNetwork) and shows_pictures(training.loggers):
+        pictures.append(MapPictures(training, network, curated))
+    _run(module, datamodule, training, pictures)
     if settings.fast_dev_run or process_number() != 0:
         return 0
     best = read_tensors(training.folder / BEST_EPOCH)
@@ -71,7 +75,12 @@ def fit(training: Training, network: LiveDeadNetwork | StainNetwork, curated: Cu
     return int(best["epoch"]) + 1
 
 
-def _run(module: LiveDeadClassifier | StainModule, datamodule: pl.LightningDataModule, training: Training) -> None:
+def _run(
+    module: LiveDeadClassifier | StainModule,
+    datamodule: pl.LightningDataModule,
+    training: Training,
+    pictures: list[Callback],
+) -> None:
     """Let Lightning train; ``best_epoch.ckpt`` and ``last.ckpt`` hold what it needs to go on."""
     settings, optim = training.config.trainer, training.config.optim
     assert optim is not None
@@ -116,6 +125,7 @@ def _run(module: LiveDeadClassifier | StainModule, datamodule: pl.LightningDataM
             logger=[DummyLogger()] if settings.fast_dev_run else list(training.loggers),
             callbacks=[
                 *checkpoints,
+                *pictures,  # before the average, which takes its weights back when a validation ends
                 *shown[settings.progress],
                 *([Patience(module.MONITOR, patience=settings.patience, mode="max")] if settings.patience else []),
                 *([average] if optim.ema_decay > 0 else []),

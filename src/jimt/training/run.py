@@ -29,6 +29,7 @@ from jimt.system.files import (
     BEST,
     FINISHED,
     LAST,
+    MAPS_FILE,
     METRICS_FILE,
     MODEL_CARD,
     REPORT,
@@ -41,6 +42,7 @@ from jimt.system.locks import owner
 from jimt.training import finetune, linear_probe
 from jimt.training.checkpointing import checkpoint_of, input_of, network_of, output_of
 from jimt.training.loggers.lightning_loggers import continue_metrics_csv, finish, log_evaluation, make_loggers
+from jimt.training.loggers.map_pictures import log_tested_maps
 from jimt.training.resume import (
     Unfinished,
     check_same_training,
@@ -184,7 +186,8 @@ def _fit(training: Training, network: LiveDeadNetwork | StainNetwork, curated: C
 def _start(training: Training, curated: Curated) -> None:
     """Remove what an earlier training, cut off or to be replaced, left in the run's folder; say what begins."""
     folder, config, resumes = training.folder, training.config, training.resumes
-    for name in (FINISHED, BEST, METRICS_FILE, SCORES_FILE, ALL_SCORES_FILE, VALIDATION_FILE, REPORT, MODEL_CARD):
+    evaluated = (METRICS_FILE, SCORES_FILE, ALL_SCORES_FILE, MAPS_FILE)
+    for name in (FINISHED, BEST, *evaluated, VALIDATION_FILE, REPORT, MODEL_CARD):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "figures", ignore_errors=True)
     if resumes is None:
@@ -221,4 +224,6 @@ def _evaluate(training: Training) -> dict[str, Any]:
         config=config.logger,
         seed=config.seed,
     )
+    if predictor.checkpoint.task == "stain":
+        log_tested_maps(training.loggers, predictor, curated, read_scores(folder / MAPS_FILE))
     return metrics

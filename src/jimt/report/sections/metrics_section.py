@@ -10,6 +10,7 @@ from jimt.evaluation.reported_metrics import rows_of_folds
 from jimt.figures.bland_altman import agreement_of_shares
 from jimt.paper import paper_name, printed
 from jimt.report.blocks import Block, Drawing, Missing, Table, Text
+from jimt.report.predicted import share_in_short
 from jimt.report.study import Model, Study, why_not
 from jimt.statistics.metrics import METRICS, headline_metrics
 from jimt.statistics.share_agreement import MEASURES
@@ -133,8 +134,7 @@ def _cells(values: Mapping[str, Any]) -> list[str]:
 
 
 def _folds(metrics: Mapping[str, Any]) -> Table:
-    shown = headline_metrics()
-    spreads = [(metric.words, metrics["spread"][metric.name]) for metric in shown]
+    spreads = [(metric.words, metrics["spread"][metric.name]) for metric in headline_metrics()]
     told = "; ".join(f"{words} {spread_text(spread)}" for words, spread in spreads if spread["sd"] is not None)
     caption = f"Over folds: {told}." if told else ""
     header, rows = rows_of_folds(metrics["folds"])
@@ -172,13 +172,13 @@ def _dead_shares(model: Model) -> Iterator[Block]:
         return
     shares = {
         "calibrated": "the model, calibrated on other groups' fields",
-        "uncalibrated": "the model, mean of 1 - P(live) over the field",
+        "uncalibrated": f"the model, {share_in_short(model.checkpoint)}",
         "constant": "a constant, the median of other groups' fields",
     }
-    rows = []
-    for name, words in shares.items():
-        found = [metrics[name][measure] for measure in MEASURES]
-        rows.append([words, *(value_text(each["value"], each["interval_groups"]) for each in found)])
+    rows = [
+        [words, *(value_text(of[each]["value"], of[each]["interval_groups"]) for each in MEASURES)]
+        for words, of in ((words, metrics[name]) for name, words in shares.items())
+    ]
     yield Table(
         "Dead share of fields",
         ["predicted by", *(measure.words for measure in MEASURES.values())],

@@ -121,15 +121,23 @@ def training_blocks(model: Model) -> Iterator[Block]:
     if not path.is_file():
         raise InputError(f"{path} is missing")
     table = pd.read_csv(path)
-    names = [name for name in ("train/loss", "val/loss", "val/balanced_accuracy", "val/auroc") if name in table]
+    shown = ("train/loss", "val/loss", "val/balanced_accuracy", "val/correlation", "val/auroc")
+    names = [name for name in shown if name in table]
     if not names:
         raise InputError(f"{path} holds no metric by epoch")
+    loss = "cross entropy"
+    words = "Cross entropy of training patches, as they were drawn and changed, and of validation patches"
+    if model.checkpoint.task == "stain":
+        loss = "loss"
+        words = (
+            "Weighted sum of the losses of all maps, of training crops, as they were drawn and changed, and of "
+            "validation fields; the correlation is of predicted and true maps, mean over fields and maps"
+        )
     yield Drawing(
         "training",
         "The training",
-        "Cross entropy of training patches, as they were drawn and changed, and of validation patches; the checkpoint "
-        "with the best validation score was tested.",
-        performance.training_curves(table.groupby("epoch", as_index=False)[names].last()),
+        f"{words}; the checkpoint with the best validation score was tested.",
+        performance.training_curves(table.groupby("epoch", as_index=False)[names].last(), loss=loss),
     )
 
 

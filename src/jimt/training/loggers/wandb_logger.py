@@ -126,6 +126,16 @@ class JimtWandbLogger(WandbLogger):
                 if checkpoint is not None:
                     self._run.log_artifact(self._artifact(checkpoint, metrics, values), aliases=["best"])
 
+    @rank_zero_only
+    def log_picture(self, name: str, picture: NDArray[np.uint8], *, step: int | None) -> None:
+        """Log a picture of shape ``(height, width, 3)``, of a step of the training or of none."""
+        _ = self.experiment
+        if self._run is None:
+            return
+        at = {} if step is None else {"trainer/global_step": step}
+        with self._surviving():
+            self._run.log({name: wandb.Image(picture), **at})
+
     def close(self, *, failed: bool) -> None:
         """End the run in bounded time and say how to upload what was not; nothing is logged after this."""
         run, self._run = self._run, None
