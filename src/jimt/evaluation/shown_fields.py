@@ -11,8 +11,8 @@ from jimt.curation.manifest import Curated
 from jimt.data.stain_targets import StainTargets, TargetSettings
 from jimt.errors import InputError
 from jimt.figures.stain_maps import MarkedNuclei, StainField
-from jimt.models.predicted_nuclei import nuclei_of_maps
 from jimt.statistics.image_agreement import pixel_correlation
+from jimt.statistics.predicted_nuclei import nuclei_of_maps
 
 if TYPE_CHECKING:
     from jimt.models.predictor import Predictor

@@ -34,7 +34,7 @@ from jimt.models.stain_module import StainModule
 from jimt.models.stain_network import StainNetwork
 from jimt.system.files import BEST_EPOCH, LAST
 from jimt.training.learners import learner_of
-from jimt.training.loggers.map_pictures import MapPictures, shows_pictures
+from jimt.training.loggers.map_pictures import map_pictures
 from jimt.training.settled import Training, process_number
 
 _PROFILERS: dict[str, Any] = {
@@ -64,10 +64,7 @@ def fit(training: Training, network: LiveDeadNetwork | StainNetwork, curated: Cu
             "trainer.patience needs validation patches", remedies=("trainer.patience=null", "crossval.validation=true")
         )
     module, datamodule = learner_of(training, network, curated)
-    pictures: list[Callback] = []
-    if isinstance(network, StainNetwork) and shows_pictures(training.loggers):
-        pictures.append(MapPictures(training, network, curated))
-    _run(module, datamodule, training, pictures)
+    _run(module, datamodule, training, map_pictures(training, network, curated))
     if settings.fast_dev_run or process_number() != 0:
         return 0
     best = read_tensors(training.folder / BEST_EPOCH)

@@ -15,6 +15,7 @@ from jimt.curation.manifest import Curated
 from jimt.evaluation.shown_fields import LIMITS, ShownFields, tested_fields
 from jimt.figures.stain_maps import StainField, draw_stain_fields
 from jimt.figures.style import pixels_of
+from jimt.models.network import LiveDeadNetwork
 from jimt.models.predictor import Predictor
 from jimt.models.stain_network import StainNetwork
 from jimt.models.stainwise import StainPredictor
@@ -29,6 +30,13 @@ _N_SHOWN: Final = 3
 def shows_pictures(loggers: Sequence[Logger]) -> bool:
     """Whether one of the loggers can show a picture."""
     return any(isinstance(logger, TensorBoardLogger | WandbLogger) for logger in loggers)
+
+
+def map_pictures(training: "Training", network: LiveDeadNetwork | StainNetwork, curated: Curated) -> list[Callback]:
+    """The callback that draws what the network predicts; none of a classifier, or where no logger can show it."""
+    if not isinstance(network, StainNetwork) or not shows_pictures(training.loggers):
+        return []
+    return [MapPictures(training, network, curated)]
 
 
 class MapPictures(Callback):
