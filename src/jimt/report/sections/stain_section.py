@@ -26,7 +26,7 @@ _GROUPS_SHOWN: Final = 24
 """Groups whose fields are drawn, at most."""
 _GROUPS_LISTED: Final = 60
 """Groups that have a row of their own, at most."""
-_NUCLEI: Final = {"nuclei": "nuclei", "dead_nuclei": "dead nuclei"}
+_NUCLEI: Final = {"nuclei": "", "dead_nuclei": ", dead"}
 
 
 def prediction_blocks(models: Sequence[Model]) -> Iterator[Block]:
@@ -48,7 +48,7 @@ def prediction_blocks(models: Sequence[Model]) -> Iterator[Block]:
     subject = f"Of {best.name}, whose maps agree best. " if len(read) > 1 else ""
     yield Text(subject + " ".join(words))
     yield from attempt("The predicted fields", _field_blocks(best, tables[best.name]))
-    yield _groups_table(best, tables[best.name], results[best.name])
+    yield from _tables(best, tables[best.name], results[best.name])
     if len(read) > 1:
         yield _models_table(read, results)
 
@@ -148,15 +148,16 @@ def _packed(groups: Sequence[list[tuple[int, str]]]) -> list[list[tuple[int, str
 
 
 def _caption(fields: Sequence[StainField], *, n_groups: int, n_drawn: int) -> str:
-    which = "Of each group the tested fields"
+    which = "of each group"
     if n_drawn == 1 and n_groups > 1:
-        which = f"Of all {n_groups:,} groups, each a field, the tested fields"
+        which = f"of all {n_groups:,} groups, each of which is a field"
     elif n_drawn < n_groups:
-        which = f"Of {n_drawn} of {n_groups:,} groups, evenly spread from the worst to the best, the tested fields"
+        which = f"of {n_drawn} of {n_groups:,} groups, evenly spread from the worst to the best"
     words = (
-        f"{which} whose predicted and measured PI agree best, as the median one and worst, by Pearson's r of their "
-        "pixels; each was predicted by a model that has not seen its group. PI is drawn as a multiple of the field's "
-        f"background: black is the background, light yellow {2 ** LIMITS[1]:g} times it or more; hatched: no data."
+        f"The best, the median and the worst tested field {which}, by Pearson's r (r) of predicted and measured PI, "
+        "pixel by pixel; each was predicted by a model that has not seen its group. PI is drawn as a multiple of the "
+        f"field's background: black is the background, light yellow {2 ** LIMITS[1]:g} times it or more; hatched: no "
+        "data."
     )
     if any(field.predicted_nuclei is not None for field in fields):
         words += (
@@ -167,45 +168,48 @@ def _caption(fields: Sequence[StainField], *, n_groups: int, n_drawn: int) -> st
     return words
 
 
-def _groups_table(model: Model, table: pd.DataFrame, result: dict[str, Any]) -> Table:
-    kinds = {kind: words for kind, words in _NUCLEI.items() if kind in result}
-    measures = {name: words for name, words in _MEASURES.items() if name in result}
-    rows = []
-    lists_groups = table["group"].nunique() <= _GROUPS_LISTED
-    for name, fields in table.groupby("group") if lists_groups else ():
-        own = map_metrics(fields.reset_index(drop=True), confidence=model.confidence)
-        rows.append([str(name), f"{len(fields):,}", *(number_text(own[each]["value"]) for each in measures)])
-        rows[-1] += [number_text(own[kind][of]) for kind in kinds for of in ("recall", "precision")]
-    means = [value_text(result[each]["value"], result[each]["interval_groups"]) for each in measures]
-    rows.append(["mean over groups", f"{len(table):,}", *means, *[NO_VALUE] * (2 * len(kinds))])
-    pooled = [number_text(result[kind][of]) for kind in kinds for of in ("recall", "precision")]
-    if kinds:
-        rows.append(["all nuclei together", f"{len(table):,}", *[NO_VALUE] * len(measures), *pooled])
-    return Table(
-        "Agreement of predicted with measured images, group by group",
-        ["group", "fields", *measures.values(), *(f"{words} {of}" for words in kinds.values() for of in _FOUND)],
-        rows,
-        _how_to_read(model, result) + ("" if lists_groups else f" {MAPS_FILE} has a row for each field."),
-    )
+def _tables(model: Model, table: pd.DataFrame, result: dict[str, Any]) -> Iterator[Table]:
+    """Images and, where they are predicted and known, nuclei: a row for each group, and all together."""
+    of_groups: dict[str, dict[str, Any]] = {}
+    beside = f" {MAPS_FILE} has a row for each field."
+    if table["group"].nunique() <= _GROUPS_LISTED:
+        for name, fields in table.groupby("group"):
+            of_groups[str(name)] = map_metrics(fields.reset_index(drop=True), confidence=model.confidence)
+    if measures := {name: words for name, words in _MEASURES.items() if name in result}:
+        rows = [
+            [name, f"{own['fields']:,}", *(number_text(own[each]["value"]) for each in measures)]
+            for name, own in of_groups.items()
+        ]
+        means = [value_text(result[each]["value"], result[each]["interval_groups"]) for each in measures]
+        yield Table(
+            "Agreement of predicted with measured PI",
+            ["group", "fields", *measures.values()],
+            [*rows, ["mean over groups", f"{result['fields']:,}", *means]],
+            "Means over the fields of a group; in brackets the "
+            f"{percent_text(model.confidence)} interval over groups. {_MEASURED}{beside}",
+        )
+    if kinds := {kind: words for kind, words in _NUCLEI.items() if kind in result}:
+        named = [*of_groups.items(), ("all together", result)]
+        yield Table(
+            "Nuclei that were found",
+            ["group", *(f"{count}{words}" for words in kinds.values() for count in ("known", "predicted", *_FOUND))],
+            [[name, *(cell for kind in kinds for cell in _found(own[kind]))] for name, own in named],
+            f"Recall is the share of known nuclei that were found, precision the share of predicted ones that are "
+            f"right: their centres lie within {RADIUS:g} px, and each is taken once. Dead nuclei are held against dead "
+            f"ones alone. Fields without a known nucleus do not count.{beside}",
+        )
 
 
 _MEASURES: Final = {"correlation": "pixel correlation", "similarity": "SSIM"}
-_FOUND: Final = ("found (recall)", "right (precision)")
+_MEASURED: Final = (
+    "Pixel correlation is Pearson's r of the logarithms of predicted and measured PI: 1 where both are bright in the "
+    "same places, however bright. Structural similarity (SSIM) is 1 only where both images are the same."
+)
+_FOUND: Final = ("recall", "precision")
 
 
-def _how_to_read(model: Model, result: dict[str, Any]) -> str:
-    words = (
-        "Means over the fields of a group. Pixel correlation is Pearson's r of the logarithm of predicted and measured "
-        "PI, 1 where bright places are bright in both, however bright; structural similarity (SSIM) is 1 only where "
-        f"both images are the same. In brackets the {percent_text(model.confidence)} interval over groups."
-    )
-    if any(kind in result for kind in _NUCLEI):
-        words += (
-            f" A predicted nucleus counts as right, and the known one as found, where their centres lie within "
-            f"{RADIUS:g} px; each is taken once, and dead nuclei are held against dead ones alone. Fields without a "
-            "known nucleus do not count."
-        )
-    return words
+def _found(of_kind: dict[str, Any]) -> list[str]:
+    return [*(f"{of_kind[count]:,}" for count in ("true", "predicted")), *(number_text(of_kind[of]) for of in _FOUND)]
 
 
 def _models_table(models: Sequence[Model], results: dict[str, dict[str, Any]]) -> Table:
@@ -217,15 +221,11 @@ def _models_table(models: Sequence[Model], results: dict[str, dict[str, Any]]) -
             value_text(result[each]["value"], result[each]["interval_groups"]) if each in result else NO_VALUE
             for each in _MEASURES
         ]
-        cells += [
-            number_text(result[kind][of]) if kind in result else NO_VALUE
-            for kind in kinds
-            for of in ("recall", "precision")
-        ]
+        cells += [number_text(result[kind][of]) if kind in result else NO_VALUE for kind in kinds for of in _FOUND]
         rows.append([model.name, f"{result['fields']:,}", *cells])
     return Table(
-        "Agreement of predicted with measured images, all models",
-        ["model", "fields", *_MEASURES.values(), *(f"{words} {of}" for words in kinds.values() for of in _FOUND)],
+        "Predicted images and nuclei of all models",
+        ["model", "fields", *_MEASURES.values(), *(f"{of}{words}" for words in kinds.values() for of in _FOUND)],
         rows,
-        "Means over groups, in brackets their interval; nuclei of all fields together.",
+        f"Means over groups, in brackets their interval. {_MEASURED} Recall and precision are of all nuclei together.",
     )
