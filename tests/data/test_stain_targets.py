@@ -164,18 +164,20 @@ def test_what_is_kept_is_what_is_computed_in_half_precision_and_computed_once(tm
     assert len(list((tmp_path / "targets").rglob("1.npy"))) == 2
 
 
-def test_dead_places_are_those_of_positive_pixels_or_of_a_dead_nucleus(tmp_path):
+def test_dead_places_are_those_of_a_dead_nucleus_or_positive_ones_where_none_is_known(tmp_path):
     image, no_data = flat(), np.zeros((32, 40), bool)
     image[4:8, 4:8] = 400
     no_data[28:] = True
-    cells = [(0, 17.5, 21.5, True), (0, 17.5, 33.5, False)]
     settings = dataclasses.replace(ALL, nucleus_radius=2.0)
-    targets = StainTargets(made(tmp_path, [image], no_data=[no_data], cells=cells), settings)
-    targets.prepare([0])
-    assert np.argwhere(targets.with_dead(targets.read(0))).tolist() == [[1, 1], [4, 5]]
-    alone = StainTargets(made(tmp_path, [image]), TargetSettings(("log_pi",), None, 8.0, 0.0))
-    alone.prepare([0])
-    assert np.argwhere(alone.with_dead(alone.read(0))).tolist() == [[1, 1]]
+    for name, cells, asked, expected in (
+        ("nuclei", [(0, 17.5, 21.5, True), (0, 17.5, 33.5, False)], settings, [[4, 5]]),
+        ("living", [(0, 17.5, 33.5, False)], settings, [[1, 1]]),
+        ("positive", None, PI, [[1, 1]]),
+        ("stain", None, TargetSettings(("log_pi",), None, 8.0, 0.0), [[1, 1]]),
+    ):
+        targets = StainTargets(made(tmp_path / name, [image], no_data=[no_data], cells=cells), asked)
+        targets.prepare([0])
+        assert np.argwhere(targets.with_dead(targets.read(0))).tolist() == expected
 
 
 def test_a_process_that_cuts_crops_is_not_sent_the_fields(tmp_path):

@@ -22,7 +22,8 @@ from jimt.errors import InputError
 from jimt.system.files import digest_of, write_whole
 from jimt.vocabulary import STRIDE
 
-_MIN_VALID: Final = 0.5  # share of a place's pixels that are data
+MIN_VALID: Final = 0.5
+"""Share of a place's pixels that are data, from which on it is known."""
 _DARKEST: Final = 0.1  # of the background: what is darker is noise, whose logarithm would outweigh the stain
 
 
@@ -143,7 +144,7 @@ class StainTargets:
                 f"field {field} has a PI background of {background:g}, and no multiple of it can be predicted",
                 remedies=(self._without("log_pi"),),
             )
-        known = places(valid) >= _MIN_VALID
+        known = places(valid) >= MIN_VALID
         made = []
         for output in settings.outputs:
             if output == "log_pi":

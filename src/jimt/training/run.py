@@ -27,8 +27,10 @@ from jimt.models.stain_network import StainNetwork
 from jimt.system.files import (
     ALL_SCORES_FILE,
     BEST,
+    FIELD_SHARES,
     FINISHED,
     LAST,
+    MAPS_FILE,
     METRICS_FILE,
     MODEL_CARD,
     REPORT,
@@ -184,7 +186,8 @@ def _fit(training: Training, network: LiveDeadNetwork | StainNetwork, curated: C
 def _start(training: Training, curated: Curated) -> None:
     """Remove what an earlier training, cut off or to be replaced, left in the run's folder; say what begins."""
     folder, config, resumes = training.folder, training.config, training.resumes
-    for name in (FINISHED, BEST, METRICS_FILE, SCORES_FILE, ALL_SCORES_FILE, VALIDATION_FILE, REPORT, MODEL_CARD):
+    scored = METRICS_FILE, SCORES_FILE, ALL_SCORES_FILE, MAPS_FILE, FIELD_SHARES
+    for name in (FINISHED, BEST, *scored, VALIDATION_FILE, REPORT, MODEL_CARD):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "figures", ignore_errors=True)
     if resumes is None:

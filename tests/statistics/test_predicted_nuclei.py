@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from jimt.data.stain_targets import discs
-from jimt.models.predicted_nuclei import nuclei_of_maps
 from jimt.statistics.nuclei_matching import match_nuclei
+from jimt.statistics.predicted_nuclei import nuclei_of_maps
 
 
 def drawn(centres, shape=(160, 200), *, radius=8.0):
