@@ -182,6 +182,12 @@ class TrainConfig(Settings):
         super().__post_init__()
         if self.task == "stain" and self.method != "finetune":
             raise no_decoder(self.method)
+        if self.task == "stain" and self.optim is not None and self.optim.label_smoothing > 0:
+            raise InputError(
+                f"optim.label_smoothing={self.optim.label_smoothing:g} is without effect under task=stain, which "
+                "learns from no labels",
+                remedies=("optim.label_smoothing=0", "task=patch"),
+            )
         if self.method == "linear_probe":
             self._check_linear_probe()
         elif self.backbone.trainable is None or self.trainer.max_epochs is None:

@@ -89,7 +89,10 @@ class CropDataset(Dataset[StainBatch]):
         if self._crop is None:
             return pixels, targets.astype(np.float32)
         pick, *offsets = key.where
-        found = np.argwhere(self._targets.with_dead(targets)) if key.centred else np.zeros((0, 2), np.int64)
+        found = np.zeros((0, 2), np.int64)
+        if key.centred:  # of places that lie wholly in the field: of the last ones a crop may hold nothing
+            height, width = (length // STRIDE for length in pixels.shape)
+            found = np.argwhere(self._targets.with_dead(targets)[:height, :width])
         origin = []
         for axis, (length, offset) in enumerate(zip(pixels.shape, offsets, strict=True)):
             start = offset * (length - self._crop)

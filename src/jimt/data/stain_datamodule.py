@@ -17,7 +17,7 @@ from jimt.data.dataset import as_is, process_share
 from jimt.data.stain_targets import StainTargets, target_settings
 from jimt.data.transforms import Triple, orient, to_network_input
 from jimt.errors import InputError
-from jimt.vocabulary import Split
+from jimt.vocabulary import Excluded, Split
 
 
 class StainDataModule(pl.LightningDataModule):
@@ -125,9 +125,12 @@ class StainDataModule(pl.LightningDataModule):
 
 
 def fields_of_split(manifest: pd.DataFrame, split: Split) -> Mapping[int, str]:
-    """The fields of the groups of a split, and the group of each; of raw images where no group is known."""
+    """The fields of the groups of a split, and the group of each; of raw images where no group is known.
+
+    A field that holds the pixels of one of another group is left out, as its patches are: that one may be in the test.
+    """
     names = manifest["group"].astype(object).fillna(manifest["raw_image_id"].astype(object)).astype(str)
-    chosen = names.isin(set(names[manifest["split"] == split.value]))
+    chosen = names.isin(set(names[manifest["split"] == split.value])) & (manifest["excluded"] != Excluded.COPY.value)
     fields = manifest.loc[chosen, ["field"]].assign(group=names[chosen]).drop_duplicates("field").sort_values("field")
     return dict(zip(fields["field"].tolist(), fields["group"].tolist(), strict=True))
 

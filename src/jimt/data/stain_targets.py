@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,8 @@ from jimt.errors import InputError
 from jimt.system.files import digest_of, write_whole
 from jimt.vocabulary import STRIDE
 
-_MIN_VALID: Final = 0.5  # share of a place's pixels that are data
+MIN_VALID: Final = 0.5
+"""Share of a place's pixels that are data, from which on it is known."""
 _DARKEST: Final = 0.6  # of the background: what is darker is noise, whose logarithm would outweigh the stain
 _BRIGHTEST: Final = 20.0  # times the background: what is brighter is a matter of dye and camera
 
@@ -75,9 +76,13 @@ class StainTargets:
             **label["positive"], percentile=label["background_percentile"], count_nuclei=False
         )
         self._saturated_at = float(2 ** int(recorded["dataset"]["bit_depth"]) - 1)
-        self._nuclei = None if settings.nuclei_of is None else _nuclei(curated, settings.nuclei_of)
+        self._nuclei = None if settings.nuclei_of is None else _nuclei(curated, settings)
         depends_on = [dataclasses.asdict(settings), dataclasses.asdict(self._positive)]
         self._folder = curated.folder / "targets" / digest_of(depends_on)[:16]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a process that cuts crops reads what is kept: a memory map of the fields would travel with all its pixels
+        return self.__dict__ | {"_curated": None, "_nuclei": None}
 
     def prepare(self, fields: Iterable[int]) -> None:
         """Compute and keep those of some fields that are not there yet."""
@@ -114,7 +119,7 @@ class StainTargets:
         raise InputError(
             f"{what} of the fields to train on is PI-positive (curation.label.positive.ratio={self._positive.ratio:g})",
             advice="look at the fluorescence",
-            remedies=("curation.label.positive.ratio=NUMBER", "stain.positive=0"),
+            remedies=("curation.label.positive.ratio=NUMBER", self._without("positive")),
         )
 
     def with_dead(self, targets: NDArray[np.float16]) -> NDArray[np.bool_]:
@@ -138,9 +143,9 @@ class StainTargets:
         if "log_pi" in settings.outputs and not background > 0:
             raise InputError(
                 f"field {field} has a PI background of {background:g}, and no multiple of it can be predicted",
-                remedies=("stain.log_pi=0",),
+                remedies=(self._without("log_pi"),),
             )
-        known = places(valid) >= _MIN_VALID
+        known = places(valid) >= MIN_VALID
         made = []
         for output in settings.outputs:
             if output == "log_pi":
@@ -154,6 +159,12 @@ class StainTargets:
             made.append(np.where(known, values, np.nan))
         return np.stack(made).astype(np.float32)
 
+    def _without(self, output: str) -> str:
+        """What leaves an output out, and another one in where there is none beside it."""
+        alone = self._settings.outputs == (output,)
+        other = "positive" if output == "log_pi" else "log_pi"
+        return f"stain.{output}=0" + f" stain.{other}=1" * alone
+
     def _discs(self, field: int, shape: tuple[int, ...], *, dead: bool) -> NDArray[np.float64]:
         assert self._nuclei is not None
         table, counted = self._nuclei
@@ -163,18 +174,22 @@ class StainTargets:
         return discs(here[["y", "x"]].to_numpy(float), shape, radius=self._settings.nucleus_radius)
 
 
-def _nuclei(curated: Curated, source: str) -> tuple[pd.DataFrame, set[int]]:
+def _nuclei(curated: Curated, settings: TargetSettings) -> tuple[pd.DataFrame, set[int]]:
     """Where nuclei lie, ``field, y, x, dead``, and the fields in which they were looked for.
 
     Raises:
         InputError: If they were not.
     """
+    source = settings.nuclei_of
     table = curated.cells() if source == "cells" else curated.nuclei()
     if table is None:
-        what, setting = {"cells": ("counted cells", "cells"), "nuclei": ("stain of all nuclei", "nuclei")}[source]
+        is_stack = curated.summary["config"]["dataset"]["layout"] == "stack"
+        of_stain = ("stain of all nuclei", "nuclei", "nuclei_index=NUMBER" if is_stack else "nuclei=WORD")
+        what, setting, given = ("counted cells", "cells", "cells=FILE") if source == "cells" else of_stain
+        alone = set(settings.outputs) == {"dead", "live"}
         raise InputError(
             f"{curated.summary['dataset']} has no {what} to learn from (dataset.{setting})",
-            remedies=("stain.nuclei=0 stain.nuclei_of=null", f"dataset.{setting}=NAME"),
+            remedies=("stain.nuclei=0 stain.nuclei_of=null" + " stain.log_pi=1" * alone, f"dataset.{given}"),
         )
     # a field without a counted cell was not counted; all were looked through for stained nuclei
     fields = table["field"] if source == "cells" else curated.manifest["field"]

@@ -83,16 +83,17 @@ def share_metrics(fields: pd.DataFrame, *, confidence: float) -> dict[str, Any]:
     shares = {name: fields[name].to_numpy(float) for name in ("calibrated", "uncalibrated", "constant")}
     found = {name: share_agreement(share, true, groups, confidence=confidence) for name, share in shares.items()}
     sentence = "no fields but those that are tested were scored: nothing to calibrate dead shares by"
-    if np.isfinite(shares["calibrated"]).all():
-        numbers = group_numbers(groups)
+    known = np.isfinite(shares["calibrated"])  # of a field in which maps show no cells there is no share
+    if known.any():
+        numbers = group_numbers(groups[known])
         model, baseline = (
-            lambda weights, share=shares[name]: weighted_measures(share, true, numbers, weights)["mae"]
+            lambda weights, share=shares[name][known]: weighted_measures(share, true[known], numbers, weights)["mae"]
             for name in ("calibrated", "constant")
         )
         sentence = against_baseline(
             model,
             baseline,
-            groups,
+            groups[known],
             higher_is_better=False,
             bounds=(0, 1),
             confidence=confidence,

@@ -37,7 +37,8 @@ def map_agreement(predictor: "Predictor", curated: Curated, fields: Sequence[int
 
     Returns:
         A row for each: ``field``, ``raw_image_id``, ``group``; ``correlation`` (Pearson) and ``similarity`` (SSIM) of
-        predicted and true log(PI / background), or of positive pixels where the stain itself is not predicted;
+        predicted and true log(PI / background), or of positive pixels where the stain itself is not predicted, NaN
+        where there is nothing to compare;
         ``share_of`` and ``predicted_share``; where nuclei are predicted ``predicted_nuclei`` and
         ``predicted_dead_nuclei``, and where they are known besides ``true_...`` and ``matched_...`` of both, NaN in
         fields without a known nucleus.
@@ -50,17 +51,19 @@ def map_agreement(predictor: "Predictor", curated: Curated, fields: Sequence[int
         targets = StainTargets(curated, TargetSettings((shown,), None, 1.0, float(settings["stain.smoothing"])))
     known = curated.cells() if settings["stain.nuclei_of"] != "nuclei" else curated.nuclei()
     names = curated.manifest.drop_duplicates("field").set_index("field")
-    shares = predictor.shares(curated.store, list(fields)).set_index("field")
     rows = []
     for field in fields:
         maps = predictor.maps(curated.store, field)
+        (share,) = predictor.shares(curated.store, [field]).to_dict("records")
         row: dict[str, Any] = {
             "field": field,
             **{name: names.loc[field, name] for name in ("raw_image_id", "group")},
-            **{name: shares.loc[field, name] for name in ("share_of", "predicted_share")},
+            **{name: share[name] for name in ("share_of", "predicted_share")},
         }
         if targets is not None and shown is not None:
-            (true,) = targets.compute(field)
+            # a field without a background has no multiples of it: a training refuses it, a test leaves it out
+            lacking = shown == "log_pi" and not curated.store.background(field) > 0
+            (true,) = [np.full(maps[shown].shape, np.nan)] if lacking else targets.compute(field)
             valid, whole = np.isfinite(true), _RANGE if shown == "log_pi" else 1.0
             row["correlation"] = pixel_correlation(maps[shown], true, valid)
             row["similarity"] = mean_similarity(maps[shown], true, valid, data_range=whole, window=_WINDOW)

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from jimt.data.fields import Fields
 from jimt.data.transforms import to_network_input
+from jimt.errors import InputError
 from jimt.models.checkpoint import Input
 from jimt.models.network import LiveDeadNetwork
 from jimt.vocabulary import MULTIPLE
@@ -122,6 +123,9 @@ def map_of_field(
         multiple: Pixels that the sides are continued to a multiple of.
         device: Where it runs.
         precision: Lightning's word for what it computes in.
+
+    Raises:
+        InputError: If the field needs more memory than the GPU has.
     """
     height, width = pixels.shape
     beyond = ((0, -height % multiple), (0, -width % multiple))
@@ -132,8 +136,13 @@ def map_of_field(
         turned = padded.rot90(orientation % 4, (2, 3))
         turned = turned.flip(3) if orientation >= 4 else turned
         images = to_network_input(turned, mean=takes.mean, std=takes.std)
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-            maps = answer(images)
+        try:
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+                maps = answer(images)
+        except torch.OutOfMemoryError as error:
+            raise InputError(
+                f"a field of {width} x {height} px needs more memory than the GPU has", remedies=("--accelerator cpu",)
+            ) from error
         maps = maps.float()
         maps = maps.flip(3) if orientation >= 4 else maps
         total = total + _resized(maps.rot90(-(orientation % 4), (2, 3)), size)

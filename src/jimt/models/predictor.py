@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from jimt.curation.patches import Scaling, patch_origins
 from jimt.curation.store import cut_patches, places_of
 from jimt.data.fields import Fields, RawFields
+from jimt.data.stain_targets import MIN_VALID, places
 from jimt.errors import InputError
 from jimt.models.checkpoint import Checkpoint, Input, Output, read_checkpoint
 from jimt.models.mapwise import MapPredictor
@@ -151,7 +152,8 @@ class Predictor:
         maps = self.maps(fields, number)
         if "dead" not in maps:
             raise InputError("the model predicts no nuclei", advice="give a run with stain.nuclei above 0")
-        return nuclei_of_maps(maps["dead"], maps["live"])
+        known = places(~fields.no_data(number)) >= MIN_VALID  # where there are no data the maps say nothing
+        return nuclei_of_maps(maps["dead"] * known, maps["live"] * known)
 
     def shares(self, fields: Fields, numbers: list[int]) -> pd.DataFrame:
         """Predicted dead share and nuclei of whole fields; as ``StainPredictor.shares``.

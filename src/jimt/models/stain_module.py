@@ -10,6 +10,7 @@ from torch.nn import functional
 from torchmetrics import MeanMetric
 
 from jimt.data.crops import StainBatch
+from jimt.data.dataset import process_share
 from jimt.models.freezing import train_trainable
 from jimt.models.schedules import optimizer_of
 from jimt.models.split_metrics import SplitMetrics
@@ -77,7 +78,7 @@ class StainModule(pl.LightningModule):
 
     def training_step(self, batch: StainBatch, batch_idx: int) -> Tensor:
         """Weighted sum of the losses of one batch."""
-        losses = map_losses(self(batch.pixels).float(), batch.targets, self.network.outputs)
+        losses = map_losses(self(batch.pixels).float(), batch.targets, self.network.outputs, of_processes=True)
         loss = (losses * losses.new_tensor(self._weights)).sum()
         n = len(batch.pixels)
         self.log("train/loss_step", loss, on_step=True, on_epoch=False, batch_size=n)
@@ -139,7 +140,7 @@ class StainModule(pl.LightningModule):
         )
 
 
-def map_losses(raw: Tensor, targets: Tensor, outputs: tuple[str, ...]) -> Tensor:
+def map_losses(raw: Tensor, targets: Tensor, outputs: tuple[str, ...], *, of_processes: bool = False) -> Tensor:
     """Loss of each output over the places where its target is known; 0 where none is. Shape ``(n_outputs,)``.
 
     Of ``dead`` and ``live`` the first is of nuclei of either kind, the second, within them, of being dead.
@@ -148,13 +149,15 @@ def map_losses(raw: Tensor, targets: Tensor, outputs: tuple[str, ...]) -> Tensor
         raw: As ``StainNetwork.forward`` gives it, shape ``(n, n_outputs, height, width)``.
         targets: Likewise; NaN where nothing is known.
         outputs: What the maps show.
+        of_processes: Divide by the mean number of known places of the processes that train together, so that the mean
+            of their losses is that of one process, however many places each of them knows.
     """
     wanted = dict(zip(outputs, targets.unbind(dim=1), strict=True))
     if "dead" in wanted:
         dead, live = (wanted[name] for name in NUCLEI)
         nucleus = torch.maximum(dead, live)
         wanted |= {NUCLEI[0]: nucleus, NUCLEI[1]: torch.where(nucleus > 0, dead / (dead + live), torch.nan)}
-    losses = []
+    losses, n_known = [], []
     for given, (output, target) in zip(raw.unbind(dim=1), wanted.items(), strict=True):
         known = torch.isfinite(target)
         filled = torch.where(known, target, 0.0)
@@ -162,5 +165,11 @@ def map_losses(raw: Tensor, targets: Tensor, outputs: tuple[str, ...]) -> Tensor
             each = functional.smooth_l1_loss(given, filled, reduction="none", beta=_SQUARED)
         else:
             each = functional.binary_cross_entropy_with_logits(given, filled, reduction="none")
-        losses.append((each * known).sum() / known.sum().clamp(min=1))
-    return torch.stack(losses)
+        losses.append((each * known).sum())
+        n_known.append(known.sum())
+    counts = torch.stack(n_known)
+    _, n_processes = process_share()
+    if of_processes and n_processes > 1:
+        torch.distributed.all_reduce(counts)
+        return torch.stack(losses) * n_processes / counts.clamp(min=1)
+    return torch.stack(losses) / counts.clamp(min=1)

@@ -153,7 +153,7 @@ def _cross_validate(
     result["choices"] = choices
     if maps is not None:
         result["maps"] = map_metrics(maps, confidence=config.evaluation.confidence)
-    for name in (REPORT, MODEL_CARD):  # of the scores that are replaced now
+    for name in (REPORT, MODEL_CARD, *([MAPS_FILE] if maps is None else [])):  # of the scores that are replaced now
         (folder / name).unlink(missing_ok=True)
     write_whole(folder / CROSSVAL_SCORES, scored[[*SCORE_COLUMNS, "fold"]].to_csv(index=False))
     write_whole(folder / ALL_CROSSVAL_SCORES, table.to_csv(index=False))

@@ -33,6 +33,7 @@ from jimt.models.network import LiveDeadNetwork
 from jimt.models.stain_module import StainModule
 from jimt.models.stain_network import StainNetwork
 from jimt.system.files import BEST_EPOCH, LAST
+from jimt.training.gpu_memory import Stage, out_of_memory
 from jimt.training.learners import learner_of
 from jimt.training.loggers.map_pictures import map_pictures
 from jimt.training.settled import Training, process_number
@@ -94,6 +95,7 @@ def _run(
         # Lightning's save_last writes in epochs alone that are the best so far; mode sets the two apart where none is
         ModelCheckpoint(filename=LAST.stem, monitor=None, mode="min", **at_each_epoch_end),
     ]
+    stage = Stage()
     average = WeightAveraging(avg_fn=_moving_average(optim.ema_decay), use_buffers=True)
     shown: dict[str, list[Callback]] = {
         "rich": [RichProgressBar(leave=True)],
@@ -121,6 +123,7 @@ def _run(
             fast_dev_run=settings.fast_dev_run,
             logger=[DummyLogger()] if settings.fast_dev_run else list(training.loggers),
             callbacks=[
+                stage,
                 *checkpoints,
                 *pictures,  # before the average, which takes its weights back when a validation ends
                 *shown[settings.progress],
@@ -141,6 +144,8 @@ def _run(
         try:
             ckpt_path = None if training.resumes is None else training.resumes.path
             trainer.fit(module, datamodule, ckpt_path=ckpt_path, weights_only=True)
+        except torch.OutOfMemoryError as error:
+            raise out_of_memory(training.config, validates=stage.validates) from error
         except SystemExit as error:  # Lightning's answer to Ctrl-C and, as SIGTERMException, to SIGTERM
             signal = "SIGTERM" if isinstance(error, SIGTERMException) else "Ctrl-C"
             raise Interrupted(

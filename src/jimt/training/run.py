@@ -27,6 +27,7 @@ from jimt.models.stain_network import StainNetwork
 from jimt.system.files import (
     ALL_SCORES_FILE,
     BEST,
+    FIELD_SHARES,
     FINISHED,
     LAST,
     MAPS_FILE,
@@ -186,8 +187,8 @@ def _fit(training: Training, network: LiveDeadNetwork | StainNetwork, curated: C
 def _start(training: Training, curated: Curated) -> None:
     """Remove what an earlier training, cut off or to be replaced, left in the run's folder; say what begins."""
     folder, config, resumes = training.folder, training.config, training.resumes
-    evaluated = (METRICS_FILE, SCORES_FILE, ALL_SCORES_FILE, MAPS_FILE)
-    for name in (FINISHED, BEST, *evaluated, VALIDATION_FILE, REPORT, MODEL_CARD):
+    scored = METRICS_FILE, SCORES_FILE, ALL_SCORES_FILE, MAPS_FILE, FIELD_SHARES
+    for name in (FINISHED, BEST, *scored, VALIDATION_FILE, REPORT, MODEL_CARD):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "figures", ignore_errors=True)
     if resumes is None:
