@@ -2,7 +2,6 @@
 
 import logging
 import os
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import callbacks as lightning_callbacks
 from pytorch_lightning.callbacks import (
     Callback,
-    EarlyStopping,
     LearningRateMonitor,
     ModelCheckpoint,
     RichProgressBar,
@@ -33,6 +31,7 @@ from jimt.models.network import LiveDeadNetwork
 from jimt.models.stain_module import StainModule
 from jimt.models.stain_network import StainNetwork
 from jimt.system.files import BEST_EPOCH, LAST
+from jimt.training.callbacks import EpochLine, Patience
 from jimt.training.gpu_memory import Stage, out_of_memory
 from jimt.training.learners import learner_of
 from jimt.training.loggers.map_pictures import map_pictures
@@ -199,14 +198,6 @@ class _AtomicCheckpointIO(TorchCheckpointIO):
         write_tensors(checkpoint, Path(path))
 
 
-class Patience(EarlyStopping):
-    """Lightning's, which would train a run on that had run out of patience when it was cut off."""
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop a resumed run that has waited long enough."""
-        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
-
-
 def _moving_average(decay: float) -> Any:
     """The moving average of the weights that is evaluated and kept."""
 
@@ -218,36 +209,6 @@ def _moving_average(decay: float) -> Any:
         return torch.lerp(old, new, 1 - min(decay, (1 + n) / (10 + n)))
 
     return average
-
-
-class EpochLine(Callback):
-    """One line an epoch: loss, validation metrics and time.
-
-    Args:
-        monitor: The metric that the best epoch is chosen by.
-    """
-
-    def __init__(self, monitor: str) -> None:
-        self._monitor = monitor
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock."""
-        self._start = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the line."""
-        seconds = time.monotonic() - self._start
-        # in every process, because reading them gathers the loss from all
-        values = {key: float(value) for key, value in trainer.callback_metrics.items()}
-        if not trainer.is_global_zero:
-            return
-        names = [name for name in ("train/loss", self._monitor, "val/auroc") if name in values]
-        print(
-            f"epoch {trainer.current_epoch + 1:>3}/{trainer.max_epochs}  "
-            + "  ".join(f"{name} {values[name]:.3f}" for name in names)
-            + f"  {seconds:.1f} s",
-            flush=True,
-        )
 
 
 # which cores are used and that processes start: nothing a user can act on
