@@ -135,8 +135,12 @@ class StainModule(pl.LightningModule):
         own = {id(parameter) for parameter in self.network.encoder.parameters()}
         of_decoder = [parameter for parameter in self.network.parameters() if id(parameter) not in own]
         parts = [{"params": of_backbone, "lr": self._optim["lr"]}, {"params": of_decoder, "lr": self._decoder_lr}]
+        # of mixed precision on a graphics card Lightning could not clip the gradient
         return optimizer_of(
-            [part for part in parts if part["params"]], self._optim, lambda: self.trainer.estimated_stepping_batches
+            [part for part in parts if part["params"]],
+            self._optim,
+            lambda: self.trainer.estimated_stepping_batches,
+            fused=self.device.type == "cpu",
         )
 
 

@@ -15,6 +15,7 @@ from jimt.data.stain_targets import places
 from jimt.models.checkpoint import Input, StainScore
 from jimt.models.mapwise import map_of_field, tiles_of_patch
 from jimt.models.stain_network import StainNetwork
+from jimt.statistics.predicted_nuclei import nuclei_of_maps
 from jimt.vocabulary import MULTIPLE, STRIDE
 
 EVIDENCE: Final = {"log_pi": ("log_pi",), "positive": ("positive",), "nuclei": ("dead", "live")}
@@ -27,7 +28,8 @@ true PI of mcf7 as the map, the area over that of cells has an AUROC against cou
 _CACHED: Final = 64 << 20  # bytes of maps that are kept: scores and shares of the same fields are asked for in turn
 STAINED: Final = 1.5
 """Times the background: what is stained where positive pixels are not predicted."""
-_NO_NUCLEI: Final = 1e-3  # of the area: with fewer, a share of them is noise
+_FEW: Final = 0.01
+"""Share of a patch that is added to its area of nuclei, a fifth of it to that of dead ones: a share of few is noise."""
 
 
 class StainPredictor:
@@ -141,9 +143,9 @@ class StainPredictor:
         valid = ~fields.no_data(number)
         known = places(valid)
         if "dead" in maps:
-            dead, live = (float((maps[name] * known).sum()) for name in ("dead", "live"))
-            some = dead + live > _NO_NUCLEI * known.sum()
-            return {"share_of": "nuclei", "predicted_share": dead / (dead + live) if some else np.nan}
+            seen = [np.where(known > 0, maps[name], 0) for name in ("dead", "live")]
+            dead = nuclei_of_maps(*seen)["dead"].to_numpy(bool)
+            return {"share_of": "nuclei", "predicted_share": float(dead.mean()) if len(dead) else np.nan}
         cells = places(cell_area(fields.field(number), valid))
         # of a network without positive pixels: as stained as what it was told to be as stained
         stained = maps["positive"] if "positive" in maps else maps["log_pi"] > np.log(STAINED)
@@ -178,8 +180,8 @@ def evidence_of(
 ) -> NDArray[np.float64]:
     """The kinds of evidence that mean maps give, shape ``(n_patches, n_kinds)``.
 
-    >>> evidence_of(np.array([[0.25, 0.3, 0.1]]), ("positive", "dead", "live"), cells=np.array([0.9]))
-    array([[0.5 , 0.75]])
+    >>> evidence_of(np.array([[0.25, 0.3, 0.09]]), ("positive", "dead", "live"), cells=np.array([0.9])).round(3)
+    array([[0.5  , 0.755]])
 
     Args:
         means: Of each map over each patch, shape ``(n_patches, n_outputs)``.
@@ -193,5 +195,5 @@ def evidence_of(
     if "positive" in of:
         kinds.append(np.sqrt(of["positive"] / (cells + _BARE)))
     if "dead" in of:
-        kinds.append(of["dead"] / np.maximum(of["dead"] + of["live"], _NO_NUCLEI))
+        kinds.append((of["dead"] + _FEW / 5) / (of["dead"] + of["live"] + _FEW))
     return np.stack(kinds, axis=1)
