@@ -51,7 +51,8 @@ def optimizer_of(
         fused: Whether a step is computed in one go, which saves a CPU most of its time; it differs in the last digit.
     """
     kind: type[Optimizer] = AdamW if optim["decoupled"] else Adam
-    optimizer = kind(parts, betas=(optim["betas"][0], optim["betas"][1]), weight_decay=optim["weight_decay"])  # type: ignore[call-arg]
+    options = {"betas": (optim["betas"][0], optim["betas"][1]), "weight_decay": optim["weight_decay"]}
+    optimizer = kind(parts, **options, **({"fused": True} if fused else {}))
     if optim["schedule"] == "constant":
         return optimizer
     factor = step_schedule(optim["schedule"], n_steps=int(n_steps()), warmup=optim["warmup"])
