@@ -51,7 +51,7 @@ def optimizer_of(
         fused: Whether a step is computed in one go, which saves a CPU most of its time; it differs in the last digit.
     """
     kind: type[Optimizer] = AdamW if optim["decoupled"] else Adam
-    options = {"betas": (optim["betas"][0], optim["betas"][1]), "weight_decay": optim["weight_decay"]}
+    options: dict[str, Any] = {"betas": (optim["betas"][0], optim["betas"][1]), "weight_decay": optim["weight_decay"]}
     optimizer = kind(parts, **options, **({"fused": True} if fused else {}))
     if optim["schedule"] == "constant":
         return optimizer
