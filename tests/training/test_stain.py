@@ -112,7 +112,7 @@ def test_validation_is_numpys_of_the_maps_of_the_epoch(finished):
         maps = network.as_maps(raw[None])[0].numpy()
         known = np.isfinite(wanted)
         of = dict(zip(checkpointed.network.outputs, range(4), strict=True))
-        loss = functional.smooth_l1_loss(raw[0][known[0]], torch.from_numpy(wanted[0][known[0]]))
+        loss = functional.smooth_l1_loss(raw[0][known[0]], torch.from_numpy(wanted[0][known[0]]), beta=0.3)
         entropy = functional.binary_cross_entropy_with_logits
         loss += entropy(raw[1][known[1]], torch.from_numpy(wanted[1][known[1]]))
         dead, live = wanted[of["dead"]], wanted[of["live"]]
