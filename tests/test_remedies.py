@@ -11,6 +11,7 @@ import test_remedies_of_finding as of_finding
 import test_remedies_of_labels as of_labels
 import test_remedies_of_runs as of_runs
 import test_remedies_of_settings as of_settings
+import test_remedies_of_stain as of_stain
 import test_remedies_of_weights as of_weights
 from jimt.errors import InputError
 from remedies import TO_TYPE, Place, Told, told
@@ -42,14 +43,17 @@ NEEDS_NONE: dict[Place, str] = {
     ("report/sections/performance_section.py", "training_blocks"): "likewise",
     ("networks/squeezenet.py", "SqueezeNet.__init__"): "no setting leads here",
     ("config/hydra_errors.py", "_of_hydra"): "the sentence is Hydra's",
-    ("data/fields.py", "RawFields.field"): "what the image must be is all there is to say",
+    ("report/activation.py", "_network"): "likewise",
+    ("evaluation/shown_fields.py", "ShownFields.__init__"): "likewise",
+    ("report/sections/stain_section.py", "_field_blocks"): "likewise",
+    ("data/fields.py", "RawFields._read"): "what the image must be is all there is to say",
     ("models/predictor.py", "Predictor.scores"): "likewise",
 }
 """Places where an error needs neither advice nor remedy."""
 
 
 def test_every_place_that_names_a_remedy_has_its_run():
-    modules = of_settings, of_conditions, of_curation, of_finding, of_labels, of_runs, of_weights
+    modules = of_settings, of_conditions, of_curation, of_finding, of_labels, of_runs, of_stain, of_weights
     runs = [*(place for module in modules for place in module.RUNS), *ELSEWHERE]
     assert not [place for place, n in Counter(runs).items() if n > 1]
     named = Counter(one.place for one in told() if one.has("remedies"))

@@ -94,6 +94,7 @@ def of_training(lab: Lab) -> None:
     lab.mends(trains, "trainer.max_epochs=null")
     lab.mends(trains, "backbone.trainable=null")
     lab.mends(trains, "trainer.fast_dev_run=true", "resume=run")
+    lab.mends(trains, "task=stain", "optim.label_smoothing=0.1")
 
 
 def of_a_linear_probe(lab: Lab) -> None:
@@ -227,6 +228,7 @@ def space_of(*overrides: str) -> None:
 def of_a_space(lab: Lab) -> None:
     lab.mends(space_of, "method=linear_probe")
     lab.mends(space_of, "search=probe")
+    lab.mends(space_of, "task=stain", "tune.metric=val/brier")
 
 
 def of_ends(lab: Lab) -> None:

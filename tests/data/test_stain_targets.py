@@ -29,10 +29,10 @@ def test_the_stain_is_the_logarithm_of_its_mean_over_a_place_divided_by_the_back
     image = flat()
     image[4:8, 8:12] = 400  # one place
     image[12:16, 12:14], image[12:16, 14:16] = 100, 300  # two levels in one
-    image[16:20, 20:24] = 1  # darker than a tenth of the background counts as a tenth
+    image[16:20, 20:24] = 1  # darker than 0.6 of the background counts as that
     log_pi, _ = of(made(tmp_path, [image]), PI)
     expected = np.zeros((8, 10))
-    expected[1, 2], expected[3, 3], expected[4, 5] = math.log(4), math.log(2), math.log(0.1)
+    expected[1, 2], expected[3, 3], expected[4, 5] = math.log(4), math.log(2), math.log(0.6)
     np.testing.assert_allclose(log_pi, expected, atol=1e-6)
 
 

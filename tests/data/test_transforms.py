@@ -4,7 +4,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from jimt.data.dataset import N_CHANGES
-from jimt.data.transforms import change_intensity, orient, to_network_input
+from jimt.data.transforms import change_intensity, magnify, orient, to_network_input
 
 pytestmark = pytest.mark.stack
 
@@ -161,3 +161,56 @@ def test_floats_and_bytes_of_the_same_grey_are_the_same_to_the_network():
     torch.testing.assert_close(
         to_network_input(patches.float() / 255, **IMAGENET), to_network_input(patches, **IMAGENET), rtol=0, atol=0
     )
+
+
+# ---- noise and magnification
+
+
+def test_noise_is_gaussian_of_each_patchs_own_width_and_the_generators():
+    grey = torch.full((3, 1, 200, 200), 0.5)
+    drawn = changes(3, NOISE, [-1.0, 0.0, 0.5])
+    torch.manual_seed(0)
+    noisy = change_intensity(grey, drawn, **NONE | {"noise": 0.1})
+    assert torch.equal(noisy[1], grey[1])
+    for patch, width in ((noisy[0], 0.1), (noisy[2], 0.05)):
+        assert patch.mean().item() == pytest.approx(0.5, abs=0.002)
+        assert patch.std().item() == pytest.approx(width, rel=0.02)
+        # no pixel knows of its neighbour
+        assert abs(np.corrcoef(patch[0, :, 1:].flatten(), patch[0, :, :-1].flatten())[0, 1]) < 0.02
+    torch.manual_seed(0)
+    assert torch.equal(change_intensity(grey, drawn, **NONE | {"noise": 0.1}), noisy)
+    strong = change_intensity(grey, drawn, **NONE | {"noise": 1.0})
+    assert (strong.min(), strong.max()) == (0, 1)
+
+
+def test_magnified_twice_a_pixel_is_four_and_by_half_four_are_one():
+    image = torch.arange(64.0).view(1, 1, 8, 8)
+    twice = magnify(image, torch.tensor([2.0]), mode="nearest")
+    inner = image[0, 0, 2:6, 2:6].numpy()
+    np.testing.assert_array_equal(twice[0, 0], np.kron(inner, np.ones((2, 2))))
+    half = magnify(image, torch.tensor([0.5]), mode="bilinear")[0, 0].numpy()
+    means = image[0, 0].numpy().reshape(4, 2, 4, 2).mean((1, 3))
+    np.testing.assert_allclose(half[2:6, 2:6], means)
+    # beyond the edge its mirror image
+    np.testing.assert_allclose(half[:2], half[2:4][::-1], rtol=1e-6)
+    np.testing.assert_allclose(half[:, 6:], half[:, 4:6][:, ::-1], rtol=1e-6)
+
+
+def test_each_image_is_magnified_by_its_own_factor_about_its_centre():
+    images = grey_patches(3, size=24)
+    factors = torch.tensor([1.0, 1.3, 0.8])
+    together = magnify(images, factors, mode="bilinear")
+    torch.testing.assert_close(together[0], images[0])
+    for n in range(3):
+        torch.testing.assert_close(together[n], magnify(images[n : n + 1], factors[n : n + 1], mode="bilinear")[0])
+    # turning before or after is the same
+    torch.testing.assert_close(magnify(images.rot90(1, (2, 3)), factors, mode="bilinear"), together.rot90(1, (2, 3)))
+
+
+def test_magnified_to_the_nearest_no_value_is_mixed_with_another():
+    values = torch.full((1, 2, 12, 12), float("nan"))
+    values[:, :, 3:9, 3:9] = 1.0
+    for factor in (0.7, 1.0, 1.6):
+        magnified = magnify(values, torch.tensor([factor]), mode="nearest")
+        assert set(magnified[~magnified.isnan()].tolist()) == {1.0}
+        assert (magnified[0, 0] == 1).sum() == pytest.approx(36 * factor**2, rel=0.35)

@@ -120,20 +120,20 @@ def test_maps_have_a_place_for_each_four_pixels_whatever_the_reduction(backbone,
             "squeezenet1_1.tv_in1k",
             "fpn",
             "the feature maps of squeezenet1_1.tv_in1k are not halves of one another, as stain.decoder=fpn needs: give "
-            "stain.decoder=unet, or backbone=resnet18",
+            "stain.decoder=unet, or backbone.name=resnet18.tv_in1k",
         ),
         pytest.param(
             "inception_v3.tv_in1k",
             "fpn",
             "the feature maps of inception_v3.tv_in1k are not halves of one another, as stain.decoder=fpn needs: give "
-            "stain.decoder=unet, or backbone=resnet18",
+            "stain.decoder=unet, or backbone.name=resnet18.tv_in1k",
             marks=pytest.mark.slow,
         ),
         (
             "test_vit.r160_in1k",
             "unet",
             "test_vit.r160_in1k gives no features of several scales, from which maps of the stain could be made: give "
-            "backbone=resnet18, or task=patch",
+            "backbone.name=resnet18.tv_in1k, or task=patch",
         ),
         ("nonsense", "fpn", "timm knows no network called nonsense"),
     ],
@@ -172,9 +172,9 @@ def test_a_place_is_in_a_nucleus_that_is_dead_or_alive():
 def test_losses_are_those_of_the_textbook_over_the_places_that_are_known():
     nan = math.nan
     raw = torch.tensor([[[[0.0, 2.0], [0.5, 7.0]], [[1.0, -2.0], [0.0, 9.0]]]], requires_grad=True)
-    targets = torch.tensor([[[[0.4, 0.5], [0.5, nan]], [[1.0, 0.25], [nan, nan]]]])
-    # smooth L1: half the square below 1, the distance less a half above
-    log_pi = (0.5 * 0.4**2 + (1.5 - 0.5) + 0.0) / 3
+    targets = torch.tensor([[[[0.2, 0.5], [0.5, nan]], [[1.0, 0.25], [nan, nan]]]])
+    # smooth L1: half the square over 0.3 below 0.3, the distance less half of 0.3 above
+    log_pi = (0.5 * 0.2**2 / 0.3 + (1.5 - 0.15) + 0.0) / 3
 
     def entropy(logit, wanted):
         live = 1 / (1 + math.exp(-logit))
@@ -186,7 +186,7 @@ def test_losses_are_those_of_the_textbook_over_the_places_that_are_known():
     losses.sum().backward()
     assert torch.isfinite(raw.grad).all()
     assert (raw.grad[torch.isnan(targets)] == 0).all()
-    assert raw.grad[0, 0].flatten().tolist() == pytest.approx([-0.4 / 3, 1 / 3, 0, 0])
+    assert raw.grad[0, 0].flatten().tolist() == pytest.approx([-0.2 / 0.3 / 3, 1 / 3, 0, 0])
 
 
 def test_an_output_of_which_nothing_is_known_costs_nothing():
@@ -320,7 +320,7 @@ def test_settings_of_the_stain_that_cannot_be_are_refused():
         ({"nuclei_of": "cells"}, "stain.nuclei=0 and stain.nuclei_of=cells: nuclei are predicted"),
         ({"crop": None}, "stain.positive_crops=0.5 is without effect on whole fields: give stain.positive_crops=0"),
         ({"decoder": "linknet"}, "stain.decoder=linknet is not allowed: it takes one of fpn, unet"),
-        ({"channels": 100}, "stain.channels=100 is not allowed: it takes a multiple of 64"),
+        ({"channels": 100}, "stain.channels=100 is not allowed: it takes a multiple of 32"),
         ({"reduction": 3}, "stain.reduction=3 is not allowed: it takes 1, 2 or 4"),
         ({"decoder_lr": 0.0}, "stain.decoder_lr=0.0 is not allowed"),
         ({"log_pi": -1.0}, "stain.log_pi=-1.0 is not allowed"),

@@ -2,63 +2,21 @@
 
 import shutil
 import signal
-from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 
 from conftest import TINY, composed_train
 from forked import Forked, run_forked
 from jimt.errors import InputError
 from jimt.training.run import train
 from processes import Kill, train_in_process, train_in_processes
+from trainings import assert_same_training, checkpoint
 
 # dropout and batch norm: random numbers and running statistics that a resumed run has to repeat
 DROP = [*TINY, "backbone.name=drop_resnet", "optim.batch_size=8", "trainer.max_epochs=4"]
 # its third epoch is the best
 BEST_IN_THE_MIDDLE = [*TINY, "optim.batch_size=4", "trainer.max_epochs=5"]
-
-
-def checkpoint(run: Path, name: str) -> dict:
-    return torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True)
-
-
-def differences(one: object, other: object, where: str = "") -> list[str]:
-    """Where two nested structures of plain values and tensors differ in a single bit."""
-    if type(one) is not type(other):
-        return [where]
-    if isinstance(one, dict):
-        if one.keys() != other.keys():
-            return [f"{where}: {sorted(map(str, one.keys() ^ other.keys()))}"]
-        return [found for key in one for found in differences(one[key], other[key], f"{where}.{key}")]
-    if isinstance(one, list | tuple):
-        if len(one) != len(other):
-            return [f"{where}: length"]
-        return [
-            found
-            for i, pair in enumerate(zip(one, other, strict=True))
-            for found in differences(*pair, f"{where}[{i}]")
-        ]
-    same = torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
-    return [] if same else [where]
-
-
-def assert_same_training(run: Path, whole: Path) -> None:
-    for name in ("best_epoch", "last"):
-        ours, theirs = checkpoint(run, name), checkpoint(whole, name)
-        for part in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
-            assert differences(ours[part], theirs[part], part) == []
-        assert differences(ours.get("current_model_state"), theirs.get("current_model_state")) == []
-    ours, theirs = checkpoint(run, "best"), checkpoint(whole, "best")
-    for part in ("network", "input", "output", "state_dict"):
-        assert differences(ours[part], theirs[part], part) == []
-    assert (run / "test_scores.csv").read_bytes() == (whole / "test_scores.csv").read_bytes()
-    ours, theirs = (pd.read_csv(folder / "metrics.csv") for folder in (run, whole))
-    pd.testing.assert_frame_equal(ours[sorted(ours)], theirs[sorted(theirs)])
-    for column in ("train/loss", "val/auroc"):
-        epochs = ours.loc[ours[column].notna(), "epoch"].astype(int).tolist()
-        assert epochs == list(range(len(epochs)))
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ class Predictor:
         """
         maps = self.maps(fields, number)
         if "dead" not in maps:
-            raise InputError("the model predicts no nuclei", advice="give a run with stain.nuclei above 0")
+            raise InputError("the model predicts no nuclei", advice="give a run that predicts them")
         known = places(~fields.no_data(number)) >= MIN_VALID  # where there are no data the maps say nothing
         return nuclei_of_maps(maps["dead"] * known, maps["live"] * known)
 
@@ -167,7 +167,7 @@ class Predictor:
         if not isinstance(self._scorer, StainPredictor):
             raise InputError(
                 f"the model answers task={self.checkpoint.task}, and maps are predicted by task=stain",
-                advice="give a run of task=stain",
+                advice="give a run that predicts maps",
             )
         return self._scorer
 

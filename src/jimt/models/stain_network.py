@@ -64,7 +64,7 @@ class StainNetwork(nn.Module):
             raise InputError(
                 f"{self._backbone} has other layers as an encoder than as a classifier, for example {lacking[0]}",
                 advice="choose another backbone",
-                remedies=("backbone=resnet18",),
+                remedies=("backbone.name=resnet18.tv_in1k",),
             )
         self.encoder.load_state_dict({name: value for name, value in wanted.items() if value is not None})
         return found

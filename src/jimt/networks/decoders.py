@@ -58,7 +58,7 @@ def create_encoder_decoder(backbone: str, decoder: Decoder, *, channels: int, n_
         if decoder == "fpn":
             raise InputError(
                 f"the feature maps of {backbone} are not halves of one another, as stain.decoder=fpn needs",
-                remedies=("stain.decoder=unet", "backbone=resnet18"),
+                remedies=("stain.decoder=unet", "backbone.name=resnet18.tv_in1k"),
             ) from error
         raise _no_scales(backbone) from error
     return network.train()
@@ -67,5 +67,5 @@ def create_encoder_decoder(backbone: str, decoder: Decoder, *, channels: int, n_
 def _no_scales(backbone: str) -> InputError:
     return InputError(
         f"{backbone} gives no features of several scales, from which maps of the stain could be made",
-        remedies=("backbone=resnet18", "task=patch"),
+        remedies=("backbone.name=resnet18.tv_in1k", "task=patch"),
     )

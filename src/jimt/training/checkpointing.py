@@ -3,7 +3,7 @@
 import dataclasses
 import importlib.metadata
 import warnings
-from typing import cast
+from typing import Final, cast
 
 import numpy as np
 import torch
@@ -30,6 +30,8 @@ from jimt.training.linear_probe import balanced_weights
 from jimt.training.settled import Training, scorer_for
 from jimt.vocabulary import Split
 
+_SAME: Final = 1e-6
+"""Standard deviation of evidence that is the same everywhere but for rounding: by which nothing may be divided."""
 _PACKAGES = (
     "torch",
     "torchvision",
@@ -123,7 +125,7 @@ def fit_stain_score(evidence: NDArray[np.float64], labels: NDArray[np.int64]) ->
     weights = balanced_weights(labels, np.zeros(len(labels), object), balance_groups=False)
     mean = np.average(evidence, axis=0, weights=weights)
     sd = np.sqrt(np.average((evidence - mean) ** 2, axis=0, weights=weights))
-    sd[sd == 0] = 1  # of a map that is the same everywhere
+    sd[sd < _SAME] = 1
     together = ((evidence - mean) / sd).mean(axis=1, keepdims=True)
     regression = LogisticRegression(C=1.0).fit(together, labels, sample_weight=weights)
     slope, n_kinds = float(regression.coef_[0, 0]), evidence.shape[1]
