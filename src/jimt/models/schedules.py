@@ -52,7 +52,9 @@ def optimizer_of(
     """
     kind: type[Optimizer] = AdamW if optim["decoupled"] else Adam
     options: dict[str, Any] = {"betas": (optim["betas"][0], optim["betas"][1]), "weight_decay": optim["weight_decay"]}
-    optimizer = kind(parts, **options, **({"fused": True} if fused else {}))
+    if fused:
+        options["fused"] = True
+    optimizer = kind(parts, **options)
     if optim["schedule"] == "constant":
         return optimizer
     factor = step_schedule(optim["schedule"], n_steps=int(n_steps()), warmup=optim["warmup"])
