@@ -259,7 +259,8 @@ def test_the_card_says_what_is_predicted_from_what_and_what_it_cannot_tell(model
     assert "Predicts from bright-field, with no stain, what propidium iodide (PI) would show." in card
     assert "It has learned this from PI and the cells that were counted (dataset.cells)." in card
     assert "The dead share of a field is of nuclei" in card
-    assert "fpn, 64 channels" in card
+    network = model.checkpoint.network
+    assert f"| decoder | {network.decoder}, {network.channels} channels, learning rate " in card
     assert "a cell that dies without taking up PI is not dead to it" in card
     assert "pixel correlation" in card
 
