@@ -137,7 +137,7 @@ class Folds:
             maps = {name: np.zeros(shape, np.float32) for name in self.checkpoint.network.outputs}
             return maps | {"log_pi": np.full(shape, number, np.float32)}
 
-        return SimpleNamespace(maps=maps)
+        return SimpleNamespace(maps=maps, checkpoint=self.checkpoint)
 
 
 def test_each_field_is_predicted_by_the_model_that_did_not_train_on_its_group(model, maps, monkeypatch):
