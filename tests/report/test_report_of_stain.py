@@ -110,7 +110,7 @@ def test_words_say_what_the_colours_are_what_a_match_is_and_what_a_dead_share_is
     assert "within 15 px" in of_nuclei.caption
     (text,) = [block.text for block in blocks if isinstance(block, Text)]
     assert "PI and the cells that were counted" in text
-    assert "of nuclei: the area predicted as dead ones" in text
+    assert "of nuclei: predicted dead ones among all" in text
 
 
 def test_predicted_and_counted_dead_shares_are_drawn_against_each_other(model):
