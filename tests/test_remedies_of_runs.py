@@ -17,16 +17,18 @@ from jimt.evaluation import test_split as evaluate
 from jimt.evaluation.compare import pair_scores, read_scores
 from jimt.evaluation.label_sensitivity import of_run
 from jimt.report import write as report
+from jimt.report.sections import stain_section
 from jimt.report.sections.features_section import embedding_of
 from jimt.report.study import Model, open_study
 from jimt.search import tune
 from jimt.system import files
-from jimt.system.files import METRICS_FILE, SCORES_FILE
+from jimt.system.files import MAPS_FILE, METRICS_FILE, SCORES_FILE
 from jimt.training import finetune as fitting
 from jimt.training.crossval import cross_validate
 from jimt.training.run import train
 from jimt.training.settled import check_processes
 from remedies import Lab, Place, Reached, check, composed_train, marked
+from stain_runs import stain_run
 from stand_ins import CONTRAST
 from test_remedies_of_settings import searches
 
@@ -103,6 +105,13 @@ def of_scores_of_other_patches(lab: Lab) -> None:
     path = spoilt(lab) / SCORES_FILE
     pd.read_csv(path).assign(raw_image_id="another").to_csv(path, index=False)
     lab.mends(lambda: model_of(path.parent).tested, types=types_in)
+
+
+def of_agreement_of_maps(lab: Lab) -> None:
+    run = Path(shutil.copytree(stain_run(lab.tmp_path_factory), "run"))
+    for spoil in ((run / MAPS_FILE).unlink, lambda: (run / MAPS_FILE).write_text("field\nnone\n")):
+        spoil()
+        lab.mends(lambda: stain_section._table(model_of(run)), types=types_in)
 
 
 def of_a_run_without_metrics(lab: Lab) -> None:
@@ -294,6 +303,7 @@ RUNS: dict[Place, object] = {
     ("report/study.py", "Model.scores"): of_scores,
     ("report/study.py", "Model.tested"): of_scores_of_other_patches,
     ("report/sections/features_section.py", "embedding_of"): of_folds_of_networks,
+    ("report/sections/stain_section.py", "_table"): of_agreement_of_maps,
     ("evaluation/label_sensitivity.py", "of_run"): of_a_run_without_metrics,
     ("report/write.py", "report_on"): of_a_report,
     ("system/run_folders.py", "refuse_several"): of_several_runs,
@@ -312,6 +322,7 @@ RUNS: dict[Place, object] = {
 
 
 SLOW: set[Place] = {
+    ("report/sections/stain_section.py", "_table"),  # a training, and two evaluations
     ("report/sections/features_section.py", "embedding_of"),  # networks of two folds
     ("training/finetune.py", "fit"),  # two trainings
     ("training/finetune.py", "_run"),  # likewise

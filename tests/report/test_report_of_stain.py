@@ -110,7 +110,7 @@ def test_words_say_what_the_colours_are_what_a_match_is_and_what_a_dead_share_is
     assert "within 15 px" in of_nuclei.caption
     (text,) = [block.text for block in blocks if isinstance(block, Text)]
     assert "PI and the cells that were counted" in text
-    assert "of nuclei: the area predicted as dead ones" in text
+    assert "of nuclei: predicted dead ones among all" in text
 
 
 def test_predicted_and_counted_dead_shares_are_drawn_against_each_other(model):
@@ -137,7 +137,7 @@ class Folds:
             maps = {name: np.zeros(shape, np.float32) for name in self.checkpoint.network.outputs}
             return maps | {"log_pi": np.full(shape, number, np.float32)}
 
-        return SimpleNamespace(maps=maps)
+        return SimpleNamespace(maps=maps, checkpoint=self.checkpoint)
 
 
 def test_each_field_is_predicted_by_the_model_that_did_not_train_on_its_group(model, maps, monkeypatch):
@@ -259,7 +259,8 @@ def test_the_card_says_what_is_predicted_from_what_and_what_it_cannot_tell(model
     assert "Predicts from bright-field, with no stain, what propidium iodide (PI) would show." in card
     assert "It has learned this from PI and the cells that were counted (dataset.cells)." in card
     assert "The dead share of a field is of nuclei" in card
-    assert "fpn, 64 channels" in card
+    network = model.checkpoint.network
+    assert f"| decoder | {network.decoder}, {network.channels} channels, learning rate " in card
     assert "a cell that dies without taking up PI is not dead to it" in card
     assert "pixel correlation" in card
 

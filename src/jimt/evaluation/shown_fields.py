@@ -60,7 +60,7 @@ class ShownFields:
         is_counted = here is not None and len(here) > 0
         predicted = true_nuclei = None
         if "dead" in maps:
-            predicted = _marked(nuclei_of_maps(maps["dead"], maps["live"]))
+            predicted = _marked(nuclei_of_maps(maps["dead"] * valid, maps["live"] * valid))
             true_nuclei = _marked(here) if here is not None and is_counted else None
         return StainField(
             name=self._names[number],

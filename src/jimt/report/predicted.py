@@ -39,7 +39,7 @@ def share_in_words(checkpoint: Checkpoint) -> str:
     """What the predicted dead share of a field is a share of."""
     outputs = checkpoint.network.outputs
     if "dead" in outputs:
-        return "The dead share of a field is of nuclei: the area predicted as dead ones, over that predicted as nuclei."
+        return "The dead share of a field is of nuclei: predicted dead ones among all predicted ones."
     positive = "PI-positive" if "positive" in outputs else f"stained above {STAINED:g} times the background"
     return (
         f"The dead share of a field is of area: what is predicted as {positive}, over the area of cells, which is told "

@@ -111,7 +111,7 @@ def _field_blocks(model: Model, table: pd.DataFrame) -> Iterator[Block]:
     if "correlation" not in table:
         raise InputError("the model predicts no PI (stain.log_pi=0 stain.positive=0), so no field can be drawn")
     curated, rows = model.tested
-    shown = ShownFields(curated, model.record.settings, model.checkpoint.network.outputs)
+    shown: dict[int, ShownFields] = {}  # of each fold, which may have chosen settings of its own
     names = rows["group"].astype(object).fillna(rows["raw_image_id"].astype(object)).astype(str)
     # which model a group's fields were tested on: the one that has not seen the group
     checkpoint_of = dict(zip(names, rows["checkpoint"].tolist(), strict=True))
@@ -123,10 +123,14 @@ def _field_blocks(model: Model, table: pd.DataFrame) -> Iterator[Block]:
         with part(f"maps of {len(chosen)} fields by {model.name} ({number} of {len(figures)})"):
             for row, words in chosen:
                 field = int(table["field"].iloc[row])
-                predictor = model.predictor(int(checkpoint_of[table["group"].iloc[row]]))
+                tested_by = int(checkpoint_of[table["group"].iloc[row]])
+                predictor = model.predictor(tested_by)
+                if tested_by not in shown:
+                    own = predictor.checkpoint
+                    shown[tested_by] = ShownFields(curated, own.record.settings, own.network.outputs)
                 maps = predictor.maps(curated.store, field)
                 share = float(table["predicted_share"].iloc[row])
-                fields.append(shown.field(field, maps, predicted_share=share, chosen_as=words))
+                fields.append(shown[tested_by].field(field, maps, predicted_share=share, chosen_as=words))
         pixel_size = model.checkpoint.input.pixel_size
         figure = draw_stain_fields(fields, stride=STRIDE, limits=LIMITS, pixel_size=pixel_size)
         title = "Fields beside their predicted and measured PI"
