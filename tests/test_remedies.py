@@ -46,9 +46,6 @@ NEEDS_NONE: dict[Place, str] = {
     ("report/activation.py", "_network"): "the report asks it of no such network",
     ("networks/squeezenet.py", "SqueezeNet.__init__"): "no setting leads here",
     ("config/hydra_errors.py", "_of_hydra"): "the sentence is Hydra's",
-    ("report/activation.py", "_network"): "likewise",
-    ("evaluation/shown_fields.py", "ShownFields.__init__"): "likewise",
-    ("report/sections/stain_section.py", "_field_blocks"): "likewise",
     ("data/fields.py", "RawFields._read"): "what the image must be is all there is to say",
     ("models/predictor.py", "Predictor.scores"): "likewise",
 }
