@@ -50,7 +50,8 @@ class StainModule(pl.LightningModule):
         self.network = network
         self._optim, self._decoder_lr, self._weights = optim, decoder_lr, weights
         self._patch_size, self._seed, self._record = patch_size, seed, record
-        self.val_metrics = SplitMetrics("val")
+        self.val_metrics = SplitMetrics("val", across_processes=False)
+        self._validated: list[tuple[Tensor, ...]] = []  # logits, labels and groups of the patches of each field
         self.val_loss = MeanMetric()
         self.correlations = nn.ModuleList([MeanMetric() for _ in network.outputs])
 
@@ -112,7 +113,7 @@ class StainModule(pl.LightningModule):
         evidence = evidence_of(means, self.network.outputs, cells=np.ones(len(means)))
         live = -torch.from_numpy(evidence.sum(axis=1)).to(raw)
         logits = torch.stack([-live / 2, live / 2], dim=1)
-        self.val_metrics.update(logits, *(torch.from_numpy(values).to(raw.device) for values in (labels, groups)))
+        self._validated.append((logits.cpu(), torch.from_numpy(labels), torch.from_numpy(groups)))
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation split; torchmetrics has gathered the processes' shares.
@@ -120,7 +121,10 @@ class StainModule(pl.LightningModule):
         Of the patches the metrics of ranks alone: where a score turns to dead is fitted after the training.
         """
         ranks = ("val/auroc", "val/auroc_within_groups")
-        of_patches = {name: value for name, value in self.val_metrics.compute().items() if name in ranks}
+        of_patches: dict[str, Tensor] = {}
+        if rows := _of_all_processes(self._validated):
+            self.val_metrics.update(*(torch.cat(part).to(self.device) for part in zip(*rows, strict=True)))
+            of_patches = {name: value for name, value in self.val_metrics.compute().items() if name in ranks}
         each = [cast(MeanMetric, metric).compute() for metric in self.correlations]
         named = {f"val/correlation_{output}": value for output, value in zip(self.network.outputs, each, strict=True)}
         self.log_dict(
@@ -128,6 +132,7 @@ class StainModule(pl.LightningModule):
         )
         for metric in (self.val_loss, self.val_metrics, *self.correlations):
             cast(Any, metric).reset()
+        self._validated.clear()
 
     def configure_optimizers(self) -> Any:
         """Adam or AdamW with a rate for what is trained of the backbone and one for the decoder, and their schedule."""
@@ -142,6 +147,16 @@ class StainModule(pl.LightningModule):
             lambda: self.trainer.estimated_stepping_batches,
             fused=self.device.type == "cpu",
         )
+
+
+def _of_all_processes(rows: list[tuple[Tensor, ...]]) -> list[tuple[Tensor, ...]]:
+    """What each process has validated, in every process; some may have had no field, which torchmetrics cannot take."""
+    _, n_processes = process_share()
+    if n_processes == 1:
+        return rows
+    gathered: list[Any] = [None] * n_processes
+    torch.distributed.all_gather_object(gathered, rows)
+    return [row for each in gathered for row in each]
 
 
 def map_losses(raw: Tensor, targets: Tensor, outputs: tuple[str, ...], *, of_processes: bool = False) -> Tensor:

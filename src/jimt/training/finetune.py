@@ -161,6 +161,7 @@ _NOBODY_CAN_ACT_ON = (
     "You defined a `validation_step` but have no `val_dataloader`",
     "Total length of `.*` across ranks is zero",
     "It is recommended to use `self.log\\('(train|val)/.*sync_dist=True",  # torchmetrics has gathered them by then
+    "The ``compute`` method of metric MeanMetric was called before",  # of a process without a field to validate on
     # metrics of an epoch without a class are NaN or 0, as their names' columns show
     "No (positive|negative) samples in targets",
     "No positive samples found in target",
