@@ -113,6 +113,10 @@ def of_folds(lab: Lab) -> None:
     lab.mends(validates, "crossval.n_folds=null", fill={"NUMBER": "4"})
 
 
+def of_choosing(lab: Lab) -> None:
+    lab.mends(validates, "crossval.choose.shortened=['trainer.max_epochs=1']")
+
+
 def of_one_batch(lab: Lab) -> None:
     lab.mends(validates, "trainer.fast_dev_run=true")
     lab.mends(searches, "trainer.fast_dev_run=true")
@@ -359,6 +363,7 @@ RUNS: dict[Place, object] = {
     ("config/hydra_schema.py", "without_effect"): of_another_method,
     ("config/search.py", "FoldsConfig.__post_init__"): of_folds,
     ("config/training.py", "refuse_fast_dev_run"): of_one_batch,
+    ("config/search.py", "ChoiceConfig.__post_init__"): of_choosing,
     ("config/search.py", "TuneConfig.__post_init__"): of_a_search,
     ("config/hydra_errors.py", "_unknown_flag"): of_flags,
     ("config/hydra_errors.py", "unreadable"): of_lost_quotes,

@@ -30,7 +30,7 @@ def test_nuclei_that_lie_apart_are_found_each_once_within_a_place_of_its_centre_
     np.testing.assert_array_equal(found["dead"].to_numpy()[ours], dead[theirs])
 
 
-@pytest.mark.parametrize(("highest", "n"), [(0.19, 0), (0.25, 1)])
+@pytest.mark.parametrize(("highest", "n"), [(0.29, 0), (0.35, 1)])
 def test_what_is_not_likely_enough_is_no_nucleus(highest, n):
     live = np.zeros((20, 20))
     live[10, 10] = highest

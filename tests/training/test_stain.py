@@ -158,7 +158,7 @@ def test_scores_are_of_the_evidence_in_the_maps_by_a_regression_on_training_patc
                 name: one[: valid.shape[0], : valid.shape[1]][here][valid[here]].mean() for name, one in maps.items()
             }
             area = cells[here][valid[here]].mean()
-            share = mean["dead"] / (mean["dead"] + mean["live"])
+            share = (mean["dead"] + 0.002) / (mean["dead"] + mean["live"] + 0.01)
             found.append([mean["log_pi"], np.sqrt(mean["positive"] / (area + 0.1)), share])
         return np.array(found)
 
@@ -261,10 +261,10 @@ def test_the_evaluation_tells_of_the_maps_of_every_tested_field(finished):
         maps = model.maps(curated.store, row.field)
         share = model.shares(curated.store, [row.field])["predicted_share"][0]
         assert row.share_of == "nuclei"
-        assert row.predicted_share == share
+        assert row.predicted_share == pytest.approx(share, nan_ok=True)
         assert maps["dead"].shape == tuple(-(-side // 4) for side in curated.store.field(row.field).shape)
         if row.raw_image_id in shares.index:
-            assert shares.loc[row.raw_image_id, "uncalibrated"] == pytest.approx(share)
+            assert shares.loc[row.raw_image_id, "uncalibrated"] == pytest.approx(share, nan_ok=True)
 
 
 # ---- ways to train
