@@ -114,13 +114,13 @@ def test_validation_is_numpys_of_the_maps_of_the_epoch(finished):
         of = dict(zip(checkpointed.network.outputs, range(4), strict=True))
         loss = functional.smooth_l1_loss(raw[0][known[0]], torch.from_numpy(wanted[0][known[0]]), beta=0.3)
         entropy = functional.binary_cross_entropy_with_logits
-        loss += entropy(raw[1][known[1]], torch.from_numpy(wanted[1][known[1]]))
+        loss = stain.log_pi * loss + stain.positive * entropy(raw[1][known[1]], torch.from_numpy(wanted[1][known[1]]))
         dead, live = wanted[of["dead"]], wanted[of["live"]]
         if np.isfinite(dead).any():
             either, here = np.maximum(dead, live), np.isfinite(dead)
-            loss += entropy(raw[2][here], torch.from_numpy(either[here]))
+            loss += stain.nuclei * entropy(raw[2][here], torch.from_numpy(either[here]))
             inside = here & (either > 0)
-            loss += entropy(raw[3][inside], torch.from_numpy(dead[inside] / (dead + live)[inside]))
+            loss += stain.nuclei * entropy(raw[3][inside], torch.from_numpy(dead[inside] / (dead + live)[inside]))
         losses.append(float(loss))
         correlations.append(
             [np.corrcoef(maps[n][known[n]], wanted[n][known[n]])[0, 1] if known[n].any() else np.nan for n in range(4)]
