@@ -235,7 +235,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         ),
         says="fold 0 chose ",
     ),
-    "jimt crossval experiment=stain_nested": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
+    "jimt crossval task=stain dataset=mcf7 choose=stain": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
     "jimt compare RUN_1 RUN_2": Run(says="+0.000"),
     "jimt transfer RUN RUN": Run(says="NAME"),
     "jimt transfer RUN_A RUN_B --out DIR": Run(leaves="DIR/transfer.md"),

@@ -25,6 +25,7 @@ ELSEWHERE: dict[Place, str] = {
         "curation/parallel/cluster.py",
         "Cluster._await_worker",
     ): "likewise, and workers",
+    ("config/setting_names.py", "unknown_setting"): "names are one's own: test_choosing.py gives some",
 }
 """Places whose remedies are run where there is what they need."""
 

@@ -10,6 +10,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from conftest import TINY_PROBE, composed_train
+from jimt.config.search import CrossvalConfig
+from jimt.config.setting_names import unknown_setting
 from jimt.errors import InputError
 from jimt.evaluation.scores import read_scores
 from jimt.training import choosing
@@ -113,6 +115,11 @@ def test_choices_of_other_data_are_refused_since_they_would_have_other_folds(une
         cross_validate(
             config_of(uneven, *overrides), with_overrides=lambda further: config_of(uneven, *overrides, *further)
         )
+
+
+def test_names_of_ones_own_are_added():
+    told = str(unknown_setting("crossval.choose.among", CrossvalConfig))
+    assert told.endswith("holds names of one's own, which are added: give +crossval.choose.among={NAME: VALUE}")
 
 
 def test_there_must_be_something_to_choose_among(uneven):
