@@ -17,6 +17,7 @@ from jimt.models.checkpoint import Input
 from jimt.networks.backbones import create_backbone
 from jimt.training import finetune
 from jimt.training.checkpointing import network_of
+from jimt.training.learners import refuse_small_crop
 from jimt.training.run import train
 from remedies import Lab, Place, check, composed_train, marked
 from stains import made
@@ -50,6 +51,15 @@ def builds(*overrides: str) -> None:
 
 def of_a_decoder(lab: Lab) -> None:
     lab.mends(builds, *QUIET, "task=stain", "backbone=squeezenet")
+
+
+def of_a_small_crop(lab: Lab) -> None:
+    def looks(*overrides: str) -> None:
+        config = trains(*overrides)
+        refuse_small_crop(network_of(config).build(), config.stain)
+
+    inception = ("backbone=inception_v3", "stain.decoder=unet", "stain.reduction=1", "stain.channels=32")
+    lab.mends(looks, *QUIET, "task=stain", *inception, "stain.crop=32")
 
 
 def of_one_scale(lab: Lab) -> None:
@@ -197,6 +207,7 @@ RUNS: dict[Place, object] = {
     ("networks/decoders.py", "create_encoder_decoder"): of_a_decoder,
     ("networks/decoders.py", "_no_scales"): of_one_scale,
     ("models/stain_network.py", "StainNetwork.load_pretrained"): of_other_layers,
+    ("training/learners.py", "refuse_small_crop"): of_a_small_crop,
     ("data/stain_targets.py", "StainTargets.__init__"): of_published_patches,
     ("data/stain_targets.py", "StainTargets.compute"): of_no_background,
     ("data/stain_targets.py", "StainTargets.refuse_one_kind"): of_nothing_positive,

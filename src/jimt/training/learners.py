@@ -3,12 +3,14 @@
 import dataclasses
 from typing import Any
 
+import torch
 from torch import nn
 
 from jimt.config.stain import StainConfig
 from jimt.curation.manifest import Curated
 from jimt.data.datamodule import LiveDeadDataModule
 from jimt.data.stain_datamodule import StainDataModule
+from jimt.errors import InputError
 from jimt.models.classifier import LiveDeadClassifier
 from jimt.models.freezing import freeze
 from jimt.models.network import LiveDeadNetwork
@@ -55,6 +57,7 @@ def _of_stain(training: Training, network: StainNetwork, curated: Curated) -> tu
     assert config.augmentation is not None
     assert config.backbone.trainable is not None
     datamodule = StainDataModule(curated, stain, config.augmentation, **_loading(training))
+    refuse_small_crop(network, stain)
     # the decoder is trained whatever part of the backbone is
     freeze(network.encoder, nn.Identity(), config.backbone.trainable)
     module = StainModule(
@@ -66,6 +69,32 @@ def _of_stain(training: Training, network: StainNetwork, curated: Curated) -> tu
         **_seeded(training),
     )
     return module, datamodule
+
+
+def refuse_small_crop(network: StainNetwork, stain: StainConfig) -> None:
+    """Raise if a crop is too small for the backbone, as of Inception-v3, whose convolutions take the edge away.
+
+    Raises:
+        InputError: So.
+    """
+    if stain.crop is None or _takes(network, stain.crop):
+        return
+    fits = next(side for side in range(stain.crop, 1024, stain.multiple) if _takes(network, side))
+    raise InputError(
+        f"stain.crop={stain.crop} at stain.reduction={stain.reduction} is too small for this backbone",
+        remedies=(f"stain.crop={fits}",),
+    )
+
+
+def _takes(network: StainNetwork, side: int) -> bool:
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 3, side, side))
+    except RuntimeError:  # a kernel larger than what is left of the image
+        return False
+    finally:
+        network.train()
+    return True
 
 
 def _loss_weights(stain: StainConfig) -> dict[str, float]:
