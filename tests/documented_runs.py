@@ -235,6 +235,9 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         ),
         says="fold 0 chose ",
     ),
+    "jimt crossval task=stain dataset=mcf7 curation.align=true curation.empty_filter.enabled=false": Compose(
+        ("mcf7 resnet18.tv_in1k",), MCF7
+    ),
     "jimt crossval task=stain dataset=mcf7 choose=stain": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
     "jimt compare RUN_1 RUN_2": Run(says="+0.000"),
     "jimt transfer RUN RUN": Run(says="NAME"),
@@ -314,6 +317,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     ),
     "python benchmarks/mixture.py": Run(says="live below 259.0, dead above 397.2"),
     "python benchmarks/channel_shift.py FOLDER": Run(("--help",), says="holds brightfield/", why=MCF7),
+    "python benchmarks/cell_area.py": Run(("--help",), says="of jimt prepare", why=MCF7),
     "python benchmarks/nuclei.py": Run(
         ("--help",), says="--data", why="minutes on the fields of mcf7, which are not part of the repository"
     ),
