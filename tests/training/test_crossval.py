@@ -195,7 +195,7 @@ def test_a_network_trained_in_folds_sees_no_group_of_the_fold_it_is_tested_on(un
     seen: dict[int, dict[str, set[str]]] = {}
     run = fitting._run
 
-    def noted(classifier, datamodule, of_fold):
+    def noted(classifier, datamodule, *of_fold):
         manifest = datamodule._curated.manifest
         parts = {"train": datamodule.train_dataloader(), "val": datamodule.val_dataloader()}
         seen[len(seen)] = {
@@ -206,7 +206,7 @@ def test_a_network_trained_in_folds_sees_no_group_of_the_fold_it_is_tested_on(un
             }
             for split, loader in parts.items()
         }
-        return run(classifier, datamodule, of_fold)
+        return run(classifier, datamodule, *of_fold)
 
     monkeypatch.setattr(fitting, "_run", noted)
     cross_validate(crossval_config(uneven, tmp_path, *TINY, "trainer.max_epochs=1", "crossval.n_folds=3"))
@@ -220,7 +220,8 @@ def test_a_network_trained_in_folds_sees_no_group_of_the_fold_it_is_tested_on(un
         assert not seen[number]["train"] & seen[number]["val"]
         checkpoint = read_checkpoint(tmp_path / f"fold_{number}/checkpoints/best.ckpt")
         assert checkpoint.output.temperature != 1  # fitted on the fold that was held back for it
-        assert checkpoint.record.fold == {"n_folds": 3, "test": number, "val": (number + 1) % 3}
+        within = {"outer_folds": None, "outer_test": None}  # of a fold of all groups
+        assert checkpoint.record.fold == {"n_folds": 3, "test": number, "val": (number + 1) % 3} | within
 
 
 def test_a_network_trained_without_validation_keeps_its_last_epoch(uneven, tmp_path):

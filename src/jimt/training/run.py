@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytorch_lightning as pl
 import torch
@@ -54,6 +54,8 @@ from jimt.training.resume import (
 )
 from jimt.training.settled import Training, check_processes, process_number, settle_precision
 from jimt.vocabulary import Split
+
+_FIT: Final[dict[str, Callable[..., int]]] = {"finetune": finetune.fit, "linear_probe": linear_probe.fit}
 
 
 def train(
@@ -144,7 +146,7 @@ def _train(
         if is_first:
             begins()
             _start(training, curated)
-        epoch = _fit(training, network, curated)
+        epoch = _FIT[config.method](training, network, curated)
         metrics: dict[str, Any] = {}
         if is_first:
             save_checkpoint(checkpoint_of(training, network, curated, epoch=epoch), folder / BEST)
@@ -175,13 +177,6 @@ def _build(config: TrainConfig, resumes: Unfinished | None) -> tuple[LiveDeadNet
     if config.trainer.compile:
         network.compile_parts()
     return network.to(memory_format=torch.channels_last), weights
-
-
-def _fit(training: Training, network: LiveDeadNetwork | StainNetwork, curated: Curated) -> int:
-    """Train by the method that is asked for; the epoch that was kept."""
-    if isinstance(network, LiveDeadNetwork) and training.config.method == "linear_probe":
-        return linear_probe.fit(training, network, curated)
-    return finetune.fit(training, network, curated)
 
 
 def _start(training: Training, curated: Curated) -> None:
