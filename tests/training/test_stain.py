@@ -373,3 +373,12 @@ def test_a_fold_is_trained_scored_and_read_back_with_its_maps(counted, tmp_path,
     assert differences(json.loads(json.dumps(again)), result) == []
     assert pd.read_csv(folder / "maps.csv").equals(maps)
     assert "predicted stain against the true one" in capsys.readouterr().out
+
+
+def test_what_cannot_be_learned_is_refused_before_the_old_run_is_removed(uneven, tmp_path):
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints/best.ckpt").write_bytes(b"an older model")
+    with pytest.raises(InputError, match=r"stain.crop=256 is more than the smallest field has"):
+        train(composed_train(*uneven, *STAIN, "stain.crop=256", "retrain=true", f"run_dir={run}"))
+    assert (run / "checkpoints/best.ckpt").read_bytes() == b"an older model"

@@ -71,6 +71,16 @@ def _of_stain(training: Training, network: StainNetwork, curated: Curated) -> tu
     return module, datamodule
 
 
+def refuse_what_cannot_be_learned(training: Training, network: StainNetwork, curated: Curated) -> None:
+    """Compute and keep the targets of a training, and raise where they, or the crops, are of no use; as ``learner_of``.
+
+    Raises:
+        InputError: So.
+    """
+    _, datamodule = _of_stain(training, network, curated)
+    datamodule.prepare_data()
+
+
 def refuse_small_crop(network: StainNetwork, stain: StainConfig) -> None:
     """Raise if a crop is too small for the backbone, as of Inception-v3, whose convolutions take the edge away.
 

@@ -42,6 +42,7 @@ from jimt.system.hardware import bfloat16_instructions
 from jimt.system.locks import owner
 from jimt.training import finetune, linear_probe
 from jimt.training.checkpointing import checkpoint_of, input_of, network_of, output_of
+from jimt.training.learners import refuse_what_cannot_be_learned
 from jimt.training.loggers.lightning_loggers import continue_metrics_csv, finish, log_evaluation, make_loggers
 from jimt.training.loggers.map_pictures import log_tested_maps
 from jimt.training.resume import (
@@ -132,6 +133,8 @@ def _train(
         return _evaluate(training) if evaluates and is_first else {}
     if resumes is not None:
         check_same_training(resumes, settings, folder)
+    if is_first and isinstance(network, StainNetwork):  # before what an older run left is removed
+        refuse_what_cannot_be_learned(training, network, curated)
     of_fold = "" if fold is None else f"-fold{fold.test}"
     loggers = make_loggers(
         config.logger,
