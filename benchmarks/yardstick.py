@@ -60,7 +60,7 @@ def with_cells(curated: Curated, table: Path, ratio: float | None) -> tuple[Cura
     if ratio is not None:
         cells["dead"] = pd.read_csv(table)["pi_ratio"].to_numpy() > ratio
     fields = pd.read_parquet(curated.folder / "fields.parquet")
-    counts = count_cells(cells, curated.manifest, fields, size=int(curated.summary["patch_size"]))
+    counts = count_cells(cells, curated.manifest, fields, size=int(curated.summary["patch_size"]), move=False)
     of_fields = field_truth(counts.kept)
     by_field = {row.raw_image_id: (int(row.n_cells), int(row.n_dead)) for row in of_fields.itertuples()}
     summary = curated.summary | {"cells": curated.summary["cells"] | {"by_field": by_field}}
