@@ -94,19 +94,16 @@ def test_weights_of_another_network_are_refused_and_change_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("backbone", "decoder"),
+    ("backbone", "decoder", "reduction"),
     [
-        pytest.param("resnet18.tv_in1k", "unet", marks=pytest.mark.slow),
-        ("squeezenet1_1.tv_in1k", "unet"),
-        pytest.param("inception_v3.tv_in1k", "unet", marks=pytest.mark.slow),
-        pytest.param("tf_efficientnet_lite0", "fpn", marks=pytest.mark.slow),
-        (TINY, "fpn"),
+        pytest.param("resnet18.tv_in1k", "unet", 2, marks=pytest.mark.slow),
+        ("squeezenet1_1.tv_in1k", "unet", 2),
+        pytest.param("inception_v3.tv_in1k", "unet", 2, marks=pytest.mark.slow),
+        pytest.param("tf_efficientnet_lite0", "fpn", 2, marks=pytest.mark.slow),
+        *((TINY, "fpn", reduction) for reduction in (1, 2, 4)),
     ],
 )
-@pytest.mark.parametrize("reduction", [1, 2, 4])
 def test_maps_have_a_place_for_each_four_pixels_whatever_the_reduction(backbone, decoder, reduction):
-    if reduction != 2 and backbone != TINY:
-        pytest.skip("likewise, and slow")
     ours = network(backbone, decoder, reduction=reduction).eval()
     side = 96 * reduction
     with torch.inference_mode():

@@ -2,9 +2,7 @@
 
 from typing import Any, Final, cast
 
-import numpy as np
 import pytorch_lightning as pl
-import torch
 from torch import Tensor
 from torch.nn import functional
 from torchmetrics import MeanMetric
@@ -12,7 +10,7 @@ from torchmetrics import MeanMetric
 from jimt.data.dataset import PatchBatch
 from jimt.models.freezing import train_trainable
 from jimt.models.network import LiveDeadNetwork
-from jimt.models.schedules import optimizer_of
+from jimt.models.schedules import optimizer_of, seed_epoch
 from jimt.models.split_metrics import SplitMetrics
 
 
@@ -55,9 +53,7 @@ class LiveDeadClassifier(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Put the frozen part into evaluation mode (Lightning leaves modes as it finds them) and seed dropout."""
         self.train()
-        # global, because dropout takes no generator; set anew each epoch, so that a resumed run draws the same
-        sequence = np.random.SeedSequence([self._seed, self.current_epoch, self.global_rank])
-        torch.manual_seed(int(sequence.generate_state(1)[0]))
+        seed_epoch(self._seed, epoch=self.current_epoch, process=self.global_rank)
 
     def training_step(self, batch: PatchBatch, batch_idx: int) -> Tensor:
         """Cross entropy of one batch."""

@@ -1,13 +1,27 @@
-"""The optimiser, and how its learning rate changes over a training."""
+"""The optimiser, how its learning rate changes over a training, and what is drawn in it."""
 
 from collections.abc import Callable
 from math import cos, pi
 from typing import Any
 
+import numpy as np
+import torch
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 _ONE_CYCLE_START, _ONE_CYCLE_END = 1 / 25, 1e-4 / 25  # of the highest rate, as in torch's OneCycleLR
+
+
+def seed_epoch(seed: int, *, epoch: int, process: int) -> None:
+    """Seed dropout and noise, which take no generator; anew each epoch, so that a resumed run draws the same.
+
+    Args:
+        seed: Of the training.
+        epoch: From 0.
+        process: Which of those that train together.
+    """
+    sequence = np.random.SeedSequence([seed, epoch, process])
+    torch.manual_seed(int(sequence.generate_state(1)[0]))
 
 
 def step_schedule(schedule: str, *, n_steps: int, warmup: float) -> Callable[[int], float]:

@@ -12,7 +12,7 @@ from torchmetrics import MeanMetric
 from jimt.data.crops import StainBatch
 from jimt.data.dataset import process_share
 from jimt.models.freezing import train_trainable
-from jimt.models.schedules import optimizer_of
+from jimt.models.schedules import optimizer_of, seed_epoch
 from jimt.models.split_metrics import SplitMetrics
 from jimt.models.stain_network import NUCLEI, StainNetwork
 from jimt.models.stainwise import evidence_of, patch_means
@@ -73,9 +73,7 @@ class StainModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Put the frozen part into evaluation mode (Lightning leaves modes as it finds them) and seed the noise."""
         self.train()
-        # global, because dropout takes no generator; set anew each epoch, so that a resumed run draws the same
-        sequence = np.random.SeedSequence([self._seed, self.current_epoch, self.global_rank])
-        torch.manual_seed(int(sequence.generate_state(1)[0]))
+        seed_epoch(self._seed, epoch=self.current_epoch, process=self.global_rank)
 
     def training_step(self, batch: StainBatch, batch_idx: int) -> Tensor:
         """Weighted sum of the losses of one batch."""
