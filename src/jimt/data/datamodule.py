@@ -17,9 +17,9 @@ from jimt.data.dataset import (
     BalancedSampler,
     PatchBatch,
     PatchDataset,
-    as_is,
     evaluation_loader,
     process_share,
+    training_loader,
 )
 from jimt.data.transforms import Triple, change_intensity, magnify, orient, to_network_input
 from jimt.errors import ways_out
@@ -138,16 +138,12 @@ class LiveDeadDataModule(pl.LightningDataModule):
             seed=self._seed,
             repeats=self._repeats,
         )
-        # Lightning lets workers fetch the first batches before it tells the sampler the epoch
-        sampler.set_epoch(self._first_epoch)
-        return DataLoader(
+        return training_loader(
             dataset,
-            batch_size=self._batch_size // process_share()[1],
-            sampler=sampler,
+            sampler,
+            batch_size=self._batch_size,
             num_workers=self._num_workers,
-            collate_fn=as_is,
-            # torch draws a number for each pass, which would shift dropout against that of a resumed run
-            generator=torch.Generator(),
+            first_epoch=self._first_epoch,
         )
 
     def val_dataloader(self) -> DataLoader[PatchBatch] | list[DataLoader[PatchBatch]]:

@@ -5,7 +5,7 @@ Patches are cut from the memory-mapped fields when a batch is made, never before
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -91,6 +91,17 @@ class PatchDataset(Dataset[PatchBatch]):
         )
 
 
+class Drawn(Protocol):
+    """A sampler whose draw depends on the epoch."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next pass that of ``epoch``."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def __len__(self) -> int: ...
+
+
 def as_is(batch: Any) -> Any:
     """Collate function: the data set hands over whole batches."""
     return batch
@@ -118,6 +129,31 @@ def evaluation_loader(
     parts = np.array_split(np.arange(len(keys)), min(-(-largest // batch_size), smallest))
     batches = [[keys[int(index)] for index in part] for part in parts]
     return DataLoader(dataset, batch_sampler=batches, num_workers=num_workers, collate_fn=as_is)
+
+
+def training_loader(
+    dataset: Dataset[Any], sampler: "Drawn", *, batch_size: int, num_workers: int, first_epoch: int
+) -> DataLoader[Any]:
+    """What a sampler draws, each process its even share of a batch.
+
+    Args:
+        dataset: Hands over whole batches.
+        sampler: Whose draw depends on the epoch.
+        batch_size: Over all processes.
+        num_workers: Processes that read; 0 for none.
+        first_epoch: That is trained: of a resumed run, that after the last finished one.
+    """
+    # Lightning lets workers fetch the first batches before it tells the sampler the epoch
+    sampler.set_epoch(first_epoch)
+    return DataLoader(
+        dataset,
+        batch_size=batch_size // process_share()[1],
+        sampler=sampler,
+        num_workers=num_workers,
+        collate_fn=as_is,
+        # torch draws a number for each pass, which would shift what is drawn against that of a resumed run
+        generator=torch.Generator(),
+    )
 
 
 def process_share() -> tuple[int, int]:

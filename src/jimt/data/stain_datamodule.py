@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
-import torch
 from torch.utils.data import DataLoader
 
 from jimt.config.stain import StainConfig
@@ -13,7 +12,7 @@ from jimt.config.training import AugmentationConfig
 from jimt.curation.manifest import Curated
 from jimt.data.crops import CropDataset, CropSampler, FieldDataset, StainBatch, field_keys
 from jimt.data.datamodule import augment
-from jimt.data.dataset import as_is, process_share
+from jimt.data.dataset import as_is, process_share, training_loader
 from jimt.data.stain_targets import StainTargets, target_settings
 from jimt.data.transforms import Triple, orient, to_network_input
 from jimt.errors import InputError
@@ -87,9 +86,7 @@ class StainDataModule(pl.LightningDataModule):
             seed=self._seed,
             repeats=self._repeats,
         )
-        # Lightning lets workers fetch the first batches before it tells the sampler the epoch
-        sampler.set_epoch(self._first_epoch)
-        return DataLoader(
+        return training_loader(
             CropDataset(
                 self._curated,
                 self._targets,
@@ -97,12 +94,10 @@ class StainDataModule(pl.LightningDataModule):
                 crop=self._stain.crop,
                 multiple=self._stain.multiple,
             ),
-            batch_size=self._batch_size // process_share()[1],
-            sampler=sampler,
+            sampler,
+            batch_size=self._batch_size,
             num_workers=self._num_workers,
-            collate_fn=as_is,
-            # torch draws a number for each pass, which would shift what is drawn against that of a resumed run
-            generator=torch.Generator(),
+            first_epoch=self._first_epoch,
         )
 
     def val_dataloader(self) -> DataLoader[StainBatch] | list[DataLoader[StainBatch]]:
