@@ -1,5 +1,6 @@
 """The one way to a score: opened once from a run or checkpoint, asked for any rows of any fields."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,55 +10,21 @@ import torch
 from numpy.typing import NDArray
 
 from jimt.curation.patches import Scaling, patch_origins
-from jimt.curation.store import cut_patches, places_of
 from jimt.data.fields import Fields, RawFields
 from jimt.data.stain_targets import MIN_VALID, places
 from jimt.errors import InputError
-from jimt.models.checkpoint import Checkpoint, Input, Output, read_checkpoint
-from jimt.models.mapwise import MapPredictor
+from jimt.models.checkpoint import Checkpoint, read_checkpoint
+from jimt.models.empty_patches import EmptyPatches
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.patchwise import PatchPredictor
-from jimt.models.stain_network import StainNetwork
+from jimt.models.scorers import scorer_of
 from jimt.models.stainwise import StainPredictor
-from jimt.networks.backbones import FeatureExtractor
 from jimt.networks.weights import load_weights
 from jimt.statistics.calibration import live_score
 from jimt.statistics.predicted_nuclei import nuclei_of_maps
 from jimt.system.hardware import check_gpus
 from jimt.system.memory import keep_freed_memory
 from jimt.system.run_folders import find_checkpoint
-
-Scorer = PatchPredictor | MapPredictor | StainPredictor
-"""What scores patches one by one, from feature maps of whole fields, or from maps of the stain."""
-
-
-def scorer_of(
-    network: LiveDeadNetwork | StainNetwork,
-    *,
-    takes: Input,
-    gives: Output,
-    device: torch.device,
-    precision: str,
-    batch_size: int,
-    cache: Path | None = None,
-) -> Scorer:
-    """The scorer that an output asks for.
-
-    Args:
-        network: Its weights loaded.
-        takes: What it takes.
-        gives: How its logits become scores; with tiles, fields are scored, else patches; of a network that predicts
-            the stain, fields.
-        device: Where it runs.
-        precision: Lightning's word for what it computes in.
-        batch_size: Patches at once.
-        cache: Folder that keeps the feature maps of whole fields, where those are taken; None to keep none.
-    """
-    if isinstance(network, StainNetwork):
-        return StainPredictor(network, takes, gives.stain, gives.orientations, device, precision)
-    if gives.tile is None:
-        return PatchPredictor(network, takes, gives.orientations, device, precision, batch_size)
-    return MapPredictor(network, takes, gives.orientations, gives.tile, device, precision, cache)
 
 
 class Predictor:
@@ -87,6 +54,7 @@ class Predictor:
             accelerator or record.accelerator, index=device_index, precision=record.precision
         )
         self.network = checkpoint.load_network()
+        self._filter: EmptyPatches | None = None
         self._scorer = scorer_of(
             self.network,
             takes=checkpoint.input,
@@ -191,34 +159,38 @@ class Predictor:
             InputError: If the image is smaller than a patch, has not two dimensions, or numbers that the training's
                 8-bit scaling cannot convert.
         """
+        fields = self.fields_of([image])
+        rows = self.patches_of(fields, 0, stride=stride)
+        return rows[["y", "x"]].assign(score=self.live_scores(fields, rows), empty=self.empty(fields, rows))
+
+    def fields_of(self, images: Sequence[NDArray[Any]]) -> RawFields:
+        """Images as their files hold them, turned into 8 bits as the training's were; as of ``RawFields``."""
         takes = self.checkpoint.input
-        fields = RawFields(
-            [image], scaling=Scaling(**takes.scaling), bit_depth=takes.bit_depth, bit_shift=takes.bit_shift
-        )
-        height, width = fields.field(0).shape
-        if min(height, width) < takes.patch_size:
-            raise InputError(f"the image is {width} x {height} px, and a patch {takes.patch_size} x {takes.patch_size}")
-        y, x = patch_origins(height, width, size=takes.patch_size, stride=stride or takes.patch_size // 2)
-        rows = pd.DataFrame({"field": np.zeros(len(y), np.int32), "y": y, "x": x})
-        return rows[["y", "x"]].assign(score=self.live_scores(fields, rows), empty=self._empty(fields, rows))
+        return RawFields(images, scaling=Scaling(**takes.scaling), bit_depth=takes.bit_depth, bit_shift=takes.bit_shift)
 
-    def _empty(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.bool_] | None:
-        """Which patches hold no cells; None where the model has no filter."""
-        known = self.checkpoint.empty_filter
-        if known is None:
+    def patches_of(self, fields: Fields, number: int, *, stride: int | None) -> pd.DataFrame:
+        """All whole patches of one field, ``field``, ``y`` and ``x``; as of ``scores``.
+
+        Raises:
+            InputError: If the field is smaller than a patch.
+        """
+        size = self.checkpoint.input.patch_size
+        height, width = fields.field(number).shape
+        if min(height, width) < size:
+            raise InputError(f"the image is {width} x {height} px, and a patch {size} x {size}")
+        y, x = patch_origins(height, width, size=size, stride=stride or size // 2)
+        return pd.DataFrame({"field": np.full(len(y), number, np.int32), "y": y, "x": x})
+
+    def empty(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.bool_] | None:
+        """Which patches the filter takes for ones without cells, shape ``(n,)``; None where the model has no filter."""
+        if self.checkpoint.empty_filter is None:
             return None
-        import skops.io  # late: seconds
-
-        extractor = FeatureExtractor.with_state(
-            known.backbone,
-            known.state_dict,
-            device=str(self.device),
-            batch_size=self.checkpoint.record.eval_batch_size,
-            precision=known.precision,
-        )
-        features = extractor(cut_patches(fields.field, places_of(rows), size=self.checkpoint.input.patch_size))
-        machine = skops.io.loads(known.machine.numpy().tobytes(), trusted=[])
-        return np.asarray(machine.decision_function(features) > 0)
+        if self._filter is None:
+            record, size = self.checkpoint.record, self.checkpoint.input.patch_size
+            self._filter = EmptyPatches(
+                self.checkpoint.empty_filter, size=size, device=self.device, batch_size=record.eval_batch_size
+            )
+        return self._filter(fields, rows)
 
 
 def open_predictor(

@@ -1,0 +1,36 @@
+"""The empty filter as a checkpoint holds it: which patches hold no cells."""
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from jimt.curation.store import cut_patches, places_of
+from jimt.data.fields import Fields
+from jimt.models.checkpoint import EmptyFilter
+from jimt.networks.backbones import FeatureExtractor
+
+
+class EmptyPatches:
+    """Tells patches without cells.
+
+    Args:
+        known: The filter.
+        size: Side of a patch, pixels.
+        device: Where its feature network runs.
+        batch_size: Patches at once.
+    """
+
+    def __init__(self, known: EmptyFilter, *, size: int, device: torch.device, batch_size: int) -> None:
+        import skops.io  # late: seconds
+
+        self._size = size
+        self._features = FeatureExtractor.with_state(
+            known.backbone, known.state_dict, device=str(device), batch_size=batch_size, precision=known.precision
+        )
+        self._machine = skops.io.loads(known.machine.numpy().tobytes(), trusted=[])
+
+    def __call__(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.bool_]:
+        """Whether each patch is one without cells, shape ``(n,)``; arguments as of ``Predictor.logits``."""
+        features = self._features(cut_patches(fields.field, places_of(rows), size=self._size))
+        return np.asarray(self._machine.decision_function(features) > 0)
