@@ -19,7 +19,7 @@ from jimt.networks.decoders import Decoder
 from jimt.networks.state_dicts import UNREADABLE
 from jimt.system.files import write_whole
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the format: a change of its fields raises it."""
 _NOT_OURS: Final = "give one that jimt wrote"
 Triple = tuple[float, float, float]
@@ -143,6 +143,7 @@ class Record:
         groups: Names of the groups of each split; none where no group is known.
         fold: Fields of ``curation.folds.Fold``; None where the split of the curation was used.
         group_known: Whether it is known which raw image a patch was cut from.
+        labels: How patches got their labels: what ``thresholds.json`` of the curation holds.
         method: How it was fitted.
         weights: Where the pretrained weights came from.
         seed: Of the training.
@@ -162,6 +163,7 @@ class Record:
     groups: dict[str, list[str]]
     fold: dict[str, Any] | None
     group_known: bool
+    labels: dict[str, Any]
     method: str
     weights: str
     seed: int

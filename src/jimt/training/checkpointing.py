@@ -185,6 +185,7 @@ def _record(training: Training, curated: Curated, epoch: int) -> Record:
         groups=groups,
         fold=None if training.fold is None else dataclasses.asdict(training.fold),
         group_known=known,
+        labels=curated.thresholds,
         method=config.method,
         weights=training.weights,
         seed=config.seed,

@@ -1,0 +1,88 @@
+"""Reads, asks and writes field by field, the three at the same time; memory does not grow with the number of fields."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from jimt.errors import InputError
+from jimt.prediction.answers import FieldAnswer, Picture, Source
+from jimt.prediction.parts import Parts
+
+_AHEAD: Final = 2
+"""Fields that are read, or wait to be written, while the network works on another."""
+
+
+def predict_fields(
+    sources: Sequence[Source],
+    parts: Parts,
+    *,
+    read: Callable[[Source], Picture],
+    ask: Callable[[Source, Picture], FieldAnswer],
+    write: Callable[[FieldAnswer], None],
+    console: Console,
+) -> dict[int, str]:
+    """Answer every field that is not done yet, and note it as done when its files are written.
+
+    Args:
+        sources: All fields.
+        parts: Those that are done.
+        read: Reads one; an ``InputError`` of it is that field's alone.
+        ask: Likewise asks the model.
+        write: Writes the files of one.
+        console: Where progress is shown.
+
+    Returns:
+        Why fields have no answer, by their number.
+    """
+    failed: dict[int, str] = {}
+    left = [source for source in sources if not parts.has(source)]
+    if len(left) < len(sources):
+        n_done = len(sources) - len(left)
+        console.print(f"{n_done:,} of {len(sources):,} fields are done already", highlight=False)
+    progress = Progress(
+        TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    )
+    with progress, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        task = progress.add_task("", total=len(left))
+        written: deque[Future[None]] = deque()
+
+        def finish(answer: FieldAnswer, source: Source) -> None:
+            write(answer)
+            parts.add(source, answer.row, answer.patches)
+
+        try:
+            for source, picture in _ahead(left, read, reader):
+                try:
+                    answer = ask(source, picture.result())
+                except InputError as error:
+                    failed[source.number] = str(error)
+                else:
+                    written.append(writer.submit(finish, answer, source))
+                    del answer
+                while len(written) > _AHEAD:
+                    written.popleft().result()
+                progress.advance(task)
+            for future in written:
+                future.result()
+        except BaseException:
+            for pool in (reader, writer):  # what waits is not begun; what is being written is written to its end
+                pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return failed
+
+
+def _ahead(
+    sources: Sequence[Source], read: Callable[[Source], Picture], reader: ThreadPoolExecutor
+) -> Iterator[tuple[Source, Future[Picture]]]:
+    """Each source with its picture, some of which are being read meanwhile."""
+    waiting = iter(sources)
+    pending = deque((source, reader.submit(read, source)) for source in islice(waiting, _AHEAD))
+    while pending:
+        current = pending.popleft()
+        pending.extend((source, reader.submit(read, source)) for source in islice(waiting, 1))
+        yield current

@@ -1,0 +1,81 @@
+"""What is kept of a prediction while it runs, so that the same command goes on where it was killed."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from jimt.errors import InputError
+from jimt.prediction.answers import FieldRow, Source
+from jimt.system.files import digest_of, read_json, write_json, write_whole
+
+_FOLDER: Final = ".jimt"
+"""Of the output folder: what was asked, and a file for each field that is done."""
+_ASKED: Final = "asked.json"
+_TUPLES: Final = ("flags", "reasons", "notes")
+
+
+class Parts:
+    """The fields of a prediction that are done.
+
+    Args:
+        out: The output folder.
+        asked: What the answers depend on, plain values.
+
+    Raises:
+        InputError: If the folder holds anything else than a prediction with the same.
+    """
+
+    def __init__(self, out: Path, asked: dict[str, Any]) -> None:
+        self._folder = out / _FOLDER
+        known = self._folder / _ASKED
+        if known.is_file():
+            before = read_json(known, advice="give another folder").get("asked", {})
+            differs = sorted(key for key in asked.keys() | before.keys() if asked.get(key) != before.get(key))
+            if differs:
+                raise InputError(
+                    f"{out} holds a prediction of another {' and '.join(_WORDS[key] for key in differs)}",
+                    advice="give another folder",
+                    remedies=("--out FOLDER",),
+                )
+            return
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise InputError(
+                f"{out} holds something else than a prediction",
+                advice="give another folder",
+                remedies=("--out FOLDER",),
+            )
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_json(known, {"asked": asked})
+
+    def _path(self, source: Source) -> Path:
+        """Of the field, as long as its file stays as it is."""
+        stat = source.path.stat()
+        of_file = [str(source.path), stat.st_size, stat.st_mtime_ns, source.series, source.time_index, source.name]
+        return self._folder / f"{digest_of(of_file)[:32]}.json"
+
+    def has(self, source: Source) -> bool:
+        """Whether a field is done."""
+        return self._path(source).is_file()
+
+    def add(self, source: Source, row: FieldRow, patches: pd.DataFrame) -> None:
+        """Note that a field is done: after this, none of its files is written again."""
+        part = {"row": dataclasses.asdict(row), "patches": patches.to_dict("list")}
+        write_whole(self._path(source), json.dumps(part))
+
+    def read(self, source: Source) -> tuple[FieldRow, pd.DataFrame]:
+        """What a field has given: its row, and its patches."""
+        part = read_json(self._path(source), advice="remove the folder, and predict anew")
+        told = part["row"] | {"number": source.number}  # another may have come before it since
+        told |= {name: tuple(told[name]) for name in _TUPLES}
+        return FieldRow(**told), pd.DataFrame(part["patches"])
+
+    def rows(self, sources: list[Source]) -> Iterator[tuple[FieldRow, pd.DataFrame]]:
+        """Of the fields that are done, in their order, one at a time."""
+        return (self.read(source) for source in sources if self.has(source))
+
+
+_WORDS: Final = {"model": "model", "images": "images", "options": "options", "jimt": "jimt"}
