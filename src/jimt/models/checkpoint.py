@@ -143,7 +143,8 @@ class Record:
         groups: Names of the groups of each split; none where no group is known.
         fold: Fields of ``curation.folds.Fold``; None where the split of the curation was used.
         group_known: Whether it is known which raw image a patch was cut from.
-        labels: How patches got their labels: what ``thresholds.json`` of the curation holds.
+        labels: How patches got their labels: what ``thresholds.json`` of the curation holds, with what counts as
+            PI-positive.
         method: How it was fitted.
         weights: Where the pretrained weights came from.
         seed: Of the training.

@@ -97,6 +97,7 @@ class FieldRow:
         dead_share: None where there is nothing to take a share of, or the field failed.
         dead_share_low: With everything uncertain taken for living.
         dead_share_high: With everything uncertain taken for dead.
+        pi_share: Dead share by PI, of the same things; None where PI was not looked at.
         n_cells: Predicted nuclei; None where the model counts none.
         n_patches: Whole patches of the field.
         n_empty: Those that the filter takes for ones without cells.
@@ -123,6 +124,7 @@ class FieldRow:
     dead_share: float | None = None
     dead_share_low: float | None = None
     dead_share_high: float | None = None
+    pi_share: float | None = None
     n_cells: int | None = None
     n_patches: int | None = None
     n_empty: int | None = None

@@ -3,7 +3,7 @@
 import dataclasses
 import importlib.metadata
 import warnings
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -169,6 +169,14 @@ def _empty_filter(curation: CurationConfig, curated: Curated) -> EmptyFilter | N
     return EmptyFilter(settings.backbone, settings.precision, machine, extractor.state())
 
 
+def _labels(curated: Curated) -> dict[str, Any]:
+    """The thresholds, and what counts as PI-positive also where they are of a mean."""
+    label = curated.summary["config"]["curation"]["label"]
+    percentile = label["background_percentile"]
+    positive = {**label["positive"], "percentile": percentile, "count_nuclei": label["scale"] == "positive_nuclei"}
+    return {"background_percentile": percentile, "positive": positive} | curated.thresholds
+
+
 def _record(training: Training, curated: Curated, epoch: int) -> Record:
     config, manifest = training.config, curated.manifest
     known = bool(curated.summary["group_known"])
@@ -185,7 +193,7 @@ def _record(training: Training, curated: Curated, epoch: int) -> Record:
         groups=groups,
         fold=None if training.fold is None else dataclasses.asdict(training.fold),
         group_known=known,
-        labels=curated.thresholds,
+        labels=_labels(curated),
         method=config.method,
         weights=training.weights,
         seed=config.seed,
