@@ -57,7 +57,8 @@ def _of_stain(training: Training, network: StainNetwork, curated: Curated) -> tu
     assert config.augmentation is not None
     assert config.backbone.trainable is not None
     datamodule = StainDataModule(curated, stain, config.augmentation, **_loading(training))
-    refuse_small_crop(network, stain)
+    n_processes = config.trainer.devices * config.trainer.num_nodes
+    refuse_small_crop(network, stain, n_crops=max(1, config.optim.batch_size // n_processes))
     # the decoder is trained whatever part of the backbone is
     freeze(network.encoder, nn.Identity(), config.backbone.trainable)
     module = StainModule(
@@ -81,30 +82,41 @@ def refuse_what_cannot_be_learned(training: Training, network: StainNetwork, cur
     datamodule.prepare_data()
 
 
-def refuse_small_crop(network: StainNetwork, stain: StainConfig) -> None:
-    """Raise if a crop is too small for the backbone, as of Inception-v3, whose convolutions take the edge away.
+def refuse_small_crop(network: StainNetwork, stain: StainConfig, *, n_crops: int) -> None:
+    """Raise if crops are too small for the backbone.
+
+    Those of Inception-v3 take the edge away; and one crop of which a single place is left has no batch statistics.
+
+    Args:
+        network: With its backbone.
+        stain: Size of a crop.
+        n_crops: Crops of a step in one process.
 
     Raises:
         InputError: So.
     """
-    if stain.crop is None or _takes(network, stain.crop):
+    if stain.crop is None or _takes(network, stain.crop, n_crops=n_crops):
         return
-    fits = next(side for side in range(stain.crop, 1024, stain.multiple) if _takes(network, side))
+    sides = range(stain.crop, 1024, stain.multiple)
+    fits = next(side for side in sides if _takes(network, side, n_crops=n_crops))
     raise InputError(
-        f"stain.crop={stain.crop} at stain.reduction={stain.reduction} is too small for this backbone",
+        f"stain.crop={stain.crop} at stain.reduction={stain.reduction} is too small for this backbone"
+        + (", one crop at a time" if n_crops == 1 else ""),
         remedies=(f"stain.crop={fits}",),
     )
 
 
-def _takes(network: StainNetwork, side: int) -> bool:
+def _takes(network: StainNetwork, side: int, *, n_crops: int) -> bool:
     try:
         with torch.inference_mode():
-            network.eval()(torch.zeros(1, 3, side, side))
+            images = torch.zeros(1, 3, side // network.reduction, side // network.reduction)
+            smallest = network.eval().encoder(images)[-1]
+            network(torch.zeros(1, 3, side, side))
     except RuntimeError:  # a kernel larger than what is left of the image
         return False
     finally:
         network.train()
-    return True
+    return n_crops * smallest.shape[2] * smallest.shape[3] > 1
 
 
 def _loss_weights(stain: StainConfig) -> dict[str, float]:
