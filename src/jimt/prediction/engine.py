@@ -4,15 +4,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from jimt.errors import InputError
-from jimt.prediction.answers import FieldAnswer, Picture, Source
+from jimt.prediction.answers import FieldAnswer, Source
 from jimt.prediction.parts import Parts
 
+Read = TypeVar("Read")
 _AHEAD: Final = 2
 """Fields that are read, or wait to be written, while the network works on another."""
 
@@ -21,8 +22,8 @@ def predict_fields(
     sources: Sequence[Source],
     parts: Parts,
     *,
-    read: Callable[[Source], Picture],
-    ask: Callable[[Source, Picture], FieldAnswer],
+    read: Callable[[Source], Read],
+    ask: Callable[[Source, Read], FieldAnswer],
     write: Callable[[FieldAnswer], None],
     console: Console,
 ) -> dict[int, str]:
@@ -56,9 +57,9 @@ def predict_fields(
             parts.add(source, answer.row, answer.patches)
 
         try:
-            for source, picture in _ahead(left, read, reader):
+            for source, opened in _ahead(left, read, reader):
                 try:
-                    answer = ask(source, picture.result())
+                    answer = ask(source, opened.result())
                 except InputError as error:
                     failed[source.number] = str(error)
                 else:
@@ -77,8 +78,8 @@ def predict_fields(
 
 
 def _ahead(
-    sources: Sequence[Source], read: Callable[[Source], Picture], reader: ThreadPoolExecutor
-) -> Iterator[tuple[Source, Future[Picture]]]:
+    sources: Sequence[Source], read: Callable[[Source], Read], reader: ThreadPoolExecutor
+) -> Iterator[tuple[Source, Future[Read]]]:
     """Each source with its picture, some of which are being read meanwhile."""
     waiting = iter(sources)
     pending = deque((source, reader.submit(read, source)) for source in islice(waiting, _AHEAD))

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ import pandas as pd
 
 from jimt.errors import InputError
 from jimt.prediction.answers import FieldRow, Source
+from jimt.system.locks import RUN_LOCK
 from jimt.system.files import digest_of, read_json, write_json, write_whole
 
 _FOLDER: Final = ".jimt"
@@ -31,18 +31,19 @@ class Parts:
 
     def __init__(self, out: Path, asked: dict[str, Any]) -> None:
         self._folder = out / _FOLDER
+        self._paths: dict[int, Path] = {}
         known = self._folder / _ASKED
         if known.is_file():
             before = read_json(known, advice="give another folder").get("asked", {})
             differs = sorted(key for key in asked.keys() | before.keys() if asked.get(key) != before.get(key))
             if differs:
                 raise InputError(
-                    f"{out} holds a prediction of another {' and '.join(_WORDS[key] for key in differs)}",
+                    f"{out} holds another prediction, which differs in: {', '.join(differs)}",
                     advice="give another folder",
                     remedies=("--out FOLDER",),
                 )
             return
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if out.exists() and (not out.is_dir() or any(path.name != RUN_LOCK for path in out.iterdir())):
             raise InputError(
                 f"{out} holds something else than a prediction",
                 advice="give another folder",
@@ -53,9 +54,15 @@ class Parts:
 
     def _path(self, source: Source) -> Path:
         """Of the field, as long as its file stays as it is."""
-        stat = source.path.stat()
-        of_file = [str(source.path), stat.st_size, stat.st_mtime_ns, source.series, source.time_index, source.name]
-        return self._folder / f"{digest_of(of_file)[:32]}.json"
+        if source.number not in self._paths:
+            try:
+                stat = source.path.stat()
+                state = [stat.st_size, stat.st_mtime_ns]
+            except OSError:  # whoever reads it says why
+                state = []
+            of_field = [str(source.path), source.series, source.time_index, source.name, state]
+            self._paths[source.number] = self._folder / f"{digest_of(of_field)[:32]}.json"
+        return self._paths[source.number]
 
     def has(self, source: Source) -> bool:
         """Whether a field is done."""
@@ -73,9 +80,6 @@ class Parts:
         told |= {name: tuple(told[name]) for name in _TUPLES}
         return FieldRow(**told), pd.DataFrame(part["patches"])
 
-    def rows(self, sources: list[Source]) -> Iterator[tuple[FieldRow, pd.DataFrame]]:
-        """Of the fields that are done, in their order, one at a time."""
-        return (self.read(source) for source in sources if self.has(source))
-
-
-_WORDS: Final = {"model": "model", "images": "images", "options": "options", "jimt": "jimt"}
+    def row(self, source: Source) -> FieldRow:
+        """Its row alone."""
+        return self.read(source)[0]

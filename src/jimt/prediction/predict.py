@@ -1,0 +1,124 @@
+"""``jimt predict RUN IMAGES... --out DIR``: the dead share of fields and wells from bright-field images alone."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from jimt.config.hydra_dataset import dataset_of_name
+from jimt.errors import InputError, writing
+from jimt.prediction.asked import Asked, depends_on, find_fields, find_pi
+from jimt.prediction.engine import predict_fields
+from jimt.prediction.inputs import names_of
+from jimt.prediction.parts import Parts
+from jimt.prediction.pictures import check_pixel_size
+from jimt.prediction.results import print_results, results_of, write_results
+from jimt.system.locks import owner
+from jimt.system.run_folders import find_checkpoint
+
+BAD_ARGUMENTS: Final = 2
+"""Exit status; 0, 3 and 4 are those of ``Results.status``."""
+_PLANES: Final = ("sharpest", "max", "mean")
+
+
+def predict(asked: Asked, console: Console) -> int:
+    """Predict every field that is asked for, and write what follows for fields, wells and plates.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        InputError: If it cannot be done as asked; a file that cannot be read is told among the others.
+    """
+    check_pixel_size(asked.pixel_size)
+    names = None if asked.dataset is None else names_of(dataset_of_name(asked.dataset))
+    checkpoint, _ = find_checkpoint(asked.run)
+    found = find_fields(asked, names)
+    for note in found.notes:
+        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+    of_pi = find_pi(asked, names, found)
+
+    from jimt.prediction.asking import open_asking  # late: torch takes seconds
+
+    asking = open_asking(asked, checkpoint, names, of_pi)
+    with owner(asked.out, who="a prediction"), writing(asked.out, advice="give another folder"):
+        parts = Parts(asked.out, depends_on(asked, checkpoint))
+        failed = predict_fields(
+            found.sources, parts, read=asking.read, ask=asking.answer, write=asking.write, console=console
+        )
+        results = results_of(asked, asking.checkpoint, found, failed, parts)
+        write_results(results, parts)
+    print_results(results, console)
+    return results.status
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of ``jimt predict``."""
+    options = vars(_parser().parse_args(arguments))
+    asked = Asked(**options | {"images": tuple(options["images"])})
+    try:
+        status = predict(asked, Console())
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(BAD_ARGUMENTS)
+    if status:
+        sys.exit(status)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jimt predict",
+        description="Tell the dead share of fields and wells from bright-field images, and what not to trust of it.",
+        epilog="Exit status: 0 fine, 2 it cannot be done as asked, 3 some files have no answer, 4 most fields are unlike "
+        "the training data.",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run, or a checkpoint")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="files, folders or globs")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder that the answers go to")
+    parser.add_argument(
+        "--pattern",
+        metavar="PATTERN",
+        help="how names tell plate, well, field, time and channel: {plate}/{well}_{field}",
+    )
+    parser.add_argument("--dataset", metavar="NAME", help="read names as this data set does")
+    parser.add_argument(
+        "--channel", type=_number_or_word, metavar="C", help="bright-field: a number from 0, or a name as in the file"
+    )
+    parser.add_argument(
+        "--z",
+        type=_plane,
+        default="sharpest",
+        metavar="Z",
+        help="plane: a number from 0, sharpest (default), max, mean",
+    )
+    parser.add_argument("--time", type=_number, metavar="T", help="one time point of each file, from 0; default: all")
+    parser.add_argument(
+        "--pixel-size", type=float, metavar="UM", help="micrometres a pixel, where the files do not tell it"
+    )
+    parser.add_argument(
+        "--check", type=_number_or_word, metavar="C", help="channel of PI beside the images, to check the answers by"
+    )
+    parser.add_argument(
+        "--include-flagged", action="store_true", help="let fields that are unlike the training data enter the means"
+    )
+    parser.add_argument("--excel", action="store_true", help="write predictions.xlsx, too")
+    parser.add_argument("--accelerator", choices=["cpu", "gpu"], help="device, where it is not the training's")
+    return parser
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is no number from 0 on")
+    return int(text)
+
+
+def _number_or_word(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
+
+
+def _plane(text: str) -> int | str:
+    if not text.isdecimal() and text not in _PLANES:
+        raise argparse.ArgumentTypeError(f"{text} is neither a number from 0 on nor one of {', '.join(_PLANES)}")
+    return _number_or_word(text)

@@ -1,0 +1,118 @@
+"""What follows from the answers to all fields: tables, plates, a page to look at, and what to say first."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+from rich.console import Console
+
+from jimt.models.checkpoint import Checkpoint
+from jimt.prediction.answers import FieldRow, Source
+from jimt.prediction.asked import Asked
+from jimt.prediction.field_answer import row_of
+from jimt.prediction.inputs import Found
+from jimt.prediction.parts import Parts
+from jimt.prediction.pi_agreement import agreement_with_pi
+from jimt.system.files import write_json
+from jimt.system.screen import print_whole, table_of
+
+FINE: Final = 0
+SOME_FAILED: Final = 3
+UNLIKE_TRAINING: Final = 4
+CONFIDENCE: Final = 0.95
+_SHOWN: Final = 12
+"""Wells, or fields, that are printed; all stand in the tables."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a prediction has come to.
+
+    Attributes:
+        asked: The command.
+        checkpoint: The model.
+        rows: Of every field, those that failed too, in order.
+        sources: Those with an answer.
+        wells: As ``well_rows`` gives them.
+        check: Agreement with PI; None where that was not asked for.
+    """
+
+    asked: Asked
+    checkpoint: Checkpoint
+    rows: list[FieldRow]
+    sources: list[Source]
+    wells: pd.DataFrame
+    check: dict[str, Any] | None
+
+    @property
+    def answered(self) -> list[FieldRow]:
+        """Fields that have an answer."""
+        return [row for row in self.rows if row.failed is None]
+
+    @property
+    def flagged(self) -> list[FieldRow]:
+        """Those of them that are not to be trusted."""
+        return [row for row in self.answered if row.flags]
+
+    @property
+    def status(self) -> int:
+        """Exit status: 4 where most fields are unlike the training data, else 3 where some failed, else 0."""
+        if 2 * len(self.flagged) > len(self.answered):
+            return UNLIKE_TRAINING
+        return SOME_FAILED if len(self.answered) < len(self.rows) else FINE
+
+    def warnings(self) -> list[str]:
+        """What is to be read before any number."""
+        n, n_flagged, n_failed = len(self.rows), len(self.flagged), len(self.rows) - len(self.answered)
+        told = []
+        if n_flagged:
+            most = "most of " if self.status == UNLIKE_TRAINING else ""
+            left = "they enter the means, as asked" if self.asked.include_flagged else "they are left out of the means"
+            reasons = pd.Series([flag for row in self.flagged for flag in row.flags]).value_counts()
+            by = ", ".join(f"{name} {count}" for name, count in reasons.items())
+            told.append(
+                f"{most}{n_flagged} of {len(self.answered)} fields are unlike the training data ({by}): "
+                f"do not trust their numbers; {left}"
+            )
+        if n_failed:
+            told.append(f"{n_failed} of {n} fields have no answer; the reasons stand in fields.csv")
+        return told
+
+
+def results_of(asked: Asked, checkpoint: Checkpoint, found: Found, failed: dict[int, str], parts: Parts) -> Results:
+    """Gather what fields have given.
+
+    Args:
+        asked: The command.
+        checkpoint: The model.
+        found: The fields.
+        failed: Why some have no answer, by number, beside those that could not be opened.
+        parts: Those that have.
+    """
+    without = {source.number: row_of(source, failed=reason) for source, reason in found.failed}
+    without |= {
+        source.number: row_of(source, failed=failed[source.number])
+        for source in found.sources
+        if source.number in failed
+    }
+    sources = [source for source in found.sources if source.number not in without]
+    told = {source.number: parts.row(source) for source in sources} | without
+    rows = [told[number] for number in sorted(told)]
+    wells = well_rows(rows, confidence=CONFIDENCE, include_flagged=asked.include_flagged)
+    check = None
+    if asked.check is not None:
+        check = agreement_with_pi([row for row in rows if row.failed is None], _labelled(sources, parts))
+    return Results(asked, checkpoint, rows, sources, wells, check)
+
+
+def _labelled(sources: list[Source], parts: Parts) -> pd.DataFrame:
+    """Patches with cells and their label by PI."""
+    tables = [pd.DataFrame({"number": [], "score": [], "label": []})]
+    for source in sources:
+        _, patches = parts.read(source)
+        if "label" in patches:
+            tables.append(patches[patches["label"] != NOT_CHECKED][["score", "label"]].assign(number=source.number))
+    return pd.concat(tables, ignore_index=True)
