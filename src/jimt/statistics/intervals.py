@@ -66,6 +66,28 @@ def interval_of_mean(values: Floats, *, confidence: float) -> Interval | None:
     return _normal(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))), confidence=confidence)
 
 
+def t_interval_of_mean(values: Floats, *, confidence: float) -> Interval | None:
+    """Interval of a mean of few independent values between 0 and 1, by Student's t, within 0 to 1.
+
+    Args:
+        values: Shape ``(n,)``.
+        confidence: Coverage wanted.
+
+    Returns:
+        The interval, or None of fewer than two values, or of values that are all the same: so few that agree, such as
+        three shares of 0, do not tell how far others would lie.
+
+    >>> low, high = t_interval_of_mean(np.array([0.2, 0.3, 0.4]), confidence=0.95)
+    >>> f"{low:.3f} to {high:.3f}"  # 0.3 -+ 4.303 x 0.1 / root of 3
+    '0.052 to 0.548'
+    """
+    if len(values) < 2 or (spread := float(values.std(ddof=1))) <= _NO_SPREAD:
+        return None
+    mean, half = float(values.mean()), spread / np.sqrt(len(values))
+    half *= float(student.ppf((1 + confidence) / 2, len(values) - 1))
+    return max(0.0, mean - half), min(1.0, mean + half)
+
+
 def _normal(value: float, standard_error: float, *, confidence: float) -> Interval:
     half = float(norm.ppf((1 + confidence) / 2)) * standard_error
     return max(0.0, value - half), min(1.0, value + half)

@@ -1,10 +1,12 @@
 """Files that are there whole or not at all, and what the files of a run are called."""
 
+import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from jimt.errors import InputError
 
@@ -37,18 +39,25 @@ JOURNAL: Final = "study.journal"
 """Of a search: Optuna's file for several writers."""
 
 
-def write_whole(path: Path, content: str | bytes | memoryview) -> None:
-    """Write a file so that it is there whole or not at all; an OSError of the disk leaves what was there before."""
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to that is there whole or not at all; whatever is raised leaves what was there before."""
     aside = path.with_name(f".{path.name}.partial")
     try:
         with aside.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
-    except OSError:
+    except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def write_whole(path: Path, content: str | bytes | memoryview) -> None:
+    """Write a file so that it is there whole or not at all; an OSError of the disk leaves what was there before."""
+    with written_whole(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(path: Path, content: dict[str, Any] | list[Any]) -> None:
