@@ -23,7 +23,7 @@ ABOVE_A_FIELD: Final = ("experiment", "plate", "well")
 _ELEMENT: Final = re.compile(r"\{(?P<inside>[^{}]*)\}|(?P<folders>\*\*/)|(?P<star>\*)|(?P<text>[^{}*]+)")
 _PLACEHOLDER: Final = re.compile(r"(?P<name>[A-Za-z]\w*)(?::(?P<kind>[dw]))?")
 _KINDS: Final = {None: "[^/]", "d": "[0-9]", "w": r"[^\W_]"}
-_SUFFIX: Final = re.compile(r"(?:\.ome)?\.(?:tiff?|png)$", re.IGNORECASE)
+_SUFFIX: Final = re.compile(r"(?:\.ome)?\.(?:tiff?|png|jpe?g|nd2|czi|lif)$", re.IGNORECASE)
 _HOW: Final = "{name} reads any text without a slash, {name:d} digits, {name:w} letters and digits"
 
 
@@ -66,6 +66,8 @@ class Pattern:
     """How the path of an image below the data set's folder is read."""
 
     text: str
+    setting: str
+    """What it was given by, for messages."""
     names: tuple[str, ...]
     """Placeholders or named groups, in their order."""
     _expression: re.Pattern[str]
@@ -116,7 +118,7 @@ class Pattern:
     def _refuse(self, path: str, one: dict[str, str], other: dict[str, str]) -> None:
         name = next((name for name in one if one[name] != other[name]), None)
         how = "its * as different texts" if name is None else f"{{{name}}} as {one[name]} or as {other[name]}"
-        raise InputError(f"dataset.pattern={self.text} can read {path} in two ways, {how}", advice=f"say more; {_HOW}")
+        raise InputError(f"{self.setting}={self.text} can read {path} in two ways, {how}", advice=f"say more; {_HOW}")
 
     def _filled_in(self, match: re.Match[str]) -> str:
         """The pattern with the texts it read, without channel and suffix: the raw image's name."""
@@ -137,6 +139,15 @@ class Pattern:
             whole = whole.lstrip("-_. ")
         whole = re.sub(r"(^|/)\0[-_. /]*", r"\1", whole)
         return re.sub(r"[-_. ]*\0", "", whole).rstrip("-_. /")
+
+
+def without_suffix(path: str) -> str:
+    """A path without what its file ends in, where that is the suffix of an image.
+
+    >>> without_suffix("P1/A01_s3.ome.tif"), without_suffix("notes.v2")
+    ('P1/A01_s3', 'notes.v2')
+    """
+    return _SUFFIX.sub("", path)
 
 
 def _spellings(path: str) -> Iterator[str]:
@@ -165,7 +176,7 @@ def parse_pattern(text: str, *, setting: str) -> Pattern:
             expression = re.compile(text)
         except re.error as error:
             raise InputError(f"{setting} is not a regular expression", advice=f"{error}") from error
-        return Pattern(text, tuple(expression.groupindex), expression, None, ())
+        return Pattern(text, setting, tuple(expression.groupindex), expression, None, ())
     parts: list[_Part] = []
     position = 0
     for element in _ELEMENT.finditer(text):
@@ -177,7 +188,7 @@ def parse_pattern(text: str, *, setting: str) -> Pattern:
         raise InputError(f"{setting}={text} holds a brace that belongs to no placeholder", advice=_HOW)
     shortest, longest = ("".join(getattr(part, form) for part in parts) for form in ("shortest", "longest"))
     names = tuple(dict.fromkeys(part.name for part in parts if part.name is not None))
-    return Pattern(text, names, re.compile(shortest), re.compile(longest), tuple(parts))
+    return Pattern(text, setting, names, re.compile(shortest), re.compile(longest), tuple(parts))
 
 
 def _part(element: re.Match[str], before: set[str | None], *, setting: str, text: str) -> _Part:

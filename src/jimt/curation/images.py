@@ -17,7 +17,12 @@ Image = NDArray[Any]
 """uint8, uint16, int16 as it stands in the file (see ``curation.payload``), or float32, shape ``(height, width)``."""
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Refuse a file that is missing or empty, or that cannot be looked at.
+
+    Raises:
+        BadImageError: With the reason.
+    """
     try:
         is_file = path.is_file()
         size = path.stat().st_size if is_file else 0
@@ -31,7 +36,12 @@ def _check_file(path: Path) -> None:
         raise BadImageError("is empty (zero bytes)", advice="copy or export it again")
 
 
-def _check_type(image: Image) -> Image:
+def check_type(image: Image) -> Image:
+    """Pixels of a type that can be used, those of floating-point numbers as float32.
+
+    Raises:
+        BadImageError: If they are of another type, or not all finite.
+    """
     if image.dtype in (np.uint8, np.uint16, np.int16):
         return image
     if image.dtype.kind == "f":
@@ -51,7 +61,7 @@ def read_page(path: Path) -> Image:
     Raises:
         BadImageError: If the file cannot be read, has more than one page, or is a colour image.
     """
-    _check_file(path)
+    check_file(path)
     image = read_png(path) if path.suffix.lower() == ".png" else read_tiff_page(path)
     if image.ndim == 3 and image.shape[2] >= 3 and all((image[..., 0] == image[..., i]).all() for i in (1, 2)):
         image = np.ascontiguousarray(image[..., 0])
@@ -59,7 +69,7 @@ def read_page(path: Path) -> Image:
         raise BadImageError(
             f"has shape {image.shape} where one grey page is expected", advice="export it as a grey image"
         )
-    return _check_type(image)
+    return check_type(image)
 
 
 def read_channels(path: Path, *, indices: tuple[int, ...]) -> list[Image]:
@@ -72,7 +82,7 @@ def read_channels(path: Path, *, indices: tuple[int, ...]) -> list[Image]:
     Raises:
         BadImageError: If the file cannot be read, is no single stack of channels, or lacks a channel.
     """
-    _check_file(path)
+    check_file(path)
     if path.suffix.lower() == ".png":
         stack = read_png(path)
         axes, n_series = "YXS"[: stack.ndim], 1
@@ -89,7 +99,7 @@ def read_channels(path: Path, *, indices: tuple[int, ...]) -> list[Image]:
                 remedies=further or ("dataset.brightfield_index=NUMBER dataset.fluorescence_index=NUMBER",),
             )
     stack = np.moveaxis(stack, channels[0][0], 0).reshape(n_channels, *(stack.shape[axes.index(a)] for a in "YX"))
-    return [_check_type(np.ascontiguousarray(stack[index])) for index in indices]
+    return [check_type(np.ascontiguousarray(stack[index])) for index in indices]
 
 
 def check_pair(
@@ -145,7 +155,7 @@ def read_png(path: Path) -> NDArray[Any]:
     """
     with decoding("PNG"):
         data = path.read_bytes()
-    chunks = dict(_chunks(data))
+    chunks = dict(png_chunks(data))
     header = chunks.get(b"IHDR", b"")
     if len(header) != 13:
         raise BadImageError("is damaged (it has no header)", advice="export it again")
@@ -154,7 +164,7 @@ def read_png(path: Path) -> NDArray[Any]:
         raise BadImageError(f"has {bits} bits a pixel", advice="export it with 8 or 16")
     if b"acTL" in chunks:
         raise BadImageError("is an animation of several images", advice="export one")
-    if _orientation(chunks.get(b"eXIf", b"")) != 1:
+    if exif_orientation(chunks.get(b"eXIf", b"")) != 1:
         raise BadImageError("is stored turned or mirrored (its EXIF orientation)", advice="export it upright")
     if colour_type == _PALETTE and not _GREYS.startswith(chunks.get(b"PLTE", b"")):
         raise BadImageError(NOT_GREY_PALETTE, advice=EXPORT_GREY)
@@ -165,7 +175,7 @@ def read_png(path: Path) -> NDArray[Any]:
     return image if image.ndim == 2 else np.ascontiguousarray(image[..., 2::-1])  # OpenCV gives blue first
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Kind and content of each chunk, checked: OpenCV writes to stderr of what it misses.
 
     Raises:
@@ -186,8 +196,8 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         position = end
 
 
-def _orientation(exif: bytes) -> int:
-    """The orientation in an eXIf chunk, which is a small TIFF: tag 274 of its first directory; 1 where it has none."""
+def exif_orientation(exif: bytes) -> int:
+    """The orientation in EXIF data, which are a small TIFF: tag 274 of its first directory; 1 where it has none."""
     order = "little" if exif.startswith(b"II") else "big"
     start = int.from_bytes(exif[4:8], order)  # type: ignore[arg-type]
     for number in range(int.from_bytes(exif[start : start + 2], order)):  # type: ignore[arg-type]

@@ -76,7 +76,7 @@ def list_files(root: Path, *, advice: str, remedies: tuple[str, ...]) -> Listing
     if not root.is_dir():
         raise InputError(f"{root} is missing", advice=advice, remedies=remedies)
     listing = Listing()
-    for path in sorted(_walk(root, listing)):
+    for path in sorted(files_below(root, links=listing.links)):
         suffix = path.suffix.lower()
         if suffix in IMAGE_SUFFIXES:
             _check_name(path)
@@ -119,20 +119,33 @@ def _how_to_export(name: str, files: list[str]) -> str:
     )
 
 
-def _walk(root: Path, listing: Listing) -> Iterator[Path]:
-    """Files below ``root``: first those in its own folders, then those behind links, each folder once."""
+def format_name(path: Path) -> str | None:
+    """What a file of another program is by its suffix; None of one that ``list_files`` takes, or that is not known."""
+    return _FOREIGN.get(path.suffix.lower())
+
+
+def files_below(root: Path, *, links: list[str]) -> Iterator[Path]:
+    """Files below ``root``: first those in its own folders, then those behind links, each folder once.
+
+    Args:
+        root: A folder.
+        links: Those that were not followed are added to it, each with the reason.
+
+    Raises:
+        InputError: If a folder cannot be listed.
+    """
     read: dict[Path, Path] = {}  # the folder itself: the name it was read under
-    links = [root]
-    while links:
-        link = links.pop(0)
+    to_read = [root]
+    while to_read:
+        link = to_read.pop(0)
         target = link.resolve()
         name = link.relative_to(root).as_posix()
         if target in read:
             where = "the folder itself" if read[target] == root else read[target].relative_to(root).as_posix()
-            listing.links.append(f"{name} leads to {where}, which is read already")
+            links.append(f"{name} leads to {where}, which is read already")
             continue
         if link != root and root.resolve().is_relative_to(target):
-            listing.links.append(f"{name} leads to {target}, which holds this folder")
+            links.append(f"{name} leads to {target}, which holds this folder")
             continue
         further: list[Path] = []
         for folder, subfolders, files in os.walk(link, onerror=_refuse):
@@ -151,7 +164,7 @@ def _walk(root: Path, listing: Listing) -> Iterator[Path]:
                     kept.append(subfolder)
             subfolders[:] = kept
             yield from (here / file for file in files if not file.startswith("."))
-        links += further
+        to_read += further
 
 
 def _check_name(path: Path) -> None:

@@ -20,7 +20,7 @@ _OF_BLACK_AND_WHITE = {tifffile.COMPRESSION.CCITTRLE, tifffile.COMPRESSION.CCITT
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[tifffile.TiffFile]:
+def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
     """Open a TIFF so that whatever is wrong with it ends in one sentence, and tifffile logs nothing beside it."""
     logger = logging.getLogger("tifffile")
     level = logger.level
@@ -42,9 +42,9 @@ def read_tiff_page(path: Path) -> NDArray[Any]:
     Raises:
         BadImageError: If the file cannot be read, or holds more than one page.
     """
-    with _open(path) as tif:
+    with open_tiff(path) as tif:
         pages = _full_resolution(list(tif.pages))
-        n_pages = max(len(pages), _n_planes(tif)) + _names_another_page(tif)
+        n_pages = max(len(pages), _n_planes(tif)) + names_another_page(tif)
         if n_pages != 1:
             raise BadImageError(
                 f"has {n_pages} pages where one is expected",
@@ -52,7 +52,7 @@ def read_tiff_page(path: Path) -> NDArray[Any]:
                 remedies=("dataset.layout=stack",),
             )
         page = pages[0]
-        _check_pixels_are_there([page])
+        check_pixels_are_there([page])
         image: NDArray[Any] = page.asarray()
         if "S" in page.axes and image.ndim == 3:  # colours may come first
             image = np.moveaxis(image, page.axes.index("S"), -1)
@@ -69,18 +69,14 @@ def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str, int]:
     Raises:
         BadImageError: If the file cannot be read, or is no single stack of channels.
     """
-    with _open(path) as tif:
-        all_series = _of_this_file(tif, [series for series in tif.series if not series.keyframe.is_reduced])
+    with open_tiff(path) as tif:
+        all_series = series_of_this_file(tif)
         series = all_series[0]
         _check_axes(series.axes, series.shape)
-        n_planes = math.prod(series.shape) // math.prod(series.keyframe.shaped)
-        if n_planes < _n_planes(tif):
-            raise BadImageError(
-                f"is cut off (it names {_n_planes(tif)} planes and holds {n_planes})", advice="copy or export it again"
-            )
-        pages = _as_they_stand(series.pages)
-        _check_pixels_are_there(pages)
-        if _names_another_page(tif):
+        check_number_of_planes(tif, series)
+        pages = as_they_stand(series.pages)
+        check_pixels_are_there(pages)
+        if names_another_page(tif):
             raise BadImageError("is cut off (its last pages are missing)", advice="copy or export it again")
         stack: NDArray[Any] = series.asarray()
         if len({(page.hash, orientation_of(page)) for page in pages}) > 1:
@@ -93,12 +89,13 @@ def read_tiff_stack(path: Path) -> tuple[NDArray[Any], str, int]:
         return stack, "".join(axis for axis in axes if axis not in "YX") + "YX", len(all_series)
 
 
-def _of_this_file(tif: tifffile.TiffFile, all_series: list[Any]) -> list[Any]:
-    """The series whose planes lie in this file: OME metadata name those of a whole acquisition in each of its files.
+def series_of_this_file(tif: tifffile.TiffFile) -> list[Any]:
+    """The images whose planes lie in this file: OME metadata name those of a whole acquisition in each of its files.
 
     Raises:
         BadImageError: If there is none.
     """
+    all_series = [series for series in tif.series if not series.keyframe.is_reduced]
     if not all_series:
         raise BadImageError("holds copies of lower resolution alone", advice="export the full image")
     own = [series for series in all_series if all(page is None or page.parent is tif for page in series.pages)]
@@ -107,6 +104,19 @@ def _of_this_file(tif: tifffile.TiffFile, all_series: list[Any]) -> list[Any]:
             "is one of several files that hold the planes of one image between them", advice="export each as one file"
         )
     return own
+
+
+def check_number_of_planes(tif: tifffile.TiffFile, series: Any) -> None:
+    """Refuse a file whose metadata name more planes than it holds.
+
+    Raises:
+        BadImageError: If planes are missing.
+    """
+    n_planes = math.prod(series.shape) // math.prod(series.keyframe.shaped)
+    if n_planes < _n_planes(tif):
+        raise BadImageError(
+            f"is cut off (it names {_n_planes(tif)} planes and holds {n_planes})", advice="copy or export it again"
+        )
 
 
 def _full_resolution(pages: Sequence[Any]) -> list[Any]:
@@ -136,7 +146,7 @@ def _n_planes(tif: tifffile.TiffFile) -> int:
     return 1
 
 
-def _as_they_stand(pages: Iterable[Any]) -> list[Any]:
+def as_they_stand(pages: Iterable[Any]) -> list[Any]:
     """Pages with their own tags: tifffile lends those of a stack's first page to the others, whatever they say."""
     pages = list(pages)
     if None in pages:
@@ -146,7 +156,7 @@ def _as_they_stand(pages: Iterable[Any]) -> list[Any]:
         return [page if isinstance(page, tifffile.TiffPage) else page.aspage() for page in pages]
 
 
-def _check_pixels_are_there(pages: Iterable[Any]) -> None:
+def check_pixels_are_there(pages: Iterable[Any]) -> None:
     """Refuse pages without whole pixels, or not all in the file: tifffile fills with zeros what it does not find."""
     for page in pages:
         if page.samplesperpixel < 1 or page.bitspersample < 8:
@@ -170,7 +180,7 @@ def _check_pixels_are_there(pages: Iterable[Any]) -> None:
             )
 
 
-def _names_another_page(tif: tifffile.TiffFile) -> bool:
+def names_another_page(tif: tifffile.TiffFile) -> bool:
     """Whether the last page that could be read points at one more: the rest of the file is missing."""
     form, file = tif.tiff, tif.filehandle
     file.seek(tif.pages[-1].offset)

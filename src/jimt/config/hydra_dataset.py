@@ -1,0 +1,39 @@
+"""The settings of a data set by its name, for commands that compose no config of their own."""
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from jimt.config.curating import PrepareConfig
+from jimt.config.data import DatasetConfig
+from jimt.config.hydra_errors import in_a_sentence
+from jimt.config.hydra_schema import to_dataclasses
+from jimt.config.own_configs import CONF, OWN_FOLDER
+from jimt.errors import InputError, did_you_mean, quoted
+
+
+def dataset_of_name(name: str) -> DatasetConfig:
+    """What ``conf/dataset/NAME.yaml``, or one's own of that name in ``jimt_conf/dataset``, says.
+
+    Raises:
+        InputError: If there is none, or it cannot be used.
+    """
+    override = f"dataset={quoted(name)}"
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        try:
+            config: PrepareConfig = to_dataclasses(compose("prepare", overrides=[override]))
+        except MissingConfigException as error:
+            known = sorted(error.options or [])
+            raise InputError(
+                f"there is no data set {name}",
+                advice=did_you_mean(
+                    name, known, otherwise=f"there are {', '.join(known)}, and your own in {OWN_FOLDER}/dataset"
+                ),
+            ) from error
+        except (HydraException, OmegaConfBaseException, YAMLError) as error:
+            told = in_a_sentence(error, [override], PrepareConfig)
+            if told is None:
+                raise
+            raise told from error
+    return config.dataset

@@ -1,0 +1,82 @@
+"""Every remedy of images to be predicted is taken as it is printed, and mends what it says."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from jimt.config.patterns import parse_pattern
+from jimt.prediction.inputs import find_sources
+from jimt.prediction.pictures import read_picture
+from remedies import Lab, Place, check, marked
+
+
+def reads(*words: str) -> None:
+    """Find images and read them, by the flags that the command has."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("images", nargs="*", default=["."])
+    for flag in ("--pattern", "--channel"):
+        parser.add_argument(flag)
+    parser.add_argument("--z", type=lambda word: int(word) if word.isdecimal() else word, default="sharpest")
+    parser.add_argument("--pixel-size", type=float)
+    given = parser.parse_args(words)
+    pattern = None if given.pattern is None else parse_pattern(given.pattern, setting="--pattern")
+    in_names = given.channel if given.pattern is not None else None
+    found = find_sources(given.images, pattern=pattern, root=None, leave_out=None, channel=in_names, time=None)
+    for source in found.sources:
+        read_picture(
+            source,
+            channel=None if in_names else given.channel,
+            z=given.z,
+            pixel_size=given.pixel_size,
+            model_pixel_size=0.32,
+            patch_size=64,
+            bit_depth=16,
+            bit_shift=0,
+        )
+
+
+def written(lab: Lab, name: str, **options: object) -> None:
+    image = np.arange(80 * 80, dtype=np.uint16).reshape(80, 80)
+    if "axes" in str(options):
+        image = np.stack([image, image + 1])
+    lab.monkeypatch.chdir(lab.tmp_path)
+    tifffile.imwrite(Path(name), image, photometric="minisblack", **options)
+
+
+def of_channels(lab: Lab) -> None:
+    written(lab, "a.ome.tif", metadata={"axes": "CYX"})
+    lab.mends(reads, fill={"NUMBER": "1"})
+    lab.mends(reads, "--channel", "5", fill={"NUMBER": "1"})
+
+
+def of_planes(lab: Lab) -> None:
+    written(lab, "a.ome.tif", metadata={"axes": "ZYX"})
+    lab.mends(reads, "--z", "9", fill={"NUMBER": "1"})
+
+
+def of_uneven_pixels(lab: Lab) -> None:
+    written(lab, "a.tif", resolution=(20_000, 40_000), resolutionunit="CENTIMETER")
+    lab.mends(reads, fill={"NUMBER": "0.32"})
+
+
+def of_channels_in_names(lab: Lab) -> None:
+    written(lab, "A1_BF.tif")
+    pattern = "--pattern={well}_{channel}.tif"
+    lab.mends(reads, pattern, fill={"WORD": "BF"})
+    lab.mends(reads, pattern, "--channel", "PI", fill={"WORD": "BF"})
+
+
+RUNS: dict[Place, object] = {
+    ("prediction/field_names.py", "_of_channel"): of_channels_in_names,
+    ("prediction/pictures.py", "_pixel_size"): of_uneven_pixels,
+    ("prediction/planes.py", "channel_number"): of_channels,
+    ("prediction/planes.py", "read_plane"): of_planes,
+}
+
+
+@pytest.mark.parametrize("place", marked(RUNS, set()))
+def test_each_remedy_mends_what_it_says(place, request):
+    check(place, RUNS[place], request)
