@@ -12,6 +12,7 @@ COMMANDS: Final = {
     "prepare": ("jimt.commands:prepare", "curate raw image pairs into a data set"),
     "train": ("jimt.commands:train", "train a network and score the test split; -m: one training after another"),
     "evaluate": ("jimt.evaluation.test_split:main", "score the test split of a run again"),
+    "predict": ("jimt.prediction.predict:main", "tell the dead share of new images, and what not to trust of it"),
     "crossval": ("jimt.commands:crossval", "train once for each fold, and score every group unseen"),
     "tune": ("jimt.commands:tune", "search over settings by the validation split"),
     "compare": ("jimt.evaluation.compare:main", "compare two runs on the same patches, with an interval"),

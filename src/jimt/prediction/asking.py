@@ -3,7 +3,6 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from jimt.prediction.asked import Asked, channel_of_file
 from jimt.prediction.field_answer import answer_field
 from jimt.prediction.field_files import write_field_files
 from jimt.prediction.inputs import DatasetNames
-from jimt.prediction.pi_truth import PiSettings, pi_labels, pi_settings, pi_share
+from jimt.prediction.pi_truth import NOT_CHECKED, PiSettings, pi_labels, pi_settings, pi_share
 from jimt.prediction.pictures import read_picture
 
 
@@ -129,10 +128,6 @@ class Asking:
     def write(self, answer: FieldAnswer) -> None:
         """Write the files of one field."""
         write_field_files(answer, self._asked.out)
-
-
-NOT_CHECKED: Final = -2
-"""Label of a patch without cells: PI says nothing of it."""
 
 
 def _noted(answer: FieldAnswer, note: str) -> FieldAnswer:

@@ -9,8 +9,8 @@ import pandas as pd
 
 from jimt.errors import InputError
 from jimt.prediction.answers import FieldRow, Source
-from jimt.system.locks import RUN_LOCK
 from jimt.system.files import digest_of, read_json, write_json, write_whole
+from jimt.system.locks import RUN_LOCK
 
 _FOLDER: Final = ".jimt"
 """Of the output folder: what was asked, and a file for each field that is done."""

@@ -18,6 +18,8 @@ from jimt.prediction.answers import ShareOf
 from jimt.statistics.dead_share import share_of_field
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE, POSITIVE_SCALES
 
+NOT_CHECKED: Final = -2
+"""Label of a patch without cells: PI says nothing of it."""
 _SEEN: Final = 5
 """Pixels around the centre of a predicted nucleus, along y and x, whose median says whether PI is positive there."""
 

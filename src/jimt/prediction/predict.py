@@ -71,8 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="jimt predict",
         description="Tell the dead share of fields and wells from bright-field images, and what not to trust of it.",
-        epilog="Exit status: 0 fine, 2 it cannot be done as asked, 3 some files have no answer, 4 most fields are unlike "
-        "the training data.",
+        epilog="Exit status: 0 fine, 2 it cannot be done as asked, 3 some files have no answer, 4 most fields are "
+        "unlike the training data.",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run, or a checkpoint")
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="files, folders or globs")

@@ -1,21 +1,25 @@
 """What follows from the answers to all fields: tables, plates, a page to look at, and what to say first."""
 
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 
 from jimt.models.checkpoint import Checkpoint
+from jimt.prediction.answer_tables import counts, write_fields, write_patches
 from jimt.prediction.answers import FieldRow, Source
 from jimt.prediction.asked import Asked
 from jimt.prediction.field_answer import row_of
 from jimt.prediction.inputs import Found
 from jimt.prediction.parts import Parts
 from jimt.prediction.pi_agreement import agreement_with_pi
+from jimt.prediction.pi_truth import NOT_CHECKED
+from jimt.prediction.well_shares import well_rows, write_wells
+from jimt.prediction.workbook import write_workbook
+from jimt.statistics.intervals import t_interval_of_mean
+from jimt.statistics.value_text import interval_text, number_text
 from jimt.system.files import write_json
 from jimt.system.screen import print_whole, table_of
 
@@ -116,3 +120,65 @@ def _labelled(sources: list[Source], parts: Parts) -> pd.DataFrame:
         if "label" in patches:
             tables.append(patches[patches["label"] != NOT_CHECKED][["score", "label"]].assign(number=source.number))
     return pd.concat(tables, ignore_index=True)
+
+
+def write_results(results: Results, parts: Parts) -> None:
+    """Write what follows for fields, wells and plates into the output folder.
+
+    Args:
+        results: What the prediction has come to.
+        parts: The fields that have an answer.
+    """
+    asked, out = results.asked, results.asked.out
+    write_fields(results.rows, out / "fields.csv", include_flagged=asked.include_flagged)
+    write_patches((parts.read(source) for source in results.sources), out / "patches.csv")
+    write_wells(results.wells, out / "wells.csv")
+    if asked.excel:
+        write_workbook(
+            results.rows,
+            results.wells,
+            (parts.read(source) for source in results.sources),
+            out / "predictions.xlsx",
+            include_flagged=asked.include_flagged,
+        )
+    if results.check is not None:
+        write_json(out / "check.json", results.check)
+
+
+def print_results(results: Results, console: Console) -> None:
+    """Print what is to be read first, then dead shares, then where everything is."""
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    for line in results.warnings():
+        say(f"WARNING: {line}")
+    counted = [row for row in results.answered if counts(row, include_flagged=results.asked.include_flagged)]
+    of = {"nuclei": "predicted nuclei", "area": "the area of cells", "patches": "the area of patches with cells"}
+    share_of = next((row.share_of for row in results.answered if row.share_of is not None), None)
+    if len(results.wells):
+        title = f"Dead share of {of[share_of or 'patches']}, mean over the fields of a well"
+        header = ["plate", "well", "time", "fields", "dead share", "95 % over fields"]
+        shown = results.wells.head(_SHOWN).to_dict("records")
+        rows = [
+            [
+                *(str(row[name] or "") for name in ("plate", "well", "time")),
+                f"{row['n_counted']} of {row['n_fields']}",
+                number_text(row["dead_share"]),
+                interval_text(None if row["low"] is None else (row["low"], row["high"])),
+            ]
+            for row in shown
+        ]
+        print_whole(table_of(title, header, rows, n_left=3), console)
+        if len(results.wells) > len(shown):
+            say(f"and {len(results.wells) - len(shown):,} more wells in wells.csv")
+    elif counted:
+        shares = np.array([row.dead_share for row in counted], np.float64)
+        interval = interval_text(t_interval_of_mean(shares, confidence=CONFIDENCE))
+        say(
+            f"dead share of {of[share_of or 'patches']}, mean of {len(counted)} field{'s' * (len(counted) != 1)}: "
+            f"{shares.mean():.3f} (95 % over fields: {interval})"
+        )
+    if results.check is not None:
+        say(f"held against PI: {results.check['sentence']}")
+    say(f"tables, maps and index.html are in {results.asked.out.resolve()}")

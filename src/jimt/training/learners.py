@@ -58,7 +58,7 @@ def _of_stain(training: Training, network: StainNetwork, curated: Curated) -> tu
     assert config.backbone.trainable is not None
     datamodule = StainDataModule(curated, stain, config.augmentation, **_loading(training))
     n_processes = config.trainer.devices * config.trainer.num_nodes
-    refuse_small_crop(network, stain, n_crops=max(1, config.optim.batch_size // n_processes))
+    refuse_small_crop(network, stain, n_crops=max(1, optim.batch_size // n_processes))
     # the decoder is trained whatever part of the backbone is
     freeze(network.encoder, nn.Identity(), config.backbone.trainable)
     module = StainModule(
@@ -116,7 +116,7 @@ def _takes(network: StainNetwork, side: int, *, n_crops: int) -> bool:
         return False
     finally:
         network.train()
-    return n_crops * smallest.shape[2] * smallest.shape[3] > 1
+    return bool(n_crops * smallest.shape[2] * smallest.shape[3] > 1)
 
 
 def _loss_weights(stain: StainConfig) -> dict[str, float]:
