@@ -155,7 +155,10 @@ def test_a_field_keeps_its_answer_where_another_comes_before_it(tmp_path):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (ASKED | {"model": "other"}, "another prediction, which differs in: model: give another folder, or give --out FOLDER"),
+        (
+            ASKED | {"model": "other"},
+            "another prediction, which differs in: model: give another folder, or give --out FOLDER",
+        ),
         (ASKED | {"images": ["b"], "z": 1}, "another prediction, which differs in: images, z"),
     ],
 )

@@ -43,6 +43,17 @@ def patch_origins(height: int, width: int, *, size: int, stride: int) -> tuple[N
     return np.repeat(ys, len(xs)), np.tile(xs, len(ys))
 
 
+def covering_origins(height: int, width: int, *, size: int, stride: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """As ``patch_origins``, with a last row and column of patches at the edge where some pixels were left over.
+
+    >>> y, x = covering_origins(224, 340, size=224, stride=112)
+    >>> list(zip(y.tolist(), x.tolist()))
+    [(0, 0), (0, 112), (0, 116)]
+    """
+    ys, xs = (np.union1d(np.arange(0, length - size + 1, stride), [length - size]) for length in (height, width))
+    return np.repeat(ys, len(xs)).astype(np.int32), np.tile(xs, len(ys)).astype(np.int32)
+
+
 def window_means(
     image: Image, no_data: NDArray[np.bool_], y: NDArray[np.int32], x: NDArray[np.int32], *, size: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from jimt.curation.patches import Scaling, patch_origins
+from jimt.curation.patches import Scaling, covering_origins, patch_origins
 from jimt.data.fields import Fields, RawFields
 from jimt.data.stain_targets import MIN_VALID, places
 from jimt.errors import InputError
@@ -168,8 +168,16 @@ class Predictor:
         takes = self.checkpoint.input
         return RawFields(images, scaling=Scaling(**takes.scaling), bit_depth=takes.bit_depth, bit_shift=takes.bit_shift)
 
-    def patches_of(self, fields: Fields, number: int, *, stride: int | None) -> pd.DataFrame:
-        """All whole patches of one field, ``field``, ``y`` and ``x``; as of ``scores``.
+    def patches_of(
+        self, fields: Fields, number: int, *, stride: int | None, to_the_edges: bool = False
+    ) -> pd.DataFrame:
+        """Whole patches of one field: ``field``, ``y`` and ``x`` of the top-left corner, row by row.
+
+        Args:
+            fields: Where the field is.
+            number: Of the field.
+            stride: Pixels from one patch to the next; None for half a patch (paper: "Patches").
+            to_the_edges: Whether a last row and column of patches reach the edges, so that every pixel is in one.
 
         Raises:
             InputError: If the field is smaller than a patch.
@@ -178,7 +186,8 @@ class Predictor:
         height, width = fields.field(number).shape
         if min(height, width) < size:
             raise InputError(f"the image is {width} x {height} px, and a patch {size} x {size}")
-        y, x = patch_origins(height, width, size=size, stride=stride or size // 2)
+        origins = covering_origins if to_the_edges else patch_origins
+        y, x = origins(height, width, size=size, stride=stride or size // 2)
         return pd.DataFrame({"field": np.full(len(y), number, np.int32), "y": y, "x": x})
 
     def empty(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.bool_] | None:

@@ -105,7 +105,7 @@ class Asking:
         size = self.checkpoint.input.patch_size
         fields = self._predictor.fields_of([opened.picture.pixels])
         valid = ~fields.no_data(0)
-        rows = self._predictor.patches_of(fields, 0, stride=None)
+        rows = self._predictor.patches_of(fields, 0, stride=None, to_the_edges=True)
         labels = pi_labels(opened.pi.pixels, valid, rows, self._pi, size=size)
         empty = answer.patches["empty"]
         occupied = np.ones(len(rows), np.bool_) if empty.isna().all() else ~empty.to_numpy(np.bool_)

@@ -48,7 +48,7 @@ def answer_field(predictor: Predictor, source: Source, picture: Picture) -> Fiel
         InputError: If the image cannot be turned into 8 bits as the training's were, or is smaller than a patch.
     """
     fields = predictor.fields_of([picture.pixels])
-    rows = predictor.patches_of(fields, 0, stride=None)
+    rows = predictor.patches_of(fields, 0, stride=None, to_the_edges=True)
     scores, empty = predictor.live_scores(fields, rows), predictor.empty(fields, rows)
     occupied = np.ones(len(rows), np.bool_) if empty is None else ~empty
     patches = pd.DataFrame(
