@@ -1,4 +1,4 @@
-"""Fields are read, asked and written at the same time; what is done is never done again, and one failure is one field's."""
+"""Fields are read, asked and written at the same time; what is done stays done, and one failure is of one field."""
 
 import threading
 from pathlib import Path

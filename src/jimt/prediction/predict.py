@@ -63,6 +63,8 @@ def main(arguments: list[str] | None = None) -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(BAD_ARGUMENTS)
+    except KeyboardInterrupt:
+        sys.exit("error: told to stop (Ctrl-C); the same command goes on from here")
     if status:
         sys.exit(status)
 

@@ -1,0 +1,188 @@
+"""``jimt predict``: the answers of the command are those of the model, whatever ends it and whatever the files are."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+import jimt
+from conftest import TINY, TINY_PROBE, composed_train, uneven_field
+from jimt.prediction.predict import main
+from jimt.training.run import train
+
+PATTERN = ("--pattern", "{plate}/{well}_s{field}_{channel}.tif", "--channel", "BF")
+
+
+def write_plate(folder: Path, *, n_wells: int = 4, n_fields: int = 2, seed: int = 7) -> Path:
+    """Fields of two channels, as an instrument may call them; wells are more and more dead."""
+    rng = np.random.default_rng(seed)
+    (folder / "P1").mkdir(parents=True)
+    for well in range(n_wells):
+        for field in range(n_fields):
+            for channel, image in zip(("BF", "PI"), uneven_field(rng), strict=True):
+                tifffile.imwrite(folder / f"P1/A{well + 1}_s{field}_{channel}.tif", image)
+    return folder
+
+
+def predicts(*words: object) -> int:
+    """The exit status of the command in this process."""
+    try:
+        main([str(word) for word in words])
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module", params=["patches", "tiles"])
+def run(request, uneven, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("predicting") / "run"
+    settings = [*TINY, "trainer.max_epochs=2"]
+    if request.param == "tiles":
+        settings = [*TINY_PROBE, "probe=tiles", "probe.layer=layer3"]
+    train(composed_train(*uneven, *settings, f"run_dir={folder}"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def patches(uneven, tmp_path_factory) -> Path:
+    """A finished run that scores patches one by one."""
+    folder = tmp_path_factory.mktemp("predicting") / "run"
+    train(composed_train(*uneven, *TINY, "trainer.max_epochs=2", f"run_dir={folder}"))
+    return folder
+
+
+def test_scores_are_those_of_the_model_and_reach_the_edges_of_the_field(run, tmp_path, capsys):
+    plate = write_plate(tmp_path / "plate")
+    assert predicts(run, plate, *PATTERN, "--out", tmp_path / "out", "--include-flagged") in (0, 4)
+    model = jimt.load(run)
+    table = pd.read_csv(tmp_path / "out/patches.csv")
+    fields = pd.read_csv(tmp_path / "out/fields.csv")
+    assert fields["well"].tolist() == ["A01", "A01", "A02", "A02", "A03", "A03", "A04", "A04"]
+    for file, rows in table.groupby("file"):
+        image = tifffile.imread(file)
+        of_model = model.scores(image).set_index(["y", "x"])["score"]
+        found = rows.set_index(["y", "x"])["score"]
+        np.testing.assert_allclose(found.loc[of_model.index], of_model, atol=1e-5)
+        assert (rows["y"].max() + 64, rows["x"].max() + 64) == image.shape
+        # the dead share is the mean over pixels of the mean over the patches that hold each
+        total, n = np.zeros((2, *image.shape))
+        for y, x, score in rows[["y", "x", "score"]].itertuples(index=False):
+            total[int(y) : int(y) + 64, int(x) : int(x) + 64] += 1 - score
+            n[int(y) : int(y) + 64, int(x) : int(x) + 64] += 1
+        of_field = fields.set_index("file").loc[file]
+        assert of_field["dead_share"] == pytest.approx((total / n).mean(), abs=1e-5)
+    wells = pd.read_csv(tmp_path / "out/wells.csv")
+    by_hand = fields.groupby("well")["dead_share"].mean()
+    np.testing.assert_allclose(wells.set_index("well")["dead_share"], by_hand, atol=1e-5)
+    assert "A04" in capsys.readouterr().out
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in (".csv", ".geojson", ".png", ".jpg")
+    }
+
+
+def test_a_prediction_that_was_killed_goes_on_and_comes_to_the_same_bytes(patches, tmp_path):
+    plate = write_plate(tmp_path / "plate", n_wells=3)
+    words = [str(word) for word in (patches, plate, *PATTERN, "--check", "PI")]
+    whole = predicts(*words, "--out", tmp_path / "whole")
+    command = [sys.executable, "-m", "jimt", "predict", *words, "--out", str(tmp_path / "killed")]
+    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "killed/.jimt").glob("*[0-9a-f].json")) and time.monotonic() < deadline:
+        assert started.poll() is None
+        time.sleep(0.01)
+    os.kill(started.pid, signal.SIGKILL)
+    started.wait()
+    assert not (tmp_path / "killed/fields.csv").exists()
+    assert predicts(*words, "--out", tmp_path / "killed") == whole
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    assert len(contents(tmp_path / "whole")) > 20
+
+
+def test_one_bad_file_among_others_is_told_with_its_reason_and_the_others_are_done(patches, tmp_path, capsys):
+    plate = write_plate(tmp_path / "plate")
+    (plate / "P1/A2_s0_BF.tif").write_bytes(b"II*\0 cut off")
+    tifffile.imwrite(plate / "P1/A3_s1_BF.tif", np.full((50, 50), 7, np.uint16))
+    assert predicts(patches, plate, *PATTERN, "--out", tmp_path / "out", "--include-flagged") in (3, 4)
+    fields = pd.read_csv(tmp_path / "out/fields.csv")
+    assert len(fields) == 8
+    assert fields["dead_share"].isna().tolist() == [False, False, True, False, False, True, False, False]
+    assert fields.loc[5, "reason"] == "is constant (every pixel 7): acquire or export it again"
+    assert "2 of 8 fields have no answer" in capsys.readouterr().out
+    # mended, it is predicted in the next run, and nothing else is
+    shutil.copy(plate / "P1/A1_s0_BF.tif", plate / "P1/A2_s0_BF.tif")
+    predicts(patches, plate, *PATTERN, "--out", tmp_path / "out", "--include-flagged")
+    again = pd.read_csv(tmp_path / "out/fields.csv")
+    assert again.loc[2, "dead_share"] == again.loc[0, "dead_share"]
+    assert "6 of 8 fields are done already" in capsys.readouterr().out
+
+
+def test_pi_beside_the_images_checks_the_answers_as_scikit_learn_does(patches, tmp_path):
+    from sklearn.metrics import roc_auc_score
+
+    plate = write_plate(tmp_path / "plate", n_wells=3)
+    predicts(patches, plate, *PATTERN, "--check", "PI", "--out", tmp_path / "out", "--include-flagged")
+    check = json.loads((tmp_path / "out/check.json").read_text())
+    fields = pd.read_csv(tmp_path / "out/fields.csv")
+    scores = pd.read_csv(tmp_path / "out/patches.csv")
+    labels, shares = [], {}
+    for file, rows in scores.groupby("file", sort=False):
+        pi = tifffile.imread(file.replace("_BF", "_PI")).astype(float)
+        total, n = np.zeros((2, *pi.shape))
+        live_below, dead_above = (jimt.load(patches).checkpoint.record.labels[k] for k in ("live_below", "dead_above"))
+        for y, x in rows[["y", "x"]].astype(int).itertuples(index=False):
+            mean = pi[y : y + 64, x : x + 64].mean()
+            label = 1 if mean < live_below else 0 if mean > dead_above else -1
+            labels.append(label)
+            total[y : y + 64, x : x + 64] += {1: 0, 0: 1, -1: 0.5}[label]
+            n[y : y + 64, x : x + 64] += 1
+        shares[file] = (total / n).mean()
+    of_pi = fields["file"].map(shares)
+    assert check["fields"]["mae"]["value"] == pytest.approx((fields["dead_share"] - of_pi).abs().mean(), abs=1e-5)
+    clear = np.array(labels) >= 0
+    auroc = roc_auc_score(np.array(labels)[clear], scores["score"][clear])
+    assert check["patches"]["auroc"]["value"] == pytest.approx(auroc, abs=1e-6)
+    assert check["groups"] == "wells"
+    assert check["verdict"] in ("trust", "adapt", "train anew")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nowhere.tif",), "nowhere.tif"),
+        (("plate", "--pattern", "{well:d}_{channel}.tif", "--channel", "BF"), "matches none of 4 images"),
+        (("plate", *PATTERN[:2]), "nothing says which is bright-field"),
+        (("plate", *PATTERN, "--check", "DAPI"), "no image has the channel DAPI"),
+        (("plate", "--pixel-size", "300"), "--pixel-size"),
+        (("plate", "--dataset", "nothing"), "there is no data set nothing"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence_before_anything_is_written(patches, tmp_path, capsys, words, said):
+    write_plate(tmp_path / "plate", n_wells=1)
+    assert predicts(patches, *words, "--out", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert said in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_folder_of_another_prediction_is_left_as_it_is(patches, tmp_path, capsys):
+    plate = write_plate(tmp_path / "plate", n_wells=1)
+    predicts(patches, plate, *PATTERN, "--out", tmp_path / "out")
+    before = contents(tmp_path / "out")
+    assert predicts(patches, plate / "P1", "--out", tmp_path / "out") == 2
+    assert "differs in: channel, images, pattern" in capsys.readouterr().err
+    assert contents(tmp_path / "out") == before
