@@ -1,29 +1,18 @@
 """The report in a real browser: every figure is seen, a point shows its patch, and nothing is complained about."""
 
 import base64
-import os
-import shutil
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import sync_playwright
 
+from browsers import listened_to, opened_browser
 from jimt.evaluation.scores import TestPatches
 from jimt.report.interactive import linked_scatter
 from jimt.report.study import open_study
 from jimt.report.thumbnails import SIDE, sheet, thumbnails
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-OPTIONS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-]
 # where the first point of each plot lies in the window, and what stands behind it
 FIRST_POINTS = """() => {
   const plots = [];
@@ -45,13 +34,8 @@ FIRST_POINTS = """() => {
 
 @pytest.fixture(scope="module")
 def browser():
-    if CHROMIUM is None:
-        assert "CI" not in os.environ, ".ci/run installs Chromium"
-        pytest.skip("no Chromium on this machine: install it to test the report in a browser")
-    with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+    with opened_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +46,7 @@ def complaints() -> list[str]:
 @pytest.fixture(scope="module")
 def page(browser, reported, complaints):
     """The report, opened; what goes wrong meanwhile is collected."""
-    page = browser.new_page(viewport={"width": 1180, "height": 1000})
-    page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda r: None if r.url.startswith(("data:", "file:")) else complaints.append(r.url))
+    page = listened_to(browser.new_page(viewport={"width": 1180, "height": 1000}), complaints)
     page.goto((reported / "report.html").as_uri())
     page.wait_for_function("window.Bokeh && Bokeh.documents.length && Bokeh.documents.every((d) => d.is_idle)")
     return page

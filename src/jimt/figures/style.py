@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
@@ -180,6 +181,16 @@ def wrapped(text: str, *, width: int) -> str:
     """A name on two lines, where it is long."""
     lines = textwrap.wrap(text, width) or [""]
     return "\n".join(lines[:1] + [shortened(" ".join(lines[1:]), length=width)] * (len(lines) > 1))
+
+
+def drawable(text: str) -> str:
+    """A name with ``?`` for letters that the figures' font has not, which matplotlib would warn of.
+
+    >>> drawable("MCF7 µ, 日本")
+    'MCF7 µ, ??'
+    """
+    known = get_font(findfont(FontProperties())).get_charmap()
+    return "".join(letter if ord(letter) in known or letter == "\n" else "?" for letter in text)
 
 
 def told_apart(names: Sequence[str]) -> list[str]:
