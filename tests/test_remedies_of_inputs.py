@@ -1,4 +1,4 @@
-"""Every remedy of images to be predicted is taken as it is printed, and mends what it says."""
+"""Every remedy of images to be predicted, or simulated for it, is taken as it is printed, and mends what it says."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,7 @@ import tifffile
 from jimt.config.patterns import parse_pattern
 from jimt.prediction.inputs import find_sources
 from jimt.prediction.pictures import read_picture
-from remedies import Lab, Place, check, marked
+from remedies import Lab, Place, check, composed_prepare, marked
 
 
 def reads(*words: str) -> None:
@@ -69,7 +69,13 @@ def of_channels_in_names(lab: Lab) -> None:
     lab.mends(reads, pattern, "--channel", "PI", fill={"WORD": "BF"})
 
 
+def of_doses(lab: Lab) -> None:
+    given = "dataset=synthetic_doses", "dataset.simulation.treated_dead_fraction=null"
+    lab.mends(composed_prepare, *given, fill={"NUMBER": "0.9"})
+
+
 RUNS: dict[Place, object] = {
+    ("config/data.py", "SimulationConfig.__post_init__"): of_doses,
     ("prediction/field_names.py", "_of_channel"): of_channels_in_names,
     ("prediction/pictures.py", "_pixel_size"): of_uneven_pixels,
     ("prediction/planes.py", "channel_number"): of_channels,

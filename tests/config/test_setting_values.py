@@ -57,6 +57,8 @@ def test_a_word_where_a_number_belongs_names_the_field(prepare_config):
         (f"dataset.name={'n' * 201}", "a name of at most 200 letters, digits, dots, _ and -"),
         (f"dataset.root=a/{'n' * 256}/b", "folders whose names have at most 255 bytes"),
         (f"curation.output_root=a/{'ü' * 128}/b", "folders whose names have at most 255 bytes"),
+        ("dataset.pixel_size=0.0", "micrometres, 0.02 to 20"),
+        ("dataset.pixel_size=300.0", "micrometres, 0.02 to 20"),
         ("dataset.layout=triples", "one of pairs, stack, patches"),
         ("dataset.bit_depth=7", "8 to 16"),
         ("dataset.bit_depth=17", "8 to 16"),

@@ -114,6 +114,7 @@ def lines(**changes) -> str:
         "copies": {"left_out": {}, "within_group": {}},
         "look_exchanged": [],
         "saturation": {"fields": 0},
+        "pixel_size": {"um": None, "told_by": None, "warnings": []},
         "shift": None,
         "high_backgrounds": {},
         "nuclei": None,

@@ -81,6 +81,7 @@ def test_a_score_is_the_softmax_of_the_networks_live_logit(trained):
     _, run, curated = trained
     predictor = open_predictor(run)
     takes, temperature = predictor.checkpoint.input, predictor.checkpoint.output.temperature
+    assert takes.pixel_size == 0.3225  # as conf/dataset says of the simulated microscope
     row = pd.read_csv(run / "test_scores.csv").iloc[5]
     field = curated.manifest.loc[curated.manifest["raw_image_id"] == row.raw_image_id, "field"].iloc[0]
     patch = curated.store.field(field)[row.y : row.y + 64, row.x : row.x + 64] / 255

@@ -74,3 +74,9 @@ POSITIVE: Final = takes("more than 0", lambda value: value > 0)
 SHARE: Final = takes("0 to 1", lambda value: 0 <= value <= 1)
 SHARE_BELOW_ONE: Final = takes("0 to below 1", lambda value: 0 <= value < 1)
 SEED: Final = takes("0 to 4294967295", lambda value: 0 <= value < 2**32)
+PIXEL_SIZES: Final = (0.02, 20.0)
+"""Micrometres that a pixel of a microscope may be: from a 100x objective on a camera of small pixels, with room to
+spare, to a scanner of whole plates. The dots per inch of screens and printers (72 to 1,200) are 21 um and more."""
+PIXEL_SIZE: Final = takes(
+    f"micrometres, {PIXEL_SIZES[0]:g} to {PIXEL_SIZES[1]:g}", lambda um: PIXEL_SIZES[0] <= um <= PIXEL_SIZES[1]
+)

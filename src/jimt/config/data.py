@@ -1,9 +1,22 @@
 """Settings of a data set: where its images lie, how their names are read, what groups them."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from jimt.config.checks import FOLDER, NAME, NOT_NEGATIVE, SEED, SHARE, Settings, check, one_of, takes
+from jimt.config.checks import (
+    FOLDER,
+    NAME,
+    NOT_NEGATIVE,
+    PIXEL_SIZE,
+    POSITIVE,
+    SEED,
+    SHARE,
+    Settings,
+    check,
+    one_of,
+    takes,
+)
 from jimt.config.patterns import (
     CHANNEL,
     GROUP,
@@ -23,6 +36,19 @@ def _from_to(low: int, high: int) -> dict[str, Any]:
 
 
 @dataclass
+class DoseResponseConfig(Settings, section="dataset.simulation.dose_response"):
+    """A drug of which the simulated wells are given doses."""
+
+    doses: list[float] = field(
+        metadata=takes("doses of 0 or more", lambda doses: len(doses) > 0 and all(0 <= d < math.inf for d in doses))
+    )
+    """One for each well, from the first again after the last; in any unit."""
+    ec50: float = field(metadata=POSITIVE)
+    """Dose of half the effect, in the same unit."""
+    hill_slope: float = field(metadata=POSITIVE)
+
+
+@dataclass
 class SimulationConfig(Settings, section="dataset.simulation"):
     """The simulated microscope: what it images when the data set's folder is absent."""
 
@@ -34,7 +60,9 @@ class SimulationConfig(Settings, section="dataset.simulation"):
     width: int = field(metadata=_from_to(32, 8192))
     dead_fraction: float = field(metadata=SHARE)
     treated_dead_fraction: float | None = field(metadata=SHARE)
-    """Of every second well, the others being the control; null where no well is treated."""
+    """Of every second well, the others being the control, or under the highest doses; null where no well is treated."""
+    dose_response: DoseResponseConfig | None
+    """Between ``dead_fraction`` and ``treated_dead_fraction``; null where no doses are given."""
     difficulty: float = field(metadata=SHARE)
     seed: int = field(metadata=SEED)
     patch_size: int = field(metadata=_from_to(32, 8192))
@@ -45,6 +73,13 @@ class SimulationConfig(Settings, section="dataset.simulation"):
         super().__post_init__()
         most = min(self.height, self.width)
         check("dataset.simulation.patch_size", self.patch_size, self.patch_size <= most, f"32 to {most}, as its fields")
+        if self.dose_response is not None:
+            if self.treated_dead_fraction is None:
+                raise InputError(
+                    "dataset.simulation.dose_response needs the dead fraction under the highest doses",
+                    remedies=("dataset.simulation.treated_dead_fraction=NUMBER",),
+                )
+            check("dataset.simulation.n_wells", self.n_wells, self.n_wells <= 384, "1 to 384, with dose_response")
 
 
 @dataclass
@@ -78,6 +113,8 @@ class DatasetConfig(Settings, section="dataset"):
     """Bits that carry the signal; higher bits of a 16-bit file, the same in every pixel, are masked (ScanR: 12)."""
     bit_shift: int
     """Zero bits below the signal, where a camera's software writes it into the upper bits of 16."""
+    pixel_size: float | None = field(metadata=PIXEL_SIZE)
+    """Micrometres; null for what the files themselves say, where all agree."""
     empty_labels: str | None
     """CSV of hand labels for the empty filter: ``raw_image_id,y,x,label``."""
     cells: str | None

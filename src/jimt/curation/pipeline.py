@@ -27,6 +27,7 @@ from jimt.curation.high_background import high_backgrounds
 from jimt.curation.label_stage import label_patches_of, split_patches
 from jimt.curation.manifest import MANIFEST, SUMMARY, THRESHOLDS, write_manifest
 from jimt.curation.nuclei import nuclei_of_fields
+from jimt.curation.pixel_size_stage import dataset_pixel_size
 from jimt.curation.raw_images import Finding
 from jimt.curation.read_stage import read_usable
 from jimt.curation.summary import count_stages
@@ -101,6 +102,7 @@ def run_pipeline(
         "empty_filter": filter_report,
         "scaling": dataclasses.asdict(raw.scaling),
         "patch_size": curation.patches.size,
+        "pixel_size": _pixel_size(dataset, finding, raw.bad),
         "counts": count_stages(manifest),
         "config": {"dataset": dataclasses.asdict(dataset), "curation": dataclasses.asdict(curation)},
     }
@@ -111,6 +113,13 @@ def run_pipeline(
     (partial / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     for commit in partial.glob("commit-*"):
         commit.unlink()
+
+
+def _pixel_size(dataset: DatasetConfig, finding: Finding, bad: dict[str, str]) -> dict[str, Any]:
+    if dataset.layout == "patches":  # cut and written anew by another program, whose resolution is of no microscope
+        return dataset_pixel_size(dataset.pixel_size, [])
+    paths = {image.brightfield.relative_to(dataset.root).as_posix(): image.brightfield for image in finding.images}
+    return dataset_pixel_size(dataset.pixel_size, [path for name, path in paths.items() if name not in bad])
 
 
 def _count_cells(

@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import tifffile
 
-PLAUSIBLE: Final = (0.02, 20.0)
-"""Micrometres: from a 100x objective on a small-pixel camera with room to spare, to a scanner of whole plates. The dots
-per inch of screens and printers (72 to 1,200) are 21 um and more."""
+from jimt.config.checks import PIXEL_SIZES
+
 SAME: Final = 0.05
 """Sizes that differ by no more are one: what networks are trained to bear by chance, and objectives differ by."""
 
@@ -63,7 +62,7 @@ class PixelSize:
 
 def is_plausible(um: float) -> bool:
     """Whether pixels of a microscope may have this size in micrometres; no number is not."""
-    return PLAUSIBLE[0] <= um <= PLAUSIBLE[1]
+    return PIXEL_SIZES[0] <= um <= PIXEL_SIZES[1]
 
 
 def differ(one: float, other: float) -> bool:
@@ -103,7 +102,7 @@ def pixel_size_of(width: float | None, height: float | None, *, source: str) -> 
         return PixelSize()
     for size in told:
         if not is_plausible(size):
-            if size > PLAUSIBLE[1] and source == _RESOLUTION:
+            if size > PIXEL_SIZES[1] and source == _RESOLUTION:
                 return PixelSize(
                     doubt=f"{source} ({25_400 / size:.0f} dpi) is that of a screen or printer, and tells no pixel size"
                 )

@@ -93,6 +93,7 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
         lines.append(
             describe_exchanged(summary["look_exchanged"], summary["n_raw_images"], summary["config"]["dataset"])
         )
+    lines += summary["pixel_size"]["warnings"]
     lines += describe_saturation(summary["saturation"], n_fields=summary["n_raw_images"])
     if summary["shift"] is not None:
         lines += describe_shift(summary["shift"], n_fields=summary["n_raw_images"])

@@ -183,8 +183,9 @@ def prepare_hand_labels(dataset: DatasetConfig, curation: CurationConfig) -> Pat
 def _simulate(dataset: DatasetConfig, curation: CurationConfig, console: Console) -> None:
     simulation = dataset.simulation
     if simulation is not None:
-        from jimt.synthetic import simulate_dataset
+        from jimt.synthetic import DoseResponse, simulate_dataset
 
+        response = simulation.dose_response
         root = Path(dataset.root)
         with in_turn(root, what=f"simulates {root}"):
             is_new = simulate_dataset(
@@ -200,6 +201,9 @@ def _simulate(dataset: DatasetConfig, curation: CurationConfig, console: Console
                 stride=simulation.stride,
                 n_jobs=curation.n_jobs,
                 treated_dead_fraction=simulation.treated_dead_fraction,
+                dose_response=None
+                if response is None
+                else DoseResponse(tuple(response.doses), response.ec50, response.hill_slope),
             )
         if is_new:
             console.print(

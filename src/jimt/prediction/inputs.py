@@ -60,7 +60,7 @@ def names_of(dataset: DatasetConfig) -> DatasetNames:
         None if dataset.leave_out is None else parse_pattern(dataset.leave_out, setting="dataset.leave_out"),
         dataset.brightfield,
         dataset.brightfield_index if dataset.layout == "stack" else None,
-        None,
+        dataset.pixel_size,
     )
 
 

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from jimt.config.checks import check
+from jimt.config.checks import PIXEL_SIZE, check
 from jimt.curation.decoding import BadImageError
 from jimt.curation.images import check_type
 from jimt.curation.payload import payload, used_bits
-from jimt.curation.pixel_sizes import PLAUSIBLE, PixelSize, differ, is_plausible
+from jimt.curation.pixel_sizes import PixelSize, differ
 from jimt.prediction.answers import Picture, Source
 from jimt.prediction.image_files import open_images
 from jimt.prediction.magnification import resample
@@ -27,7 +27,7 @@ def check_pixel_size(um: float | None) -> None:
         InputError: If ``--pixel-size`` is none.
     """
     if um is not None:
-        check("--pixel-size", um, is_plausible(um), f"micrometres, {PLAUSIBLE[0]:g} to {PLAUSIBLE[1]:g}")
+        check("--pixel-size", um, PIXEL_SIZE["holds"](um), PIXEL_SIZE["allowed"])
 
 
 def read_picture(

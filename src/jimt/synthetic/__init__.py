@@ -2,6 +2,16 @@
 
 from jimt.synthetic.cells import Monolayer, grow_monolayer
 from jimt.synthetic.microscope import Field, Well, draw_well, simulate_field
+from jimt.synthetic.plate import DoseResponse
 from jimt.synthetic.writer import simulate_dataset
 
-__all__ = ["Field", "Monolayer", "Well", "draw_well", "grow_monolayer", "simulate_dataset", "simulate_field"]
+__all__ = [
+    "DoseResponse",
+    "Field",
+    "Monolayer",
+    "Well",
+    "draw_well",
+    "grow_monolayer",
+    "simulate_dataset",
+    "simulate_field",
+]

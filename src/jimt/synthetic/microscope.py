@@ -18,6 +18,7 @@ OFFSET: Final = 100.0  # counts at no light
 ELECTRONS_PER_COUNT: Final = 0.46
 READ_NOISE: Final = 1.6  # electrons rms
 
+PIXEL_SIZE: Final = 0.3225  # um; 20x
 MARGIN: Final = 48  # px simulated around the image, so that cells and spill-over enter from outside
 LIGHT: Final = 21000.0  # counts of bare plastic; a third of the camera's range
 EXPOSURE: Final = (1.4, 0.35)  # share of LIGHT at difficulty 0 and 1: less light, more noise

@@ -6,8 +6,9 @@ fields already hold every kind; still, no field depends on how many others there
 
 import re
 import shutil
+from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import joblib
 import numpy as np
@@ -15,7 +16,8 @@ import pandas as pd
 import tifffile
 
 from jimt.errors import InputError
-from jimt.synthetic.microscope import draw_well, simulate_field
+from jimt.synthetic.microscope import PIXEL_SIZE, draw_well, simulate_field
+from jimt.synthetic.plate import DoseResponse, plan_wells, tabulate_fields, tabulate_wells
 from jimt.synthetic.truth import label_clear_cases, tabulate_cells, tabulate_patches
 from jimt.system.files import read_json, write_json
 
@@ -25,11 +27,12 @@ TRUTH_FILE: Final = "truth.csv"
 LABELS_FILE: Final = "empty_patch_labels.csv"
 CELLS_FILE: Final = "cells.csv"
 WELLS_FILE: Final = "wells.csv"
-CONTROL: Final = "control"
-TREATED: Final = "treated"
+FIELD_TRUTH_FILE: Final = "field_truth.csv"
+WELL_TRUTH_FILE: Final = "well_truth.csv"
 PARAMETERS_FILE: Final = "simulation.json"
 OWN_FILES: Final = re.compile(
-    r"W\d{5}--P\d{5}--Z00000--T00000--(Trans|PI)\.tif|truth\.csv|cells\.csv|wells\.csv|empty_patch_labels\.csv|simulation\.json"
+    r"(W\d{5}|[A-P]\d{2})--P\d{5}--Z00000--T00000--(Trans|PI)\.tif|((well_|field_)?truth|cells|wells|empty_patch_labels)"
+    r"\.csv|simulation\.json"
 )
 MODEL_VERSION: Final = 1
 """Raise when the same parameters give other images."""
@@ -46,12 +49,12 @@ BLURRED_FIELDS: Final = 0.2  # share of fields out of focus, wholly or in part
 BLURRED: Final = (0.2, 0.5)  # share of a field that is out of focus in part
 
 
-def raw_image_id(well: int, position: int) -> str:
-    """Name a field as the ScanR does, without the channel: well and position count from 1."""
-    return f"W{well:05d}--P{position:05d}--Z00000--T00000"
+def raw_image_id(well: str, position: int) -> str:
+    """Name a field as the ScanR does, without the channel: the position counts from 1."""
+    return f"{well}--P{position:05d}--Z00000--T00000"
 
 
-def _is_done(root: Path, parameters: dict[str, int | float], names: list[str]) -> bool:
+def _is_done(root: Path, parameters: dict[str, Any], names: list[str]) -> bool:
     """Say whether the folder holds exactly this simulation, or nothing.
 
     Raises:
@@ -108,6 +111,7 @@ def _write_field(
     folder: Path,
     *,
     well: int,
+    name: str,
     position: int,
     height: int,
     width: int,
@@ -130,9 +134,14 @@ def _write_field(
         difficulty=difficulty,
         well=draw_well(np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(well,))), difficulty=difficulty),
     )
-    name = raw_image_id(well, position)
-    tifffile.imwrite(folder / (name + BRIGHTFIELD_SUFFIX), field.brightfield, photometric="minisblack")
-    tifffile.imwrite(folder / (name + FLUORESCENCE_SUFFIX), field.fluorescence, photometric="minisblack")
+    for suffix, image in ((BRIGHTFIELD_SUFFIX, field.brightfield), (FLUORESCENCE_SUFFIX, field.fluorescence)):
+        tifffile.imwrite(
+            folder / (name + suffix),
+            image,
+            photometric="minisblack",
+            resolution=(10_000 / PIXEL_SIZE, 10_000 / PIXEL_SIZE),
+            resolutionunit="CENTIMETER",
+        )
     patches = tabulate_patches(field, raw_image_id=name, patch_size=patch_size, stride=stride)
     return patches, tabulate_cells(field, raw_image_id=name)
 
@@ -151,14 +160,15 @@ def simulate_dataset(
     stride: int,
     n_jobs: int,
     treated_dead_fraction: float | None = None,
+    dose_response: DoseResponse | None = None,
 ) -> bool:
     """Write a folder of simulated raw pairs, or find it already there.
 
     The folder holds ``W00001--P00001--Z00000--T00000--Trans.tif`` (bright-field) and ``...--PI.tif``, 16 bit, one pair
     per well and position; ``truth.csv`` with one row per patch; ``cells.csv`` with one row per cell;
-    ``empty_patch_labels.csv`` in the form of hand labels; where every second well is treated, ``wells.csv`` with the
-    condition of each; ``simulation.json`` with the parameters. It appears complete
-    or not at all.
+    ``empty_patch_labels.csv`` in the form of hand labels; where wells are treated, ``wells.csv`` with the condition of
+    each; ``simulation.json`` with the parameters. Wells that are given doses are called ``A01`` and so on instead, and
+    ``well_truth.csv`` and ``field_truth.csv`` have their dose and dead share. It appears complete or not at all.
 
     Args:
         root: Folder to make; may exist if it is empty.
@@ -172,7 +182,9 @@ def simulate_dataset(
         patch_size: Side of the patches of ``truth.csv``, px.
         stride: Distance between neighbouring patches, px.
         n_jobs: Processes, or -1 for one per core; does not change the result.
-        treated_dead_fraction: Of every second well, the others being the control; None where no well is treated.
+        treated_dead_fraction: Of every second well, the others being the control, or under the highest doses; None
+            where no well is treated.
+        dose_response: Doses of the wells, and their effect between the two fractions; None for none.
 
     Returns:
         True if the images were made, False if the same simulation was already there.
@@ -189,23 +201,31 @@ def simulate_dataset(
         "patch_size": patch_size,
         "stride": stride,
     }
-    parameters = {"n_wells": n_wells, "fields_per_well": fields_per_well, **settings, "model_version": MODEL_VERSION}
-    shares = dict.fromkeys(range(1, n_wells + 1), dead_fraction)
+    parameters: dict[str, Any] = {"n_wells": n_wells, "fields_per_well": fields_per_well, **settings}
+    parameters["model_version"] = MODEL_VERSION
     tables = [TRUTH_FILE, CELLS_FILE, LABELS_FILE]
     if treated_dead_fraction is not None:
         parameters["treated_dead_fraction"] = treated_dead_fraction
         tables.append(WELLS_FILE)
-        shares |= dict.fromkeys(range(2, n_wells + 1, 2), treated_dead_fraction)
+    if dose_response is not None:
+        parameters["dose_response"] = asdict(dose_response) | {"doses": list(dose_response.doses)}
+        tables += [FIELD_TRUTH_FILE, WELL_TRUTH_FILE]
+    wells = plan_wells(n_wells, shares=(dead_fraction, treated_dead_fraction), dose_response=dose_response)
     places = [(well, position) for well in range(1, n_wells + 1) for position in range(1, fields_per_well + 1)]
     suffixes = (BRIGHTFIELD_SUFFIX, FLUORESCENCE_SUFFIX)
-    images = [raw_image_id(well, position) + suffix for well, position in places for suffix in suffixes]
+    names = {(well, position): raw_image_id(wells[well - 1].name, position) for well, position in places}
+    images = [name + suffix for name in names.values() for suffix in suffixes]
     if _is_done(root, parameters, [*images, *tables]):
         return False
 
     aside = _make_aside(root)
     found = joblib.Parallel(n_jobs=n_jobs)(
         joblib.delayed(_write_field)(
-            aside, well=well, position=position, **(settings | {"dead_fraction": shares[well]})
+            aside,
+            well=well,
+            name=names[well, position],
+            position=position,
+            **(settings | {"dead_fraction": wells[well - 1].dead_fraction}),
         )
         for well, position in places
     )
@@ -213,8 +233,12 @@ def simulate_dataset(
     cells.to_csv(aside / CELLS_FILE, index=False)
     truth.to_csv(aside / TRUTH_FILE, index=False)
     if treated_dead_fraction is not None:
-        conditions = {f"W{well:05d}": TREATED if well % 2 == 0 else CONTROL for well in shares}
+        conditions = {well.name: well.condition for well in wells}
         pd.Series(conditions, name="condition").to_csv(aside / WELLS_FILE, index_label="well")
+    if dose_response is not None:
+        fields = tabulate_fields(cells, {name: wells[well - 1].name for (well, _), name in names.items()})
+        fields.to_csv(aside / FIELD_TRUTH_FILE, index=False)
+        tabulate_wells(fields, wells).to_csv(aside / WELL_TRUTH_FILE, index=False)
     label_clear_cases(truth, seed=seed).to_csv(aside / LABELS_FILE, index=False)
     write_json(aside / PARAMETERS_FILE, parameters)
     if root.exists():

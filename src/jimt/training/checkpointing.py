@@ -69,7 +69,7 @@ def input_of(config: TrainConfig, curated: Curated) -> Input:
         bit_shift=recorded["bit_shift"],
         mean=mean,
         std=std,
-        pixel_size=None,
+        pixel_size=curated.summary["pixel_size"]["um"],
     )
 
 
