@@ -6,16 +6,20 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from rich.console import Console
+from rich.table import Table
 
 from jimt.models.checkpoint import Checkpoint
 from jimt.prediction.answer_tables import counts, write_fields, write_patches
 from jimt.prediction.answers import FieldRow, Source
 from jimt.prediction.asked import Asked
 from jimt.prediction.field_answer import row_of
+from jimt.prediction.field_files import stem_of
+from jimt.prediction.gallery import write_gallery
 from jimt.prediction.inputs import Found
 from jimt.prediction.parts import Parts
 from jimt.prediction.pi_agreement import agreement_with_pi
 from jimt.prediction.pi_truth import NOT_CHECKED
+from jimt.prediction.plate_maps import SHARE_WORDS, write_plate_maps
 from jimt.prediction.well_shares import well_rows, write_wells
 from jimt.prediction.workbook import write_workbook
 from jimt.statistics.intervals import t_interval_of_mean
@@ -85,6 +89,23 @@ class Results:
             told.append(f"{n_failed} of {n} fields have no answer; the reasons stand in fields.csv")
         return told
 
+    def headline(self) -> list[str]:
+        """What was found, in sentences."""
+        counted = [row for row in self.answered if counts(row, include_flagged=self.asked.include_flagged)]
+        told = []
+        if counted:
+            shares = np.array([row.dead_share for row in counted], np.float64)
+            kind = counted[0].share_of
+            interval = t_interval_of_mean(shares, confidence=CONFIDENCE)
+            over = "" if interval is None else f" ({CONFIDENCE:.0%} over fields: {interval_text(interval)})"
+            of = f"{len(counted)} field{'s' * (len(counted) != 1)}"
+            told.append(f"mean {SHARE_WORDS[kind or 'patches']} of {of}: {shares.mean():.3f}{over}")
+        elif self.answered:
+            told.append("no field has a dead share that is to be trusted")
+        if self.check is not None:
+            told.append(f"held against PI: {self.check['sentence']}")
+        return told
+
 
 def results_of(asked: Asked, checkpoint: Checkpoint, found: Found, failed: dict[int, str], parts: Parts) -> Results:
     """Gather what fields have given.
@@ -143,6 +164,18 @@ def write_results(results: Results, parts: Parts) -> None:
         )
     if results.check is not None:
         write_json(out / "check.json", results.check)
+    write_plate_maps(results.wells, out)
+    write_gallery(
+        results.rows,
+        results.wells,
+        out / "index.html",
+        title=f"Dead cells in {len(results.rows):,} field{'s' * (len(results.rows) != 1)}",
+        warnings=results.warnings(),
+        headline=results.headline(),
+        stem=stem_of,
+        confidence=CONFIDENCE,
+        include_flagged=asked.include_flagged,
+    )
 
 
 def print_results(results: Results, console: Console) -> None:
@@ -153,32 +186,24 @@ def print_results(results: Results, console: Console) -> None:
 
     for line in results.warnings():
         say(f"WARNING: {line}")
-    counted = [row for row in results.answered if counts(row, include_flagged=results.asked.include_flagged)]
-    of = {"nuclei": "predicted nuclei", "area": "the area of cells", "patches": "the area of patches with cells"}
-    share_of = next((row.share_of for row in results.answered if row.share_of is not None), None)
     if len(results.wells):
-        title = f"Dead share of {of[share_of or 'patches']}, mean over the fields of a well"
-        header = ["plate", "well", "time", "fields", "dead share", "95 % over fields"]
-        shown = results.wells.head(_SHOWN).to_dict("records")
-        rows = [
-            [
-                *(str(row[name] or "") for name in ("plate", "well", "time")),
-                f"{row['n_counted']} of {row['n_fields']}",
-                number_text(row["dead_share"]),
-                interval_text(None if row["low"] is None else (row["low"], row["high"])),
-            ]
-            for row in shown
-        ]
-        print_whole(table_of(title, header, rows, n_left=3), console)
-        if len(results.wells) > len(shown):
-            say(f"and {len(results.wells) - len(shown):,} more wells in wells.csv")
-    elif counted:
-        shares = np.array([row.dead_share for row in counted], np.float64)
-        interval = interval_text(t_interval_of_mean(shares, confidence=CONFIDENCE))
-        say(
-            f"dead share of {of[share_of or 'patches']}, mean of {len(counted)} field{'s' * (len(counted) != 1)}: "
-            f"{shares.mean():.3f} (95 % over fields: {interval})"
-        )
-    if results.check is not None:
-        say(f"held against PI: {results.check['sentence']}")
+        print_whole(_table_of_wells(results.wells.head(_SHOWN)), console)
+        if len(results.wells) > _SHOWN:
+            say(f"and {len(results.wells) - _SHOWN:,} more wells in wells.csv")
+    for line in results.headline():
+        say(line)
     say(f"tables, maps and index.html are in {results.asked.out.resolve()}")
+
+
+def _table_of_wells(wells: pd.DataFrame) -> Table:
+    rows = [
+        [
+            *(str(row[name] or "") for name in ("plate", "well", "time")),
+            f"{row['n_counted']} of {row['n_fields']}",
+            number_text(row["dead_share"]),
+            interval_text(None if row["low"] is None else (row["low"], row["high"])),
+        ]
+        for row in wells.to_dict("records")
+    ]
+    header = ["plate", "well", "time", "fields", "dead share", f"{CONFIDENCE:.0%} over fields"]
+    return table_of("Dead share of each well, mean over its fields", header, rows, n_left=3)
