@@ -1,11 +1,14 @@
 """Every remedy of images to be predicted, or simulated for it, is taken as it is printed, and mends what it says."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
+import pylibCZIrw
 import pytest
 import tifffile
+from pylibCZIrw import czi
 
 from jimt.config.patterns import parse_pattern
 from jimt.prediction.inputs import find_sources
@@ -74,7 +77,21 @@ def of_doses(lab: Lab) -> None:
     lab.mends(composed_prepare, *given, fill={"NUMBER": "0.9"})
 
 
+def of_a_package(lab: Lab) -> None:
+    written(lab, "a.tif")
+    with czi.create_czi(str(lab.tmp_path / "a.czi")) as document:
+        document.write(data=np.arange(80 * 80, dtype=np.uint16).reshape(80, 80, 1))
+
+    def install(words: list[str]) -> None:
+        assert words == ["pip", "install", "jimt[formats]"]
+        sys.modules["pylibCZIrw"] = pylibCZIrw
+
+    lab.monkeypatch.setitem(sys.modules, "pylibCZIrw", None)
+    lab.mends(reads, types=install)
+
+
 RUNS: dict[Place, object] = {
+    ("prediction/czi_stacks.py", "open_czi_stacks"): of_a_package,
     ("config/data.py", "SimulationConfig.__post_init__"): of_doses,
     ("prediction/field_names.py", "_of_channel"): of_channels_in_names,
     ("prediction/pictures.py", "_pixel_size"): of_uneven_pixels,

@@ -111,9 +111,9 @@ def test_no_image_at_all_says_what_was_looked_for_and_what_is_there():
     with pytest.raises(InputError) as caught:
         find("raw")
     assert str(caught.value) == (
-        "there is no image in raw (TIFF, OME-TIFF, PNG or JPEG was looked for): name files of images, or folders that "
-        "hold some\n  1 file of Olympus OIR is passed over, for example raw/b.oir: export it as OME-TIFF, for example "
-        "by Bio-Formats in Fiji"
+        "there is no image in raw (TIFF, OME-TIFF, PNG, JPEG or CZI was looked for): name files of images, or folders "
+        "that hold some\n  1 file of Olympus OIR is passed over, for example raw/b.oir: export it as OME-TIFF, for "
+        "example by Bio-Formats in Fiji"
     )
 
 
@@ -129,7 +129,7 @@ def test_a_file_that_cannot_be_opened_fails_alone_and_keeps_its_place():
     assert reasons[0].startswith("is not a TIFF, or damaged (")
     assert reasons[1] == "is empty (zero bytes): copy or export it again"
     assert reasons[2] == (
-        "is a file of Olympus OIR, and TIFF, OME-TIFF, PNG or JPEG is read: export it as OME-TIFF, for example by "
+        "is a file of Olympus OIR, and TIFF, OME-TIFF, PNG, JPEG or CZI is read: export it as OME-TIFF, for example by "
         "Bio-Formats in Fiji"
     )
 
