@@ -41,10 +41,10 @@ def reads(*words: str) -> None:
         )
 
 
-def written(lab: Lab, name: str, **options: object) -> None:
+def written(lab: Lab, name: str, *, factor: int = 1, **options: object) -> None:
     image = np.arange(80 * 80, dtype=np.uint16).reshape(80, 80)
     if "axes" in str(options):
-        image = np.stack([image, image + 1])
+        image = np.stack([image, factor * image + 1])
     lab.monkeypatch.chdir(lab.tmp_path)
     tifffile.imwrite(Path(name), image, photometric="minisblack", **options)
 
@@ -58,6 +58,11 @@ def of_channels(lab: Lab) -> None:
 def of_planes(lab: Lab) -> None:
     written(lab, "a.ome.tif", metadata={"axes": "ZYX"})
     lab.mends(reads, "--z", "9", fill={"NUMBER": "1"})
+
+
+def of_brightness(lab: Lab) -> None:
+    written(lab, "a.ome.tif", metadata={"axes": "ZYX"}, factor=10)
+    lab.mends(reads, fill={"NUMBER": "1"})
 
 
 def of_uneven_pixels(lab: Lab) -> None:
@@ -95,6 +100,7 @@ RUNS: dict[Place, object] = {
     ("config/data.py", "SimulationConfig.__post_init__"): of_doses,
     ("prediction/field_names.py", "_of_channel"): of_channels_in_names,
     ("prediction/pictures.py", "_pixel_size"): of_uneven_pixels,
+    ("prediction/planes.py", "_check_brightness"): of_brightness,
     ("prediction/planes.py", "channel_number"): of_channels,
     ("prediction/planes.py", "read_plane"): of_planes,
 }

@@ -71,6 +71,13 @@ def test_a_file_whose_name_holds_the_characters_of_a_glob_is_that_file():
     assert paths(find("A[1].tif")) == ["A1.tif"]
 
 
+def test_pictures_among_the_answers_are_not_asked_of():
+    write("lab/a.tif", "lab/out/maps/a.png", "lab/out2/b.tif")
+    assert paths(find("lab", out=Path("lab/out"))) == ["lab/a.tif", "lab/out2/b.tif"]
+    with pytest.raises(InputError, match="there is no image in lab/out "):
+        find("lab/out", out=Path("lab/out"))
+
+
 def test_a_file_named_twice_is_one_field():
     write("p/a.tif", "p/b.tif")
     Path("link.tif").symlink_to("p/a.tif")
