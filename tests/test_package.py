@@ -63,7 +63,8 @@ ROOMS = {
     | {"sklearn", "torch", "wandb"},
     "sweeps": {"filelock", "hydra", "omegaconf", "pandas", "rich"},
     "search": {"filelock", "numpy", "optuna", "pandas", "pytorch_lightning", "rich", "torch", "yaml"},
-    "prediction": {"cv2", "jinja2", "matplotlib", "numpy", "pandas", "rich", "skimage", "tifffile", "xlsxwriter"},
+    "prediction": {"cv2", "jinja2", "matplotlib", "numpy", "pandas", "pylibCZIrw", "rich", "skimage", "tifffile"}
+    | {"xlsxwriter"},
     "report": {"bokeh", "cv2", "jinja2", "matplotlib", "numpy", "pandas", "sklearn", "torch"},
     "notebook": {"IPython", "hydra"},
     "commands": {"hydra", "omegaconf", "rich"},

@@ -1,11 +1,14 @@
 """Every remedy of images to be predicted, or simulated for it, is taken as it is printed, and mends what it says."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
+import pylibCZIrw
 import pytest
 import tifffile
+from pylibCZIrw import czi
 
 from jimt.config.patterns import parse_pattern
 from jimt.prediction.inputs import find_sources
@@ -38,10 +41,10 @@ def reads(*words: str) -> None:
         )
 
 
-def written(lab: Lab, name: str, **options: object) -> None:
+def written(lab: Lab, name: str, *, factor: int = 1, **options: object) -> None:
     image = np.arange(80 * 80, dtype=np.uint16).reshape(80, 80)
     if "axes" in str(options):
-        image = np.stack([image, image + 1])
+        image = np.stack([image, factor * image + 1])
     lab.monkeypatch.chdir(lab.tmp_path)
     tifffile.imwrite(Path(name), image, photometric="minisblack", **options)
 
@@ -55,6 +58,11 @@ def of_channels(lab: Lab) -> None:
 def of_planes(lab: Lab) -> None:
     written(lab, "a.ome.tif", metadata={"axes": "ZYX"})
     lab.mends(reads, "--z", "9", fill={"NUMBER": "1"})
+
+
+def of_brightness(lab: Lab) -> None:
+    written(lab, "a.ome.tif", metadata={"axes": "ZYX"}, factor=10)
+    lab.mends(reads, fill={"NUMBER": "1"})
 
 
 def of_uneven_pixels(lab: Lab) -> None:
@@ -74,10 +82,25 @@ def of_doses(lab: Lab) -> None:
     lab.mends(composed_prepare, *given, fill={"NUMBER": "0.9"})
 
 
+def of_a_package(lab: Lab) -> None:
+    written(lab, "a.tif")
+    with czi.create_czi(str(lab.tmp_path / "a.czi")) as document:
+        document.write(data=np.arange(80 * 80, dtype=np.uint16).reshape(80, 80, 1))
+
+    def install(words: list[str]) -> None:
+        assert words == ["pip", "install", "jimt[formats]"]
+        sys.modules["pylibCZIrw"] = pylibCZIrw
+
+    lab.monkeypatch.setitem(sys.modules, "pylibCZIrw", None)
+    lab.mends(reads, types=install)
+
+
 RUNS: dict[Place, object] = {
+    ("prediction/czi_stacks.py", "open_czi_stacks"): of_a_package,
     ("config/data.py", "SimulationConfig.__post_init__"): of_doses,
     ("prediction/field_names.py", "_of_channel"): of_channels_in_names,
     ("prediction/pictures.py", "_pixel_size"): of_uneven_pixels,
+    ("prediction/planes.py", "_check_brightness"): of_brightness,
     ("prediction/planes.py", "channel_number"): of_channels,
     ("prediction/planes.py", "read_plane"): of_planes,
 }

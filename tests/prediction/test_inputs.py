@@ -71,6 +71,13 @@ def test_a_file_whose_name_holds_the_characters_of_a_glob_is_that_file():
     assert paths(find("A[1].tif")) == ["A1.tif"]
 
 
+def test_pictures_among_the_answers_are_not_asked_of():
+    write("lab/a.tif", "lab/out/maps/a.png", "lab/out2/b.tif")
+    assert paths(find("lab", out=Path("lab/out"))) == ["lab/a.tif", "lab/out2/b.tif"]
+    with pytest.raises(InputError, match="there is no image in lab/out "):
+        find("lab/out", out=Path("lab/out"))
+
+
 def test_a_file_named_twice_is_one_field():
     write("p/a.tif", "p/b.tif")
     Path("link.tif").symlink_to("p/a.tif")
@@ -111,9 +118,9 @@ def test_no_image_at_all_says_what_was_looked_for_and_what_is_there():
     with pytest.raises(InputError) as caught:
         find("raw")
     assert str(caught.value) == (
-        "there is no image in raw (TIFF, OME-TIFF, PNG or JPEG was looked for): name files of images, or folders that "
-        "hold some\n  1 file of Olympus OIR is passed over, for example raw/b.oir: export it as OME-TIFF, for example "
-        "by Bio-Formats in Fiji"
+        "there is no image in raw (TIFF, OME-TIFF, PNG, JPEG or CZI was looked for): name files of images, or folders "
+        "that hold some\n  1 file of Olympus OIR is passed over, for example raw/b.oir: export it as OME-TIFF, for "
+        "example by Bio-Formats in Fiji"
     )
 
 
@@ -129,7 +136,7 @@ def test_a_file_that_cannot_be_opened_fails_alone_and_keeps_its_place():
     assert reasons[0].startswith("is not a TIFF, or damaged (")
     assert reasons[1] == "is empty (zero bytes): copy or export it again"
     assert reasons[2] == (
-        "is a file of Olympus OIR, and TIFF, OME-TIFF, PNG or JPEG is read: export it as OME-TIFF, for example by "
+        "is a file of Olympus OIR, and TIFF, OME-TIFF, PNG, JPEG or CZI is read: export it as OME-TIFF, for example by "
         "Bio-Formats in Fiji"
     )
 

@@ -172,6 +172,17 @@ def test_any_channel_plane_and_time_is_the_one_that_was_written(form, axes):
         assert f"plane {z} of 3 (counted from 0)" in picture.notes
 
 
+def test_colours_that_stand_apart_and_copies_of_lower_resolution_are_understood():
+    shades = RNG.integers(0, 256, (3, 80, 100)).astype(np.uint8)
+    tifffile.imwrite("a.tif", shades, photometric="rgb", planarconfig="separate")
+    expected = np.moveaxis(shades, 0, -1).astype(float) @ [0.299, 0.587, 0.114]
+    assert np.abs(read().pixels - expected).max() <= 1
+    with tifffile.TiffWriter("b.ome.tif") as tif:
+        tif.write(GREY, subifds=1, photometric="minisblack")
+        tif.write(GREY[::2, ::2], subfiletype=1, photometric="minisblack")
+    np.testing.assert_array_equal(read("b.ome.tif").pixels, GREY)
+
+
 def test_positions_are_read_each_by_its_number():
     images = [GREY, GREY[::-1], np.ascontiguousarray(GREY[:, :70])]
     with tifffile.TiffWriter("a.ome.tif", ome=True) as tif:
@@ -188,7 +199,9 @@ def test_the_sharpest_plane_is_the_one_in_focus_whatever_the_light():
     from skimage.filters import gaussian
 
     planes = [gaussian(GREY.astype(float), sigma) for sigma in (4, 2, 0.5, 1, 3)]
-    stack = np.stack([plane * light for plane, light in zip(planes, (5, 4, 1, 2, 3), strict=True)]).astype(np.uint16)
+    stack = np.stack([plane * light for plane, light in zip(planes, (1.5, 1.2, 1, 1.1, 1.3), strict=True)]).astype(
+        np.uint16
+    )
     write(stack, imagej=True, metadata={"axes": "ZYX"})
     picture = read()
     np.testing.assert_array_equal(picture.pixels, stack[2])
@@ -204,6 +217,17 @@ def test_projections_are_those_of_numpy(dtype):
     expected = mean.astype(np.float32) if dtype is np.float32 else np.rint(mean).astype(dtype)
     np.testing.assert_array_equal(read(z="mean").pixels, expected)
     assert read(z="mean").notes[0] == "mean of 3 planes"
+
+
+@pytest.mark.parametrize("z", ["sharpest", "max", "mean"])
+def test_channels_that_a_file_calls_planes_are_refused_unless_one_is_chosen(z):
+    write(np.stack([GREY * 10, GREY // 10]), imagej=True, metadata={"axes": "ZYX"})
+    low, high = (GREY // 10).mean(), GREY.mean() * 10
+    assert refusal(z=z) == (
+        f"has planes of mean {low:.4g} to {high:.4g}, as channels differ and planes of one stack do not: "
+        "give --z NUMBER"
+    )
+    np.testing.assert_array_equal(read(z=0).pixels, GREY * 10)
 
 
 def test_a_plane_that_is_not_there_is_refused():
@@ -230,6 +254,16 @@ def test_an_image_smaller_than_a_patch_or_of_one_value_is_refused():
     assert refusal() == "is constant (every pixel 7): acquire or export it again"
     write(np.full((80, 100), np.nan, np.float32))
     assert refusal().startswith("holds NaN or infinite pixels")
+
+
+def test_negative_pixels_are_refused():
+    write(GREY.astype(np.int16) - 2000)
+    assert refusal() == (
+        "has signed pixels, some of them negative: export the camera's own counts, unsigned, with no background "
+        "taken off"
+    )
+    write((GREY + 32768).view(np.int16))  # as a ScanR writes it
+    assert read(bit_depth=12).pixels.dtype == np.int16
 
 
 def test_counts_that_the_model_would_cut_off_are_refused():

@@ -87,6 +87,7 @@ def find_fields(asked: Asked, names: DatasetNames | None) -> Found:
         leave_out=None if names is None else names.leave_out,
         channel=word or (None if names is None else names.channel),
         time=asked.time,
+        out=asked.out,
     )
 
 
@@ -103,7 +104,13 @@ def find_pi(asked: Asked, names: DatasetNames | None, found: Found) -> dict[int,
         return {source.number: source for source in found.sources}
     leave_out = None if names is None else names.leave_out
     of_pi = find_sources(
-        asked.images, pattern=pattern, root=root, leave_out=leave_out, channel=str(asked.check), time=asked.time
+        asked.images,
+        pattern=pattern,
+        root=root,
+        leave_out=leave_out,
+        channel=str(asked.check),
+        time=asked.time,
+        out=asked.out,
     )
     by_name = {(source.name, source.series, source.time_index): source for source in of_pi.sources}
     beside = {

@@ -1,4 +1,4 @@
-"""Opens a file of images, whatever its format: TIFF, PNG, JPEG."""
+"""Opens a file of images, whatever its format: TIFF, PNG, JPEG, CZI."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +9,7 @@ from jimt.curation.decoding import BadImageError, decoding
 from jimt.curation.images import check_file, png_chunks, read_png
 from jimt.curation.listing import format_name
 from jimt.curation.pixel_sizes import pixel_size_of_png
+from jimt.prediction.czi_stacks import open_czi_stacks
 from jimt.prediction.jpeg_files import read_jpeg
 from jimt.prediction.stacks import Stack
 from jimt.prediction.tiff_stacks import open_tiff_stacks
@@ -16,9 +17,10 @@ from jimt.prediction.tiff_stacks import open_tiff_stacks
 _TIFF: Final = (".tif", ".tiff")
 _PNG: Final = (".png",)
 _JPEG: Final = (".jpg", ".jpeg")
-SUFFIXES: Final = (*_TIFF, *_PNG, *_JPEG)
+_CZI: Final = (".czi",)
+SUFFIXES: Final = (*_TIFF, *_PNG, *_JPEG, *_CZI)
 """Of files that can be read, in small letters."""
-FORMATS: Final = "TIFF, OME-TIFF, PNG or JPEG"
+FORMATS: Final = "TIFF, OME-TIFF, PNG, JPEG or CZI"
 """Likewise, as a person calls them."""
 HOW_TO_EXPORT: Final = "export it as OME-TIFF, for example by Bio-Formats in Fiji"
 
@@ -34,6 +36,9 @@ def open_images(path: Path) -> Iterator[list[Stack]]:
     suffix = path.suffix.lower()
     if suffix in _TIFF:
         with open_tiff_stacks(path) as stacks:
+            yield stacks
+    elif suffix in _CZI:
+        with open_czi_stacks(path) as stacks:
             yield stacks
     elif suffix in _PNG:
         with decoding("PNG"):

@@ -72,6 +72,7 @@ def find_sources(
     leave_out: Pattern | None,
     channel: str | None,
     time: int | None,
+    out: Path | None = None,
 ) -> Found:
     """Every field of the files, folders and globs that were named.
 
@@ -83,12 +84,13 @@ def find_sources(
         leave_out: Files that it reads are left out; None for none.
         channel: What the pattern reads as channel on a bright-field image; files of other channels are left out.
         time: The one time point of each file that is wanted, from 0; None for all.
+        out: Folder of answers, whose pictures are passed over where it lies in a folder that was named.
 
     Raises:
         InputError: If a word names nothing, no image is found, the pattern reads none, or two files are the same field.
     """
     notes: list[str] = []
-    images = images_named(words, notes)
+    images = images_named(words, notes, out=out)
     if leave_out is not None:
         images = without(images, leave_out, root, notes)
     if pattern is not None:

@@ -27,7 +27,7 @@ class NamedImage:
         return self.path.relative_to(self.base).as_posix()
 
 
-def images_named(words: Sequence[str], notes: list[str]) -> list[NamedImage]:
+def images_named(words: Sequence[str], notes: list[str], *, out: Path | None) -> list[NamedImage]:
     """Every image that the words name, once, sorted by path as a person sorts.
 
     A file that is named is taken whatever its suffix, and may be refused when it is opened; in a folder, or by a glob,
@@ -36,6 +36,7 @@ def images_named(words: Sequence[str], notes: list[str]) -> list[NamedImage]:
     Args:
         words: As they were typed. A file whose name holds the characters of a glob is that file.
         notes: What is passed over is added to it.
+        out: Folder of answers, whose pictures are no images to be asked of; None for none.
 
     Raises:
         InputError: If a word names nothing, or no image is found.
@@ -47,6 +48,8 @@ def images_named(words: Sequence[str], notes: list[str]) -> list[NamedImage]:
         many = f"{len(paths)} files of {name} are" if len(paths) > 1 else f"1 file of {name} is"
         notes.append(f"{many} passed over, for example {paths[0]}: {HOW_TO_EXPORT}")
     notes += links
+    if out is not None:
+        found = [image for image in found if not image.path.resolve().is_relative_to(out.resolve())]
     if not found:
         raise InputError(
             f"there is no image in {' '.join(words) or 'what was named'} ({FORMATS} was looked for)",

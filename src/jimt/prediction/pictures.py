@@ -138,6 +138,11 @@ def _check_bits(image: NDArray[Any], *, bit_depth: int, bit_shift: int) -> None:
     if image.dtype not in (np.uint16, np.int16):
         return
     bits = used_bits(image, file="", channel="")
+    if image.dtype == np.int16 and bits.set_in_any & ~bits.set_in_all & 0x8000:
+        raise BadImageError(
+            "has signed pixels, some of them negative",
+            advice="export the camera's own counts, unsigned, with no background taken off",
+        )
     varying = (bits.set_in_any & ~bits.set_in_all) >> bit_shift
     if varying.bit_length() > bit_depth:
         raise BadImageError(

@@ -83,12 +83,15 @@ def read_plane(stack: Stack, channel: int, z: PlaneChoice, time: int, notes: lis
     first = stack.plane(channel, 0, time)
     if n == 1:
         return first
+    means = [float(first.mean())]
     if z == "sharpest":
         best, number, most = first, 0, sharpness(first)
         for place in range(1, n):
             image = stack.plane(channel, place, time)
+            means.append(float(image.mean()))
             if (sharp := sharpness(image)) > most:
                 best, number, most = image, place, sharp
+        _check_brightness(means)
         notes.append(f"plane {number} of {n} (counted from 0), the sharpest by Tenengrad")
         return best
     notes.append(f"{'maximum' if z == 'max' else 'mean'} of {n} planes")
@@ -97,8 +100,24 @@ def read_plane(stack: Stack, channel: int, z: PlaneChoice, time: int, notes: lis
         image = stack.plane(channel, place, time)
         if image.shape != first.shape or image.dtype != first.dtype:
             raise BadImageError("has planes of different kinds", advice="export all in one way")
+        means.append(float(image.mean()))
         total = np.maximum(total, image) if z == "max" else total + image
+    _check_brightness(means)
     if z == "max":
         return total
     mean = total / n
     return mean.astype(first.dtype) if first.dtype.kind == "f" else np.rint(mean).astype(first.dtype)
+
+
+def _check_brightness(means: list[float]) -> None:
+    """Refuse planes that look like channels: ImageJ's "Images to Stack" calls bright-field and PI two planes.
+
+    Raises:
+        BadImageError: If one is more than twice as bright as another, as no planes of one bright-field stack are.
+    """
+    low, high = min(means), max(means)
+    if high > 2 * max(low, 0):
+        raise BadImageError(
+            f"has planes of mean {low:.4g} to {high:.4g}, as channels differ and planes of one stack do not",
+            remedies=("--z NUMBER",),
+        )
