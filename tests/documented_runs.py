@@ -326,6 +326,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         says="chosen on inner folds",
         slow=True,
     ),
+    "python benchmarks/unfamiliar.py": Run(("--help",), says="--each", why=MCF7),
     "python benchmarks/yardstick.py": Run(
         ("dataset=synthetic", *SMALL_SYNTHETIC, "--models", "frozen ResNet-18"),
         says="chosen by the other experiments",

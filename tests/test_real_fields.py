@@ -14,7 +14,7 @@ from jimt.curation.folds import folds_of
 from jimt.curation.manifest import open_curated
 from jimt.data.preparation import late_embed
 from jimt.errors import InputError
-from jimt.models.predictor import Predictor
+from jimt.models.predictor import Predictor, open_predictor
 
 WITHOUT_FILTER = ["dataset=mcf7", "curation.empty_filter.enabled=false"]
 BY_MEAN = ["curation.label.scale=log_background_ratio", "curation.label.tolerance=1e-3"]
@@ -117,3 +117,36 @@ def test_maps_for_dead_lie_on_pi_of_real_fields_more_than_those_of_random_networ
     assert table["live_auroc"].mean() - random.mean() < -0.04
     by_group = (table["dead_auroc"] - random).groupby(table["group"].astype(str)).mean()
     assert (by_group > 0).mean() > 0.6
+
+
+@pytest.mark.slow
+def test_defocused_and_simulated_fields_are_flagged_and_most_fields_of_a_new_experiment_are_not(real_data, tmp_path):
+    import tifffile
+    from scipy.ndimage import gaussian_filter
+
+    from jimt.synthetic.microscope import draw_well, simulate_field
+    from jimt.training.run import train
+
+    weights = f"backbone.weights={real_data / 'weights/resnet18.safetensors'}"
+    where = [f"dataset.root={real_data / 'mcf7'}", f"curation.output_root={tmp_path}", f"run_dir={tmp_path / 'run'}"]
+    tiles = ["experiment=frozen_tiles", "report=false", "evaluation.orientations=1"]
+    train(composed_train(*tiles, *WITHOUT_FILTER[1:], weights, *where))
+    predictor = open_predictor(tmp_path / "run")
+
+    def flagged(image):
+        told = {"colour": False, "pixel_size": 0.3112, "zoom": 1.0}
+        return bool(predictor.familiarity(predictor.fields_of([image]), 0, **told).flags)
+
+    held_out = predictor.checkpoint.record.groups["test"] + predictor.checkpoint.record.groups["val"]
+    fields = [
+        tifffile.imread(path)
+        for group in held_out
+        for path in sorted((real_data / "mcf7/brightfield").glob(f"{group}__*.tif"))
+    ]
+    assert np.mean([flagged(field) for field in fields]) < 0.5
+    assert all(flagged(gaussian_filter(field.astype(np.float32), 4.0).astype(np.uint16)) for field in fields)
+    rng = np.random.default_rng(0)
+    how = {"dead_fraction": 0.3, "bare_fraction": 0.05, "unfocused_fraction": 0.0, "difficulty": 0.5}
+    for _ in range(3):
+        well = draw_well(rng, difficulty=0.5)
+        assert flagged(simulate_field(rng, height=512, width=512, well=well, **how).brightfield)

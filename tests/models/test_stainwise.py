@@ -11,6 +11,7 @@ from torch.nn import functional
 from jimt.curation.cell_area import cell_area
 from jimt.models import stainwise
 from jimt.models.checkpoint import Input, StainScore
+from jimt.models.like_training import windows_of
 from jimt.models.stainwise import StainPredictor
 from jimt.statistics.predicted_nuclei import nuclei_of_maps
 from stains import Fields
@@ -38,6 +39,11 @@ class Stand(nn.Module):
         return torch.stack(
             [raw[:, n] if name == "log_pi" else raw[:, n].sigmoid() for n, name in enumerate(self.outputs)], 1
         )
+
+    def maps_and_features(self, images):
+        maps = self.maps(images)
+        features = functional.interpolate(self.further(images), maps.shape[2:], mode="bilinear", align_corners=False)
+        return torch.cat([maps, features], dim=1)
 
     def feature_map(self, images):
         self.seen.append(tuple(images.shape))
@@ -290,3 +296,15 @@ def test_smooth_fields_give_smooth_maps_at_the_same_place():
         maps = predictor(Stand(plain=True), orientations=8).maps(Fields([pixels], [pixels]), 0)
         row, column = np.unravel_index(maps[0].argmax(), maps[0].shape)
         assert (row, column) == (y // 4, x // 4)
+
+
+def test_features_of_windows_come_with_the_maps_in_one_pass_and_are_those_of_patches():
+    network, fields = Stand(), Fields([image(height=96)], [image(height=96)])
+    predictor_ = predictor(network, orientations=2)
+    predictor_.maps(fields, 0)
+    n_passes = len(network.seen)
+    found = predictor_.window_features(fields, 0)
+    assert len(network.seen) == n_passes
+    windows = windows_of(fields, 0, size=32)
+    assert windows[["y", "x"]].values.tolist() == [[y, x] for y in (0, 32, 64) for x in (0, 32, 64)]
+    assert found == pytest.approx(predictor_.features(fields, windows), abs=1e-5)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from jimt.errors import InputError
+from jimt.models.like_training import Reference
 from jimt.models.network import Head, LiveDeadNetwork
 from jimt.models.stain_network import StainNetwork
 from jimt.networks.decoders import Decoder
@@ -187,7 +188,7 @@ class Checkpoint:
         input: What it takes.
         output: How its logits become scores.
         empty_filter: What drops patches without cells; None where all are scored.
-        reference: What tells images unlike the training data; nothing so far.
+        reference: What tells images unlike the training data.
         record: What the training was.
         state_dict: Weights of the network.
     """
@@ -197,7 +198,7 @@ class Checkpoint:
     input: Input
     output: Output
     empty_filter: EmptyFilter | None
-    reference: dict[str, Tensor]
+    reference: Reference
     record: Record
     state_dict: dict[str, Tensor]
 
@@ -258,7 +259,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
             of another version.
     """
     content = read_tensors(path)
-    parts = {"network": Network, "input": Input, "output": Output, "empty_filter": EmptyFilter, "record": Record}
+    parts = {
+        "network": Network,
+        "input": Input,
+        "output": Output,
+        "empty_filter": EmptyFilter,
+        "reference": Reference,
+        "record": Record,
+    }
     try:
         version = content.pop("jimt_checkpoint")
         if version != VERSION:

@@ -1,5 +1,6 @@
 """A frozen network's feature maps of whole fields, on a grid of tiles, and the scores of patches cut from them."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from jimt.data.fields import Fields
 from jimt.data.transforms import to_network_input
 from jimt.errors import InputError
 from jimt.models.checkpoint import Input
+from jimt.models.like_training import windows_of
 from jimt.models.network import LiveDeadNetwork
 from jimt.vocabulary import MULTIPLE
 
@@ -39,6 +41,10 @@ class MapPredictor:
     device: torch.device
     precision: str
     cache: Path | None
+    _last: list[tuple[Fields, int, NDArray[np.float32]]] = dataclasses.field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
+    """The last field's map: its scores and its features are asked for in turn."""
 
     def logits(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
         """Logits of patches, shape ``(n, 2)``; as ``Predictor.logits``."""
@@ -68,15 +74,23 @@ class MapPredictor:
                 features[row] = np.einsum("fyx,y,x->f", maps[:, *window], down, across).astype(np.float32)
         return np.stack([features[row] for row in range(len(rows))])
 
+    def window_features(self, fields: Fields, number: int) -> NDArray[np.float32]:
+        """Mean features of ``like_training.windows_of`` a field, shape ``(n_windows, n_features)``."""
+        return self.features(fields, windows_of(fields, number, size=self.takes.patch_size))
+
     def maps(self, fields: Fields, numbers: Iterable[int]) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Feature map of each field, averaged over the orientations, shape ``(n_features, height, width)`` in tiles."""
         self.network.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         for number in numbers:
+            if self._last and self._last[0][0] is fields and self._last[0][1] == number:
+                yield number, self._last[0][2]
+                continue
             kept = None if self.cache is None else self.cache / f"{number}.npy"
             if kept is not None and kept.is_file():
                 yield number, np.load(kept)
                 continue
             result = self._map(fields.field(number))
+            self._last[:] = [(fields, number, result)]
             if kept is not None:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 aside = kept.with_name(f".{kept.name}")

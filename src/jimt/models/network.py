@@ -96,3 +96,13 @@ class LiveDeadNetwork(nn.Module):
         """Logits of shape ``(n, 2)`` of normalised images of shape ``(n, 3, size, size)``."""
         features = self.network(images) if self._layer is None else self.feature_map(images).mean((2, 3))
         return cast(Tensor, self.linear(features))
+
+    def logits_and_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What ``forward`` and ``pooled_features`` give, in one pass."""
+        if self._layer is not None:
+            pooled = self.pooled_features(images)
+            return cast(Tensor, self.linear(pooled)), pooled
+        features = self.network.forward_features(images)  # type: ignore[operator]
+        pooled = self.network.forward_head(features, pre_logits=True)  # type: ignore[operator]
+        logits = self.linear(self.network.forward_head(features))  # type: ignore[operator]
+        return cast(Tensor, logits), cast(Tensor, pooled)

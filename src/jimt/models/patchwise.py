@@ -1,5 +1,6 @@
 """Patches scored one by one, each exactly once for each orientation, on one device."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -13,7 +14,10 @@ from jimt.curation.store import cut_patches, places_of
 from jimt.data.fields import Fields
 from jimt.data.transforms import orient, to_network_input
 from jimt.models.checkpoint import Input
+from jimt.models.like_training import windows_of
 from jimt.models.network import LiveDeadNetwork
+
+_PLACE = ["field", "y", "x"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,10 @@ class PatchPredictor:
     device: torch.device
     precision: str
     batch_size: int
+    _seen: list[tuple[Fields, pd.MultiIndex, NDArray[np.float32]]] = dataclasses.field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
+    """Places and features of the patches of the field that was scored last."""
 
     def logits(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
         """Logits of patches, shape ``(n, 2)``, averaged over the orientations; as ``Predictor.logits``."""
@@ -43,6 +51,25 @@ class PatchPredictor:
     def features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
         """Pooled features of patches, shape ``(n, n_features)``, likewise."""
         return self._outputs(self.network.pooled_features, fields, rows)
+
+    def logits_of_field(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
+        """As ``logits``, of patches of one field, whose features are kept for ``window_features``."""
+
+        def both(images: Tensor) -> Tensor:
+            return torch.cat([part.float() for part in self.network.logits_and_features(images)], dim=1)
+
+        found = self._outputs(both, fields, rows)
+        self._seen[:] = [(fields, pd.MultiIndex.from_frame(rows[_PLACE]), found[:, 2:])]
+        return found[:, :2]
+
+    def window_features(self, fields: Fields, number: int) -> NDArray[np.float32]:
+        """Pooled features of ``like_training.windows_of`` a field, shape ``(n_windows, n_features)``."""
+        windows = windows_of(fields, number, size=self.takes.patch_size)
+        for seen, places, features in self._seen:
+            found = places.get_indexer(pd.MultiIndex.from_frame(windows[_PLACE]))
+            if seen is fields and (found >= 0).all():
+                return features[found]
+        return self.features(fields, windows)
 
     def _outputs(self, answer: Callable[[Tensor], Tensor], fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
         self.network.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]

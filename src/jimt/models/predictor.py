@@ -15,6 +15,7 @@ from jimt.data.stain_targets import MIN_VALID, places
 from jimt.errors import InputError
 from jimt.models.checkpoint import Checkpoint, read_checkpoint
 from jimt.models.empty_patches import EmptyPatches
+from jimt.models.like_training import Familiarity, judge
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.patchwise import PatchPredictor
 from jimt.models.scorers import scorer_of
@@ -72,11 +73,30 @@ class Predictor:
             fields: That the rows count in.
             rows: Columns ``field``, ``y`` and ``x``, at least one row.
         """
+        if isinstance(self._scorer, PatchPredictor) and rows["field"].nunique() == 1:
+            return self._scorer.logits_of_field(fields, rows)
         return self._scorer.logits(fields, rows)
 
     def features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
         """What the last linear layer is given, shape ``(n, n_features)``; arguments as of ``logits``."""
         return self._scorer.features(fields, rows)
+
+    def familiarity(
+        self, fields: Fields, number: int, *, colour: bool, pixel_size: float | None, zoom: float
+    ) -> Familiarity:
+        """How like the training's fields one field is; no further pass where its scores were asked for just before.
+
+        Args:
+            fields: That the number counts in.
+            number: Of the field.
+            colour: Whether its file's colours differ from grey.
+            pixel_size: Of its file, micrometres; None where that is not known.
+            zoom: Pixels of the field for one of its file's.
+        """
+        reference = self.checkpoint.reference
+        features = None if reference.unknown is not None else self._scorer.window_features(fields, number)
+        pixels, valid = fields.field(number), ~fields.no_data(number)
+        return judge(reference, features, pixels, valid, colour=colour, pixel_size=pixel_size, zoom=zoom)
 
     def frozen_features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32] | None:
         """Pooled features of the backbone as it was before it was trained here; arguments as of ``logits``.

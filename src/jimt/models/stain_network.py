@@ -85,15 +85,17 @@ class StainNetwork(nn.Module):
         Args:
             images: Normalised, shape ``(n, 3, height, width)``, the sides multiples of 32 times the reduction.
         """
-        raw = self._last(self.feature_map(images))
-        size = (images.shape[2] // STRIDE, images.shape[3] // STRIDE)
-        if raw.shape[2] > size[0]:
-            return functional.adaptive_avg_pool2d(raw, size)
-        return functional.interpolate(raw, size, mode="bilinear", align_corners=False)
+        return _in_places(self._last(self.feature_map(images)), images)
 
     def maps(self, images: Tensor) -> Tensor:
         """Likewise log(PI / background), and the probability of everything else."""
         return self.as_maps(self(images).float())
+
+    def maps_and_features(self, images: Tensor) -> Tensor:
+        """``maps``, and below them ``feature_map`` at the same resolution, in one pass."""
+        features = self.feature_map(images)
+        maps = self.as_maps(_in_places(self._last(features), images).float())
+        return torch.cat([maps, _in_places(features, images).float()], dim=1)
 
     def as_maps(self, raw: Tensor) -> Tensor:
         """What ``forward`` gives, after the logistic function of everything but log(PI / background).
@@ -107,6 +109,14 @@ class StainNetwork(nn.Module):
             nucleus, dead = (maps[name].sigmoid() for name in NUCLEI)
             made |= {"dead": nucleus * dead, "live": nucleus * (1 - dead)}
         return torch.stack([made[name] for name in self.outputs], dim=1)
+
+
+def _in_places(values: Tensor, images: Tensor) -> Tensor:
+    """Values of any resolution in places of ``STRIDE`` pixels of the images."""
+    size = (images.shape[2] // STRIDE, images.shape[3] // STRIDE)
+    if values.shape[2] > size[0]:
+        return functional.adaptive_avg_pool2d(values, size)
+    return functional.interpolate(values, size, mode="bilinear", align_corners=False)
 
 
 def _plain(name: str) -> str:

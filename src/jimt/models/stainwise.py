@@ -13,6 +13,7 @@ from jimt.curation.cell_area import cell_area
 from jimt.data.fields import Fields
 from jimt.data.stain_targets import places
 from jimt.models.checkpoint import Input, StainScore
+from jimt.models.like_training import windows_of
 from jimt.models.mapwise import map_of_field, tiles_of_patch
 from jimt.models.stain_network import StainNetwork
 from jimt.statistics.predicted_nuclei import nuclei_of_maps
@@ -56,6 +57,7 @@ class StainPredictor:
         self.network, self._takes, self._score = network, takes, score
         self._orientations, self._device, self._precision = orientations, device, precision
         self._kept: dict[int, NDArray[np.float32]] = {}
+        self._windows: dict[int, NDArray[np.float32]] = {}
         self._kept_of: Fields | None = None
 
     def maps(self, fields: Fields, number: int) -> NDArray[np.float32]:
@@ -64,12 +66,28 @@ class StainPredictor:
         log(PI / background), and the probabilities of everything else, in the order of ``network.outputs``.
         """
         if self._kept_of is not fields:
-            self._kept_of, self._kept = fields, {}
+            self._kept_of, self._kept, self._windows = fields, {}, {}
         if number not in self._kept:
-            self._kept[number] = self._map(self.network.maps, fields, number)
+            found = self._map(self.network.maps_and_features, fields, number)
+            n_maps = len(self.network.outputs)
+            self._kept[number] = found[:n_maps].copy()
+            rows = windows_of(fields, number, size=self._takes.patch_size)
+            y, x = (rows[axis].to_numpy(np.int64) for axis in ("y", "x"))
+            valid = places(~fields.no_data(number))
+            means = patch_means(found[n_maps:], valid, y, x, size=self._takes.patch_size)
+            self._windows[number] = means.astype(np.float32)
             while len(self._kept) > 1 and sum(maps.nbytes for maps in self._kept.values()) > _CACHED:
                 del self._kept[next(iter(self._kept))]
         return self._kept[number]
+
+    def window_features(self, fields: Fields, number: int) -> NDArray[np.float32]:
+        """Mean over each window of what the last layer is given, shape ``(n_windows, n_features)``, in the same pass.
+
+        See ``like_training.windows_of``.
+        """
+        if self._kept_of is not fields or number not in self._windows:
+            self.maps(fields, number)
+        return self._windows[number]
 
     def _map(self, answer: Callable[[Tensor], Tensor], fields: Fields, number: int) -> NDArray[np.float32]:
         self.network.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]

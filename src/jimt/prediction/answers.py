@@ -65,19 +65,6 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Flag:
-    """One reason not to trust a field.
-
-    Attributes:
-        name: ``unlike``, ``focus``, ``contrast``, ``noise``, ``colour``, ``pixel_size``.
-        reason: As a sentence with the number found and that expected.
-    """
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class FieldRow:
     """What is told of one field in tables: plain values, so that a part file holds them.
 

@@ -18,7 +18,10 @@ from jimt.data.stain_targets import target_settings
 from jimt.errors import InputError
 from jimt.evaluation.scores import splits_digest
 from jimt.models.checkpoint import Checkpoint, EmptyFilter, Input, Network, Output, Record, StainScore
+from jimt.models.like_training import Reference
 from jimt.models.network import LiveDeadNetwork
+from jimt.models.reference import fit_reference
+from jimt.models.scorers import Scorer
 from jimt.models.split_metrics import metrics_of_rows
 from jimt.models.stain_network import StainNetwork
 from jimt.models.stainwise import StainPredictor
@@ -90,26 +93,35 @@ def checkpoint_of(
         curated: The data set, with the split that was trained on.
         epoch: Which epoch was kept.
     """
-    if isinstance(network, StainNetwork):
-        training = dataclasses.replace(training, gives=_with_score(training, network, curated))
+    scorer = scorer_for(training, network)
+    if isinstance(scorer, StainPredictor):
+        training = dataclasses.replace(training, gives=_with_score(training, scorer, curated))
     return Checkpoint(
         task=training.config.task,
         network=network_of(training.config),
         input=training.takes,
         output=dataclasses.replace(training.gives, temperature=_temperature(training, network, curated)),
         empty_filter=_empty_filter(training.config.curation, curated),
-        reference={},
+        reference=_reference(training, scorer, curated),
         record=_record(training, curated, epoch),
         state_dict={name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()},
     )
 
 
-def _with_score(training: Training, network: StainNetwork, curated: Curated) -> Output:
+def _with_score(training: Training, predictor: StainPredictor, curated: Curated) -> Output:
     """How maps become logits, fitted on the labelled training patches."""
-    predictor = cast(StainPredictor, scorer_for(training, network))
     rows = curated.manifest[curated.manifest["split"] == Split.TRAIN.value]
     evidence = predictor.evidence(curated.store, rows)
     return dataclasses.replace(training.gives, stain=fit_stain_score(evidence, rows["label"].to_numpy(np.int64)))
+
+
+def _reference(training: Training, scorer: Scorer, curated: Curated) -> Reference:
+    """What the fields of the training split look like; of the maps of a stain these have just passed the network."""
+    rows = curated.manifest[curated.manifest["split"] == Split.TRAIN.value].drop_duplicates("field")
+    groups = rows["group"].fillna(rows["raw_image_id"]).astype(str)
+    of_fields = dict(zip(rows["field"].tolist(), groups.tolist(), strict=True))
+    size = training.takes.patch_size
+    return fit_reference(scorer, curated.store, of_fields, size=size, seed=training.config.seed)
 
 
 def fit_stain_score(evidence: NDArray[np.float64], labels: NDArray[np.int64]) -> StainScore:

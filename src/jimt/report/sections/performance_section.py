@@ -13,6 +13,7 @@ from jimt.figures import discrimination, performance
 from jimt.paper import paper_name, printed
 from jimt.report.blocks import Block, Drawing, Missing, Text, attempt
 from jimt.report.sections.metrics_section import in_short, metric_blocks
+from jimt.report.sections.uncertainty_section import uncertainty_blocks
 from jimt.report.study import Model, why_not
 from jimt.statistics.correlation import UNITS, p_text
 from jimt.statistics.curves import Curve, accuracy_by_unit, calibration, curve
@@ -47,6 +48,7 @@ def performance_blocks(models: Sequence[Model]) -> Iterator[Block]:
         yield from curve_blocks(both)
     yield from confusion_blocks(scored)
     yield from reliability_blocks(scored)
+    yield from uncertainty_blocks(scored)
     yield from attempt("The figure of score against fluorescence", fluorescence_blocks(scored))
     if len(models) == 1:
         yield from attempt("The training's curves", training_blocks(models[0]))

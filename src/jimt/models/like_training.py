@@ -1,0 +1,176 @@
+"""Whether a field looks like those of the training: what a checkpoint knows of them, and the reasons it gives."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from torch import Tensor
+
+from jimt.curation.patches import patch_origins
+from jimt.data.fields import Fields
+from jimt.statistics.familiarity import Spread
+from jimt.statistics.image_quality import MEASURES, measure_image
+
+UNLIKE: Final = "unlike"
+"""The flag of a field whose features lie too far off, beside those of ``image_quality.MEASURES``."""
+_MAX_WINDOWS: Final = 16
+"""Of a field; patches side by side, by which its features are taken."""
+_MAX_NO_DATA: Final = 0.5  # share of a window
+_MOST_ZOOM: Final = 2.0
+"""Times that an image may be enlarged or reduced to the model's pixel size: what is enlarged more lacks the details
+that the network goes by, whatever it looks like."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is known of the training's fields.
+
+    Attributes:
+        n_fields: It was fitted on.
+        n_groups: That these are of.
+        unknown: Why no limit is known; None where they are.
+        mean: See ``familiarity.Spread``, float32; empty where nothing is known.
+        directions: Likewise.
+        variances: Likewise.
+        rest: Likewise.
+        measures: Centre and standard deviation of each of ``image_quality.MEASURES``, of its logarithm.
+        limits: Of the distance and of each measure's deviation in standard deviations, of whole fields.
+        limits_of_window: Likewise, of fields of a single window, whose features scatter more.
+        n_windows: Windows of a field, in the middle.
+        interval: Of the limit of the distance, in units of it, over groups.
+        false_alarms: Share of the fields of further groups that any flag is raised for.
+    """
+
+    n_fields: int
+    n_groups: int
+    unknown: str | None
+    mean: Tensor
+    directions: Tensor
+    variances: Tensor
+    rest: float
+    measures: dict[str, tuple[float, float]]
+    limits: dict[str, float]
+    limits_of_window: dict[str, float]
+    n_windows: float
+    interval: tuple[float, float] | None
+    false_alarms: float
+
+    def limit(self, name: str, *, n_windows: int) -> float:
+        """The limit of a field of so many windows: its square falls with their inverse, as a variance does."""
+        whole, single = self.limits[name], self.limits_of_window[name]
+        if self.n_windows <= 1 or n_windows >= self.n_windows:
+            return whole
+        share = (1 / n_windows - 1 / self.n_windows) / (1 - 1 / self.n_windows)
+        return float(np.sqrt(whole**2 + share * (single**2 - whole**2)))
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One reason not to trust a field.
+
+    Attributes:
+        name: ``unlike``, ``focus``, ``contrast``, ``noise``, ``colour``, ``pixel_size``.
+        reason: As a sentence with the number found and that expected.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """How like the training's fields a field is.
+
+    Attributes:
+        distance: In units of the limit: above 1 is unlike; None where no limit is known.
+        flags: Reasons not to trust it.
+    """
+
+    distance: float | None
+    flags: tuple[Flag, ...]
+
+
+def windows_of(fields: Fields, number: int, *, size: int) -> pd.DataFrame:
+    """Patches side by side of one field, by which its features are taken: ``field``, ``y`` and ``x``.
+
+    Those that hold data, and of many so many as are spread over all of them.
+
+    Args:
+        fields: That the number counts in.
+        number: Of the field.
+        size: Side of a patch, pixels.
+    """
+    height, width = fields.field(number).shape
+    y, x = patch_origins(height, width, size=size, stride=size)
+    no_data = fields.no_data(number)
+    known = np.ones(len(y), np.bool_)
+    if no_data.any():
+        shares = [no_data[top : top + size, left : left + size].mean() for top, left in zip(y, x, strict=True)]
+        known = np.array(shares) <= _MAX_NO_DATA
+    chosen = np.flatnonzero(known if known.any() else ~known)
+    chosen = chosen[np.unique(np.linspace(0, len(chosen) - 1, _MAX_WINDOWS).round().astype(int))]
+    return pd.DataFrame({"field": np.full(len(chosen), number, np.int32), "y": y[chosen], "x": x[chosen]})
+
+
+def judge(
+    reference: Reference,
+    features: NDArray[np.float32] | None,
+    pixels: NDArray[np.uint8],
+    valid: NDArray[np.bool_],
+    *,
+    colour: bool,
+    pixel_size: float | None,
+    zoom: float,
+) -> Familiarity:
+    """How like the training's fields one field is.
+
+    Args:
+        reference: What is known of these.
+        features: Of its windows, shape ``(n_windows, n_features)``; None where no limit is known.
+        pixels: The field in 8 bits, at the model's pixel size, shape ``(height, width)``.
+        valid: Which pixels are data, likewise.
+        colour: Whether its file's colours differ from grey.
+        pixel_size: Of its file, micrometres; None where that is not known.
+        zoom: Pixels here for one of the file's.
+    """
+    flags = []
+    if colour:
+        flags.append(Flag("colour", "the file is in colour, and the images of the training are grey"))
+    if not 1 / _MOST_ZOOM <= zoom <= _MOST_ZOOM:
+        told = "" if pixel_size is None else f" from {pixel_size:.3g} µm a pixel"
+        done = "enlarged" if zoom > 1 else "reduced"
+        reason = (
+            f"{done}{told} {max(zoom, 1 / zoom):.1f} times to the pixel size of the training, and more than "
+            f"{_MOST_ZOOM:g} times leaves little of what the model looks at"
+        )
+        flags.append(Flag("pixel_size", reason))
+    if features is None:
+        return Familiarity(None, tuple(flags))
+    n = len(features)
+    limit = reference.limit(UNLIKE, n_windows=n)
+    mean, directions, variances = (
+        part.numpy().astype(np.float64) for part in (reference.mean, reference.directions, reference.variances)
+    )
+    spread = Spread(mean, directions, variances, reference.rest)
+    distance = float(spread.distances(features.mean(axis=0, dtype=np.float64)[None])[0] / limit)
+    if distance > 1:
+        reason = (
+            f"unlike the training data: {distance:.2f} times as far from it as the limit, which at most "
+            f"{100 * reference.false_alarms:.0f} % of fields that are like it exceed"
+        )
+        flags.insert(0, Flag(UNLIKE, reason))
+    for (name, measure), value in zip(MEASURES.items(), measure_image(pixels, valid), strict=True):
+        centre, sd = reference.measures[name]
+        reach = reference.limit(name, n_windows=n) * sd
+        if abs(value - centre) > reach:
+            low, high, found = np.exp([centre - reach, centre + reach, value])
+            what = measure.high if value > centre else measure.low
+            expected = f"training fields have {_digits(low)} to {_digits(high)}"
+            flags.append(Flag(measure.flag, f"{what}: {measure.called} {_digits(found)}, and {expected}"))
+    return Familiarity(distance, tuple(flags))
+
+
+def _digits(value: float) -> str:
+    return f"{value:.2g}" if value < 0.1 else f"{value:.2f}"

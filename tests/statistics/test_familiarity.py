@@ -1,0 +1,105 @@
+"""Distances to the fields of a training, and limits that fields of further groups exceed as often as is said."""
+
+import numpy as np
+import pytest
+from sklearn.covariance import LedoitWolf
+
+from jimt.statistics.familiarity import fit_spread, joint_limits, left_out, limits_interval
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def fields_of_groups(rng, n_groups, n_each, *, n_features, between):
+    """Normal features, with a shift that all fields of a group share."""
+    shifts = rng.normal(0, between, (n_groups, n_features))
+    groups = np.repeat([f"G{number:03d}" for number in range(n_groups)], n_each).astype(object)
+    return np.repeat(shifts, n_each, axis=0) + rng.normal(size=(len(groups), n_features)), groups
+
+
+def test_the_distance_is_mahalanobis_by_the_covariances_of_scikit_learn(rng):
+    features, groups = fields_of_groups(rng, 6, 4, n_features=10, between=2.0)
+    means = np.stack([features[groups == name].mean(axis=0) for name in np.unique(groups)])
+    mean = means.mean(axis=0)
+    within = features - np.repeat(means, 4, axis=0)
+    covariance = LedoitWolf(assume_centered=True).fit(means - mean).covariance_
+    # scikit-learn divides by the number of fields, of which six means were taken away
+    covariance = covariance + LedoitWolf(assume_centered=True).fit(within).covariance_ * 24 / 18
+    asked = rng.normal(size=(5, 10)) * 3
+    expected = np.sqrt(np.einsum("ij,jk,ik->i", asked - mean, np.linalg.inv(covariance), asked - mean) / 10)
+    assert fit_spread(features, groups, n_directions=64).distances(asked) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_direction_that_no_training_field_has_gone_is_the_farthest(rng):
+    features, groups = fields_of_groups(rng, 8, 3, n_features=6, between=1.0)
+    features[:, 5] = 0
+    near, far = np.zeros((2, 6))
+    near[0], far[5] = 3, 3
+    spread = fit_spread(features, groups, n_directions=3)
+    assert spread.distances(far[None])[0] > spread.distances(near[None])[0]
+
+
+def test_features_that_never_vary_give_finite_distances():
+    spread = fit_spread(np.ones((6, 3)), np.array(list("aabbcc"), object), n_directions=2)
+    assert np.isfinite(spread.distances(np.ones((1, 3)))).all()
+
+
+def test_every_group_is_held_out_whole_and_once():
+    groups = np.array([f"G{number}" for number in range(30) for _ in range(number % 3 + 1)], object)
+    held = []
+    for on, out in left_out(groups):
+        assert not set(groups[on]) & set(groups[out])
+        held += out.tolist()
+    assert sorted(held) == list(range(len(groups)))
+
+
+@pytest.mark.parametrize("between", [0.0, 3.0])
+@pytest.mark.parametrize("n_groups", [8, 15])
+def test_fields_of_further_groups_exceed_any_limit_at_most_in_a_tenth_of_cases(rng, between, n_groups):
+    """Distances and two measures together, and groups that were never seen."""
+    alarms = []
+    for _ in range(40):
+        features, groups = fields_of_groups(rng, n_groups + 20, 4, n_features=6, between=between)
+        new = groups >= f"G{n_groups:03d}"
+        known, names = features[~new], groups[~new]
+        values, of = [], []
+        for on, held in left_out(names):
+            spread = fit_spread(known[on], names[on], n_directions=64)
+            values.append(np.column_stack([spread.distances(known[held]), np.abs(known[held][:, :2])]))
+            of.append(names[held])
+        limits = joint_limits(np.concatenate(values), np.concatenate(of), false_alarms=0.1)
+        spread = fit_spread(known, names, n_directions=64)
+        seen = np.column_stack([spread.distances(features[new]), np.abs(features[new][:, :2])])
+        alarms.append((seen > limits).any(axis=1).mean())
+    error = np.std(alarms) / np.sqrt(len(alarms))
+    assert 0.02 < np.mean(alarms) < 0.1 + 2 * error
+
+
+def test_of_few_groups_the_limit_is_the_largest_value():
+    values = np.array([[1.0], [4.0], [2.0], [3.0], [2.5]])
+    assert joint_limits(values, np.array(list("abcde"), object), false_alarms=0.1)[0] == pytest.approx(4.0)
+
+
+def test_limits_neither_depend_on_names_nor_on_the_order_of_fields(rng):
+    values = rng.exponential(size=(40, 3))
+    groups = np.repeat([f"G{number}" for number in range(10)], 4).astype(object)
+    order = rng.permutation(40)
+    limits = joint_limits(values, groups, false_alarms=0.1)
+    assert joint_limits(values[order], groups[order], false_alarms=0.1) == pytest.approx(limits)
+    renamed = np.array([f"{int(name[1:]) * 7 % 10}x" for name in groups], object)
+    assert joint_limits(values, renamed, false_alarms=0.1) == pytest.approx(limits)
+
+
+def test_the_interval_of_a_limit_holds_it_and_is_the_same_each_time(rng):
+    values = rng.exponential(size=(60, 2))
+    groups = np.repeat([f"G{number}" for number in range(15)], 4).astype(object)
+    found = [
+        limits_interval(values, groups, false_alarms=0.1, n_resamples=200, confidence=0.95, seed=seed)
+        for seed in (0, 0)
+    ]
+    assert found[0] == found[1]
+    assert found[0][0] <= 1 <= found[0][1]
+    few = limits_interval(values[:8], groups[:8], false_alarms=0.1, n_resamples=10, confidence=0.95, seed=0)
+    assert few is None
