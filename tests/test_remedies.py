@@ -49,7 +49,7 @@ NEEDS_NONE: dict[Place, str] = {
     ("networks/squeezenet.py", "SqueezeNet.__init__"): "no setting leads here",
     ("config/hydra_errors.py", "_of_hydra"): "the sentence is Hydra's",
     ("data/fields.py", "RawFields._read"): "what the image must be is all there is to say",
-    ("models/predictor.py", "Predictor.scores"): "likewise",
+    ("models/predictor.py", "Predictor.patches_of"): "likewise",
 }
 """Places where an error needs neither advice nor remedy."""
 

@@ -308,7 +308,7 @@ RUNS: dict[Place, object] = {
     ("report/write.py", "report_on"): of_a_report,
     ("system/run_folders.py", "refuse_several"): of_several_runs,
     ("evaluation/scores.py", "training_data"): of_a_curation_that_has_moved,
-    ("models/predictor.py", "prediction_device"): of_a_card_that_is_gone,
+    ("models/devices.py", "prediction_device"): of_a_card_that_is_gone,
     ("training/resume.py", "is_finished"): of_a_finished_run,
     ("training/resume.py", "unfinished_training"): of_what_cannot_be_resumed,
     ("training/resume.py", "check_same_training"): of_another_training,

@@ -10,9 +10,9 @@ from conftest import composed_prepare
 from jimt.curation.manifest import Curated, open_curated
 from jimt.errors import InputError
 from jimt.models.checkpoint import Input
+from jimt.models.devices import prediction_device
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.patchwise import PatchPredictor
-from jimt.models.predictor import prediction_device
 
 TAKES = Input(64, {}, 12, 0, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3), None)
 

@@ -10,7 +10,7 @@ from jimt.curation.pixel_size_stage import pixel_size_of_file
 from jimt.errors import InputError
 from jimt.prediction.inputs import find_sources, names_of
 from jimt.synthetic import DoseResponse, simulate_dataset
-from jimt.synthetic.plate import plan_wells
+from jimt.synthetic.plate_plan import plan_wells
 
 DOSES = (0.0, 1.0, 10.0, 100.0)
 SMALL = {

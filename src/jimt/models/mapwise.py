@@ -50,21 +50,22 @@ class MapPredictor:
         """Logits of patches, shape ``(n, 2)``; as ``Predictor.logits``."""
         live = np.full(len(rows), np.nan)
         for field, maps in self.maps(fields, np.unique(rows["field"]).tolist()):
-            tiles = self.live_tiles(maps)
+            tiles = self.live_tiles(maps, temperature=1.0)
             for row, window, (down, across) in self._windows(rows, field):
                 live[row] = down @ tiles[window] @ across
         half = np.log(live / (1 - live)) / 2
         return np.stack([-half, half], axis=1).astype(np.float32)
 
-    def live_tiles(self, maps: NDArray[np.float32]) -> NDArray[np.float64]:
-        """P(live) of each tile of a field, before the temperature, shape ``(height, width)`` in tiles.
+    def live_tiles(self, maps: NDArray[np.float32], *, temperature: float) -> NDArray[np.float64]:
+        """P(live) of each tile of a field, shape ``(height, width)`` in tiles.
 
         Args:
             maps: Feature map of the field, as ``maps`` gives it.
+            temperature: That logits are divided by.
         """
         weight, bias = (value.detach().cpu().numpy() for value in self.network.linear.parameters())
         margin = np.einsum("fyx,f->yx", maps, weight[1] - weight[0]) + (bias[1] - bias[0])
-        return np.asarray(1 / (1 + np.exp(-margin.astype(np.float64))))
+        return np.asarray(1 / (1 + np.exp(-margin.astype(np.float64) / temperature)))
 
     def features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
         """Mean features of the tiles of patches, shape ``(n, n_features)``; as ``Predictor.features``."""

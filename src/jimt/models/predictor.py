@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from jimt.curation.patches import Scaling, covering_origins, patch_origins
@@ -14,8 +13,10 @@ from jimt.data.fields import Fields, RawFields
 from jimt.data.stain_targets import MIN_VALID, places
 from jimt.errors import InputError
 from jimt.models.checkpoint import Checkpoint, read_checkpoint
+from jimt.models.devices import prediction_device
 from jimt.models.empty_patches import EmptyPatches
 from jimt.models.like_training import Familiarity, judge
+from jimt.models.mapwise import MapPredictor
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.patchwise import PatchPredictor
 from jimt.models.scorers import scorer_of
@@ -23,8 +24,6 @@ from jimt.models.stainwise import StainPredictor
 from jimt.networks.weights import load_weights
 from jimt.statistics.calibration import live_score
 from jimt.statistics.predicted_nuclei import nuclei_of_maps
-from jimt.system.hardware import check_gpus
-from jimt.system.memory import keep_freed_memory
 from jimt.system.run_folders import find_checkpoint
 
 
@@ -131,6 +130,13 @@ class Predictor:
         scorer = self._stain()
         return dict(zip(scorer.network.outputs, scorer.maps(fields, number), strict=True))
 
+    def live_tiles(self, fields: Fields, number: int) -> NDArray[np.float64] | None:
+        """P(live) of each tile of one field, shape ``(height, width)`` in tiles; None of a model without tiles."""
+        if not isinstance(self._scorer, MapPredictor):
+            return None
+        ((_, maps),) = self._scorer.maps(fields, [number])
+        return self._scorer.live_tiles(maps, temperature=self.checkpoint.output.temperature)
+
     def nuclei(self, fields: Fields, number: int) -> pd.DataFrame:
         """Predicted nuclei of one field, ``y`` and ``x`` of each in pixels, and ``dead``.
 
@@ -232,19 +238,3 @@ def open_predictor(
     """
     checkpoint, _ = find_checkpoint(run_or_checkpoint)
     return Predictor(read_checkpoint(checkpoint), accelerator=accelerator, device_index=device_index, cache=cache)
-
-
-def prediction_device(accelerator: str, *, index: int, precision: str) -> torch.device:
-    """The one device that patches are scored on.
-
-    Raises:
-        InputError: If there is no such card, or torch cannot use it.
-    """
-    if accelerator == "cpu":
-        keep_freed_memory()
-        return torch.device("cpu")
-    try:
-        check_gpus(devices=index + 1, precision=precision, compile_network=False)
-    except InputError as error:  # what scores a finished training takes flags, and no overrides
-        raise InputError(error.cause, remedies=("--accelerator cpu",)) from error
-    return torch.device("cuda", index)

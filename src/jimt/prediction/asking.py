@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jimt.curation.decoding import BadImageError
+from jimt.data.fields import Fields
 from jimt.errors import InputError
 from jimt.models.checkpoint import Checkpoint, read_checkpoint
 from jimt.models.predictor import Predictor
@@ -90,29 +91,29 @@ class Asking:
 
     def answer(self, source: Source, opened: Opened) -> FieldAnswer:
         """Ask the model, and hold the answer against PI where that is beside it."""
-        answer = answer_field(self._predictor, source, opened.picture)
+        fields = self._predictor.fields_of([opened.picture.pixels])
+        answer = answer_field(self._predictor, fields, source, opened.picture)
         if self._pi is None or opened.pi is None:
             return answer
         try:
-            return self._checked(answer, opened)
+            return self._checked(answer, fields, opened.pi)
         except InputError as error:
             return _noted(answer, f"not held against PI: {error.cause}")
 
-    def _checked(self, answer: FieldAnswer, opened: Opened) -> FieldAnswer:
+    def _checked(self, answer: FieldAnswer, fields: Fields, pi: Picture | str) -> FieldAnswer:
         assert self._pi is not None
-        if not isinstance(opened.pi, Picture):
-            raise InputError(str(opened.pi))
+        if isinstance(pi, str):
+            raise InputError(pi)
         size = self.checkpoint.input.patch_size
-        fields = self._predictor.fields_of([opened.picture.pixels])
         valid = ~fields.no_data(0)
         rows = self._predictor.patches_of(fields, 0, stride=None, to_the_edges=True)
-        labels = pi_labels(opened.pi.pixels, valid, rows, self._pi, size=size)
+        labels = pi_labels(pi.pixels, valid, rows, self._pi, size=size)
         empty = answer.patches["empty"]
         occupied = np.ones(len(rows), np.bool_) if empty.isna().all() else ~empty.to_numpy(np.bool_)
         of_nuclei = answer.row.share_of == "nuclei"
         assert answer.row.share_of is not None
         share = pi_share(
-            opened.pi.pixels,
+            pi.pixels,
             answer.bright_field,
             valid,
             self._pi,

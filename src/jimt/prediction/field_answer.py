@@ -14,19 +14,13 @@ from jimt.models.predictor import Predictor
 from jimt.models.stainwise import STAINED
 from jimt.prediction.answers import FieldAnswer, FieldRow, Picture, Source
 from jimt.statistics.dead_share import share_of_field
+from jimt.statistics.uncertainty import range_of_area, range_of_nuclei, range_of_patches, uncertain
 from jimt.vocabulary import STRIDE
 
 _PLACE: Final = 16
 """Pixels: side of a place of the map that overlapping patches are drawn as."""
 _NUCLEUS: Final = 0.3
 """Probability of a nucleus from which on a place is drawn as one."""
-_UNCERTAIN: Final = (0.25, 0.75)
-
-
-def uncertain(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which."""
-    low, high = _UNCERTAIN
-    return (scores > low) & (scores < high)
 
 
 def row_of(source: Source, **told: Any) -> FieldRow:
@@ -36,18 +30,18 @@ def row_of(source: Source, **told: Any) -> FieldRow:
     )
 
 
-def answer_field(predictor: Predictor, source: Source, picture: Picture) -> FieldAnswer:
+def answer_field(predictor: Predictor, fields: Fields, source: Source, picture: Picture) -> FieldAnswer:
     """Ask a model about one field.
 
     Args:
         predictor: The model.
+        fields: The field alone, as the model takes it.
         source: Which field.
         picture: Its bright-field image, at the model's magnification.
 
     Raises:
         InputError: If the image cannot be turned into 8 bits as the training's were, or is smaller than a patch.
     """
-    fields = predictor.fields_of([picture.pixels])
     rows = predictor.patches_of(fields, 0, stride=None, to_the_edges=True)
     scores, empty = predictor.live_scores(fields, rows), predictor.empty(fields, rows)
     occupied = np.ones(len(rows), np.bool_) if empty is None else ~empty
@@ -62,6 +56,7 @@ def answer_field(predictor: Predictor, source: Source, picture: Picture) -> Fiel
     )
     asked = _of_maps if predictor.checkpoint.task == "stain" else _of_patches
     told = asked(predictor, fields, rows[occupied], scores[occupied])
+    like = predictor.familiarity(fields, 0, colour=picture.colour, pixel_size=picture.pixel_size, zoom=picture.zoom)
     row = row_of(
         source,
         height=picture.shape[0],
@@ -71,6 +66,9 @@ def answer_field(predictor: Predictor, source: Source, picture: Picture) -> Fiel
         n_patches=len(rows),
         n_empty=None if empty is None else int(empty.sum()),
         n_uncertain=int(patches["uncertain"].sum()),
+        distance=like.distance,
+        flags=tuple(flag.name for flag in like.flags),
+        reasons=tuple(flag.reason for flag in like.flags),
         notes=picture.notes,
         **told.share,
     )
@@ -91,15 +89,19 @@ class _Told:
 def _of_maps(predictor: Predictor, fields: Fields, rows: pd.DataFrame, scores: NDArray[np.float64]) -> _Told:
     maps = predictor.maps(fields, 0)
     (found,) = predictor.shares(fields, [0]).to_dict("records")
-    share = {"share_of": found["share_of"], "dead_share": _or_none(found["predicted_share"])}
     known = places(~fields.no_data(0)) > 0
+    share = _share(found["share_of"], _or_none(found["predicted_share"]), None)
     if "dead" in maps:
-        share["n_cells"] = len(predictor.nuclei(fields, 0))
+        nuclei = predictor.nuclei(fields, 0)
+        ends = range_of_nuclei(nuclei, maps["dead"], maps["live"])
+        share = _share("nuclei", _or_none(found["predicted_share"]), ends) | {"n_cells": len(nuclei)}
         cells = known & (maps["dead"] + maps["live"] >= _NUCLEUS)
         dead_map = maps["dead"] / np.maximum(maps["dead"] + maps["live"], _NUCLEUS)
     else:
-        cells = known & (places(cell_area(fields.field(0), ~fields.no_data(0))) >= 0.5)
+        of_cells = places(cell_area(fields.field(0), ~fields.no_data(0)))
+        cells = known & (of_cells >= 0.5)
         dead_map = maps["positive"] if "positive" in maps else (maps["log_pi"] > np.log(STAINED)).astype(np.float32)
+        share = _share("area", _or_none(found["predicted_share"]), range_of_area(dead_map.astype(float), of_cells))
     shown = {name: np.where(known, values, np.nan).astype(np.float32) for name, values in maps.items()}
     return _Told(share, np.where(cells, dead_map, np.nan), STRIDE, shown)
 
@@ -109,8 +111,23 @@ def _of_patches(predictor: Predictor, fields: Fields, rows: pd.DataFrame, scores
     height, width = fields.field(0).shape
     y, x = (rows[axis].to_numpy(np.int64) for axis in ("y", "x"))
     share = share_of_field(scores, y, x, height=height, width=width, size=size)
-    dead_map = patch_map(scores, y, x, height=height, width=width, size=size)
-    return _Told({"share_of": "patches", "dead_share": share}, dead_map, _PLACE, {})
+    ends = range_of_patches(scores, y, x, height=height, width=width, size=size)
+    dead_map, place = patch_map(scores, y, x, height=height, width=width, size=size), _PLACE
+    tiles = predictor.live_tiles(fields, 0)
+    if tiles is not None:  # finer than patches, where some patch holds cells
+        place = predictor.checkpoint.output.tile or _PLACE
+        rows, columns = (
+            np.minimum(np.arange(n) * place // _PLACE, most - 1)
+            for n, most in zip(tiles.shape, dead_map.shape, strict=True)
+        )
+        dead_map = np.where(np.isnan(dead_map[np.ix_(rows, columns)]), np.nan, 1 - tiles)
+    return _Told(_share("patches", share, ends), dead_map, place, {})
+
+
+def _share(share_of: str, share: float | None, ends: tuple[float, float] | None) -> dict[str, Any]:
+    """A dead share and its range, as a row has them."""
+    low, high = (None, None) if share is None or ends is None else (min(ends[0], share), max(ends[1], share))
+    return {"share_of": share_of, "dead_share": share, "dead_share_low": low, "dead_share_high": high}
 
 
 def patch_map(

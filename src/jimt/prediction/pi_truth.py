@@ -42,7 +42,7 @@ class PiSettings:
         if self.labels["scale"] in (None, "nuclei", "cells"):
             raise InputError(
                 "the model learned from labels that PI alone does not give, so PI cannot check it patch by patch",
-                advice="leave --check out, or give a run that was trained on labels by PI",
+                advice="give a run that was trained on labels by PI, or check nothing",
             )
 
 

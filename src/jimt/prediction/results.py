@@ -16,6 +16,7 @@ from jimt.prediction.field_answer import row_of
 from jimt.prediction.field_files import stem_of
 from jimt.prediction.gallery import write_gallery
 from jimt.prediction.inputs import Found
+from jimt.prediction.methods import Analysis, write_methods
 from jimt.prediction.parts import Parts
 from jimt.prediction.pi_agreement import agreement_with_pi
 from jimt.prediction.pi_truth import NOT_CHECKED
@@ -23,6 +24,7 @@ from jimt.prediction.plate_maps import SHARE_WORDS, write_plate_maps
 from jimt.prediction.well_shares import well_rows, write_wells
 from jimt.prediction.workbook import write_workbook
 from jimt.statistics.intervals import t_interval_of_mean
+from jimt.statistics.uncertainty import UNCERTAIN
 from jimt.statistics.value_text import interval_text, number_text
 from jimt.system.files import write_json
 from jimt.system.screen import print_whole, table_of
@@ -85,6 +87,8 @@ class Results:
                 f"{most}{n_flagged} of {len(self.answered)} fields are unlike the training data ({by}): "
                 f"do not trust their numbers; {left}"
             )
+        if self.checkpoint.reference.unknown is not None:
+            told.append(f"whether fields are like the training data is not known: {self.checkpoint.reference.unknown}")
         if n_failed:
             told.append(f"{n_failed} of {n} fields have no answer; the reasons stand in fields.csv")
         return told
@@ -165,6 +169,16 @@ def write_results(results: Results, parts: Parts) -> None:
     if results.check is not None:
         write_json(out / "check.json", results.check)
     write_plate_maps(results.wells, out)
+    reference = results.checkpoint.reference
+    analysis = Analysis(
+        model=str(asked.run),
+        stride=results.checkpoint.input.patch_size // 2,
+        uncertain=UNCERTAIN,
+        false_alarms=None if reference.unknown is not None else reference.false_alarms,
+        include_flagged=asked.include_flagged,
+        confidence=CONFIDENCE,
+    )
+    write_methods(results.checkpoint, results.rows, out / "METHODS.md", analysis=analysis)
     write_gallery(
         results.rows,
         results.wells,

@@ -2,7 +2,7 @@
 
 from jimt.synthetic.cells import Monolayer, grow_monolayer
 from jimt.synthetic.microscope import Field, Well, draw_well, simulate_field
-from jimt.synthetic.plate import DoseResponse
+from jimt.synthetic.plate_plan import DoseResponse
 from jimt.synthetic.writer import simulate_dataset
 
 __all__ = [

@@ -17,7 +17,7 @@ import tifffile
 
 from jimt.errors import InputError
 from jimt.synthetic.microscope import PIXEL_SIZE, draw_well, simulate_field
-from jimt.synthetic.plate import DoseResponse, plan_wells, tabulate_fields, tabulate_wells
+from jimt.synthetic.plate_plan import DoseResponse, plan_wells, tabulate_fields, tabulate_wells
 from jimt.synthetic.truth import label_clear_cases, tabulate_cells, tabulate_patches
 from jimt.system.files import read_json, write_json
 

@@ -15,8 +15,8 @@ from jimt.curation.folds import Fold
 from jimt.curation.manifest import Curated
 from jimt.errors import InputError
 from jimt.models.checkpoint import Input, Output
+from jimt.models.devices import prediction_device
 from jimt.models.network import LiveDeadNetwork
-from jimt.models.predictor import prediction_device
 from jimt.models.scorers import Scorer, scorer_of
 from jimt.models.stain_network import StainNetwork
 from jimt.system.hardware import bfloat16_instructions, check_gpus
