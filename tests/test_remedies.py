@@ -48,6 +48,7 @@ NEEDS_NONE: dict[Place, str] = {
     ("report/activation.py", "_network"): "the report asks it of no such network",
     ("networks/squeezenet.py", "SqueezeNet.__init__"): "no setting leads here",
     ("config/hydra_errors.py", "_of_hydra"): "the sentence is Hydra's",
+    ("prediction/asking.py", "Asking._checked"): "a note of the field says so, and it is predicted",
     ("data/fields.py", "RawFields._read"): "what the image must be is all there is to say",
     ("models/predictor.py", "Predictor.patches_of"): "likewise",
 }

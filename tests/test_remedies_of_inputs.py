@@ -12,6 +12,7 @@ from pylibCZIrw import czi
 
 from jimt.config.patterns import parse_pattern
 from jimt.prediction.inputs import find_sources
+from jimt.prediction.parts import Parts
 from jimt.prediction.pictures import read_picture
 from remedies import Lab, Place, check, composed_prepare, marked
 
@@ -95,6 +96,19 @@ def of_a_package(lab: Lab) -> None:
     lab.mends(reads, types=install)
 
 
+def of_a_folder_that_is_taken(lab: Lab) -> None:
+    def keeps(*words: str) -> None:
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--out", type=Path, default="taken")
+        Parts(lab.tmp_path / parser.parse_args(words).out, {"model": "m"})
+
+    (lab.tmp_path / "taken").mkdir()
+    (lab.tmp_path / "taken/thesis.docx").touch()
+    lab.mends(keeps, fill={"FOLDER": "new"})
+    Parts(lab.tmp_path / "other", {"model": "another"})
+    lab.mends(keeps, "--out", "other", fill={"FOLDER": "newer"})
+
+
 RUNS: dict[Place, object] = {
     ("prediction/czi_stacks.py", "open_czi_stacks"): of_a_package,
     ("config/data.py", "SimulationConfig.__post_init__"): of_doses,
@@ -103,6 +117,7 @@ RUNS: dict[Place, object] = {
     ("prediction/planes.py", "_check_brightness"): of_brightness,
     ("prediction/planes.py", "channel_number"): of_channels,
     ("prediction/planes.py", "read_plane"): of_planes,
+    ("prediction/parts.py", "Parts.__init__"): of_a_folder_that_is_taken,
 }
 
 
