@@ -39,7 +39,7 @@ def test_a_field_stands_in_its_row_with_its_flags_and_why_it_failed(tmp_path):
     rows = [
         row(0, "a", well="B03", field="1", pixel_size_um=0.325, notes=("Converted from colour.", "Resampled.")),
         row(1, "b", flags=("focus", "unlike"), reasons=("It is out of focus.", "It is unlike the training data.")),
-        row(2, "c", share_of="nuclei", dead_share=0.3, n_cells=40, distance=None),
+        row(2, "c", share_of="nuclei", dead_share=0.3, n_cells=40, distance=None, pi_share=0.35),
         row(3, "d", dead_share=None, dead_share_low=None, dead_share_high=None),
         failed(4, "e", "e.tif is damaged"),
     ]
@@ -50,7 +50,7 @@ def test_a_field_stands_in_its_row_with_its_flags_and_why_it_failed(tmp_path):
     assert table["counted"].tolist() == [True, False, True, False, False]
     assert table["dead_share"].tolist()[:3] == [0.25, 0.25, 0.3]
     assert table["dead_share"].isna().tolist() == [False, False, False, True, True]
-    assert table["viability"].tolist()[2] == 0.7
+    assert (table["viability"][2], table["pi_share"][2]) == (0.7, 0.35)
     assert table["viability"].notna().sum() == 1  # a share of patches is none of cells
     assert table["flags"].tolist()[1] == "focus;unlike"
     assert table["reason"].tolist()[1:5:3] == [

@@ -29,6 +29,7 @@ def checkpoint(
     pixel_size=0.31,
     dataset="mcf7",
     has_filter=False,
+    scale="positive_area",
 ) -> Checkpoint:
     record = Record(
         dataset=dataset,
@@ -38,6 +39,7 @@ def checkpoint(
         groups={},
         fold=None,
         group_known=True,
+        labels={} if scale is None else {"scale": scale, "live_below": 0.25},
         method=method,
         weights="hub: timm/resnet18.tv_in1k",
         seed=0,
@@ -72,6 +74,7 @@ MODELS = {
         [
             "Patches of 224 x 224 px, one every 112 px, were scored by the network resnet18.tv_in1k",
             "fine-tuned on patches",
+            "labelled live or dead by the square root of the share of PI-positive area",
             "(T = 0.57)",
             "support vector machine",
             "mean of 1 - P(live)",
@@ -127,6 +130,14 @@ def test_every_kind_of_model_is_described_as_what_it_is(kind, tmp_path):
     assert not re.search(r"None|nan|\{|\}|  ", paragraph)
     sentences = paragraph.replace("et al. ", "").split(". ")
     assert all(sentence[0].isupper() for sentence in sentences if not sentence.startswith("segmentation"))
+
+
+def test_labels_that_came_with_the_patches_are_of_nothing_that_is_made_up(tmp_path):
+    text = told(tmp_path, checkpoint(scale=None), [row()])
+    assert "labelled live or dead when they were published" in text
+    assert "labelled live or dead by the share of dead cells, counted" in told(
+        tmp_path, checkpoint(scale="cells"), [row()]
+    )
 
 
 def test_only_a_share_of_nuclei_may_be_called_viability(tmp_path):

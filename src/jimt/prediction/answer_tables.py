@@ -31,6 +31,7 @@ FIELD_COLUMNS: Final = (
     "dead_share_high",
     "share_of",
     "viability",
+    "pi_share",
     "n_cells",
     "n_patches",
     "n_empty",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from jimt.models.checkpoint import Checkpoint
-from jimt.vocabulary import STRIDE
+from jimt.vocabulary import SCALES, STRIDE
 
 _DECODERS: Final = {"unet": "U-Net", "fpn": "feature pyramid network (FPN)"}
 _NUCLEI_OF: Final = {
@@ -43,10 +43,17 @@ def _backbone(checkpoint: Checkpoint) -> str:
     return f"{checkpoint.network.name} (timm; {start})"
 
 
+def _labelled(checkpoint: Checkpoint) -> str:
+    scale = checkpoint.record.labels.get("scale")
+    if scale is None or checkpoint.record.labels.get("live_below") is None:
+        return "when they were published"
+    return f"by the {SCALES[scale]} (PI: propidium iodide)" if "PI" in SCALES[scale] else f"by the {SCALES[scale]}"
+
+
 def _patch_model(checkpoint: Checkpoint, *, stride: int) -> str:
     size, record = checkpoint.input.patch_size, checkpoint.record
     patches = f"Patches of {size} x {size} px, one every {stride} px,"
-    labels = f"of the data set {record.dataset} that were labelled live or dead by the fluorescence of propidium iodide"
+    labels = f"of the data set {record.dataset} that were labelled live or dead {_labelled(checkpoint)}"
     if record.method != "linear_probe":
         trained = str(record.settings["backbone.trainable"])
         how = _TRAINED.get(trained, f"trained in part ({trained})")

@@ -25,7 +25,17 @@ MOST_ROWS: Final = 1_048_575
 """Of a sheet of Excel, below its header."""
 _LONGEST: Final = 32_767  # characters of a cell
 _SHARES: Final = frozenset(
-    {"dead_share", "dead_share_low", "dead_share_high", "viability", "sd", "low", "high", "dead_share_of_all_cells"}
+    {
+        "dead_share",
+        "dead_share_low",
+        "dead_share_high",
+        "viability",
+        "pi_share",
+        "sd",
+        "low",
+        "high",
+        "dead_share_of_all_cells",
+    }
 )
 _FORMATS: Final = dict.fromkeys(_SHARES, "0.0 %") | {"score": "0.000", "distance": "0.00", "pixel_size_um": "0.0000"}
 _WIDTHS: Final = {"file": 42, "raw_image_id": 30, "reason": 60, "notes": 60, "flags": 22, "pixel_size_um": 14}
