@@ -110,6 +110,7 @@ def test_a_click_on_a_well_shows_its_fields_and_another_one_all(page):
     well.click()
     assert names(page) == ["C03_1", "C03_2"]
     assert well.get_attribute("aria-pressed") == "true"
+    assert page.locator("#chosen").inner_text() == "Shown: C03."
     well.press("Enter")
     assert len(names(page)) == 24
     none = page.get_by_role("button", name="D04: no field counts, 2 left out, has flagged fields")

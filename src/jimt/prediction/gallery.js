@@ -138,6 +138,7 @@ function update() {
   get("fields").replaceChildren(...shown.map((at) => cards[at]));
   const n = data.fields.length;
   get("count").textContent = shown.length === n ? `${n} field${n === 1 ? "" : "s"}.` : `${shown.length} of ${n} fields shown.`;
+  if (get("chosen")) get("chosen").textContent = wellSelect.value ? `Shown: ${data.wells[Number(wellSelect.value)]}.` : "";
   for (const button of document.querySelectorAll(".plate button"))
     button.setAttribute("aria-pressed", String(button.dataset.well === wellSelect.value));
 }

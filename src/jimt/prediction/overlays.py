@@ -84,7 +84,8 @@ def overlay(answer: FieldAnswer, *, factor: float, threshold: float, line: int) 
     tinted = cv2.addWeighted(picture, 1 - _TINT, veil, _TINT, 0)
     picture[there] = tinted[there]
     lines, _ = cv2.findContours(dead, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(picture, lines, -1, (255, 255, 255), line + 2 * (line > 1), cv2.LINE_AA)
+    if line > 1:  # a rim, without which a thin line is clearer
+        cv2.drawContours(picture, lines, -1, (255, 255, 255), line + 2, cv2.LINE_AA)
     cv2.drawContours(picture, lines, -1, _bgr(COLOURS[DEAD]), line, cv2.LINE_AA)
     return picture
 
