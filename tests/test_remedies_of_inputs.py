@@ -89,7 +89,7 @@ def of_a_package(lab: Lab) -> None:
         document.write(data=np.arange(80 * 80, dtype=np.uint16).reshape(80, 80, 1))
 
     def install(words: list[str]) -> None:
-        assert words == ["pip", "install", "jimt[formats]"]
+        assert words == ["pip", "install", "pylibCZIrw"]
         sys.modules["pylibCZIrw"] = pylibCZIrw
 
     lab.monkeypatch.setitem(sys.modules, "pylibCZIrw", None)

@@ -85,5 +85,5 @@ def test_without_the_package_it_is_named(path, monkeypatch):
     ((_, reason),) = found.failed
     assert reason == (
         "is a file of Zeiss CZI, which is read by a package that is not installed: export it as OME-TIFF, or run pip "
-        "install 'jimt[formats]'"
+        "install pylibCZIrw"
     )

@@ -18,6 +18,8 @@ from jimt.curation.tiff_meaning import check_colours, orientation_of, upright
 
 _OF_BLACK_AND_WHITE = {tifffile.COMPRESSION.CCITTRLE, tifffile.COMPRESSION.CCITT_T4, tifffile.COMPRESSION.CCITT_T6}
 
+_DESCRIPTION = 270  # ImageDescription
+
 
 @contextmanager
 def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
@@ -187,6 +189,18 @@ def names_another_page(tif: tifffile.TiffFile) -> bool:
     (n_tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
     file.seek(n_tags * form.tagsize, 1)
     return any(file.read(form.offsetsize))
+
+
+def lost_its_description(tif: tifffile.TiffFile) -> bool:
+    """Whether the text that says what the pages are lies behind the end of the file, where it has one.
+
+    tifffile then takes the planes of an OME-TIFF, whose text is written last, for pages of no meaning.
+    """
+    form, file = tif.tiff, tif.filehandle
+    file.seek(tif.pages.first.offset)
+    (n_tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+    codes = [struct.unpack(f"{form.byteorder}H", file.read(form.tagsize)[:2])[0] for _ in range(n_tags)]
+    return _DESCRIPTION in codes and _DESCRIPTION not in tif.pages.first.tags
 
 
 def _check_axes(axes: str, shape: tuple[int, ...]) -> None:

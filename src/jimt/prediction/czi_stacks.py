@@ -30,7 +30,7 @@ def open_czi_stacks(path: Path) -> Iterator[list[Stack]]:
         raise BadImageError(
             "is a file of Zeiss CZI, which is read by a package that is not installed",
             advice="export it as OME-TIFF",
-            remedies=("pip install 'jimt[formats]'",),
+            remedies=("pip install pylibCZIrw",),
         ) from error
     with decoding("CZI"), czi.open_czi(str(path)) as document:
         lengths = {name: end - start for name, (start, end) in document.total_bounding_box.items()}

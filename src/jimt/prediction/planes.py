@@ -79,15 +79,15 @@ def read_plane(stack: Stack, channel: int, z: PlaneChoice, time: int, notes: lis
             )
         if n > 1:
             notes.append(f"plane {z} of {n} (counted from 0)")
-        return stack.plane(channel, z, time)
-    first = stack.plane(channel, 0, time)
+        return _plane(stack, channel, z, time)
+    first = _plane(stack, channel, 0, time)
     if n == 1:
         return first
     means = [float(first.mean())]
     if z == "sharpest":
         best, number, most = first, 0, sharpness(first)
         for place in range(1, n):
-            image = stack.plane(channel, place, time)
+            image = _plane(stack, channel, place, time)
             means.append(float(image.mean()))
             if (sharp := sharpness(image)) > most:
                 best, number, most = image, place, sharp
@@ -97,7 +97,7 @@ def read_plane(stack: Stack, channel: int, z: PlaneChoice, time: int, notes: lis
     notes.append(f"{'maximum' if z == 'max' else 'mean'} of {n} planes")
     total = first if z == "max" else first.astype(np.float64)
     for place in range(1, n):
-        image = stack.plane(channel, place, time)
+        image = _plane(stack, channel, place, time)
         if image.shape != first.shape or image.dtype != first.dtype:
             raise BadImageError("has planes of different kinds", advice="export all in one way")
         means.append(float(image.mean()))
@@ -121,3 +121,15 @@ def _check_brightness(means: list[float]) -> None:
             f"has planes of mean {low:.4g} to {high:.4g}, as channels differ and planes of one stack do not",
             remedies=("--z NUMBER",),
         )
+
+
+def _plane(stack: Stack, channel: int, z: int, time: int) -> NDArray[Any]:
+    """A plane of a file, which has rows, columns and perhaps colours.
+
+    Raises:
+        BadImageError: If it cannot be read, or has no pixels.
+    """
+    image = stack.plane(channel, z, time)
+    if image.ndim not in (2, 3) or 0 in image.shape:
+        raise BadImageError(f"has a plane of shape {image.shape}", advice="export it again")
+    return image

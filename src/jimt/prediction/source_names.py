@@ -1,6 +1,7 @@
 """Names of fields: each unlike all others of a command, and as a file of any system may be called."""
 
 import hashlib
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -40,37 +41,48 @@ def unique_names(names: Sequence[str], paths: Sequence[Path], additions: Sequenc
         paths: Of their files, absolute.
         additions: What tells several fields of one file apart, at the end of each name.
     """
-    forms: list[list[str]] = []  # of each name, alone and with more and more folders
-    for name, path, addition in zip(_apart(names, paths, additions), paths, additions, strict=True):
-        folders, own = path.parent.as_posix().split("/"), name.split("/")[:-1]
-        above = folders[: -len(own)] if own and folders[-len(own) :] == own else folders
-        longer = ("/".join([*above[len(above) - n :], name]) for n in range(len(above) + 1))
-        forms.append([composed(form + addition) for form in longer])
-    chosen = [0] * len(forms)
-    while alike := _alike([form[n] for form, n in zip(forms, chosen, strict=True)]):
-        longer_ones = [place for place in alike if chosen[place] + 1 < len(forms[place])]
-        if not longer_ones:
-            break
-        for place in longer_ones:
-            chosen[place] += 1
-    return _numbered([form[n] for form, n in zip(forms, chosen, strict=True)])
+    own = _apart(names, paths, additions)
+    found = [composed(name + addition) for name, addition in zip(own, additions, strict=True)]
+    n_folders = 0
+    longer = list(range(len(found)))
+    while longer := sorted(set(_alike(found)) & set(longer)):
+        n_folders += 1
+        for place in list(longer):
+            name = _with_folders(own[place], paths[place], n_folders)
+            if name is None:
+                longer.remove(place)
+            else:
+                found[place] = composed(name + additions[place])
+    return _numbered(found)
+
+
+def _with_folders(name: str, path: Path, n: int) -> str | None:
+    """A name with so many more of the folders above its file; None where there are no more."""
+    folders, own = path.parent.as_posix().split("/"), name.split("/")[:-1]
+    above = folders[: -len(own)] if own and folders[-len(own) :] == own else folders
+    return None if n > len(above) else "/".join([*above[len(above) - n :], name])
 
 
 def _apart(names: Sequence[str], paths: Sequence[Path], additions: Sequence[str]) -> list[str]:
     """Names of which no folder can tell apart those of one folder."""
     found = list(names)
-    whole = [
-        without_suffix((path.parent / name).as_posix()) + addition
-        for name, path, addition in zip(names, paths, additions, strict=True)
-    ]
+    whole = [f"{path.parent}/{name}{addition}" for name, path, addition in zip(names, paths, additions, strict=True)]
+    keys = [composed(name).casefold() for name in whole]
+    taken = set(keys)
     places: dict[str, list[int]] = {}
     for place in _alike(whole):
-        places.setdefault(composed(whole[place]).casefold(), []).append(place)
-    for those in places.values():
+        places.setdefault(keys[place], []).append(place)
+    for key, those in places.items():
         suffixes = [paths[place].name[len(without_suffix(paths[place].name)) :] for place in those]
-        by_suffix = len({suffix.casefold() for suffix in suffixes}) == len(those)
-        for n, (place, suffix) in enumerate(zip(those, suffixes, strict=True), 1):
-            found[place] += suffix if by_suffix else f"~{n}" if n > 1 else ""
+        longer = {suffix.casefold() for suffix in suffixes}
+        if len(longer) == len(those) and not {key + suffix for suffix in longer} & taken:
+            more = suffixes
+        else:
+            numbers = (f"~{n}" for n in itertools.count(2) if f"{key}~{n}" not in taken)
+            more = ["", *itertools.islice(numbers, len(those) - 1)]
+        for place, text in zip(those, more, strict=True):
+            found[place] += text
+            taken.add(key + text.casefold())
     return found
 
 

@@ -17,6 +17,7 @@ from jimt.curation.tiff import (
     as_they_stand,
     check_number_of_planes,
     check_pixels_are_there,
+    lost_its_description,
     names_another_page,
     open_tiff,
     series_of_this_file,
@@ -37,6 +38,8 @@ def open_tiff_stacks(path: Path) -> Iterator[list[Stack]]:
         BadImageError: If it cannot be read, lacks pages that it names, or has an axis of another kind.
     """
     with open_tiff(path) as tif:
+        if lost_its_description(tif):
+            raise BadImageError("is cut off (its metadata are missing)", advice="copy or export it again")
         every = list(tif.series)
         stacks = []
         for series in series_of_this_file(tif):
