@@ -88,3 +88,15 @@ def test_a_card_that_is_not_there_is_said_in_a_sentence(monkeypatch):
     with pytest.raises(InputError, match="give --accelerator cpu"):
         prediction_device("gpu", index=0, precision="32-true")
     assert prediction_device("cpu", index=0, precision="32-true").type == "cpu"
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_convnext", "squeezenet1_1"])
+@pytest.mark.parametrize("head", ["own", "linear"])
+def test_one_pass_gives_logits_and_features_to_the_last_bit(name, head):
+    torch.manual_seed(0)
+    network = LiveDeadNetwork(name, head=head, layer=None).eval()
+    images = torch.randn(3, 3, 96, 96)
+    with torch.inference_mode():
+        logits, features = network.logits_and_features(images)
+        assert torch.equal(logits, network(images))
+        assert torch.equal(features, network.pooled_features(images))
