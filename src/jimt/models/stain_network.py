@@ -53,6 +53,11 @@ class StainNetwork(nn.Module):
         """The backbone, to its last feature map."""
         return cast(nn.Module, self.network.encoder)
 
+    def shift_dead(self, logits: float) -> None:
+        """Call nuclei the more likely dead, or the less, wherever they lie; of a network that predicts nuclei."""
+        with torch.no_grad():
+            cast(Tensor, self._last.bias)[self.outputs.index(NUCLEI[1])] += logits
+
     def load_pretrained(self, weights: str) -> str:
         """Put pretrained weights into the backbone; as ``weights.load_weights``."""
         donor = create_backbone(self._backbone, num_classes=0)

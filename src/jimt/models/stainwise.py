@@ -60,6 +60,10 @@ class StainPredictor:
         self._windows: dict[int, NDArray[np.float32]] = {}
         self._kept_of: Fields | None = None
 
+    def forget(self) -> None:
+        """Keep no map: the network has changed."""
+        self._kept_of, self._kept, self._windows = None, {}, {}
+
     def maps(self, fields: Fields, number: int) -> NDArray[np.float32]:
         """Maps of one field, shape ``(n_outputs, height, width)`` in places of ``STRIDE`` pixels.
 

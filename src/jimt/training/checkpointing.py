@@ -29,6 +29,7 @@ from jimt.networks.backbones import FeatureExtractor, normalisation
 from jimt.networks.decoders import Decoder
 from jimt.statistics.calibration import fit_temperature
 from jimt.system.files import VALIDATION_FILE, write_json
+from jimt.training.dead_prior import set_back_dead_prior
 from jimt.training.linear_probe import balanced_weights
 from jimt.training.settled import Training, scorer_for
 from jimt.vocabulary import Split
@@ -95,6 +96,9 @@ def checkpoint_of(
     """
     scorer = scorer_for(training, network)
     if isinstance(scorer, StainPredictor):
+        assert training.config.stain is not None
+        if training.config.stain.nuclei_of is not None:
+            set_back_dead_prior(scorer, curated, nuclei_of=training.config.stain.nuclei_of)
         training = dataclasses.replace(training, gives=_with_score(training, scorer, curated))
     return Checkpoint(
         task=training.config.task,
