@@ -29,7 +29,7 @@ from jimt.curation.images import read_page
 from jimt.curation.manifest import open_curated
 from jimt.curation.store import read_field_names
 from jimt.models.predictor import Predictor, open_predictor
-from jimt.statistics.value_text import number_text
+from jimt.statistics.value_text import number_text, value_text
 from jimt.synthetic.microscope import draw_well, simulate_field
 from jimt.training.crossval import cross_validate
 
@@ -144,10 +144,10 @@ def shown(config: Any, each: int) -> Iterator[dict[str, Any]]:
     for folder in sorted(Path(config.folder).glob("fold_*")):
         predictor = open_predictor(folder)
         reference, rng = predictor.checkpoint.reference, np.random.default_rng(0)
+        limit = reference.limits["unlike"]
+        told = value_text(limit, reference.interval and [limit * end for end in reference.interval])
         print(
-            f"{folder.name}: {reference.n_fields} fields of {reference.n_groups} experiments, limit of the distance "
-            f"{reference.limits['unlike']:.2f}, interval {reference.interval}",
-            flush=True,
+            f"{folder.name}: {reference.n_fields} fields of {reference.n_groups} experiments, limit {told}", flush=True
         )
         held = files[files["group"].astype(str).isin(predictor.checkpoint.record.groups["test"])]
         for row in held.itertuples():

@@ -55,41 +55,40 @@ def test_every_group_is_held_out_whole_and_once():
     assert sorted(held) == list(range(len(groups)))
 
 
-@pytest.mark.parametrize("between", [0.0, 3.0])
-@pytest.mark.parametrize("n_groups", [8, 15])
-def test_fields_of_further_groups_exceed_any_limit_at_most_in_a_tenth_of_cases(rng, between, n_groups):
-    """Distances and two measures together, and groups that were never seen."""
+@pytest.mark.parametrize(("n_groups", "between", "most"), [(30, 0.0, 0.12), (30, 1.0, 0.13), (15, 3.0, 0.18)])
+def test_about_a_tenth_of_fields_of_groups_never_seen_exceed_any_limit(rng, n_groups, between, most):
+    """Of distance and two measures together; more where few groups differ much, since these are all that is known."""
     alarms = []
     for _ in range(40):
         features, groups = fields_of_groups(rng, n_groups + 20, 4, n_features=6, between=between)
         new = groups >= f"G{n_groups:03d}"
         known, names = features[~new], groups[~new]
-        values, of = [], []
+        values = []
         for on, held in left_out(names):
             spread = fit_spread(known[on], names[on], n_directions=64)
             values.append(np.column_stack([spread.distances(known[held]), np.abs(known[held][:, :2])]))
-            of.append(names[held])
-        limits = joint_limits(np.concatenate(values), np.concatenate(of), false_alarms=0.1)
+        limits = joint_limits(np.concatenate(values), false_alarms=0.1)
         spread = fit_spread(known, names, n_directions=64)
         seen = np.column_stack([spread.distances(features[new]), np.abs(features[new][:, :2])])
         alarms.append((seen > limits).any(axis=1).mean())
-    error = np.std(alarms) / np.sqrt(len(alarms))
-    assert 0.02 < np.mean(alarms) < 0.1 + 2 * error
+    assert 0.06 < np.mean(alarms) < most
 
 
-def test_of_few_groups_the_limit_is_the_largest_value():
-    values = np.array([[1.0], [4.0], [2.0], [3.0], [2.5]])
-    assert joint_limits(values, np.array(list("abcde"), object), false_alarms=0.1)[0] == pytest.approx(4.0)
+def test_each_kind_has_its_limit_at_the_same_rank_and_any_is_exceeded_in_a_tenth_of_cases(rng):
+    values = rng.exponential(size=(199, 3)) * [1, 10, 100]
+    limits = joint_limits(values, false_alarms=0.1)
+    above = values > limits
+    assert len(set(above.sum(axis=0).tolist())) == 1
+    assert above.any(axis=1).mean() == pytest.approx(0.1, abs=0.015)
 
 
-def test_limits_neither_depend_on_names_nor_on_the_order_of_fields(rng):
+def test_of_few_fields_the_limit_is_the_largest_value():
+    assert joint_limits(np.array([[1.0], [4.0], [2.0], [3.0], [2.5]]), false_alarms=0.1).tolist() == [4.0]
+
+
+def test_limits_do_not_depend_on_the_order_of_fields(rng):
     values = rng.exponential(size=(40, 3))
-    groups = np.repeat([f"G{number}" for number in range(10)], 4).astype(object)
-    order = rng.permutation(40)
-    limits = joint_limits(values, groups, false_alarms=0.1)
-    assert joint_limits(values[order], groups[order], false_alarms=0.1) == pytest.approx(limits)
-    renamed = np.array([f"{int(name[1:]) * 7 % 10}x" for name in groups], object)
-    assert joint_limits(values, renamed, false_alarms=0.1) == pytest.approx(limits)
+    assert joint_limits(values[::-1], false_alarms=0.1).tolist() == joint_limits(values, false_alarms=0.1).tolist()
 
 
 def test_the_interval_of_a_limit_holds_it_and_is_the_same_each_time(rng):

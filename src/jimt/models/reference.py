@@ -52,8 +52,8 @@ def fit_reference(scorer: Scorer, fields: Fields, groups: Mapping[int, str], *, 
     features = [scorer.window_features(fields, number).astype(np.float64) for number in chosen]
     looks = _Looks(features, [_measured(fields, number, size=size) for number in chosen], names)
     whole, single = looks.left_out()
-    limits = joint_limits(*whole, false_alarms=FALSE_ALARMS)
-    limits_of_window = np.maximum(joint_limits(*single, false_alarms=FALSE_ALARMS), limits)
+    limits = joint_limits(whole[0], false_alarms=FALSE_ALARMS)
+    limits_of_window = np.maximum(joint_limits(single[0], false_alarms=FALSE_ALARMS), limits)
     interval = limits_interval(
         *whole, false_alarms=FALSE_ALARMS, n_resamples=_RESAMPLES, confidence=_CONFIDENCE, seed=seed
     )

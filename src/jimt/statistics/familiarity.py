@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.model_selection import GroupKFold
 
@@ -18,8 +19,7 @@ from jimt.statistics.resampling import group_numbers, resample_groups
 from jimt.statistics.weighted_patches import Floats
 
 MIN_GROUPS: Final = 5
-"""With fewer no limit is told: the largest value of G groups is exceeded by a field of a further one up to once in
-G + 1 times, so of four groups in a fifth of all cases."""
+"""With fewer no limit is told: where groups differ, one of five lies beyond all others by chance alone."""
 _N_FOLDS: Final = 20
 """Of so many groups each is left out alone; of more, several at once, since each time all is fitted anew."""
 _NO_SPREAD: Final = 1e-12
@@ -97,42 +97,26 @@ def left_out(groups: NDArray[np.object_]) -> Iterator[tuple[NDArray[np.intp], ND
     yield from folds.split(numbers, groups=numbers)
 
 
-def joint_limits(values: Floats, groups: NDArray[np.object_], *, false_alarms: float) -> Floats:
-    """Limits that a field of a new group exceeds, any of them, at most as often as ``false_alarms`` says.
+def joint_limits(values: Floats, *, false_alarms: float) -> Floats:
+    """Limits of several kinds of values, any of which a share of the fields exceeds.
 
-    Each kind of value counts in units of its root mean square, and the largest of a field decides: so one limit serves
-    all kinds, and no more fields exceed any than exceed it. Every group weighs alike, and a further one as much as each
-    of them is taken to exceed everything, so that the rate holds for a group that is drawn as these were (Dunn et al.,
-    J. Am. Stat. Assoc. 118, 2023). Of groups too few for that, the limit is the largest value.
+    Each kind has its limit at the same rank: so each raises as many alarms, however its values are distributed, and
+    the rank is the one at which any alarm comes as often as asked for. Ranks count a further field with those held out.
 
     Args:
-        values: Of fields held out, 0 or above, shape ``(n_fields, n_kinds)``.
-        groups: Group of each, shape ``(n_fields,)``.
+        values: Of fields held out, shape ``(n_fields, n_kinds)``.
         false_alarms: Share of fields.
 
     Returns:
-        Shape ``(n_kinds,)``.
+        Shape ``(n_kinds,)``; of few fields the largest values.
 
-    >>> names = np.array([f"A{number}" for number in range(19)], object)
-    >>> round(float(joint_limits(np.arange(1.0, 20.0)[:, None], names, false_alarms=0.1)[0]), 6)  # 20th, and one
-    18.0
+    >>> joint_limits(np.arange(1.0, 20.0)[:, None], false_alarms=0.1).tolist()  # of 19 and a further one, two are above
+    [18.0]
     """
-    numbers = group_numbers(groups)
-    weights = 1.0 / np.bincount(numbers)[numbers]
-    return _joint_limits(values, weights, int(numbers.max()) + 1, false_alarms)
-
-
-def _joint_limits(values: Floats, weights: Floats, n_groups: int, false_alarms: float) -> Floats:
-    units = np.maximum(np.sqrt(np.average(values**2, axis=0, weights=weights)), _NO_SPREAD)
-    return np.asarray(units * _limit((values / units).max(axis=1), weights, n_groups, false_alarms))
-
-
-def _limit(values: Floats, weights: Floats, n_groups: int, false_alarms: float) -> float:
-    order = np.argsort(-values, kind="stable")
-    # above each value lie those before it, and the further group
-    above = (1.0 + np.cumsum(weights[order]) - weights[order]) / (n_groups + 1)
-    allowed = np.flatnonzero(above <= false_alarms + _NO_SPREAD)
-    return float(values[order[allowed[-1] if len(allowed) else 0]])
+    n = len(values)
+    ranks = rankdata(-values, method="ordinal", axis=0).min(axis=1)
+    rank = int(np.sort(ranks)[max(int((n + 1) * false_alarms), 1) - 1])
+    return np.asarray(np.sort(values, axis=0)[n - rank])
 
 
 def limits_interval(
@@ -142,8 +126,8 @@ def limits_interval(
 
     Args:
         values: As of ``joint_limits``.
-        groups: Likewise.
-        false_alarms: Likewise.
+        groups: Group of each field, shape ``(n_fields,)``.
+        false_alarms: As of ``joint_limits``.
         n_resamples: Of the bootstrap.
         confidence: Coverage wanted.
         seed: Of the resampling.
@@ -151,10 +135,11 @@ def limits_interval(
     resamples = resample_groups(groups, n_resamples=n_resamples, seed=seed)
     if resamples is None:
         return None
-    numbers, n_groups = resamples.patch_groups, resamples.counts.shape[1]
-    weights = resamples.scaled(resamples.counts)[:, numbers] / np.bincount(numbers)[numbers]
-    limit = joint_limits(values, groups, false_alarms=false_alarms)[0]
-    found = [_joint_limits(values[held > 0], held[held > 0], n_groups, false_alarms)[0] for held in weights]
+    limit = joint_limits(values, false_alarms=false_alarms)[0]
+    found = [
+        joint_limits(np.repeat(values, counts[resamples.patch_groups], axis=0), false_alarms=false_alarms)[0]
+        for counts in resamples.counts
+    ]
     tail = (1 - confidence) / 2
-    low, high = np.quantile(np.array(found) / limit, [tail, 1 - tail])
+    low, high = np.quantile(np.array(found) / max(limit, _NO_SPREAD), [tail, 1 - tail])
     return float(low), float(high)

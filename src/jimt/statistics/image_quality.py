@@ -1,4 +1,4 @@
-"""What can be measured of a bright-field image without a network: focus, noise, contrast, and what is bright in it.
+"""What can be measured of a bright-field image without a network: focus, noise and contrast.
 
 Each measure is a ratio of two of the image's own scales, so that neither gain nor exposure of a camera matters.
 """
@@ -14,7 +14,6 @@ _SECOND_DIFFERENCE: Final = np.outer([1, -2, 1], [1, -2, 1]).astype(np.float32)
 """Along y and x at once: edges of cells drop out, noise does not (Immerkaer, Comput. Vis. Image Underst. 64, 1996)."""
 _OF_NOISE: Final = 6.0  # its standard deviation where noise has 1: the root of the sum of its squares
 _TO_SD: Final = 1.4826  # median of absolute values to the standard deviation of a normal variable
-_TAIL: Final = 1.0  # percent on either side
 _LEAST: Final = 0.1  # grey levels: 8 bits tell no less, and the logarithm of a flat image has to be finite
 
 
@@ -46,12 +45,6 @@ MEASURES: Final = {
         "low in contrast",
         "high in contrast, as fluorescence is and bright-field is not",
     ),
-    "polarity": Measure(
-        "contrast",
-        "bright over dark details",
-        "dark where it should be bright: inverted, or beyond the other side of focus",
-        "bright where it should be dark: inverted, or beyond the other side of focus",
-    ),
 }
 """Every measure, by its name in ``measure_image``."""
 
@@ -60,8 +53,7 @@ def measure_image(pixels: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArra
     """The natural logarithm of each of ``MEASURES``, shape ``(n_measures,)``; NaN of an image without any data.
 
     ``focus``: what details of 1 to 2 pixels contribute over what those of 2 to 4 pixels do. ``noise``: standard
-    deviation from pixel to pixel over that of the image. ``contrast``: standard deviation over mean. ``polarity``: how
-    far the brightest percent of details of 1 to 2 pixels lies above the middle, over how far the darkest lies below.
+    deviation from pixel to pixel over that of the image. ``contrast``: standard deviation over mean.
 
     Args:
         pixels: In 8 bits, shape ``(height, width)``.
@@ -70,7 +62,7 @@ def measure_image(pixels: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArra
     >>> noise = np.random.default_rng(0).normal(120, 10, (256, 256)).astype(np.uint8)
     >>> measured = dict(zip(MEASURES, np.exp(measure_image(noise, noise > 0)), strict=True))
     >>> {name: round(float(value), 2) for name, value in measured.items() if name != "focus"}
-    {'noise': 0.99, 'contrast': 0.08, 'polarity': 1.01}
+    {'noise': 0.99, 'contrast': 0.08}
     """
     if not valid.any():
         return np.full(len(MEASURES), np.nan)
@@ -82,11 +74,9 @@ def measure_image(pixels: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArra
     middle = (blurred[2.0] - blurred[4.0])[valid]
     sd = float(image[valid].std()) + _LEAST
     noise = _TO_SD * float(np.median(np.abs(convolve(image, _SECOND_DIFFERENCE)[valid]))) / _OF_NOISE
-    dark, median, bright = np.percentile(fine, [_TAIL, 50.0, 100 - _TAIL])
     ratios = (
         (fine.std() + _LEAST / 10) / (middle.std() + _LEAST / 10),
         (noise + _LEAST) / sd,
         sd / (mean + _LEAST),
-        (bright - median + _LEAST / 10) / (median - dark + _LEAST / 10),
     )
     return np.log(np.array(ratios, np.float64))
