@@ -21,8 +21,9 @@ demo: venv
 	$(PY) train.py experiment=demo
 	$(PY) train.py experiment=demo_stain
 
-# Two processes of one thread each: with two threads each they would wait for one another.
-TESTS = OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Two processes of one thread each: with two threads each they would wait for one another. What one process has compiled
+# the hundred that tests start need not compile again, wherever the environment forbids that.
+TESTS = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # make test MARKED='slow or not slow': the slow ones too, in one run that reads the tests once.
 test: venv

@@ -84,15 +84,15 @@ def curate(raw: Path, out: Path) -> tuple[float, float]:
     return float(told[0]), float(told[1])
 
 
-def simulate(root: Path, n_images: int) -> None:
+def simulate(root: Path, n_images: int, *, height: int, width: int) -> None:
     """Simulate a few fields and link them under further names: their number matters here, not their pixels."""
     n_different = min(n_images, 8)
     simulate_dataset(
         root,
         n_wells=1,
         fields_per_well=n_different,
-        height=1024,
-        width=1344,
+        height=height,
+        width=width,
         dead_fraction=0.5,
         difficulty=0.5,
         seed=0,
@@ -110,11 +110,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=240)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--size", type=int, nargs=2, default=(1024, 1344), help="of a raw image: height and width, px")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         raw, four_times, out = Path(folder) / "raw", Path(folder) / "raw4", Path(folder) / "out"
-        simulate(raw, options.images)
-        simulate(four_times, 4 * options.images)
+        height, width = options.size
+        simulate(raw, options.images, height=height, width=width)
+        simulate(four_times, 4 * options.images, height=height, width=width)
         plain_rates, jimt_rates, peaks, peaks4 = [], [], [], []
         for number in range(options.rounds + 1):
             shutil.rmtree(out, ignore_errors=True)

@@ -29,7 +29,7 @@ OVERRIDES = [
 ]
 
 
-def auc(folder: Path, difficulty: float, seed: int, n_wells: int) -> float:
+def auc(folder: Path, difficulty: float, seed: int, n_wells: int, overrides: list[str]) -> float:
     """Pooled AUC of a cross-validation over wells of one simulation, which stays in the folder."""
     command = [
         *(sys.executable, "-m", "jimt", "crossval", *OVERRIDES),
@@ -40,6 +40,7 @@ def auc(folder: Path, difficulty: float, seed: int, n_wells: int) -> float:
         "dataset.simulation.fields_per_well=2",
         f"curation.output_root={folder}",
         f"hydra.run.dir={folder / 'run'}",
+        *overrides,
     ]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return float(json.loads((folder / "run/crossval.json").read_text())["pooled"]["auroc"]["value"])
@@ -47,6 +48,7 @@ def auc(folder: Path, difficulty: float, seed: int, n_wells: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("overrides", nargs="*", help="of a quick try, such as smaller fields")
     parser.add_argument("--folder", type=Path, default=Path("runs/benchmark_simulator"), help="kept for the next time")
     parser.add_argument("--wells", type=int, default=12, help="of two fields each")
     parser.add_argument("--difficulties", type=float, nargs="+", default=[0, 0.5, 1])
@@ -54,7 +56,7 @@ def main() -> None:
     for difficulty in options.difficulties:
         for seed in (1, 2, 3) if difficulty == 0.5 else (1,):
             folder = options.folder.absolute() / f"{difficulty:g}_{seed}_{options.wells}"
-            found = auc(folder, difficulty, seed, options.wells)
+            found = auc(folder, difficulty, seed, options.wells, options.overrides)
             print(f"difficulty {difficulty:g}, seed {seed}: AUC {found:.3f}", flush=True)
 
 

@@ -1,5 +1,6 @@
 """A command line as a shell reads it: what it would start, and that started, composed or read as far as can be here."""
 
+import contextlib
 import os
 import runpy
 import subprocess
@@ -96,13 +97,17 @@ def _python(arguments: list[str], folder: str, log: str, data: str) -> None:
     for stream in (1, 2):
         os.dup2(output, stream)
     warnings.simplefilter("default")  # pytest's own filters are not here
-    run_as_python(arguments)
+    from drawn import coarse_figures  # late, with what it imports
+
+    with coarse_figures() if "report" in arguments else contextlib.nullcontext():
+        run_as_python(arguments)
 
 
 def run_as_python(arguments: list[str]) -> None:
     """Run in this process what ``python ARGUMENTS`` would."""
     sys.argv = arguments[1:] if arguments[0] == "-m" else arguments
     if arguments[0] == "-m":
+        sys.modules.pop(f"{arguments[1]}.__main__", None)  # a new process has not imported it
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     else:
         sys.path.insert(0, str(Path(arguments[0]).parent.absolute()))

@@ -1,6 +1,6 @@
 """What several tests need: the real config, and raw image pairs small enough to curate in a second."""
 
-import contextlib
+import gc
 import os
 import runpy
 import shutil
@@ -8,6 +8,7 @@ import signal
 import sys
 import types
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hydra.core.plugins import Plugins
 from rich.console import Console
 
 from composing import composed
+from drawn import coarse_figures, no_figures
 from jimt.__main__ import main
 from jimt.config.curating import CurationConfig, PrepareConfig
 from jimt.config.data import DatasetConfig
@@ -27,8 +29,10 @@ from jimt.config.search import TuneConfig
 from jimt.config.training import TrainConfig
 from jimt.curation.curate import curate
 from jimt.curation.manifest import MANIFEST
+from quick_hydra import remember
 from stand_ins import QUIET, Accepting
 
+remember()
 REPOSITORY = Path(__file__).parent.parent
 
 # Patches of 64 px on images of 192 x 160 px: 20 a field, at a fiftieth of the pixels of the real ones. The cut-offs are
@@ -79,6 +83,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of long files first; a process takes the next file when it has done with one."""
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected lives to the end: Python need not look for garbage in it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
 
 
 def listing_of(folder: Path) -> list[tuple[str, int, int]]:
@@ -236,36 +247,24 @@ def uneven(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return overrides
 
 
-COARSE = """
-from jimt.figures import style
-from jimt.report import blocks
-style.DPI, blocks.DPI = 60, blocks._PAGE_DPI
-"""
-"""What ``coarse_figures`` does, for another process."""
-
-
-@contextlib.contextmanager
-def coarse_figures() -> Iterator[None]:
-    """Draw figures of reports at a fifth of their resolution, since drawing is most of a report's time."""
-    from jimt.figures import style
-    from jimt.report import blocks
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(style, "DPI", 60)
-        patch.setattr(blocks, "DPI", blocks._PAGE_DPI)  # pictures of the page are no smaller than those of the files
-        yield
-
-
 @pytest.fixture(autouse=True)
-def _reports_are_coarse(request: pytest.FixtureRequest) -> Iterator[None]:
-    coarse = request.path.parent.name == "report" and "fine_figures" not in request.fixturenames
-    with coarse_figures() if coarse else contextlib.nullcontext():
+def _figures_of_reports(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Coarse where a test of reports looks at them, none where it does not."""
+    drawn = nullcontext()
+    if request.path.parent.name == "report" and "fine_figures" not in request.fixturenames:
+        drawn = coarse_figures() if "drawn_figures" in request.fixturenames else no_figures()
+    with drawn:
         yield
 
 
 @pytest.fixture
 def fine_figures() -> None:
     """For a test of the resolution itself."""
+
+
+@pytest.fixture
+def drawn_figures() -> None:
+    """For a test of reports that looks at what is drawn."""
 
 
 @pytest.fixture(scope="session")

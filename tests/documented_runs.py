@@ -218,7 +218,8 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     # ---- evaluation
     "jimt evaluate RUN": Run(says="balanced accuracy"),
     "jimt crossval dataset=NAME backbone=resnet18": Run(
-        (*TINY, "crossval.n_folds=3", "hydra.run.dir=runs/folds"), leaves="runs/folds/crossval.json"
+        (*TINY, "crossval.n_folds=3", "crossval.folds=[0]", "hydra.run.dir=runs/folds"),
+        leaves="runs/folds/crossval.json",
     ),
     "jimt crossval experiment=demo crossval.n_folds=5 hydra.run.dir=runs/crossval/demo": Compose(
         ("synthetic tf_efficientnet_lite0",), "minutes; test_crossval.py trains small networks in folds"
@@ -230,6 +231,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
             "trainer.precision=32-true",
             "report=false",
             "crossval.n_folds=3",
+            "crossval.folds=[0]",
             "backbone.name=test_resnet.r160_in1k",
             "hydra.run.dir=runs/choosing",
         ),
@@ -309,7 +311,9 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         for recipe in ("paper", "one_cycle experiment=one_cycle")
     },
     "jimt compare runs/paper runs/one_cycle": Run(says="+0.000"),
-    "python benchmarks/curation.py --rounds 1": Run(("--images", "4"), says="median:", slow=True),
+    "python benchmarks/curation.py --rounds 1": Run(
+        ("--images", "4", "--size", "560", "672"), says="median:", slow=True
+    ),
     "python benchmarks/coverage.py": Run(("--data-sets", "2"), says="80 groups, ICC 0.3", slow=True),
     "python benchmarks/coverage.py --scores scores.csv": Run(("--data-sets", "2"), says="80 drawn of 3", slow=True),
     "python benchmarks/coverage.py --data-sets 500 --jobs 2": Run(
@@ -333,7 +337,11 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         slow=True,
     ),
     "python benchmarks/picture.py runs/demo": Run(leaves="scored_field.png", slow=True),
-    "python benchmarks/simulator.py": Run(("--wells", "5", "--difficulties", "0"), says="AUC", slow=True),
+    "python benchmarks/simulator.py": Run(
+        ("dataset.simulation.height=336", "dataset.simulation.width=448", "--wells", "5", "--difficulties", "0"),
+        says="AUC",
+        slow=True,
+    ),
     "python benchmarks/report.py": Run(
         ("--help",), says="--max-mapped", why="minutes even of 72 patches; test_report.py writes reports"
     ),

@@ -80,7 +80,7 @@ def _run(arguments: list[str], folder: Path, outputs: Path, environment: Mapping
     import multiprocessing
 
     from command_lines import run_as_python
-    from conftest import coarse_figures
+    from drawn import coarse_figures
 
     os.setpgrp()
     os.chdir(folder)

@@ -39,7 +39,7 @@ class Parts:
     """The parts of a report before they are drawn: what is missing and why, the figures, the words."""
 
     def __init__(self, folder: Path) -> None:
-        blocks = [block for section in build_sections(open_study(folder)) for block in section.blocks]
+        blocks = [block for section in build_sections(open_study(folder), max_mapped=6) for block in section.blocks]
         self.missing = {block.what: block.reason for block in blocks if isinstance(block, Missing)}
         self.figures = {block.name for block in blocks if isinstance(block, Drawing)}
         self.words = " ".join(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import COARSE, REPOSITORY, TINY
+from conftest import REPOSITORY, TINY
+from drawn import COARSE
 from jimt.config.own_configs import CONF
 
 pytestmark = pytest.mark.slow

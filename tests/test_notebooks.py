@@ -9,7 +9,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from conftest import COARSE, REPOSITORY, TINY
+from conftest import REPOSITORY, TINY
+from drawn import COARSE
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 
@@ -55,8 +56,9 @@ def test_notebooks_are_committed_without_outputs_and_define_nothing(path):
     [("01_curation", 'prepare("dataset=synthetic"', 7), ("02_results", 'train("experiment=demo"', 12)],
 )
 def test_a_notebook_runs_as_it_stands_on_fewer_fields_and_epochs(name, line, at_least, tmp_path):
-    epochs = ', "trainer.max_epochs=2"' * line.startswith("train")
-    fewer = f'{line}, "dataset.simulation.fields_per_well=1"{epochs}'
+    epochs = ', "trainer.max_epochs=1"' * line.startswith("train")
+    smaller = "dataset.simulation={n_wells:8,fields_per_well:1,height:448,width:560}"
+    fewer = f'{line}, "{smaller}"{epochs}'
     notebook = executed(REPOSITORY / f"notebooks/{name}.ipynb", tmp_path, line=(line, fewer))
     assert pictures(notebook) >= at_least
 

@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 from sklearn.model_selection import GroupKFold
 
-from conftest import coarse_figures, composed_train
+from conftest import composed_train
+from drawn import no_figures
 from jimt.curation.curate import curate
 from jimt.curation.folds import folds_of
 from jimt.curation.manifest import open_curated
@@ -104,7 +105,7 @@ def test_maps_for_dead_lie_on_pi_of_real_fields_more_than_those_of_random_networ
     # the baseline that takes longest, and nothing here looks at
     monkeypatch.setattr(Predictor, "frozen_features", lambda *_: None)
     cross_validate(composed_train(*overrides, name="crossval"), keeps_maps=True)
-    with coarse_figures():
+    with no_figures():
         write_report(folder, max_mapped=36, maps=folder / "maps")
     page = (folder / "report.html").read_text()
     drawn = set(re.findall(r'<figure id="(\w+)">', page))

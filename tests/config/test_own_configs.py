@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from commands import run_command
 from conftest import SMALL, TINY, composed_prepare
 from forked import run_forked
 from jimt.config.own_configs import completed
@@ -82,12 +81,12 @@ def test_jimt_conf_in_the_working_directory_is_searched_by_every_command(tmp_pat
     write_dataset(tmp_path / "jimt_conf", small_pairs)
     asked = ["--cfg", "job", "--package", "dataset.name", "dataset=our_lab"]
     for command in (["train.py"], ["prepare.py"], ["jimt", "crossval"], ["jimt", "tune"]):
-        done = run_command(*command, *asked)
+        done = run_forked(*command, *asked)
         assert (done.returncode, done.stdout) == (0, "our_lab\n"), done.stderr
 
 
 def test_a_data_set_that_is_not_found_says_where_ones_own_may_stand(tmp_path, small_pairs):
-    done = run_command("train.py", "dataset=our_lab", "backbone.weights=random")
+    done = run_forked("train.py", "dataset=our_lab", "backbone.weights=random")
     assert done.returncode == 1
     assert done.stderr.startswith("error: there is no dataset=our_lab: it takes doxo, mcf7,")
     assert "jimt_conf/dataset/our_lab.yaml" in done.stderr
@@ -108,7 +107,7 @@ def test_a_resumed_run_finds_its_configs_from_any_folder(tmp_path, small_pairs):
     write_dataset(tmp_path / "mine", small_pairs)
     write_overrides(tmp_path / "run", "dataset=our_lab", folder=tmp_path / "mine")
     for command in (["train.py"], ["jimt", "crossval"], ["jimt", "tune"]):
-        done = run_command(*command, "--cfg", "job", "--package", "dataset.root", "resume=run")
+        done = run_forked(*command, "--cfg", "job", "--package", "dataset.root", "resume=run")
         assert (done.returncode, done.stdout) == (0, f"{small_pairs}\n"), done.stderr
 
 

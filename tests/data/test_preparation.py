@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from commands import run_command
 from conftest import MIXTURE, SMALL, composed_prepare, small_field, write_pair
+from forked import run_forked
 from jimt.curation import curate as curating
 from jimt.data import preparation
 from jimt.data.preparation import OtherDataset, prepare
@@ -80,7 +80,7 @@ def test_the_command_composes_the_other_data_set_from_its_own_settings(two, tmp_
     given = [one for one in two["doxo"] if not one.startswith("dataset")]
     shutil.move(tmp_path / "raw/doxo", tmp_path / "elsewhere")
     words = "dataset=doxo", f"dataset.root={tmp_path / 'elsewhere'}"
-    done = run_command("prepare.py", *words, *given, JIMT_DATA=str(tmp_path / "raw"))
+    done = run_forked("prepare.py", *words, *given, JIMT_DATA=str(tmp_path / "raw"))
     assert done.returncode == 0, done.stderr
     prepare(*composed_prepare(*two["no_treatment"], "curation.output_root=by_hand"))
     found, expected = thresholds("data/curated"), thresholds("by_hand", "no_treatment")

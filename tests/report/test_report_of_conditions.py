@@ -25,7 +25,7 @@ def curated(tmp_path) -> Curated:
     return curated_plate(tmp_path / "raw", "dataset.conditions.control=untreated")
 
 
-def test_the_report_has_the_table_and_the_figure_as_png_and_svg(tmp_path, curated):
+def test_the_report_has_the_table_and_the_figure_as_png_and_svg(drawn_figures, tmp_path, curated):
     blocks = list(curation_blocks(curated))
     assert "pi_area_by_condition" in {block.name for block in blocks if isinstance(block, Drawing)}
     (table,) = (

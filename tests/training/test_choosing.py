@@ -1,15 +1,14 @@
 """Settings are chosen for each fold on the groups that it is trained on, and on no other."""
 
+import contextlib
 import json
-import os
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from conftest import TINY_PROBE, composed_train
+from forked import run_forked
 from jimt.config.search import CrossvalConfig
 from jimt.config.setting_names import unknown_setting
 from jimt.errors import InputError
@@ -35,14 +34,8 @@ def config_of(overrides: list[str], *further: str):
 def nested(uneven, tmp_path_factory):
     """``jimt crossval`` whose folds choose: its folder and what it printed."""
     folder = tmp_path_factory.mktemp("nested")
-    done = subprocess.run(
-        [sys.executable, "-m", "jimt", "crossval", *uneven, *NESTED, "hydra.run.dir=run"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=folder,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    with contextlib.chdir(folder):
+        done = run_forked("jimt", "crossval", *uneven, *NESTED, "hydra.run.dir=run")
     assert done.returncode == 0, done.stderr
     return folder / "run", done.stdout
 

@@ -1,12 +1,10 @@
 """Each used patch is scored once, by a model that has seen no patch of its group."""
 
+import contextlib
 import json
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -22,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 
 from conftest import TINY, TINY_PROBE, composed_prepare, composed_train
+from forked import run_forked
 from jimt.curation.manifest import Curated, open_curated
 from jimt.errors import InputError, Interrupted
 from jimt.evaluation.scores import read_scores
@@ -45,14 +44,8 @@ def curated(uneven) -> Curated:
 def commanded(uneven, tmp_path_factory):
     """``jimt crossval``: its folder and what it printed."""
     folder = tmp_path_factory.mktemp("crossval")
-    done = subprocess.run(
-        [sys.executable, "-m", "jimt", "crossval", *uneven, *FROZEN, "hydra.run.dir=run"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=folder,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    with contextlib.chdir(folder):
+        done = run_forked("jimt", "crossval", *uneven, *FROZEN, "hydra.run.dir=run")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return folder / "run", done.stdout

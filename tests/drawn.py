@@ -1,0 +1,44 @@
+"""How finely figures of reports are drawn in tests: drawing them is most of a report's time."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+COARSE = """
+from jimt.figures import style
+from jimt.report import blocks
+style.DPI, blocks.DPI = 60, blocks._PAGE_DPI
+"""
+"""What ``coarse_figures`` does, for another process."""
+_DOT = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
+    "gg=="
+)
+
+
+@contextlib.contextmanager
+def coarse_figures() -> Iterator[None]:
+    """Draw figures of reports at a fifth of their resolution."""
+    from jimt.figures import style
+    from jimt.report import blocks
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "DPI", 60)
+        patch.setattr(blocks, "DPI", blocks._PAGE_DPI)  # pictures of the page are no smaller than those of the files
+        yield
+
+
+@contextlib.contextmanager
+def no_figures() -> Iterator[None]:
+    """Make figures and put a dot into the page for each, in tests that look at neither: nothing is drawn or saved."""
+    from jimt.report.blocks import Drawing
+
+    def leave(drawing: Drawing, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        drawing.__dict__["picture"] = _DOT
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Drawing, "save", leave)
+        yield
