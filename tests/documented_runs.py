@@ -241,6 +241,16 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         ("mcf7 resnet18.tv_in1k",), MCF7
     ),
     "jimt crossval task=stain dataset=mcf7 choose=stain": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
+    "jimt prepare dataset=synthetic_doses": Compose(("synthetic_doses",), "a minute; test_plate.py simulates less"),
+    "jimt predict RUN 'IMAGES/*/*_BF.tif' --out fields": Run(leaves="fields/index.html"),
+    "jimt predict RUN IMAGES --pattern '{plate}/{well}_s{field}_{channel}.tif' --channel BF --out by_well": Run(
+        leaves="by_well/plate_P1.png"
+    ),
+    "jimt predict RUN IMAGES --pattern '{plate}/{well}_s{field}_{channel}.tif' --channel BF --check PI "
+    "--out checked": Run(says="held against PI: "),
+    "jimt predict runs/demo_stain data/synthetic_doses --dataset synthetic_doses --check PI --out predicted": Run(
+        says="held against PI: "
+    ),
     "jimt compare RUN_1 RUN_2": Run(says="+0.000"),
     "jimt transfer RUN RUN": Run(says="NAME"),
     "jimt transfer RUN_A RUN_B --out DIR": Run(leaves="DIR/transfer.md"),

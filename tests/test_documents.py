@@ -80,6 +80,14 @@ def clone(tmp_path_factory, uneven) -> Clone:
     for well in range(1, 7):  # as the pattern of the example reads them
         for channel, pixels in zip(("BF", "PI"), small_field(rng), strict=True):
             tifffile.imwrite(folder / "raw/P1" / f"A0{well}_s1_{channel}.tif", pixels)
+    for image in Path(dataset.root).glob("*--P00001--*.tif"):  # as instruments call the fields of a plate
+        well, channel = f"A{image.name[6:8]}", image.stem.rpartition("--")[2]
+        for copy in (
+            f"IMAGES/P1/{well}_s1_{'BF' if channel == 'Trans' else 'PI'}.tif",
+            f"data/synthetic_doses/{well}--P00001--Z00000--T00000--{channel}.tif",
+        ):
+            (folder / copy).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(image, folder / copy)
 
     train = "python train.py backbone=resnet18 dataset="
     clone.run(f"{train}NAME", *TINY, f"hydra.run.dir={CUT_OFF}")
@@ -90,6 +98,7 @@ def clone(tmp_path_factory, uneven) -> Clone:
         "RUN_2",
         "RUN_A",
         "runs/demo",
+        "runs/demo_stain",
         "runs/paper",
         "runs/one_cycle",
         "runs/paper_grid/NAME/resnet18",

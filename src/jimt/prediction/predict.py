@@ -1,4 +1,4 @@
-"""``jimt predict RUN IMAGES... --out DIR``: the dead share of fields and wells from bright-field images alone."""
+"""``jimt predict``: the dead share of fields and wells from bright-field images alone."""
 
 import argparse
 import sys
