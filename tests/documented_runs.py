@@ -340,7 +340,10 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         says="chosen on inner folds",
         slow=True,
     ),
-    "python benchmarks/unfamiliar.py": Run(("--help",), says="--each", why=MCF7),
+    **{
+        f"python benchmarks/unfamiliar.py{how}": Run(("--help",), says="--each", why=MCF7)
+        for how in ("", " --each 1 evaluation.orientations=1")
+    },
     "python benchmarks/yardstick.py": Run(
         ("dataset=synthetic", *SMALL_SYNTHETIC, "--models", "frozen ResNet-18"),
         says="chosen by the other experiments",
