@@ -37,7 +37,7 @@ Image = NDArray[Any]
 Change = Callable[[Image, np.random.Generator], Image]
 OFF = 0.15
 """Difference of a dead share from counted nuclei that makes a field one that misleads."""
-FLAGS = ("unlike", "focus", "noise", "contrast")
+FLAGS = ("unlike", "texture", "focus", "noise", "contrast")
 KINDS = "frozen tiles", ("experiment=frozen_tiles", "curation.empty_filter.enabled=false", "report=false")
 
 

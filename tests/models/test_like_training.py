@@ -98,9 +98,13 @@ def test_the_reference_is_small_and_of_the_training_split_alone(run):
     checkpoint = read_checkpoint(run / BEST)
     reference = checkpoint.reference
     assert (reference.unknown, reference.n_groups) == (None, len(checkpoint.record.groups["train"]))
-    size = sum(part.nbytes for part in (reference.mean, reference.directions, reference.variances))
+    size = sum(
+        part.nbytes
+        for spread in (reference.features, reference.texture)
+        for part in (spread.mean, spread.directions, spread.variances)
+    )
     assert size < 2 << 20
-    assert set(reference.limits) == {"unlike", *MEASURES}
+    assert set(reference.limits) == {"unlike", "texture", *MEASURES}
     assert all(reference.limits_of_window[name] >= limit for name, limit in reference.limits.items())
     low, high = reference.interval
     assert low <= 1 <= high
@@ -145,7 +149,8 @@ def test_the_reference_does_not_depend_on_the_order_of_fields():
     one, other = (
         fit_reference(Means(32), fields, given, size=32, seed=0) for given in (groups, dict(reversed(groups.items())))
     )
-    assert torch.equal(one.mean, other.mean)
+    assert torch.equal(one.features.mean, other.features.mean)
+    assert torch.equal(one.texture.mean, other.texture.mean)
     assert one.limits == other.limits
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from jimt.errors import InputError
-from jimt.models.like_training import Reference
+from jimt.models.like_training import Reference, StoredSpread
 from jimt.models.network import Head, LiveDeadNetwork
 from jimt.models.stain_network import StainNetwork
 from jimt.networks.decoders import Decoder
@@ -277,6 +277,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         made = {key: kind(**content[key]) for key, kind in parts.items() if content[key] is not None}
         if (stain := made["output"].stain) is not None:
             made["output"] = dataclasses.replace(made["output"], stain=StainScore(**stain))
+        spreads = {name: StoredSpread(**content["reference"][name]) for name in ("features", "texture")}
+        made["reference"] = dataclasses.replace(made["reference"], **spreads)
         return Checkpoint(**content | made)
     except (TypeError, KeyError) as error:
         raise InputError(f"{path} is not a checkpoint of jimt", advice=_NOT_OURS) from error

@@ -12,15 +12,41 @@ from jimt.curation.patches import patch_origins
 from jimt.data.fields import Fields
 from jimt.statistics.familiarity import Spread
 from jimt.statistics.image_quality import MEASURES, measure_image
+from jimt.statistics.image_spectrum import log_spectrum
 
 UNLIKE: Final = "unlike"
 """The flag of a field whose features lie too far off, beside those of ``image_quality.MEASURES``."""
+TEXTURE: Final = "texture"
+"""Likewise whose contrast is spread over other scales (``image_spectrum``). A network answers for what it was trained
+to tell apart, and may have no feature of what else is new."""
 _MAX_WINDOWS: Final = 16
 """Of a field; patches side by side, by which its features are taken."""
 _MAX_NO_DATA: Final = 0.5  # share of a window
+_FAR: Final = {
+    UNLIKE: "unlike the training data to the network",
+    TEXTURE: "its details are of other sizes or strengths than in the training data",
+}
 _MOST_ZOOM: Final = 2.0
 """Times that an image may be enlarged or reduced to the model's pixel size: what is enlarged more lacks the details
 that the network goes by, whatever it looks like."""
+
+
+@dataclass(frozen=True)
+class StoredSpread:
+    """A ``familiarity.Spread`` in float32, as a checkpoint holds it; of nothing known empty."""
+
+    mean: Tensor
+    directions: Tensor
+    variances: Tensor
+    rest: float
+
+    def distance(self, features: NDArray[np.floating]) -> float:
+        """Of the mean of the windows of one field, shape ``(n_windows, n_features)``."""
+        mean, directions, variances = (
+            part.numpy().astype(np.float64) for part in (self.mean, self.directions, self.variances)
+        )
+        spread = Spread(mean, directions, variances, self.rest)
+        return float(spread.distances(features.mean(axis=0, dtype=np.float64)[None])[0])
 
 
 @dataclass(frozen=True)
@@ -31,25 +57,21 @@ class Reference:
         n_fields: It was fitted on.
         n_groups: That these are of.
         unknown: Why no limit is known; None where they are.
-        mean: See ``familiarity.Spread``, float32; empty where nothing is known.
-        directions: Likewise.
-        variances: Likewise.
-        rest: Likewise.
+        features: How the network's features of fields are spread.
+        texture: Likewise their spectra.
         measures: Centre and standard deviation of each of ``image_quality.MEASURES``, of its logarithm.
-        limits: Of the distance and of each measure's deviation in standard deviations, of whole fields.
+        limits: Of both distances and of each measure's deviation in standard deviations, of whole fields.
         limits_of_window: Likewise, of fields of a single window, whose features scatter more.
         n_windows: Windows of a field, in the middle.
-        interval: Of the limit of the distance, in units of it, over groups.
+        interval: Of the limit of the features' distance, in units of it, over groups.
         false_alarms: Share of the fields of further groups that any flag is raised for.
     """
 
     n_fields: int
     n_groups: int
     unknown: str | None
-    mean: Tensor
-    directions: Tensor
-    variances: Tensor
-    rest: float
+    features: StoredSpread
+    texture: StoredSpread
     measures: dict[str, tuple[float, float]]
     limits: dict[str, float]
     limits_of_window: dict[str, float]
@@ -71,7 +93,7 @@ class Flag:
     """One reason not to trust a field.
 
     Attributes:
-        name: ``unlike``, ``focus``, ``contrast``, ``noise``, ``colour``, ``pixel_size``.
+        name: ``unlike``, ``texture``, ``focus``, ``contrast``, ``noise``, ``colour``, ``pixel_size``.
         reason: As a sentence with the number found and that expected.
     """
 
@@ -84,7 +106,8 @@ class Familiarity:
     """How like the training's fields a field is.
 
     Attributes:
-        distance: In units of the limit: above 1 is unlike; None where no limit is known.
+        distance: Of features or of the spectrum, whichever is farther off, in units of the limit: above 1 is unlike;
+            None where no limit is known.
         flags: Reasons not to trust it.
     """
 
@@ -114,12 +137,23 @@ def windows_of(fields: Fields, number: int, *, size: int) -> pd.DataFrame:
     return pd.DataFrame({"field": np.full(len(chosen), number, np.int32), "y": y[chosen], "x": x[chosen]})
 
 
+def spectra_of(
+    pixels: NDArray[np.uint8], valid: NDArray[np.bool_], rows: pd.DataFrame, *, size: int
+) -> NDArray[np.float64]:
+    """Spectrum of each window of a field, shape ``(n_windows, N_BANDS)``; arguments as of ``judge``."""
+    places = zip(rows["y"].tolist(), rows["x"].tolist(), strict=True)
+    windows = [np.s_[y : y + size, x : x + size] for y, x in places]
+    return np.stack([log_spectrum(pixels[window], valid[window]) for window in windows])
+
+
 def judge(
     reference: Reference,
     features: NDArray[np.float32] | None,
     pixels: NDArray[np.uint8],
     valid: NDArray[np.bool_],
+    rows: pd.DataFrame,
     *,
+    size: int,
     colour: bool,
     pixel_size: float | None,
     zoom: float,
@@ -131,6 +165,8 @@ def judge(
         features: Of its windows, shape ``(n_windows, n_features)``; None where no limit is known.
         pixels: The field in 8 bits, at the model's pixel size, shape ``(height, width)``.
         valid: Which pixels are data, likewise.
+        rows: Its windows, as ``windows_of`` gives them.
+        size: Side of a window, pixels.
         colour: Whether its file's colours differ from grey.
         pixel_size: Of its file, micrometres; None where that is not known.
         zoom: Pixels here for one of the file's.
@@ -149,18 +185,19 @@ def judge(
     if features is None:
         return Familiarity(None, tuple(flags))
     n = len(features)
-    limit = reference.limit(UNLIKE, n_windows=n)
-    mean, directions, variances = (
-        part.numpy().astype(np.float64) for part in (reference.mean, reference.directions, reference.variances)
-    )
-    spread = Spread(mean, directions, variances, reference.rest)
-    distance = float(spread.distances(features.mean(axis=0, dtype=np.float64)[None])[0] / limit)
-    if distance > 1:
-        reason = (
-            f"unlike the training data: {distance:.2f} times as far from it as the limit, which at most "
-            f"{100 * reference.false_alarms:.0f} % of fields that are like it exceed"
-        )
-        flags.insert(0, Flag(UNLIKE, reason))
+    spectra = spectra_of(pixels, valid, rows, size=size)
+    far = {
+        UNLIKE: reference.features.distance(features) / reference.limit(UNLIKE, n_windows=n),
+        TEXTURE: reference.texture.distance(spectra) / reference.limit(TEXTURE, n_windows=n),
+    }
+    for name, distance in far.items():
+        if distance > 1:
+            told = _FAR[name]
+            reason = (
+                f"{told}: {distance:.2f} times as far from the training data as the limit, which at most "
+                f"{100 * reference.false_alarms:.0f} % of fields that are like it exceed"
+            )
+            flags.append(Flag(name, reason))
     for (name, measure), value in zip(MEASURES.items(), measure_image(pixels, valid), strict=True):
         centre, sd = reference.measures[name]
         reach = reference.limit(name, n_windows=n) * sd
@@ -169,7 +206,7 @@ def judge(
             what = measure.high if value > centre else measure.low
             expected = f"training fields have {_digits(low)} to {_digits(high)}"
             flags.append(Flag(measure.flag, f"{what}: {measure.called} {_digits(found)}, and {expected}"))
-    return Familiarity(distance, tuple(flags))
+    return Familiarity(max(far.values()), tuple(flags))
 
 
 def _digits(value: float) -> str:

@@ -15,7 +15,7 @@ from jimt.errors import InputError
 from jimt.models.checkpoint import Checkpoint, read_checkpoint
 from jimt.models.devices import prediction_device
 from jimt.models.empty_patches import EmptyPatches
-from jimt.models.like_training import Familiarity, judge
+from jimt.models.like_training import Familiarity, judge, windows_of
 from jimt.models.mapwise import MapPredictor
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.patchwise import PatchPredictor
@@ -94,8 +94,11 @@ class Predictor:
         """
         reference = self.checkpoint.reference
         features = None if reference.unknown is not None else self._scorer.window_features(fields, number)
-        pixels, valid = fields.field(number), ~fields.no_data(number)
-        return judge(reference, features, pixels, valid, colour=colour, pixel_size=pixel_size, zoom=zoom)
+        pixels, valid, size = fields.field(number), ~fields.no_data(number), self.checkpoint.input.patch_size
+        rows = windows_of(fields, number, size=size)
+        return judge(
+            reference, features, pixels, valid, rows, size=size, colour=colour, pixel_size=pixel_size, zoom=zoom
+        )
 
     def frozen_features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32] | None:
         """Pooled features of the backbone as it was before it was trained here; arguments as of ``logits``.

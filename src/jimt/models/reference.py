@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from jimt.data.fields import Fields
-from jimt.models.like_training import UNLIKE, Reference, windows_of
+from jimt.models.like_training import TEXTURE, UNLIKE, Reference, StoredSpread, spectra_of, windows_of
 from jimt.models.scorers import Scorer
 from jimt.statistics.familiarity import MIN_GROUPS, Spread, fit_spread, joint_limits, left_out, limits_interval
 from jimt.statistics.image_quality import MEASURES, measure_image
@@ -45,28 +45,25 @@ def fit_reference(scorer: Scorer, fields: Fields, groups: Mapping[int, str], *, 
     if n_groups < MIN_GROUPS:
         of = f"{n_groups} group{'s' * (n_groups != 1)}"
         reason = f"the model was trained on {of}, and fewer than {MIN_GROUPS} do not tell how much groups differ"
-        nothing = torch.zeros(0)
-        return Reference(
-            len(chosen), n_groups, reason, nothing, nothing, nothing, 0.0, {}, {}, {}, 0.0, None, FALSE_ALARMS
-        )
+        nothing = StoredSpread(torch.zeros(0), torch.zeros(0), torch.zeros(0), 0.0)
+        return Reference(len(chosen), n_groups, reason, nothing, nothing, {}, {}, {}, 0.0, None, FALSE_ALARMS)
     features = [scorer.window_features(fields, number).astype(np.float64) for number in chosen]
-    looks = _Looks(features, [_measured(fields, number, size=size) for number in chosen], names)
+    spectra = [_spectra(fields, number, size=size) for number in chosen]
+    looks = _Looks(features, spectra, [_measured(fields, number, size=size) for number in chosen], names)
     whole, single = looks.left_out()
     limits = joint_limits(whole[0], false_alarms=FALSE_ALARMS)
     limits_of_window = np.maximum(joint_limits(single[0], false_alarms=FALSE_ALARMS), limits)
     interval = limits_interval(
         *whole, false_alarms=FALSE_ALARMS, n_resamples=_RESAMPLES, confidence=_CONFIDENCE, seed=seed
     )
-    spread, centres, sds = looks.fitted(np.arange(len(chosen)))
-    kinds = (UNLIKE, *MEASURES)
+    spread, texture, centres, sds = looks.fitted(np.arange(len(chosen)))
+    kinds = (UNLIKE, TEXTURE, *MEASURES)
     return Reference(
         n_fields=len(chosen),
         n_groups=n_groups,
         unknown=None,
-        mean=_tensor(spread.mean),
-        directions=_tensor(spread.directions),
-        variances=_tensor(spread.variances),
-        rest=spread.rest,
+        features=_stored(spread),
+        texture=_stored(texture),
         measures=dict(zip(MEASURES, zip(centres.tolist(), sds.tolist(), strict=True), strict=True)),
         limits=dict(zip(kinds, limits.tolist(), strict=True)),
         limits_of_window=dict(zip(kinds, limits_of_window.tolist(), strict=True)),
@@ -82,37 +79,43 @@ class _Looks:
 
     Attributes:
         features: Of the windows of each, shape ``(n_windows, n_features)``.
+        spectra: Likewise, shape ``(n_windows, N_BANDS)``.
         measures: Of each, then of its windows, shape ``(1 + n_windows, n_measures)``.
         groups: Group of each.
     """
 
     features: Sequence[Floats]
+    spectra: Sequence[Floats]
     measures: Sequence[Floats]
     groups: NDArray[np.object_]
 
-    def fitted(self, on: NDArray[np.intp]) -> tuple[Spread, Floats, Floats]:
-        """The spread of features, and centre and standard deviation of each measure, of some of the fields."""
+    def fitted(self, on: NDArray[np.intp]) -> tuple[Spread, Spread, Floats, Floats]:
+        """Of some of the fields: spread of features and spectra, centre and standard deviation of each measure."""
         groups = self.groups[on]
-        means = np.stack([self.features[field].mean(axis=0) for field in on])
-        spread = fit_spread(means, groups, n_directions=_N_DIRECTIONS)
+        spread, texture = (
+            fit_spread(np.stack([of[field].mean(axis=0) for field in on]), groups, n_directions=_N_DIRECTIONS)
+            for of in (self.features, self.spectra)
+        )
         measures = np.stack([self.measures[field][0] for field in on])
         _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
         weights = 1 / sizes[numbers]
         centres = np.average(measures, axis=0, weights=weights)
         sds = np.sqrt(np.average((measures - centres) ** 2, axis=0, weights=weights))
-        return spread, centres, np.maximum(sds, _LEAST_SD)
+        return spread, texture, centres, np.maximum(sds, _LEAST_SD)
 
     def left_out(self) -> tuple[tuple[Floats, NDArray[np.object_]], tuple[Floats, NDArray[np.object_]]]:
-        """Distance and deviation of each measure, with their groups, of fields left out, then of their windows."""
+        """Both distances and all deviations, with their groups, of fields left out, then of their windows."""
         whole, single, held_out = [], [], []
         for on, held in left_out(self.groups):
-            spread, centres, sds = self.fitted(on)
+            spread, texture, centres, sds = self.fitted(on)
             held_out += held.tolist()
             for field in held.tolist():
-                features = self.features[field]
-                both = np.concatenate([features.mean(axis=0)[None], features])
+                far = [
+                    of.distances(np.concatenate([seen.mean(axis=0)[None], seen]))
+                    for of, seen in ((spread, self.features[field]), (texture, self.spectra[field]))
+                ]
                 deviations = np.abs(self.measures[field] - centres) / sds
-                found = np.column_stack([spread.distances(both), deviations])
+                found = np.column_stack([*far, deviations])
                 whole.append(found[:1])
                 single.append(found[1:])
         groups = self.groups[held_out]
@@ -153,6 +156,15 @@ def _measured(fields: Fields, number: int, *, size: int) -> Floats:
     places = zip(rows["y"].tolist(), rows["x"].tolist(), strict=True)
     windows = [np.s_[:, :], *(np.s_[y : y + size, x : x + size] for y, x in places)]
     return np.stack([measure_image(pixels[window], valid[window]) for window in windows])
+
+
+def _spectra(fields: Fields, number: int, *, size: int) -> Floats:
+    rows = windows_of(fields, number, size=size)
+    return spectra_of(fields.field(number), ~fields.no_data(number), rows, size=size)
+
+
+def _stored(spread: Spread) -> StoredSpread:
+    return StoredSpread(_tensor(spread.mean), _tensor(spread.directions), _tensor(spread.variances), spread.rest)
 
 
 def _tensor(values: Floats) -> Tensor:

@@ -34,6 +34,7 @@ SHARE_SENTENCES: Final[dict[ShareOf, str]] = {
 }
 FLAG_WORDS: Final = {
     "unlike": "unlike the training data",
+    "texture": "details of another size or strength",
     "focus": "focus",
     "contrast": "contrast",
     "noise": "noise",
