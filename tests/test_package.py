@@ -61,7 +61,7 @@ ROOMS = {
         "rich",
     }
     | {"sklearn", "torch", "wandb"},
-    "sweeps": {"filelock", "hydra", "omegaconf", "pandas", "rich"},
+    "sweeps": {"filelock", "hydra", "omegaconf", "pandas", "rich", "yaml"},
     "search": {"filelock", "numpy", "optuna", "pandas", "pytorch_lightning", "rich", "torch", "yaml"},
     "prediction": {"cv2", "jinja2", "matplotlib", "numpy", "pandas", "pylibCZIrw", "rich", "skimage", "tifffile"}
     | {"xlsxwriter"},

@@ -222,7 +222,7 @@ def _print_results(folder: Path, console: Console) -> None:
     print_conditions(summary["conditions"], console)
 
 
-_FORMAT = 8  # of the files that a curation leaves; another one curates anew
+_FORMAT = 9  # of the files that a curation leaves; another one curates anew
 # 2: fields.parquet names each field's file and its pixels
 # 3: summary.json says how many hand labels of which data sets the empty filter was trained on
 # 4: and how many bits no bright-field pixel uses
