@@ -247,9 +247,9 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         leaves="by_well/plate_P1.png"
     ),
     "jimt predict RUN IMAGES --pattern '{plate}/{well}_s{field}_{channel}.tif' --channel BF --check PI "
-    "--out checked": Run(says="held against PI: "),
+    "--out checked": Run(says="Held against PI: "),
     "jimt predict runs/demo_stain data/synthetic_doses --dataset synthetic_doses --check PI --out predicted": Run(
-        says="held against PI: "
+        says="Held against PI: "
     ),
     "jimt compare RUN_1 RUN_2": Run(says="+0.000"),
     "jimt transfer RUN RUN": Run(says="NAME"),

@@ -39,6 +39,7 @@ class Asking:
     Args:
         predictor: The model.
         asked: The command.
+        pixel_size: Of the files, micrometres, as the command or its data set says; None to go by the files.
         channel: Place of bright-field in a file, or its name; None where there is one channel.
         pi: How PI tells dead from living; None where answers are not checked.
         of_pi: Where PI of each field is, by its number.
@@ -49,11 +50,12 @@ class Asking:
         predictor: Predictor,
         asked: Asked,
         *,
+        pixel_size: float | None,
         channel: int | str | None,
         pi: PiSettings | None,
         of_pi: dict[int, Source],
     ) -> None:
-        self._predictor, self._asked, self._channel = predictor, asked, channel
+        self._predictor, self._asked, self._channel, self._pixel_size = predictor, asked, channel, pixel_size
         self._pi, self._of_pi = pi, of_pi
 
     @property
@@ -67,7 +69,7 @@ class Asking:
             source,
             channel=channel,
             z=self._asked.z,
-            pixel_size=self._asked.pixel_size,
+            pixel_size=self._pixel_size,
             model_pixel_size=takes.pixel_size,
             patch_size=patch_size,
             bit_depth=takes.bit_depth,
@@ -149,4 +151,7 @@ def open_asking(asked: Asked, checkpoint: Path, names: DatasetNames | None, of_p
     """
     predictor = Predictor(read_checkpoint(checkpoint), accelerator=asked.accelerator)
     pi = None if asked.check is None else pi_settings(predictor.checkpoint)
-    return Asking(predictor, asked, channel=channel_of_file(asked, names), pi=pi, of_pi=of_pi)
+    pixel_size = asked.pixel_size
+    if pixel_size is None and names is not None:
+        pixel_size = names.pixel_size
+    return Asking(predictor, asked, pixel_size=pixel_size, channel=channel_of_file(asked, names), pi=pi, of_pi=of_pi)

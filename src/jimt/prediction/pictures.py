@@ -166,7 +166,7 @@ def _pixel_size(told: PixelSize, given: float | None, notes: list[str]) -> float
     if given is not None:
         if told.um is not None and differ(told.um, given):
             notes.append(
-                f"its file says {told.um:.4g} \u00b5m a pixel, and {given:.4g} \u00b5m were taken, as --pixel-size says"
+                f"its file says {told.um:.4g} \u00b5m a pixel, and {given:.4g} \u00b5m were taken, as was said"
             )
         return given
     if told.uneven is not None:

@@ -79,12 +79,11 @@ class Results:
         n, n_flagged, n_failed = len(self.rows), len(self.flagged), len(self.rows) - len(self.answered)
         told = []
         if n_flagged:
-            most = "most of " if self.status == UNLIKE_TRAINING else ""
             left = "they enter the means, as asked" if self.asked.include_flagged else "they are left out of the means"
             reasons = pd.Series([flag for row in self.flagged for flag in row.flags]).value_counts()
             by = ", ".join(f"{name} {count}" for name, count in reasons.items())
             told.append(
-                f"{most}{n_flagged} of {len(self.answered)} fields are unlike the training data ({by}): "
+                f"{n_flagged} of {len(self.answered)} fields are unlike the training data ({by}): "
                 f"do not trust their numbers; {left}"
             )
         if self.checkpoint.reference.unknown is not None:
@@ -103,11 +102,11 @@ class Results:
             interval = t_interval_of_mean(shares, confidence=CONFIDENCE)
             over = "" if interval is None else f" ({CONFIDENCE:.0%} over fields: {interval_text(interval)})"
             of = f"{len(counted)} field{'s' * (len(counted) != 1)}"
-            told.append(f"mean {SHARE_WORDS[kind or 'patches']} of {of}: {shares.mean():.3f}{over}")
+            told.append(f"Mean {SHARE_WORDS[kind or 'patches']} of {of}: {shares.mean():.3f}{over}")
         elif self.answered:
-            told.append("no field has a dead share that is to be trusted")
+            told.append("No field has a dead share that is to be trusted")
         if self.check is not None:
-            told.append(f"held against PI: {self.check['sentence']}")
+            told.append(f"Held against PI: {self.check['sentence']}")
         return told
 
 
