@@ -19,6 +19,8 @@ UNLIKE: Final = "unlike"
 TEXTURE: Final = "texture"
 """Likewise whose contrast is spread over other scales (``image_spectrum``). A network answers for what it was trained
 to tell apart, and may have no feature of what else is new."""
+DISTANCES: Final = (UNLIKE, TEXTURE)
+"""What flags a field; a measure says why it may be flagged, since each kind that flags by itself widens all limits."""
 _MAX_WINDOWS: Final = 16
 """Of a field; patches side by side, by which its features are taken."""
 _MAX_NO_DATA: Final = 0.5  # share of a window
@@ -198,6 +200,8 @@ def judge(
                 f"{100 * reference.false_alarms:.0f} % of fields that are like it exceed"
             )
             flags.append(Flag(name, reason))
+    if not any(distance > 1 for distance in far.values()):
+        return Familiarity(max(far.values()), tuple(flags))
     for (name, measure), value in zip(MEASURES.items(), measure_image(pixels, valid), strict=True):
         centre, sd = reference.measures[name]
         reach = reference.limit(name, n_windows=n) * sd

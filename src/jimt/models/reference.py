@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from jimt.data.fields import Fields
-from jimt.models.like_training import TEXTURE, UNLIKE, Reference, StoredSpread, spectra_of, windows_of
+from jimt.models.like_training import DISTANCES, Reference, StoredSpread, spectra_of, windows_of
 from jimt.models.scorers import Scorer
 from jimt.statistics.familiarity import MIN_GROUPS, Spread, fit_spread, joint_limits, left_out, limits_interval
 from jimt.statistics.image_quality import MEASURES, measure_image
 from jimt.statistics.weighted_patches import Floats
 
 FALSE_ALARMS: Final = 0.1
-"""Share of the fields of further groups that any flag may be raised for: with less, more of what is unlike passes."""
+"""Share of the fields of further groups that may be flagged: with less, more of what is unlike passes."""
 _MAX_FIELDS: Final = 300
 """Each passes through the network once more; the limits gain from groups, and hardly from more fields of them."""
 _N_DIRECTIONS: Final = 64
@@ -51,13 +51,14 @@ def fit_reference(scorer: Scorer, fields: Fields, groups: Mapping[int, str], *, 
     spectra = [_spectra(fields, number, size=size) for number in chosen]
     looks = _Looks(features, spectra, [_measured(fields, number, size=size) for number in chosen], names)
     whole, single = looks.left_out()
-    limits = joint_limits(whole[0], false_alarms=FALSE_ALARMS)
-    limits_of_window = np.maximum(joint_limits(single[0], false_alarms=FALSE_ALARMS), limits)
+    limits, limits_of_window = (_limits(values) for values, _ in (whole, single))
+    limits_of_window = np.maximum(limits_of_window, limits)
+    far, of_far = whole[0][:, : len(DISTANCES)], whole[1]
     interval = limits_interval(
-        *whole, false_alarms=FALSE_ALARMS, n_resamples=_RESAMPLES, confidence=_CONFIDENCE, seed=seed
+        far, of_far, false_alarms=FALSE_ALARMS, n_resamples=_RESAMPLES, confidence=_CONFIDENCE, seed=seed
     )
     spread, texture, centres, sds = looks.fitted(np.arange(len(chosen)))
-    kinds = (UNLIKE, TEXTURE, *MEASURES)
+    kinds = (*DISTANCES, *MEASURES)
     return Reference(
         n_fields=len(chosen),
         n_groups=n_groups,
@@ -71,6 +72,13 @@ def fit_reference(scorer: Scorer, fields: Fields, groups: Mapping[int, str], *, 
         interval=interval,
         false_alarms=FALSE_ALARMS,
     )
+
+
+def _limits(values: Floats) -> Floats:
+    """Of the distances together, of each measure alone: distances flag a field, measures say what may be the reason."""
+    n = len(DISTANCES)
+    alone = [joint_limits(values[:, [kind]], false_alarms=FALSE_ALARMS) for kind in range(n, values.shape[1])]
+    return np.concatenate([joint_limits(values[:, :n], false_alarms=FALSE_ALARMS), *alone])
 
 
 @dataclass(frozen=True)
