@@ -31,8 +31,8 @@ def log_spectrum(pixels: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray
     image -= image[valid].mean() if valid.any() else 0.0
     image[~valid] = 0.0
     taper = np.hanning(size)
-    power = np.abs(np.fft.rfft2(image * np.outer(taper, taper))) ** 2
-    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None])
+    power = np.abs(np.fft.fft2(image * np.outer(taper, taper))) ** 2
+    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size)[None])
     band = np.digitize(frequency, np.geomspace(_COARSEST / size, 0.5, N_BANDS + 1))
     sums, counts = (np.bincount(band.ravel(), weights=w, minlength=N_BANDS + 2) for w in (power.ravel(), None))
     found = np.log(sums[1 : N_BANDS + 1] / counts[1 : N_BANDS + 1] + _LEAST)
