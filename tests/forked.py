@@ -1,6 +1,6 @@
 """Command lines in processes of their own that need not import torch again.
 
-For tests of what a command does; of what it imports, prints meanwhile or how it is started, ``commands.py`` has others.
+For tests of what a command does; what it imports and how it is started is tested with ``commands.line``.
 """
 
 import contextlib
@@ -42,6 +42,11 @@ class Forked:
     def returncode(self) -> int | None:
         return self._process.exitcode
 
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
     def wait_for(self, words: str) -> None:
         """Wait until it has printed some words, at most two minutes."""
         deadline = time.monotonic() + 120
@@ -56,8 +61,7 @@ class Forked:
         return out.read_text() if out.is_file() else ""
 
     def send_signal(self, number: signal.Signals) -> None:
-        assert self._process.pid is not None
-        os.kill(self._process.pid, number)
+        os.kill(self.pid, number)
 
     def communicate(self, *, timeout: float) -> tuple[str, str]:
         """Wait for its end; all that it printed, and all errors."""

@@ -201,7 +201,7 @@ def test_a_run_of_a_graphics_card_is_reported_on_a_machine_without_one_when_aske
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     told = Parts(own).missing
     assert "give --accelerator cpu" in told["Grad-CAM"]
-    on_cpu = build_sections(open_study(own, Options(accelerator="cpu")))
+    on_cpu = build_sections(open_study(own, Options(accelerator="cpu")), max_mapped=6)
     names = {block.name for section in on_cpu for block in section.blocks if isinstance(block, Drawing)}
     assert {"grad_cam_dead", "embedding"} <= names
 

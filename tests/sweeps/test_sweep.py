@@ -15,7 +15,9 @@ import pytest
 from filelock import FileLock
 from hydra import compose, initialize_config_dir
 
+from commands import line
 from conftest import MIXTURE, REPOSITORY, SMALL
+from forked import Forked
 from jimt.errors import InputError, Interrupted
 from jimt.sweeps.job import _NamedLines
 from jimt.system.gpus import claim_gpu
@@ -264,20 +266,11 @@ TINY = [
 ]
 
 
-def start(*arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, str(REPOSITORY / "train.py"), "-m", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**{name: value for name, value in os.environ.items() if name not in OUTSIDE}, "PYTHONUNBUFFERED": "1"},
-    )
-
-
 @pytest.mark.slow
 def test_two_jobs_at_a_time_label_by_the_thresholds_that_one_of_them_fits(small_pairs):
     """By joblib: the treated data set comes first, and is curated second."""
-    done = start(
+    words = [
+        "-m",
         "hydra/launcher=gpus",
         "hydra.launcher.n_jobs=2",
         "dataset=doxo,no_treatment",
@@ -286,16 +279,18 @@ def test_two_jobs_at_a_time_label_by_the_thresholds_that_one_of_them_fits(small_
         *SMALL,
         *MIXTURE,
         *TINY,
-    )
-    out, errors = done.communicate(timeout=600)
-    assert done.returncode == 0, errors
+    ]
+    alone = {name: value for name, value in os.environ.items() if name not in OUTSIDE}
+    # not forked: loky ends its workers when an interpreter ends
+    done = subprocess.run(line("train.py", *words), capture_output=True, text=True, timeout=600, env=alone)
+    assert done.returncode == 0, done.stderr
     assert [(row["dataset"], row["status"], row["weights"]) for row in table("runs/two")] == [
         ("doxo", "finished", "random"),
         ("no_treatment", "finished", "random"),
     ]
     thresholds = json.loads(Path("data/curated/doxo/thresholds.json").read_text())
     assert thresholds["source"] == "fitted on no_treatment"
-    assert {line[:3] for line in out.splitlines() if "epoch " in line} == {"0: ", "1: "}
+    assert {line[:3] for line in done.stdout.splitlines() if "epoch " in line} == {"0: ", "1: "}
     scores = table("runs/two")[0]
     assert scores["counts"]["test"]["live"] > 0
     assert 0 <= scores["balanced_accuracy"]["value"] <= 1
@@ -307,13 +302,9 @@ def test_two_jobs_at_a_time_label_by_the_thresholds_that_one_of_them_fits(small_
 def test_a_sweep_that_is_told_to_stop_leaves_no_job_behind(small, stop):
     """By joblib, whose workers would outlive the process that started them."""
     arguments = ["hydra/launcher=gpus", "hydra.launcher.n_jobs=2", "seed=0,1", "hydra.sweep.dir=runs/two"]
-    process = start(*arguments, *small, *TINY, "trainer.max_epochs=100000")
-    assert process.stdout is not None
-    at_work = set()
-    for line in process.stdout:
-        at_work |= {line[:1]} if "epoch   2" in line else set()
-        if len(at_work) == 2:
-            break
+    process = Forked("train.py", "-m", *arguments, *small, *TINY, "trainer.max_epochs=100000")
+    for job in ("0", "1"):
+        process.wait_for(f"\n{job}: epoch   2")
     workers = [int(pid) for pid in children(process.pid)]
     assert len(workers) >= 2
     process.send_signal(stop)
@@ -330,7 +321,9 @@ def test_a_sweep_that_is_told_to_stop_leaves_no_job_behind(small, stop):
 @pytest.mark.slow
 def test_a_job_that_a_scheduler_queues_again_goes_on_after_its_last_epoch(small):
     """By submitit on this machine, told by SLURM's signal that the time is up."""
-    process = start(
+    process = Forked(
+        "train.py",
+        "-m",
         "hydra/launcher=submitit_local",
         "hydra.launcher.timeout_min=20",
         "+hydra.launcher.max_num_timeout=1",
