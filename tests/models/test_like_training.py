@@ -66,7 +66,8 @@ def test_fields_as_those_of_the_training_are_near_and_others_far(run):
 def test_a_blurred_field_is_told_with_its_sharpness_and_that_of_training_fields(run):
     flags = {flag.name: flag.reason for flag in judged(run, gaussian_filter(field(20), 3.0)).flags}
     found, low, high = re.fullmatch(
-        r"out of focus, or magnified more: sharpness ([\d.]+), and training fields have ([\d.]+) to ([\d.]+)",
+        r"out of focus, or magnified more: sharpness ([\d.]+), and the limits by the training's fields are "
+        r"([\d.]+) and ([\d.]+)",
         flags["focus"],
     ).groups()
     assert float(found) < float(low) < float(high)

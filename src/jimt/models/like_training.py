@@ -208,10 +208,10 @@ def judge(
         if abs(value - centre) > reach:
             low, high, found = np.exp([centre - reach, centre + reach, value])
             what = measure.high if value > centre else measure.low
-            expected = f"training fields have {_digits(low)} to {_digits(high)}"
+            expected = f"the limits by the training's fields are {_digits(low)} and {_digits(high)}"
             flags.append(Flag(measure.flag, f"{what}: {measure.called} {_digits(found)}, and {expected}"))
     return Familiarity(max(far.values()), tuple(flags))
 
 
 def _digits(value: float) -> str:
-    return f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
+    return f"{value:.3g}"

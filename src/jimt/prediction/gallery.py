@@ -34,7 +34,7 @@ SHARE_SENTENCES: Final[dict[ShareOf, str]] = {
 }
 FLAG_WORDS: Final = {
     "unlike": "unlike the training data",
-    "texture": "details of another size or strength",
+    "texture": "texture",
     "focus": "focus",
     "contrast": "contrast",
     "noise": "noise",
@@ -42,7 +42,7 @@ FLAG_WORDS: Final = {
     "colour": "colour",
     "pixel_size": "pixel size",
 }
-_FILES: Final = ("fields.csv", "wells.csv", "patches.csv", "predictions.xlsx", "METHODS.md")
+_FILES: Final = ("fields.csv", "wells.csv", "patches.csv", "predictions.xlsx", "check.json", "METHODS.md")
 
 
 def write_gallery(

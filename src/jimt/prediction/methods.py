@@ -3,10 +3,10 @@
 import importlib.metadata
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import jinja2
 
@@ -16,7 +16,7 @@ from jimt.prediction.answer_tables import counts, printable
 from jimt.prediction.answers import FieldRow, ShareOf
 from jimt.prediction.gallery import FLAG_WORDS
 from jimt.prediction.model_words import model_in_words
-from jimt.statistics.value_text import percent_text
+from jimt.statistics.value_text import percent_text, value_text
 from jimt.system.files import write_whole
 
 _SHARES: Final[dict[ShareOf, str]] = {
@@ -59,6 +59,7 @@ class Analysis:
             where the model has no such threshold.
         include_flagged: Whether flagged fields enter the means.
         confidence: Coverage of the intervals over fields.
+        check: Agreement with PI, as ``agreement_with_pi`` gives it; None where there was none to check by.
     """
 
     model: str
@@ -67,6 +68,7 @@ class Analysis:
     false_alarms: float | None
     include_flagged: bool
     confidence: float
+    check: Mapping[str, Any] | None = None
 
 
 def write_methods(checkpoint: Checkpoint, rows: Sequence[FieldRow], path: Path, *, analysis: Analysis) -> None:
@@ -124,6 +126,7 @@ def paragraph(checkpoint: Checkpoint, rows: Sequence[FieldRow], analysis: Analys
             "the range from all of them living to all of them dead."
         )
     yield from _flags_in_words(answered, analysis)
+    yield _check_in_words(analysis.check)
     if wells:
         yield (
             "The dead share of a well is the mean of its fields, weighed alike, with the standard deviation between "
@@ -153,6 +156,19 @@ def _images_in_words(checkpoint: Checkpoint, answered: Sequence[FieldRow]) -> It
     elif n_unknown:
         which = "Their pixel size" if n_unknown == len(answered) else f"The pixel size of {fields_in_words(n_unknown)}"
         yield f"{which} was not known, and taken for that of the model."
+
+
+def _check_in_words(check: Mapping[str, Any] | None) -> str:
+    if check is None:
+        return "The answers were not held against a stain of the same fields."
+    fields = check["fields"]
+    if fields["mae"]["value"] is None:
+        return "The answers were to be held against PI of the same fields, and none of these has a share of both."
+    error = value_text(fields["mae"]["value"], fields["mae"]["interval"])
+    return (
+        f"Held against PI in {fields_in_words(fields['n'])}, flagged ones included, the dead share was off by {error} "
+        f"on average (interval over {check['groups']}), with a bias of {fields['bias']['value']:+.3f}."
+    )
 
 
 def _flags_in_words(answered: Sequence[FieldRow], analysis: Analysis) -> Iterator[str]:

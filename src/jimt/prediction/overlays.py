@@ -158,7 +158,7 @@ def legend(width: int, *, threshold: float) -> Picture:
     x = _write_text(strip, "dead", x + long + 8, line, colour=black, size=_TEXT) + gap
     cv2.line(strip, (x, line - 5), (x + 22, line - 5), _bgr(COLOURS[DEAD]), 2)
     x = _write_text(strip, f"P(dead) ≥ {threshold:g}", x + 30, line, colour=black, size=_TEXT) + gap
-    _write_text(strip, "no colour: no cells", x, line, colour=black, size=_TEXT)
+    _write_text(strip, "untouched: no cells", x, line, colour=black, size=_TEXT)
     return strip
 
 
