@@ -26,7 +26,7 @@ class Asked:
         channel: Of bright-field, a number from 0 or a name; None where there is one alone, or for the data set's.
         z: Which plane of several.
         time: The one time point that is wanted; None for all.
-        pixel_size: Micrometres; None to go by the files.
+        pixel_size: Micrometres; None to go by the data set, or else by the files.
         check: Channel of PI, a number from 0 or a name; None where there is none.
         include_flagged: Whether fields that are unlike the training data enter the means.
         excel: Whether a workbook is written, too.
@@ -48,13 +48,14 @@ class Asked:
     accelerator: str | None
 
 
-def depends_on(asked: Asked, checkpoint: Path) -> dict[str, Any]:
+def depends_on(asked: Asked, checkpoint: Path, names: DatasetNames | None) -> dict[str, Any]:
     """What answers depend on, beside the files: a prediction that goes on must have the same."""
-    names = ("pattern", "dataset", "channel", "z", "time", "pixel_size", "check")
+    told = ("pattern", "dataset", "channel", "z", "time", "check")
     return {
         "model": digest_of_file(checkpoint),
         "images": list(asked.images),
-        **{name: getattr(asked, name) for name in names},
+        **{name: getattr(asked, name) for name in told},
+        "pixel_size": pixel_size_of(asked, names),
         "version of jimt": jimt.__version__,
     }
 
@@ -74,6 +75,13 @@ def channel_of_file(asked: Asked, names: DatasetNames | None) -> int | str | Non
     if asked.channel is not None:
         return asked.channel
     return None if names is None else names.channel_index
+
+
+def pixel_size_of(asked: Asked, names: DatasetNames | None) -> float | None:
+    """Micrometres a pixel, as the command says or else the data set; None to go by the files."""
+    if asked.pixel_size is not None:
+        return asked.pixel_size
+    return None if names is None else names.pixel_size
 
 
 def find_fields(asked: Asked, names: DatasetNames | None) -> Found:

@@ -12,8 +12,8 @@ from jimt.errors import InputError
 from jimt.models.checkpoint import Checkpoint, read_checkpoint
 from jimt.models.predictor import Predictor
 from jimt.prediction.answers import FieldAnswer, Picture, Source
-from jimt.prediction.asked import Asked, channel_of_file
-from jimt.prediction.field_answer import answer_field
+from jimt.prediction.asked import Asked, channel_of_file, pixel_size_of
+from jimt.prediction.field_answer import answer_field, patches_with_data
 from jimt.prediction.field_files import write_field_files
 from jimt.prediction.inputs import DatasetNames
 from jimt.prediction.pi_truth import NOT_CHECKED, PiSettings, pi_labels, pi_settings, pi_share
@@ -40,6 +40,7 @@ class Asking:
         predictor: The model.
         asked: The command.
         channel: Place of bright-field in a file, or its name; None where there is one channel.
+        pixel_size: Micrometres; None to go by the files.
         pi: How PI tells dead from living; None where answers are not checked.
         of_pi: Where PI of each field is, by its number.
     """
@@ -50,11 +51,12 @@ class Asking:
         asked: Asked,
         *,
         channel: int | str | None,
+        pixel_size: float | None,
         pi: PiSettings | None,
         of_pi: dict[int, Source],
     ) -> None:
         self._predictor, self._asked, self._channel = predictor, asked, channel
-        self._pi, self._of_pi = pi, of_pi
+        self._pixel_size, self._pi, self._of_pi = pixel_size, pi, of_pi
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -67,7 +69,7 @@ class Asking:
             source,
             channel=channel,
             z=self._asked.z,
-            pixel_size=self._asked.pixel_size,
+            pixel_size=self._pixel_size,
             model_pixel_size=takes.pixel_size,
             patch_size=patch_size,
             bit_depth=takes.bit_depth,
@@ -106,7 +108,7 @@ class Asking:
             raise InputError(pi)
         size = self.checkpoint.input.patch_size
         valid = ~fields.no_data(0)
-        rows = self._predictor.patches_of(fields, 0, stride=None, to_the_edges=True)
+        rows = patches_with_data(self._predictor, fields)
         labels = pi_labels(pi.pixels, valid, rows, self._pi, size=size)
         empty = answer.patches["empty"]
         occupied = np.ones(len(rows), np.bool_) if empty.isna().all() else ~empty.to_numpy(np.bool_)
@@ -149,4 +151,5 @@ def open_asking(asked: Asked, checkpoint: Path, names: DatasetNames | None, of_p
     """
     predictor = Predictor(read_checkpoint(checkpoint), accelerator=asked.accelerator)
     pi = None if asked.check is None else pi_settings(predictor.checkpoint)
-    return Asking(predictor, asked, channel=channel_of_file(asked, names), pi=pi, of_pi=of_pi)
+    channel, pixel_size = channel_of_file(asked, names), pixel_size_of(asked, names)
+    return Asking(predictor, asked, channel=channel, pixel_size=pixel_size, pi=pi, of_pi=of_pi)

@@ -44,7 +44,7 @@ def predict(asked: Asked, console: Console) -> int:
 
     asking = open_asking(asked, checkpoint, names, of_pi)
     with owner(asked.out, who="a prediction"), writing(asked.out, advice="give another folder"):
-        parts = Parts(asked.out, depends_on(asked, checkpoint))
+        parts = Parts(asked.out, depends_on(asked, checkpoint, names), of_pi)
         failed = predict_fields(
             found.sources, parts, read=asking.read, ask=asking.answer, write=asking.write, console=console
         )
@@ -117,7 +117,7 @@ def _number(text: str) -> int:
 
 
 def _number_or_word(text: str) -> int | str:
-    return int(text) if text.isdecimal() else text
+    return int(text) if text.isdecimal() and text == str(int(text)) else text  # names may hold 00
 
 
 def _plane(text: str) -> int | str:

@@ -158,12 +158,13 @@ def write_results(results: Results, parts: Parts) -> None:
     write_fields(results.rows, out / "fields.csv", include_flagged=asked.include_flagged)
     write_patches((parts.read(source) for source in results.sources), out / "patches.csv")
     write_wells(results.wells, out / "wells.csv")
-    if asked.excel:
+    workbook = out / "predictions.xlsx"
+    if asked.excel or workbook.is_file():  # one of before would not be of these answers
         write_workbook(
             results.rows,
             results.wells,
             (parts.read(source) for source in results.sources),
-            out / "predictions.xlsx",
+            workbook,
             include_flagged=asked.include_flagged,
         )
     if results.check is not None:
