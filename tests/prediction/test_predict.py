@@ -1,5 +1,6 @@
 """``jimt predict``: the answers of the command are those of the model, whatever ends it and whatever the files are."""
 
+import io
 import json
 import os
 import shutil
@@ -261,3 +262,21 @@ def test_the_pixel_size_of_a_data_set_is_that_of_its_images(patches, tmp_path, m
     fields = pd.read_csv("out/fields.csv")
     assert fields["pixel_size_um"].tolist() == [0.43, 0.43]
     assert "resampled from 0.43 µm a pixel to the model's 0.3225 µm" in fields.loc[0, "notes"]
+
+
+def test_names_are_printed_as_they_are_and_bytes_that_are_no_text_spelt_out(patches, tmp_path, monkeypatch):
+    rng = np.random.default_rng(5)
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    (folder / "x.nd2").touch()
+    for well in ("A1", "A2"):
+        tifffile.imwrite(tmp_path / f"[bold]p:smile:_{well}.tif", uneven_field(rng)[0])
+    strict = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict")
+    monkeypatch.setattr(sys, "stdout", strict)
+    words = "--pattern", "{plate}_{well}.tif", "--include-flagged"
+    assert predicts(patches, tmp_path, *words, "--out", folder / "out") in (0, 4)
+    strict.seek(0)
+    told = strict.read()
+    assert "caf\\udce9/x.nd2: export it" in told
+    assert "[bold]p:smile:" in told
+    assert "caf\\udce9/out" in told.splitlines()[-1]

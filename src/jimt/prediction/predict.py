@@ -9,6 +9,7 @@ from rich.console import Console
 
 from jimt.config.hydra_dataset import dataset_of_name
 from jimt.errors import InputError, writing
+from jimt.prediction.answer_tables import printable
 from jimt.prediction.asked import Asked, depends_on, find_fields, find_pi
 from jimt.prediction.engine import predict_fields
 from jimt.prediction.inputs import names_of
@@ -37,7 +38,7 @@ def predict(asked: Asked, console: Console) -> int:
     checkpoint, _ = find_checkpoint(asked.run)
     found = find_fields(asked, names)
     for note in found.notes:
-        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+        console.print(printable(f"note: {note}"), highlight=False, markup=False, soft_wrap=True)
     of_pi = find_pi(asked, names, found)
 
     from jimt.prediction.asking import open_asking  # late: torch takes seconds
@@ -59,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = vars(_parser().parse_args(arguments))
     asked = Asked(**options | {"images": tuple(options["images"])})
     try:
-        status = predict(asked, Console())
+        status = predict(asked, Console(emoji=False))  # which a name may spell
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(BAD_ARGUMENTS)

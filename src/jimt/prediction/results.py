@@ -6,10 +6,11 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from jimt.models.checkpoint import Checkpoint
-from jimt.prediction.answer_tables import counts, write_fields, write_patches
+from jimt.prediction.answer_tables import counts, printable, write_fields, write_patches
 from jimt.prediction.answers import FieldRow, Source
 from jimt.prediction.asked import Asked
 from jimt.prediction.field_answer import row_of
@@ -197,7 +198,7 @@ def print_results(results: Results, console: Console) -> None:
     """Print what is to be read first, then dead shares, then where everything is."""
 
     def say(line: str) -> None:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(printable(line), highlight=False, markup=False, soft_wrap=True)
 
     for line in results.warnings():
         say(f"WARNING: {line}")
@@ -213,7 +214,7 @@ def print_results(results: Results, console: Console) -> None:
 def _table_of_wells(wells: pd.DataFrame) -> Table:
     rows = [
         [
-            *(str(row[name] or "") for name in ("plate", "well", "time")),
+            *(escape(printable(row[name] or "")) for name in ("plate", "well", "time")),
             f"{row['n_counted']} of {row['n_fields']}",
             number_text(row["dead_share"]),
             interval_text(None if row["low"] is None else (row["low"], row["high"])),
