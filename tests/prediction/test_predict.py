@@ -169,6 +169,7 @@ def test_pi_beside_the_images_checks_the_answers_as_scikit_learn_does(patches, t
         (("plate", "--pattern", "{well:d}_{channel}.tif", "--channel", "BF"), "matches none of 4 images"),
         (("plate", *PATTERN[:2]), "nothing says which is bright-field"),
         (("plate", *PATTERN, "--check", "DAPI"), "no image has the channel DAPI"),
+        (("plate", *PATTERN, "--check", "BF"), "--check BF names the channel of bright-field: name that of PI"),
         (("plate", "--pixel-size", "300"), "--pixel-size"),
         (("plate", "--dataset", "nothing"), "there is no data set nothing"),
     ],
@@ -280,3 +281,23 @@ def test_names_are_printed_as_they_are_and_bytes_that_are_no_text_spelt_out(patc
     assert "caf\\udce9/x.nd2: export it" in told
     assert "[bold]p:smile:" in told
     assert "caf\\udce9/out" in told.splitlines()[-1]
+
+
+def test_pi_that_cannot_be_read_or_tells_nothing_is_said(patches, tmp_path):
+    stack = np.stack(uneven_field(np.random.default_rng(5)))
+    tifffile.imwrite(tmp_path / "two.ome.tif", stack, metadata={"axes": "CYX"}, photometric="minisblack")
+    predicts(patches, tmp_path / "two.ome.tif", "--channel", "0", "--check", "7", "--out", tmp_path / "two")
+    (note,) = pd.read_csv(tmp_path / "two/fields.csv")["notes"]
+    assert "not held against PI: its PI has 2 channels, 0, 1, so no channel 7: give --check NUMBER" in note
+    plate = write_plate(tmp_path / "plate", n_wells=1)
+    (plate / "P1/A1_s1_PI.tif").write_bytes(b"II*\0 cut off")
+    pi = tifffile.imread(plate / "P1/A1_s0_PI.tif")
+    tifffile.imwrite(plate / "P1/A1_s0_PI.tif", np.minimum(pi, pi.min() + np.arange(pi.shape[1], dtype=pi.dtype) % 2))
+    predicts(patches, plate, *PATTERN, "--check", "PI", "--out", tmp_path / "out")
+    fields = pd.read_csv(tmp_path / "out/fields.csv")
+    assert fields["pi_share"].isna().tolist() == [False, True]
+    assert "not held against PI: its PI is" in fields.loc[1, "notes"]
+    told = (tmp_path / "out/check.json").read_text()
+    check = json.loads(told, parse_constant=pytest.fail)  # NaN is no JSON
+    assert check["patches"]["auroc"]["value"] is None  # every patch is labelled living
+    assert "nan" not in check["sentence"]

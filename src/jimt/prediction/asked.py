@@ -103,10 +103,12 @@ def find_pi(asked: Asked, names: DatasetNames | None, found: Found) -> dict[int,
     """Where PI of each field is, by the field's number; none of fields without.
 
     Raises:
-        InputError: If PI is asked for, and is beside none.
+        InputError: If PI is asked for, and is beside none or is bright-field itself.
     """
     if asked.check is None:
         return {}
+    if str(asked.check) == str(asked.channel):
+        raise InputError(f"--check {asked.check} names the channel of bright-field", advice="name that of PI")
     pattern, root = _reads(asked, names)
     if pattern is None or CHANNEL not in pattern.names:  # a channel of the same files
         return {source.number: source for source in found.sources}
@@ -120,7 +122,8 @@ def find_pi(asked: Asked, names: DatasetNames | None, found: Found) -> dict[int,
         time=asked.time,
         out=asked.out,
     )
-    by_name = {(source.name, source.series, source.time_index): source for source in of_pi.sources}
+    every = (*of_pi.sources, *(source for source, _ in of_pi.failed))  # reading these tells why
+    by_name = {(source.name, source.series, source.time_index): source for source in every}
     beside = {
         source.number: by_name[key]
         for source in found.sources

@@ -8,7 +8,7 @@ import numpy as np
 
 from jimt.curation.decoding import BadImageError
 from jimt.data.fields import Fields
-from jimt.errors import InputError
+from jimt.errors import InputError, ways_out
 from jimt.models.checkpoint import Checkpoint, read_checkpoint
 from jimt.models.predictor import Predictor
 from jimt.prediction.answers import FieldAnswer, Picture, Source
@@ -86,7 +86,9 @@ class Asking:
         try:
             stain = self._picture(of_pi, channel, patch_size=1)
         except BadImageError as error:
-            return Opened(picture, f"its PI {error}")
+            ways = tuple(way.replace("--channel", "--check") for way in error.remedies)
+            told = ways_out(advice=error.advice, remedies=ways)
+            return Opened(picture, ": ".join(filter(None, (f"its PI {error.cause}", told))))
         if stain.pixels.shape != picture.pixels.shape:
             return Opened(picture, "its PI is of another size")
         return Opened(picture, stain)

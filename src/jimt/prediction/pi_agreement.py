@@ -78,7 +78,13 @@ def _patches(compared: list[FieldRow], groups: Any, patches: pd.DataFrame) -> di
         confidence=CONFIDENCE,
         seed=0,  # of a calibration error alone
     )
-    return {name: {"value": each.value, "interval": each.interval_groups} for name, each in found.items()}
+    finite = {name: np.isfinite(each.value) for name, each in found.items()}  # none where PI labels all alike
+    return {
+        name: {"value": each.value, "interval": each.interval_groups}
+        if finite[name]
+        else {"value": None, "interval": None}
+        for name, each in found.items()
+    }
 
 
 def verdict(found: dict[str, Any]) -> dict[str, str]:

@@ -105,8 +105,10 @@ class Results:
             over = "" if interval is None else f" ({CONFIDENCE:.0%} over fields: {interval_text(interval)})"
             of = f"{len(counted)} field{'s' * (len(counted) != 1)}"
             told.append(f"mean {SHARE_WORDS[kind or 'patches']} of {of}: {shares.mean():.3f}{over}")
-        elif self.answered:
+        elif self.flagged and any(row.dead_share is not None for row in self.flagged):
             told.append("no field has a dead share that is to be trusted")
+        elif self.answered:
+            told.append("no field has cells that a dead share could be taken of")
         if self.check is not None:
             told.append(f"held against PI: {self.check['sentence']}")
         return told
