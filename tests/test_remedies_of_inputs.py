@@ -12,6 +12,7 @@ from pylibCZIrw import czi
 
 from jimt.config.patterns import parse_pattern
 from jimt.prediction.inputs import find_sources
+from jimt.prediction.named_files import images_named
 from jimt.prediction.parts import Parts
 from jimt.prediction.pictures import read_picture
 from remedies import Lab, Place, check, composed_prepare, marked
@@ -100,16 +101,28 @@ def of_a_folder_that_is_taken(lab: Lab) -> None:
     def keeps(*words: str) -> None:
         parser = argparse.ArgumentParser()
         parser.add_argument("--out", type=Path, default="taken")
-        Parts(lab.tmp_path / parser.parse_args(words).out, {"model": "m"})
+        Parts(lab.tmp_path / parser.parse_args(words).out, {"model": "m"}, {})
 
     (lab.tmp_path / "taken").mkdir()
     (lab.tmp_path / "taken/thesis.docx").touch()
     lab.mends(keeps, fill={"FOLDER": "new"})
-    Parts(lab.tmp_path / "other", {"model": "another"})
+    Parts(lab.tmp_path / "other", {"model": "another"}, {})
     lab.mends(keeps, "--out", "other", fill={"FOLDER": "newer"})
 
 
+def of_images_among_answers(lab: Lab) -> None:
+    def finds(*words: str) -> None:
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--out", type=Path, default="images")
+        images_named(["images"], [], out=parser.parse_args(words).out)
+
+    (lab.tmp_path / "images").mkdir()
+    written(lab, "images/a.tif")
+    lab.mends(finds, fill={"FOLDER": "new"})
+
+
 RUNS: dict[Place, object] = {
+    ("prediction/named_files.py", "images_named"): of_images_among_answers,
     ("prediction/czi_stacks.py", "open_czi_stacks"): of_a_package,
     ("config/data.py", "SimulationConfig.__post_init__"): of_doses,
     ("prediction/field_names.py", "_of_channel"): of_channels_in_names,

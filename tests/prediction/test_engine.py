@@ -1,5 +1,6 @@
 """Fields are read, asked and written at the same time; what is done stays done, and one failure is of one field."""
 
+import dataclasses
 import threading
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def sources_in(folder: Path, n: int) -> list[Source]:
     for number in range(n):
         path = folder / f"{number}.tif"
         path.write_bytes(bytes(number + 1))
-        found.append(Source(number, path, f"field {number}"))
+        found.append(Source(number, path, f"field {number}", well="A01"))
     return found
 
 
@@ -49,7 +50,7 @@ def test_each_field_is_written_once_and_what_is_done_is_not_done_again(tmp_path)
     def run(ask) -> dict[int, str]:
         return predict_fields(
             sources,
-            Parts(tmp_path / "out", ASKED),
+            Parts(tmp_path / "out", ASKED, {}),
             read=lambda source: source.number * 10,
             ask=ask,
             write=lambda answer: written.append(answer.row.number),
@@ -77,7 +78,7 @@ def test_a_field_that_cannot_be_read_or_answered_ends_none_of_the_others(tmp_pat
             raise InputError("is too small")
         return answer_to(source)
 
-    parts = Parts(tmp_path / "out", ASKED)
+    parts = Parts(tmp_path / "out", ASKED, {})
     failed = predict_fields(sources, parts, read=read, ask=ask, write=lambda answer: None, console=QUIET)
     assert failed == {1: "is damaged: copy it again", 3: "is too small"}
     assert [parts.has(source) for source in sources] == [True, False, True, False, True]
@@ -90,7 +91,7 @@ def test_a_fault_that_nobody_foresaw_is_not_taken_for_a_bad_field(tmp_path):
     with pytest.raises(ZeroDivisionError):
         predict_fields(
             sources_in(tmp_path, 3),
-            Parts(tmp_path / "out", ASKED),
+            Parts(tmp_path / "out", ASKED, {}),
             read=lambda source: None,
             ask=lambda source, opened: answer_to(source),
             write=write,
@@ -115,7 +116,7 @@ def test_no_more_than_a_few_fields_are_in_memory_however_many_there_are(tmp_path
 
     predict_fields(
         sources_in(tmp_path, 40),
-        Parts(tmp_path / "out", ASKED),
+        Parts(tmp_path / "out", ASKED, {}),
         read=lambda source: Image(),
         ask=lambda source, opened: answer_to(source),
         write=lambda answer: None,
@@ -126,26 +127,26 @@ def test_no_more_than_a_few_fields_are_in_memory_however_many_there_are(tmp_path
 
 def test_a_part_gives_back_what_was_put_in_to_the_last_bit(tmp_path):
     (source,) = sources_in(tmp_path, 1)
-    parts = Parts(tmp_path / "out", ASKED)
+    parts = Parts(tmp_path / "out", ASKED, {})
     answer = answer_to(source, share=1 / 3)
     parts.add(source, answer.row, answer.patches)
-    row, patches = Parts(tmp_path / "out", ASKED).read(source)
+    row, patches = Parts(tmp_path / "out", ASKED, {}).read(source)
     assert row == answer.row
     pd.testing.assert_frame_equal(patches, answer.patches)
 
 
 def test_a_field_whose_file_has_changed_is_predicted_anew(tmp_path):
     (source,) = sources_in(tmp_path, 1)
-    parts = Parts(tmp_path / "out", ASKED)
+    parts = Parts(tmp_path / "out", ASKED, {})
     answer = answer_to(source)
     parts.add(source, answer.row, answer.patches)
     source.path.write_bytes(b"another image")
-    assert not Parts(tmp_path / "out", ASKED).has(source)
+    assert not Parts(tmp_path / "out", ASKED, {}).has(source)
 
 
 def test_a_field_keeps_its_answer_where_another_comes_before_it(tmp_path):
     (source,) = sources_in(tmp_path, 1)
-    parts = Parts(tmp_path / "out", ASKED)
+    parts = Parts(tmp_path / "out", ASKED, {})
     answer = answer_to(source)
     parts.add(source, answer.row, answer.patches)
     moved = Source(4, source.path, source.name)
@@ -163,14 +164,58 @@ def test_a_field_keeps_its_answer_where_another_comes_before_it(tmp_path):
     ],
 )
 def test_the_folder_of_another_prediction_is_refused(tmp_path, asked, said):
-    Parts(tmp_path / "out", ASKED)
+    Parts(tmp_path / "out", ASKED, {})
     with pytest.raises(InputError, match=said):
-        Parts(tmp_path / "out", asked)
+        Parts(tmp_path / "out", asked, {})
 
 
 def test_a_folder_that_holds_something_else_is_refused_and_left_alone(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/thesis.docx").write_text("all of it")
     with pytest.raises(InputError, match="out holds something else than a prediction"):
-        Parts(tmp_path / "out", ASKED)
+        Parts(tmp_path / "out", ASKED, {})
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.docx"]
+
+
+@pytest.mark.parametrize("damage", [b"", b'{"row": {"num', b"[]", b'{"row": {}}', b'{"row": {"x": 1}, "patches": {}}'])
+def test_a_field_whose_part_is_damaged_is_predicted_anew(tmp_path, damage):
+    (source,) = sources_in(tmp_path, 1)
+    parts = Parts(tmp_path / "out", ASKED, {})
+    answer = answer_to(source)
+    parts.add(source, answer.row, answer.patches)
+    (part,) = (tmp_path / "out/.jimt").glob(32 * "?" + ".json")
+    part.write_bytes(damage)
+    again = Parts(tmp_path / "out", ASKED, {})
+    assert not again.has(source)
+    with pytest.raises(InputError, match=r"is damaged: run the same command again"):
+        again.read(source)
+
+
+def test_a_command_that_was_killed_before_it_noted_what_was_asked_goes_on(tmp_path):
+    (tmp_path / "out/.jimt").mkdir(parents=True)
+    (tmp_path / "out/.run.lock").touch()
+    (tmp_path / "out/.jimt/.asked.json.partial").write_text("{")
+    Parts(tmp_path / "out", ASKED, {})
+    assert (tmp_path / "out/.jimt/asked.json").is_file()
+
+
+def test_a_field_whose_pi_has_changed_or_was_added_is_predicted_anew(tmp_path):
+    (tmp_path / "pi").mkdir()
+    (source,), (pi,) = sources_in(tmp_path, 1), sources_in(tmp_path / "pi", 1)
+    answer = answer_to(source)
+    Parts(tmp_path / "out", ASKED, {}).add(source, answer.row, answer.patches)
+    parts = Parts(tmp_path / "out", ASKED, {0: pi})
+    assert not parts.has(source)
+    parts.add(source, answer.row, answer.patches)
+    assert Parts(tmp_path / "out", ASKED, {0: pi}).has(source)
+    pi.path.write_bytes(b"another stain")
+    assert not Parts(tmp_path / "out", ASKED, {0: pi}).has(source)
+
+
+def test_a_field_takes_its_well_from_the_name_as_it_is_read_now(tmp_path):
+    (source,) = sources_in(tmp_path, 1)
+    answer = answer_to(source)
+    Parts(tmp_path / "out", ASKED, {}).add(source, answer.row, answer.patches)
+    moved = dataclasses.replace(source, well="B07", plate="p2")
+    row = Parts(tmp_path / "out", ASKED, {}).row(moved)
+    assert (row.plate, row.well) == ("p2", "B07")

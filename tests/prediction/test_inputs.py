@@ -74,7 +74,7 @@ def test_a_file_whose_name_holds_the_characters_of_a_glob_is_that_file():
 def test_pictures_among_the_answers_are_not_asked_of():
     write("lab/a.tif", "lab/out/maps/a.png", "lab/out2/b.tif")
     assert paths(find("lab", out=Path("lab/out"))) == ["lab/a.tif", "lab/out2/b.tif"]
-    with pytest.raises(InputError, match="there is no image in lab/out "):
+    with pytest.raises(InputError, match="every image that was named lies in lab/out, where the answers go"):
         find("lab/out", out=Path("lab/out"))
 
 

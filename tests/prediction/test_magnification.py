@@ -133,7 +133,9 @@ def test_the_size_that_was_given_wins_over_the_file_s_and_says_so_where_they_dif
     write(resolution=(20_000, 20_000), resolutionunit="CENTIMETER")
     picture = read(pixel_size=0.32, model_pixel_size=0.32)
     assert (picture.pixel_size, picture.zoom) == (0.32, 1.0)
-    assert picture.notes == ("its file says 0.5 \u00b5m a pixel, and 0.32 \u00b5m were taken, as was said",)
+    assert picture.notes == (
+        "its file says 0.5 \u00b5m a pixel, and 0.32 \u00b5m were taken, as --pixel-size or the data set says",
+    )
     assert read(pixel_size=0.51, model_pixel_size=0.51).notes == ()
 
 

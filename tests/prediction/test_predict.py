@@ -1,5 +1,6 @@
 """``jimt predict``: the answers of the command are those of the model, whatever ends it and whatever the files are."""
 
+import io
 import json
 import os
 import shutil
@@ -13,10 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from filelock import FileLock
 
 import jimt
 from conftest import TINY, TINY_PROBE, composed_train, uneven_field
 from jimt.prediction.predict import main
+from jimt.system.locks import RUN_LOCK
 from jimt.training.run import train
 
 PATTERN = ("--pattern", "{plate}/{well}_s{field}_{channel}.tif", "--channel", "BF")
@@ -101,7 +104,7 @@ def test_a_prediction_that_was_killed_goes_on_and_comes_to_the_same_bytes(patche
     command = [sys.executable, "-m", "jimt", "predict", *words, "--out", str(tmp_path / "killed")]
     started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while not list((tmp_path / "killed/.jimt").glob("*[0-9a-f].json")) and time.monotonic() < deadline:
+    while not list((tmp_path / "killed/.jimt").glob(32 * "?" + ".json")) and time.monotonic() < deadline:
         assert started.poll() is None
         time.sleep(0.01)
     os.kill(started.pid, signal.SIGKILL)
@@ -166,6 +169,7 @@ def test_pi_beside_the_images_checks_the_answers_as_scikit_learn_does(patches, t
         (("plate", "--pattern", "{well:d}_{channel}.tif", "--channel", "BF"), "matches none of 4 images"),
         (("plate", *PATTERN[:2]), "nothing says which is bright-field"),
         (("plate", *PATTERN, "--check", "DAPI"), "no image has the channel DAPI"),
+        (("plate", *PATTERN, "--check", "BF"), "--check BF names the channel of bright-field: name that of PI"),
         (("plate", "--pixel-size", "300"), "--pixel-size"),
         (("plate", "--dataset", "nothing"), "there is no data set nothing"),
     ],
@@ -186,3 +190,114 @@ def test_the_folder_of_another_prediction_is_left_as_it_is(patches, tmp_path, ca
     assert predicts(patches, plate / "P1", "--out", tmp_path / "out") == 2
     assert "differs in: channel, images, pattern" in capsys.readouterr().err
     assert contents(tmp_path / "out") == before
+
+
+def test_a_second_command_in_a_folder_is_refused_and_its_remedy_is_taken(patches, tmp_path, capsys):
+    plate = write_plate(tmp_path / "plate", n_wells=1)
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out" / RUN_LOCK):
+        assert predicts(patches, plate, *PATTERN, "--out", tmp_path / "out") == 2
+    assert "another process is at work in" in (told := capsys.readouterr().err)
+    assert told.endswith("let it end, or give --out FOLDER\n")
+    assert predicts(patches, plate, *PATTERN, "--out", tmp_path / "free") != 2
+
+
+def test_answers_are_no_images_wherever_they_lie(patches, tmp_path, capsys):
+    plate = write_plate(tmp_path / "plate", n_wells=1)
+    for name in ("first", "second"):
+        predicts(patches, plate, "--out", plate / name)
+        fields = pd.read_csv(plate / name / "fields.csv")
+        assert len(fields) == 4
+    told = capsys.readouterr().out
+    assert told.count("are passed over") == 1
+    assert f"images in {plate}/first are passed over: they are answers of a prediction" in told
+    assert predicts(patches, plate / "P1", "--out", plate / "P1") == 2
+    told = capsys.readouterr().err
+    assert f"every image that was named lies in {plate}/P1, where the answers go" in told
+    assert "give --out FOLDER" in told
+
+
+def test_channels_may_be_called_00_and_01(patches, tmp_path):
+    plate = write_plate(tmp_path / "plate", n_wells=1)
+    for path in sorted(plate.rglob("*.tif")):
+        path.rename(path.with_name(path.name.replace("BF", "ch00").replace("PI", "ch01")))
+    words = "--pattern", "{well}_s{field}_ch{channel}.tif", "--channel", "00", "--check", "01"
+    assert predicts(patches, plate, *words, "--out", tmp_path / "out") in (0, 4)
+    assert pd.read_csv(tmp_path / "out/fields.csv")["pi_share"].notna().all()
+
+
+def test_a_workbook_of_before_is_written_anew_with_the_answers_of_now(patches, tmp_path):
+    plate = write_plate(tmp_path / "plate", n_wells=2)
+    predicts(patches, plate, *PATTERN, "--excel", "--out", tmp_path / "out")
+    (plate / "P1/A1_s0_BF.tif").unlink()
+    predicts(patches, plate, *PATTERN, "--out", tmp_path / "out")
+    assert len(pd.read_excel(tmp_path / "out/predictions.xlsx", sheet_name="fields")) == 3
+
+
+def test_nothing_is_said_of_black_edges(run, tmp_path):
+    rng = np.random.default_rng(5)
+    image, _ = uneven_field(rng)
+    padded = np.zeros((image.shape[0], image.shape[1] + 128), np.uint16)
+    padded[:, 128:] = image
+    for name, pixels in (("plain", image), ("edge", padded)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", pixels)
+        predicts(run, tmp_path / f"{name}.tif", "--include-flagged", "--out", tmp_path / name)
+    edge, plain = (pd.read_csv(tmp_path / name / "patches.csv") for name in ("edge", "plain"))
+    assert edge["x"].min() == 96  # half of it is black
+    assert len(edge[edge["x"] >= 128]) == len(plain)
+    dead = tifffile.imread(tmp_path / "edge/maps/edge.ome.tiff")
+    side = padded.shape[1] // dead.shape[1]
+    assert np.isnan(dead[:, : 128 // side]).all()
+    assert np.isfinite(dead[:, 128 // side :]).all()
+
+
+def test_the_pixel_size_of_a_data_set_is_that_of_its_images(patches, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "jimt_conf/dataset").mkdir(parents=True)
+    (tmp_path / "jimt_conf/dataset/mine.yaml").write_text(
+        "defaults: [no_treatment, _self_]\nname: mine\nroot: plate\nbrightfield: BF\nfluorescence: PI\n"
+        "pattern: '{plate}/{well}_s{field}_{channel}.tif'\ngroup: [plate, well]\npixel_size: 0.43\n"
+    )
+    write_plate(tmp_path / "plate", n_wells=1)
+    assert predicts(patches, "plate", "--dataset", "mine", "--out", "out") in (0, 4)
+    fields = pd.read_csv("out/fields.csv")
+    assert fields["pixel_size_um"].tolist() == [0.43, 0.43]
+    assert "resampled from 0.43 µm a pixel to the model's 0.3225 µm" in fields.loc[0, "notes"]
+
+
+def test_names_are_printed_as_they_are_and_bytes_that_are_no_text_spelt_out(patches, tmp_path, monkeypatch):
+    rng = np.random.default_rng(5)
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    (folder / "x.nd2").touch()
+    for well in ("A1", "A2"):
+        tifffile.imwrite(tmp_path / f"[bold]p:smile:_{well}.tif", uneven_field(rng)[0])
+    strict = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict")
+    monkeypatch.setattr(sys, "stdout", strict)
+    words = "--pattern", "{plate}_{well}.tif", "--include-flagged"
+    assert predicts(patches, tmp_path, *words, "--out", folder / "out") in (0, 4)
+    strict.seek(0)
+    told = strict.read()
+    assert "caf\\udce9/x.nd2: export it" in told
+    assert "[bold]p:smile:" in told
+    assert "caf\\udce9/out" in told.splitlines()[-1]
+
+
+def test_pi_that_cannot_be_read_or_tells_nothing_is_said(patches, tmp_path):
+    stack = np.stack(uneven_field(np.random.default_rng(5)))
+    tifffile.imwrite(tmp_path / "two.ome.tif", stack, metadata={"axes": "CYX"}, photometric="minisblack")
+    predicts(patches, tmp_path / "two.ome.tif", "--channel", "0", "--check", "7", "--out", tmp_path / "two")
+    (note,) = pd.read_csv(tmp_path / "two/fields.csv")["notes"]
+    assert "not held against PI: its PI has 2 channels, 0, 1, so no channel 7: give --check NUMBER" in note
+    plate = write_plate(tmp_path / "plate", n_wells=1)
+    (plate / "P1/A1_s1_PI.tif").write_bytes(b"II*\0 cut off")
+    pi = tifffile.imread(plate / "P1/A1_s0_PI.tif")
+    tifffile.imwrite(plate / "P1/A1_s0_PI.tif", np.minimum(pi, pi.min() + np.arange(pi.shape[1], dtype=pi.dtype) % 2))
+    predicts(patches, plate, *PATTERN, "--check", "PI", "--out", tmp_path / "out")
+    fields = pd.read_csv(tmp_path / "out/fields.csv")
+    assert fields["pi_share"].isna().tolist() == [False, True]
+    assert "not held against PI: its PI is" in fields.loc[1, "notes"]
+    told = (tmp_path / "out/check.json").read_text()
+    check = json.loads(told, parse_constant=pytest.fail)  # NaN is no JSON
+    assert check["patches"]["auroc"]["value"] is None  # every patch is labelled living
+    assert "nan" not in check["sentence"]

@@ -26,7 +26,7 @@ class Asked:
         channel: Of bright-field, a number from 0 or a name; None where there is one alone, or for the data set's.
         z: Which plane of several.
         time: The one time point that is wanted; None for all.
-        pixel_size: Micrometres; None to go by the files.
+        pixel_size: Micrometres; None to go by the data set, or else by the files.
         check: Channel of PI, a number from 0 or a name; None where there is none.
         include_flagged: Whether fields that are unlike the training data enter the means.
         excel: Whether a workbook is written, too.
@@ -48,13 +48,14 @@ class Asked:
     accelerator: str | None
 
 
-def depends_on(asked: Asked, checkpoint: Path) -> dict[str, Any]:
+def depends_on(asked: Asked, checkpoint: Path, names: DatasetNames | None) -> dict[str, Any]:
     """What answers depend on, beside the files: a prediction that goes on must have the same."""
-    names = ("pattern", "dataset", "channel", "z", "time", "pixel_size", "check")
+    told = ("pattern", "dataset", "channel", "z", "time", "check")
     return {
         "model": digest_of_file(checkpoint),
         "images": list(asked.images),
-        **{name: getattr(asked, name) for name in names},
+        **{name: getattr(asked, name) for name in told},
+        "pixel_size": pixel_size_of(asked, names),
         "version of jimt": jimt.__version__,
     }
 
@@ -76,6 +77,13 @@ def channel_of_file(asked: Asked, names: DatasetNames | None) -> int | str | Non
     return None if names is None else names.channel_index
 
 
+def pixel_size_of(asked: Asked, names: DatasetNames | None) -> float | None:
+    """Micrometres a pixel, as the command says or else the data set; None to go by the files."""
+    if asked.pixel_size is not None:
+        return asked.pixel_size
+    return None if names is None else names.pixel_size
+
+
 def find_fields(asked: Asked, names: DatasetNames | None) -> Found:
     """The fields that are asked for; errors as of ``find_sources``."""
     pattern, root = _reads(asked, names)
@@ -95,10 +103,12 @@ def find_pi(asked: Asked, names: DatasetNames | None, found: Found) -> dict[int,
     """Where PI of each field is, by the field's number; none of fields without.
 
     Raises:
-        InputError: If PI is asked for, and is beside none.
+        InputError: If PI is asked for, and is beside none or is bright-field itself.
     """
     if asked.check is None:
         return {}
+    if str(asked.check) == str(asked.channel):
+        raise InputError(f"--check {asked.check} names the channel of bright-field", advice="name that of PI")
     pattern, root = _reads(asked, names)
     if pattern is None or CHANNEL not in pattern.names:  # a channel of the same files
         return {source.number: source for source in found.sources}
@@ -112,7 +122,8 @@ def find_pi(asked: Asked, names: DatasetNames | None, found: Found) -> dict[int,
         time=asked.time,
         out=asked.out,
     )
-    by_name = {(source.name, source.series, source.time_index): source for source in of_pi.sources}
+    every = (*of_pi.sources, *(source for source, _ in of_pi.failed))  # reading these tells why
+    by_name = {(source.name, source.series, source.time_index): source for source in every}
     beside = {
         source.number: by_name[key]
         for source in found.sources

@@ -8,12 +8,12 @@ import numpy as np
 
 from jimt.curation.decoding import BadImageError
 from jimt.data.fields import Fields
-from jimt.errors import InputError
+from jimt.errors import InputError, ways_out
 from jimt.models.checkpoint import Checkpoint, read_checkpoint
 from jimt.models.predictor import Predictor
 from jimt.prediction.answers import FieldAnswer, Picture, Source
-from jimt.prediction.asked import Asked, channel_of_file
-from jimt.prediction.field_answer import answer_field
+from jimt.prediction.asked import Asked, channel_of_file, pixel_size_of
+from jimt.prediction.field_answer import answer_field, patches_with_data
 from jimt.prediction.field_files import write_field_files
 from jimt.prediction.inputs import DatasetNames
 from jimt.prediction.pi_truth import NOT_CHECKED, PiSettings, pi_labels, pi_settings, pi_share
@@ -39,8 +39,8 @@ class Asking:
     Args:
         predictor: The model.
         asked: The command.
-        pixel_size: Of the files, micrometres, as the command or its data set says; None to go by the files.
         channel: Place of bright-field in a file, or its name; None where there is one channel.
+        pixel_size: Micrometres; None to go by the files.
         pi: How PI tells dead from living; None where answers are not checked.
         of_pi: Where PI of each field is, by its number.
     """
@@ -50,13 +50,13 @@ class Asking:
         predictor: Predictor,
         asked: Asked,
         *,
-        pixel_size: float | None,
         channel: int | str | None,
+        pixel_size: float | None,
         pi: PiSettings | None,
         of_pi: dict[int, Source],
     ) -> None:
-        self._predictor, self._asked, self._channel, self._pixel_size = predictor, asked, channel, pixel_size
-        self._pi, self._of_pi = pi, of_pi
+        self._predictor, self._asked, self._channel = predictor, asked, channel
+        self._pixel_size, self._pi, self._of_pi = pixel_size, pi, of_pi
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -86,7 +86,9 @@ class Asking:
         try:
             stain = self._picture(of_pi, channel, patch_size=1)
         except BadImageError as error:
-            return Opened(picture, f"its PI {error}")
+            ways = tuple(way.replace("--channel", "--check") for way in error.remedies)
+            told = ways_out(advice=error.advice, remedies=ways)
+            return Opened(picture, ": ".join(filter(None, (f"its PI {error.cause}", told))))
         if stain.pixels.shape != picture.pixels.shape:
             return Opened(picture, "its PI is of another size")
         return Opened(picture, stain)
@@ -108,7 +110,7 @@ class Asking:
             raise InputError(pi)
         size = self.checkpoint.input.patch_size
         valid = ~fields.no_data(0)
-        rows = self._predictor.patches_of(fields, 0, stride=None, to_the_edges=True)
+        rows = patches_with_data(self._predictor, fields)
         labels = pi_labels(pi.pixels, valid, rows, self._pi, size=size)
         empty = answer.patches["empty"]
         occupied = np.ones(len(rows), np.bool_) if empty.isna().all() else ~empty.to_numpy(np.bool_)
@@ -151,7 +153,5 @@ def open_asking(asked: Asked, checkpoint: Path, names: DatasetNames | None, of_p
     """
     predictor = Predictor(read_checkpoint(checkpoint), accelerator=asked.accelerator)
     pi = None if asked.check is None else pi_settings(predictor.checkpoint)
-    pixel_size = asked.pixel_size
-    if pixel_size is None and names is not None:
-        pixel_size = names.pixel_size
-    return Asking(predictor, asked, pixel_size=pixel_size, channel=channel_of_file(asked, names), pi=pi, of_pi=of_pi)
+    channel, pixel_size = channel_of_file(asked, names), pixel_size_of(asked, names)
+    return Asking(predictor, asked, channel=channel, pixel_size=pixel_size, pi=pi, of_pi=of_pi)

@@ -8,8 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jimt.curation.cell_area import cell_area
+from jimt.curation.patches import window_means
 from jimt.data.fields import Fields
 from jimt.data.stain_targets import places
+from jimt.errors import InputError
 from jimt.models.predictor import Predictor
 from jimt.models.stainwise import STAINED
 from jimt.prediction.answers import FieldAnswer, FieldRow, Picture, Source
@@ -19,6 +21,8 @@ from jimt.vocabulary import STRIDE
 
 _PLACE: Final = 16
 """Pixels: side of a place of the map that overlapping patches are drawn as."""
+_MAX_NO_DATA: Final = 0.5
+"""Share of a patch: of one that holds less of the specimen nothing is said."""
 _NUCLEUS: Final = 0.3
 """Probability of a nucleus from which on a place is drawn as one."""
 
@@ -28,6 +32,25 @@ def row_of(source: Source, **told: Any) -> FieldRow:
     return FieldRow(
         source.number, str(source.path), source.name, source.plate, source.well, source.field, source.time, **told
     )
+
+
+def patches_with_data(predictor: Predictor, fields: Fields) -> pd.DataFrame:
+    """The patches that a field is asked about: to its edges, without those that an alignment has filled with zeros.
+
+    Args:
+        predictor: The model.
+        fields: The field alone.
+
+    Raises:
+        InputError: If the field is smaller than a patch, or none of its patches holds data.
+    """
+    rows, no_data = predictor.patches_of(fields, 0, stride=None, to_the_edges=True), fields.no_data(0)
+    y, x = (rows[axis].to_numpy(np.int32) for axis in ("y", "x"))
+    _, shares = window_means(fields.field(0), no_data, y, x, size=predictor.checkpoint.input.patch_size)
+    kept = rows[shares <= _MAX_NO_DATA].reset_index(drop=True)
+    if not len(kept):
+        raise InputError("holds no patch that is not mostly black edge", advice="export the image again")
+    return kept
 
 
 def answer_field(predictor: Predictor, fields: Fields, source: Source, picture: Picture) -> FieldAnswer:
@@ -40,9 +63,9 @@ def answer_field(predictor: Predictor, fields: Fields, source: Source, picture: 
         picture: Its bright-field image, at the model's magnification.
 
     Raises:
-        InputError: If the image cannot be turned into 8 bits as the training's were, or is smaller than a patch.
+        InputError: If the image cannot be turned into 8 bits as the training's were, or no patch of it holds data.
     """
-    rows = predictor.patches_of(fields, 0, stride=None, to_the_edges=True)
+    rows = patches_with_data(predictor, fields)
     scores, empty = predictor.live_scores(fields, rows), predictor.empty(fields, rows)
     occupied = np.ones(len(rows), np.bool_) if empty is None else ~empty
     patches = pd.DataFrame(
@@ -88,18 +111,17 @@ class _Told:
 
 def _of_maps(predictor: Predictor, fields: Fields, rows: pd.DataFrame, scores: NDArray[np.float64]) -> _Told:
     maps = predictor.maps(fields, 0)
-    (found,) = predictor.shares(fields, [0]).to_dict("records")
     known = places(~fields.no_data(0)) > 0
-    share = _share(found["share_of"], _or_none(found["predicted_share"]), None)
     if "dead" in maps:
-        nuclei = predictor.nuclei(fields, 0)
+        nuclei = predictor.nuclei(fields, 0)  # those of the range and the number, so of the share too
         ends = range_of_nuclei(nuclei, maps["dead"], maps["live"])
-        share = _share("nuclei", _or_none(found["predicted_share"]), ends) | {"n_cells": len(nuclei)}
+        share = _share("nuclei", _or_none(nuclei["dead"].mean()), ends) | {"n_cells": len(nuclei)}
         cells = known & (maps["dead"] + maps["live"] >= _NUCLEUS)
         dead_map = maps["dead"] / np.maximum(maps["dead"] + maps["live"], _NUCLEUS)
     else:
         of_cells = places(cell_area(fields.field(0), ~fields.no_data(0)))
         cells = known & (of_cells >= 0.5)
+        (found,) = predictor.shares(fields, [0]).to_dict("records")
         dead_map = maps["positive"] if "positive" in maps else (maps["log_pi"] > np.log(STAINED)).astype(np.float32)
         share = _share("area", _or_none(found["predicted_share"]), range_of_area(dead_map.astype(float), of_cells))
     shown = {name: np.where(known, values, np.nan).astype(np.float32) for name, values in maps.items()}
@@ -121,7 +143,15 @@ def _of_patches(predictor: Predictor, fields: Fields, rows: pd.DataFrame, scores
             for n, most in zip(tiles.shape, dead_map.shape, strict=True)
         )
         dead_map = np.where(np.isnan(dead_map[np.ix_(rows, columns)]), np.nan, 1 - tiles)
+    dead_map[~_any_of_places(~fields.no_data(0), place)] = np.nan
     return _Told(_share("patches", share, ends), dead_map, place, {})
+
+
+def _any_of_places(pixels: NDArray[np.bool_], place: int) -> NDArray[np.bool_]:
+    """Whether any pixel of each square place is true."""
+    for axis in (0, 1):
+        pixels = np.logical_or.reduceat(pixels, np.arange(0, pixels.shape[axis], place), axis=axis)
+    return pixels
 
 
 def _share(share_of: str, share: float | None, ends: tuple[float, float] | None) -> dict[str, Any]:
@@ -144,9 +174,14 @@ def patch_map(
         size: Side of a patch, pixels.
     """
     number, total = np.zeros((2, -(-height // _PLACE), -(-width // _PLACE)))
-    for score, top, left in zip(scores, y, x, strict=True):
-        # a place belongs to a patch where its middle does
-        rows, columns = (slice(round(edge / _PLACE), round((edge + size) / _PLACE)) for edge in (top, left))
+
+    def places_of(edge: int, length: int) -> slice:
+        """Those whose middle lies in a patch, and what is cut off by the edge of the field."""
+        first, end = ((place + _PLACE // 2 - 1) // _PLACE for place in (edge, edge + size))
+        return slice(first, end + (edge + size == length))
+
+    for score, top, left in zip(scores, y.tolist(), x.tolist(), strict=True):
+        rows, columns = places_of(top, height), places_of(left, width)
         number[rows, columns] += 1
         total[rows, columns] += 1 - score
     return np.asarray(np.divide(total, number, out=np.full(number.shape, np.nan), where=number > 0))

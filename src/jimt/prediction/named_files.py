@@ -10,6 +10,7 @@ from jimt.config.patterns import Reading
 from jimt.curation.listing import files_below, format_name
 from jimt.errors import InputError
 from jimt.prediction.image_files import FORMATS, HOW_TO_EXPORT, SUFFIXES
+from jimt.prediction.parts import holds_prediction
 from jimt.prediction.source_names import natural_key
 
 
@@ -43,13 +44,25 @@ def images_named(words: Sequence[str], notes: list[str], *, out: Path | None) ->
     """
     passed_over: dict[str, list[str]] = {}
     links: list[str] = []
-    found = [image for word in words for image in _of_word(word, passed_over, links)]
+    answers: dict[Path, int] = {}
+    found = [image for word in words for image in _of_word(word, passed_over, links, answers)]
     for name, paths in sorted(passed_over.items()):
         many = f"{len(paths)} files of {name} are" if len(paths) > 1 else f"1 file of {name} is"
         notes.append(f"{many} passed over, for example {paths[0]}: {HOW_TO_EXPORT}")
+    for folder, n in answers.items():
+        if out is None or folder.resolve() != out.resolve():
+            notes.append(f"{n} images in {folder} are passed over: they are answers of a prediction")
     notes += links
     if out is not None:
-        found = [image for image in found if not image.path.resolve().is_relative_to(out.resolve())]
+        inside = [image for image in found if image.path.resolve().is_relative_to(out.resolve())]
+        if inside and len(inside) == len(found):
+            raise InputError(
+                f"every image that was named lies in {out}, where the answers go",
+                advice="give another folder",
+                remedies=("--out FOLDER",),
+            )
+        those = {image.path for image in inside}
+        found = [image for image in found if image.path not in those]
     if not found:
         raise InputError(
             f"there is no image in {' '.join(words) or 'what was named'} ({FORMATS} was looked for)",
@@ -69,7 +82,9 @@ def images_named(words: Sequence[str], notes: list[str], *, out: Path | None) ->
     return list(first.values())
 
 
-def _of_word(word: str, passed_over: dict[str, list[str]], links: list[str]) -> Iterator[NamedImage]:
+def _of_word(
+    word: str, passed_over: dict[str, list[str]], links: list[str], answers: dict[Path, int]
+) -> Iterator[NamedImage]:
     path = Path(word)
     if word and path.is_file():
         yield NamedImage(path, path.parent)
@@ -86,6 +101,10 @@ def _of_word(word: str, passed_over: dict[str, list[str]], links: list[str]) -> 
         in_folder = match.is_dir()
         for file in files_below(match, links=links) if in_folder else [match]:
             if file.suffix.lower() in SUFFIXES:
+                above = (folder for folder in file.parents if folder != base and folder.is_relative_to(base))
+                if (answer := next(filter(holds_prediction, above), None)) is not None:
+                    answers[answer] = answers.get(answer, 0) + 1
+                    continue
                 yield NamedImage(file, base)
             elif (name := format_name(file)) is not None:
                 passed_over.setdefault(name, []).append(str(file))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,12 @@ _FOLDER: Final = ".jimt"
 """Of the output folder: what was asked, and a file for each field that is done."""
 _ASKED: Final = "asked.json"
 _TUPLES: Final = ("flags", "reasons", "notes")
+_OF_SOURCE: Final = ("number", "plate", "well", "field", "time")
+
+
+def holds_prediction(folder: Path) -> bool:
+    """Whether the answers of a command lie in a folder."""
+    return (folder / _FOLDER / _ASKED).is_file()
 
 
 class Parts:
@@ -24,13 +31,15 @@ class Parts:
     Args:
         out: The output folder.
         asked: What the answers depend on, plain values.
+        of_pi: Where PI of each field is, by its number; none where answers are not checked.
 
     Raises:
         InputError: If the folder holds anything else than a prediction with the same.
     """
 
-    def __init__(self, out: Path, asked: dict[str, Any]) -> None:
+    def __init__(self, out: Path, asked: dict[str, Any], of_pi: Mapping[int, Source]) -> None:
         self._folder = out / _FOLDER
+        self._of_pi = of_pi
         self._paths: dict[int, Path] = {}
         known = self._folder / _ASKED
         if known.is_file():
@@ -43,7 +52,7 @@ class Parts:
                     remedies=("--out FOLDER",),
                 )
             return
-        if out.exists() and (not out.is_dir() or any(path.name != RUN_LOCK for path in out.iterdir())):
+        if out.exists() and (not out.is_dir() or any(map(self._is_foreign, out.iterdir()))):
             raise InputError(
                 f"{out} holds something else than a prediction",
                 advice="give another folder",
@@ -52,21 +61,28 @@ class Parts:
         self._folder.mkdir(parents=True, exist_ok=True)
         write_json(known, {"asked": asked})
 
+    def _is_foreign(self, path: Path) -> bool:
+        """Whether something in the output folder is of nobody who was killed before anything was asked."""
+        if path == self._folder and path.is_dir():
+            return any(not inner.name.startswith(f".{_ASKED}") for inner in path.iterdir())
+        return path.name != RUN_LOCK
+
     def _path(self, source: Source) -> Path:
-        """Of the field, as long as its file stays as it is."""
+        """Of the field, as long as its file and that of its PI stay as they are."""
         if source.number not in self._paths:
-            try:
-                stat = source.path.stat()
-                state = [stat.st_size, stat.st_mtime_ns]
-            except OSError:  # whoever reads it says why
-                state = []
-            of_field = [str(source.path), source.series, source.time_index, source.name, state]
+            of_field = [*_state(source), source.name]
+            if (pi := self._of_pi.get(source.number)) is not None and pi.path != source.path:
+                of_field += _state(pi)
             self._paths[source.number] = self._folder / f"{digest_of(of_field)[:32]}.json"
         return self._paths[source.number]
 
     def has(self, source: Source) -> bool:
-        """Whether a field is done."""
-        return self._path(source).is_file()
+        """Whether a field is done; one whose part is damaged is not."""
+        try:
+            self.read(source)
+        except InputError:
+            return False
+        return True
 
     def add(self, source: Source, row: FieldRow, patches: pd.DataFrame) -> None:
         """Note that a field is done: after this, none of its files is written again."""
@@ -75,11 +91,25 @@ class Parts:
 
     def read(self, source: Source) -> tuple[FieldRow, pd.DataFrame]:
         """What a field has given: its row, and its patches."""
-        part = read_json(self._path(source), advice="remove the folder, and predict anew")
-        told = part["row"] | {"number": source.number}  # another may have come before it since
-        told |= {name: tuple(told[name]) for name in _TUPLES}
-        return FieldRow(**told), pd.DataFrame(part["patches"])
+        path, advice = self._path(source), "run the same command again"
+        part = read_json(path, advice=advice)
+        try:
+            told = part["row"] | {name: tuple(part["row"][name]) for name in _TUPLES}
+            told |= {name: getattr(source, name) for name in _OF_SOURCE}  # which may be read otherwise since
+            return FieldRow(**told), pd.DataFrame(part["patches"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path} is damaged", advice=advice) from error
 
     def row(self, source: Source) -> FieldRow:
         """Its row alone."""
         return self.read(source)[0]
+
+
+def _state(source: Source) -> list[Any]:
+    """What tells whether a field is the same as before."""
+    try:
+        stat = source.path.stat()
+        state = [stat.st_size, stat.st_mtime_ns]
+    except OSError:  # whoever reads it says why
+        state = []
+    return [str(source.path), source.series, source.time_index, state]

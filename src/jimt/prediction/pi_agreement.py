@@ -78,7 +78,13 @@ def _patches(compared: list[FieldRow], groups: Any, patches: pd.DataFrame) -> di
         confidence=CONFIDENCE,
         seed=0,  # of a calibration error alone
     )
-    return {name: {"value": each.value, "interval": each.interval_groups} for name, each in found.items()}
+    finite = {name: np.isfinite(each.value) for name, each in found.items()}  # none where PI labels all alike
+    return {
+        name: {"value": each.value, "interval": each.interval_groups}
+        if finite[name]
+        else {"value": None, "interval": None}
+        for name, each in found.items()
+    }
 
 
 def verdict(found: dict[str, Any]) -> dict[str, str]:
@@ -100,8 +106,10 @@ def verdict(found: dict[str, Any]) -> dict[str, str]:
     order = "" if auroc is None else f", and patches are told apart with an AUROC of {auroc:.3f}"
     beaten = f"; one share for all fields would be off by {found['constant']:.3f}"
     told = f"{off}{order}{beaten}"
-    same = spearman is None  # every field alike: nothing to be in order
-    if error <= CLOSE and (same or error < found["constant"]):
+    if error <= CLOSE and found["constant"] == 0:  # as of one field: a model that always says the same would do as well
+        why = "unknown, for PI finds the same share in every field, and any constant can be right"
+        return {"verdict": "unknown", "sentence": f"{why}: {off}{order}"}
+    if error <= CLOSE and error < found["constant"]:
         return {"verdict": "trust", "sentence": f"trust: {told}"}
     if (auroc or 0) >= ORDERED or (spearman or 0) >= ORDERED:
         return {"verdict": "adapt", "sentence": f"adapt, for shares are off but in the right order: {told}"}

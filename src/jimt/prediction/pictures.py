@@ -165,9 +165,8 @@ def _pixel_size(told: PixelSize, given: float | None, notes: list[str]) -> float
     """
     if given is not None:
         if told.um is not None and differ(told.um, given):
-            notes.append(
-                f"its file says {told.um:.4g} \u00b5m a pixel, and {given:.4g} \u00b5m were taken, as was said"
-            )
+            of_file = f"its file says {told.um:.4g} \u00b5m a pixel"
+            notes.append(f"{of_file}, and {given:.4g} \u00b5m were taken, as --pixel-size or the data set says")
         return given
     if told.uneven is not None:
         width, height = told.uneven

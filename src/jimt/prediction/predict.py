@@ -9,6 +9,7 @@ from rich.console import Console
 
 from jimt.config.hydra_dataset import dataset_of_name
 from jimt.errors import InputError, writing
+from jimt.prediction.answer_tables import printable
 from jimt.prediction.asked import Asked, depends_on, find_fields, find_pi
 from jimt.prediction.engine import predict_fields
 from jimt.prediction.inputs import names_of
@@ -37,14 +38,14 @@ def predict(asked: Asked, console: Console) -> int:
     checkpoint, _ = find_checkpoint(asked.run)
     found = find_fields(asked, names)
     for note in found.notes:
-        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+        console.print(printable(f"note: {note}"), highlight=False, markup=False, soft_wrap=True)
     of_pi = find_pi(asked, names, found)
 
     from jimt.prediction.asking import open_asking  # late: torch takes seconds
 
     asking = open_asking(asked, checkpoint, names, of_pi)
     with owner(asked.out, who="a prediction"), writing(asked.out, advice="give another folder"):
-        parts = Parts(asked.out, depends_on(asked, checkpoint))
+        parts = Parts(asked.out, depends_on(asked, checkpoint, names), of_pi)
         failed = predict_fields(
             found.sources, parts, read=asking.read, ask=asking.answer, write=asking.write, console=console
         )
@@ -59,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = vars(_parser().parse_args(arguments))
     asked = Asked(**options | {"images": tuple(options["images"])})
     try:
-        status = predict(asked, Console())
+        status = predict(asked, Console(emoji=False))  # which a name may spell
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(BAD_ARGUMENTS)
@@ -117,7 +118,7 @@ def _number(text: str) -> int:
 
 
 def _number_or_word(text: str) -> int | str:
-    return int(text) if text.isdecimal() else text
+    return int(text) if text.isdecimal() and text == str(int(text)) else text  # names may hold 00
 
 
 def _plane(text: str) -> int | str:

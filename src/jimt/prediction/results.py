@@ -6,10 +6,11 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from jimt.models.checkpoint import Checkpoint
-from jimt.prediction.answer_tables import counts, write_fields, write_patches
+from jimt.prediction.answer_tables import counts, printable, write_fields, write_patches
 from jimt.prediction.answers import FieldRow, Source
 from jimt.prediction.asked import Asked
 from jimt.prediction.field_answer import row_of
@@ -103,8 +104,10 @@ class Results:
             over = "" if interval is None else f" ({CONFIDENCE:.0%} over fields: {interval_text(interval)})"
             of = f"{len(counted)} field{'s' * (len(counted) != 1)}"
             told.append(f"Mean {SHARE_WORDS[kind or 'patches']} of {of}: {shares.mean():.3f}{over}")
-        elif self.answered:
+        elif self.flagged and any(row.dead_share is not None for row in self.flagged):
             told.append("No field has a dead share that is to be trusted")
+        elif self.answered:
+            told.append("No field has cells that a dead share could be taken of")
         if self.check is not None:
             told.append(f"Held against PI: {self.check['sentence']}")
         return told
@@ -157,12 +160,13 @@ def write_results(results: Results, parts: Parts) -> None:
     write_fields(results.rows, out / "fields.csv", include_flagged=asked.include_flagged)
     write_patches((parts.read(source) for source in results.sources), out / "patches.csv")
     write_wells(results.wells, out / "wells.csv")
-    if asked.excel:
+    workbook = out / "predictions.xlsx"
+    if asked.excel or workbook.is_file():  # one of before would not be of these answers
         write_workbook(
             results.rows,
             results.wells,
             (parts.read(source) for source in results.sources),
-            out / "predictions.xlsx",
+            workbook,
             include_flagged=asked.include_flagged,
         )
     if results.check is not None:
@@ -195,7 +199,7 @@ def print_results(results: Results, console: Console) -> None:
     """Print what is to be read first, then dead shares, then where everything is."""
 
     def say(line: str) -> None:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(printable(line), highlight=False, markup=False, soft_wrap=True)
 
     for line in results.warnings():
         say(f"WARNING: {line}")
@@ -211,7 +215,7 @@ def print_results(results: Results, console: Console) -> None:
 def _table_of_wells(wells: pd.DataFrame) -> Table:
     rows = [
         [
-            *(str(row[name] or "") for name in ("plate", "well", "time")),
+            *(escape(printable(row[name] or "")) for name in ("plate", "well", "time")),
             f"{row['n_counted']} of {row['n_fields']}",
             number_text(row["dead_share"]),
             interval_text(None if row["low"] is None else (row["low"], row["high"])),

@@ -15,8 +15,9 @@ RUN_LOCK = ".run.lock"
 _WAY_OUT: Final = {
     "a sweep": "hydra.sweep.dir=FOLDER",
     "each job": "'hydra.sweep.subdir=${hydra:job.num}'",
+    "a prediction": "--out FOLDER",
 }
-"""The setting that gives whoever works there a folder of its own, where that is not a single command."""
+"""The setting that gives whoever works there a folder of its own, where that is not a single training."""
 _ELSEWHERE: Final = "name a folder that you may write, or mend what stands in its way"
 
 
