@@ -10,6 +10,8 @@ from jimt.prediction.answers import FieldRow
 from jimt.prediction.pi_agreement import agreement_with_pi
 from jimt.prediction.results import Results
 
+UNCHECKED = "Not checked against a stain: what is not flagged is not proven right"
+
 
 def rows(predicted: list[float | None], true: list[float | None]) -> list[FieldRow]:
     return [
@@ -44,6 +46,6 @@ def test_fields_without_cells_are_not_said_to_be_unlike_the_training():
     def headline(those: list[FieldRow]) -> list[str]:
         return Results(of, checkpoint, those, [], pd.DataFrame(), None).headline()
 
-    assert headline(without) == ["no field has cells that a dead share could be taken of"]
+    assert headline(without) == ["No field has cells that a dead share could be taken of", UNCHECKED]
     flagged = [dataclasses.replace(row, dead_share=0.2, flags=("unlike",)) for row in without]
-    assert headline(flagged) == ["no field has a dead share that is to be trusted"]
+    assert headline(flagged) == ["No field has a dead share that is to be trusted", UNCHECKED]

@@ -45,6 +45,8 @@ def predict_fields(
     if len(left) < len(sources):
         n_done = len(sources) - len(left)
         console.print(f"{n_done:,} of {len(sources):,} fields are done already", highlight=False)
+    if not left:
+        return failed
     progress = Progress(
         TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
     )

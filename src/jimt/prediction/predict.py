@@ -3,28 +3,21 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
-
-from jimt.config.hydra_dataset import dataset_of_name
 from jimt.errors import InputError, writing
-from jimt.prediction.answer_tables import printable
-from jimt.prediction.asked import Asked, depends_on, find_fields, find_pi
-from jimt.prediction.engine import predict_fields
-from jimt.prediction.inputs import names_of
-from jimt.prediction.parts import Parts
-from jimt.prediction.pictures import check_pixel_size
-from jimt.prediction.results import print_results, results_of, write_results
-from jimt.system.locks import owner
-from jimt.system.run_folders import find_checkpoint
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from jimt.prediction.asked import Asked
 
 BAD_ARGUMENTS: Final = 2
 """Exit status; 0, 3 and 4 are those of ``Results.status``."""
 _PLANES: Final = ("sharpest", "max", "mean")
 
 
-def predict(asked: Asked, console: Console) -> int:
+def predict(asked: "Asked", console: "Console") -> int:
     """Predict every field that is asked for, and write what follows for fields, wells and plates.
 
     Returns:
@@ -33,6 +26,14 @@ def predict(asked: Asked, console: Console) -> int:
     Raises:
         InputError: If it cannot be done as asked; a file that cannot be read is told among the others.
     """
+    # late: the list of options needs none of it
+    from jimt.config.hydra_dataset import dataset_of_name
+    from jimt.prediction.answer_tables import printable
+    from jimt.prediction.asked import depends_on, find_fields, find_pi
+    from jimt.prediction.inputs import names_of
+    from jimt.prediction.pictures import check_pixel_size
+    from jimt.system.run_folders import find_checkpoint
+
     check_pixel_size(asked.pixel_size)
     names = None if asked.dataset is None else names_of(dataset_of_name(asked.dataset))
     checkpoint, _ = find_checkpoint(asked.run)
@@ -41,7 +42,12 @@ def predict(asked: Asked, console: Console) -> int:
         console.print(printable(f"note: {note}"), highlight=False, markup=False, soft_wrap=True)
     of_pi = find_pi(asked, names, found)
 
-    from jimt.prediction.asking import open_asking  # late: torch takes seconds
+    # later still: torch takes seconds, and what cannot be done is said before
+    from jimt.prediction.asking import open_asking
+    from jimt.prediction.engine import predict_fields
+    from jimt.prediction.parts import Parts
+    from jimt.prediction.results import print_results, results_of, write_results
+    from jimt.system.locks import owner
 
     asking = open_asking(asked, checkpoint, names, of_pi)
     with owner(asked.out, who="a prediction"), writing(asked.out, advice="give another folder"):
@@ -58,6 +64,10 @@ def predict(asked: Asked, console: Console) -> int:
 def main(arguments: list[str] | None = None) -> None:
     """Command line of ``jimt predict``."""
     options = vars(_parser().parse_args(arguments))
+    from rich.console import Console
+
+    from jimt.prediction.asked import Asked
+
     asked = Asked(**options | {"images": tuple(options["images"])})
     try:
         status = predict(asked, Console(emoji=False))  # which a name may spell

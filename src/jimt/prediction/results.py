@@ -108,7 +108,9 @@ class Results:
             told.append("No field has a dead share that is to be trusted")
         elif self.answered:
             told.append("No field has cells that a dead share could be taken of")
-        if self.check is not None:
+        if self.check is None:
+            told.append("Not checked against a stain: what is not flagged is not proven right")
+        else:
             told.append(f"Held against PI: {self.check['sentence']}")
         return told
 
@@ -180,6 +182,7 @@ def write_results(results: Results, parts: Parts) -> None:
         false_alarms=None if reference.unknown is not None else reference.false_alarms,
         include_flagged=asked.include_flagged,
         confidence=CONFIDENCE,
+        check=results.check,
     )
     write_methods(results.checkpoint, results.rows, out / "METHODS.md", analysis=analysis)
     write_gallery(
@@ -213,14 +216,17 @@ def print_results(results: Results, console: Console) -> None:
 
 
 def _table_of_wells(wells: pd.DataFrame) -> Table:
+    told = wells.to_dict("records")
+    names = [name for name in ("plate", "well", "time") if any(row[name] is not None for row in told)]
     rows = [
         [
-            *(escape(printable(row[name] or "")) for name in ("plate", "well", "time")),
+            *(escape(printable(row[name] or "")) for name in names),
             f"{row['n_counted']} of {row['n_fields']}",
             number_text(row["dead_share"]),
-            interval_text(None if row["low"] is None else (row["low"], row["high"])),
+            # of two fields it is hardly ever less than everything
+            interval_text((row["low"], row["high"]) if row["low"] is not None and row["n_counted"] > 2 else None),
         ]
-        for row in wells.to_dict("records")
+        for row in told
     ]
-    header = ["plate", "well", "time", "fields", "dead share", f"{CONFIDENCE:.0%} over fields"]
-    return table_of("Dead share of each well, mean over its fields", header, rows, n_left=3)
+    header = [*names, "fields", "dead share", f"{CONFIDENCE:.0%} over fields"]
+    return table_of("Dead share of each well, mean over its fields", header, rows, n_left=len(names))
