@@ -8,7 +8,7 @@ import numpy as np
 
 from jimt.curation.decoding import BadImageError
 from jimt.data.fields import Fields
-from jimt.errors import InputError, ways_out
+from jimt.errors import InputError
 from jimt.models.checkpoint import Checkpoint, read_checkpoint
 from jimt.models.predictor import Predictor
 from jimt.prediction.answers import FieldAnswer, Picture, Source
@@ -86,9 +86,8 @@ class Asking:
         try:
             stain = self._picture(of_pi, channel, patch_size=1)
         except BadImageError as error:
-            ways = tuple(way.replace("--channel", "--check") for way in error.remedies)
-            told = ways_out(advice=error.advice, remedies=ways)
-            return Opened(picture, ": ".join(filter(None, (f"its PI {error.cause}", told))))
+            told = str(error).replace("--channel", "--check")  # which names the channel of PI
+            return Opened(picture, f"its PI {told}")
         if stain.pixels.shape != picture.pixels.shape:
             return Opened(picture, "its PI is of another size")
         return Opened(picture, stain)
