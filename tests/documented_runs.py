@@ -241,6 +241,8 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         ("mcf7 resnet18.tv_in1k",), MCF7
     ),
     "jimt crossval task=stain dataset=mcf7 choose=stain": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
+    "jimt train task=stain stain=nuclei backbone=resnet18 dataset=synthetic augmentation=intensity "
+    "trainer.max_epochs=8": Compose(("synthetic resnet18.tv_in1k",), "minutes; test_stain.py trains task=stain"),
     "jimt prepare dataset=synthetic_doses": Compose(("synthetic_doses",), "a minute; test_plate.py simulates less"),
     "jimt predict RUN 'IMAGES/*/*_BF.tif' --out fields": Run(leaves="fields/index.html"),
     "jimt predict RUN IMAGES --pattern '{plate}/{well}_s{field}_{channel}.tif' --channel BF --out by_well": Run(

@@ -38,7 +38,6 @@ FLAG_WORDS: Final = {
     "focus": "focus",
     "contrast": "contrast",
     "noise": "noise",
-    "polarity": "bright and dark exchanged",
     "colour": "colour",
     "pixel_size": "pixel size",
 }
