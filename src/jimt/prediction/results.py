@@ -26,7 +26,7 @@ from jimt.prediction.well_shares import well_rows, write_wells
 from jimt.prediction.workbook import write_workbook
 from jimt.statistics.intervals import t_interval_of_mean
 from jimt.statistics.uncertainty import UNCERTAIN
-from jimt.statistics.value_text import interval_text, number_text
+from jimt.statistics.value_text import interval_text, number_text, percent_text
 from jimt.system.files import write_json
 from jimt.system.screen import print_whole, table_of
 
@@ -101,7 +101,7 @@ class Results:
             shares = np.array([row.dead_share for row in counted], np.float64)
             kind = counted[0].share_of
             interval = t_interval_of_mean(shares, confidence=CONFIDENCE)
-            over = "" if interval is None else f" ({CONFIDENCE:.0%} over fields: {interval_text(interval)})"
+            over = "" if interval is None else f" ({percent_text(CONFIDENCE)} over fields: {interval_text(interval)})"
             of = f"{len(counted)} field{'s' * (len(counted) != 1)}"
             told.append(f"Mean {SHARE_WORDS[kind or 'patches']} of {of}: {shares.mean():.3f}{over}")
         elif self.flagged and any(row.dead_share is not None for row in self.flagged):
@@ -228,5 +228,5 @@ def _table_of_wells(wells: pd.DataFrame) -> Table:
         ]
         for row in told
     ]
-    header = [*names, "fields", "dead share", f"{CONFIDENCE:.0%} over fields"]
+    header = [*names, "fields", "dead share", f"{percent_text(CONFIDENCE)} over fields"]
     return table_of("Dead share of each well, mean over its fields", header, rows, n_left=len(names))
