@@ -194,11 +194,7 @@ def judge(
     }
     for name, distance in far.items():
         if distance > 1:
-            told = _FAR[name]
-            reason = (
-                f"{told}: {distance:.2f} times as far from the training data as the limit, which at most "
-                f"{100 * reference.false_alarms:.0f} % of fields that are like it exceed"
-            )
+            reason = f"{_FAR[name]}: {distance:.2f} times the limit"
             flags.append(Flag(name, reason))
     if not any(distance > 1 for distance in far.values()):
         return Familiarity(max(far.values()), tuple(flags))
