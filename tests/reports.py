@@ -13,6 +13,7 @@ FIGURES = {
     "sample_patches",
     "fluorescence_histograms",
     "labelled_patches",
+    "risk_coverage",
     "roc",
     "precision_recall",
     "confusion",

@@ -117,7 +117,10 @@ def test_a_slip_in_a_file_of_ones_own_is_one_sentence_that_names_it(command, tmp
     assert command("prepare.py", "dataset=own", "dry_run=true").startswith("error: raw is missing")
 
 
-DATA_SETS = "doxo, mcf7, mcf7_dated, mcf7_named, no_treatment, ours, synthetic, synthetic_plate, synthetic_treated"
+DATA_SETS = (
+    "doxo, mcf7, mcf7_dated, mcf7_named, no_treatment, ours, synthetic, synthetic_doses, synthetic_plate, "
+    "synthetic_treated"
+)
 
 
 @pytest.mark.parametrize(

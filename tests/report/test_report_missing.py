@@ -64,7 +64,8 @@ def test_a_deleted_curation_leaves_what_the_scores_alone_tell(uneven, tmp_path, 
         aside.rename(config.output_root)
     assert all("is missing: curate it again, or give --curated FOLDER" in reason for reason in parts.missing.values())
     assert len(parts.missing) >= 4
-    drawn = {"roc", "precision_recall", "confusion", "reliability", "score_against_fluorescence", "training"}
+    drawn = {"roc", "precision_recall", "confusion", "reliability", "risk_coverage", "score_against_fluorescence"}
+    drawn |= {"training"}
     assert parts.figures == drawn | {"by_raw_image", "embedding"}
 
 

@@ -86,7 +86,7 @@ def write_gallery(
         "inks": [ink_on(step / 100) for step in range(101)],
     }
     here = resources.files("jimt.prediction")
-    script, style = (here.joinpath(f"gallery.{kind}").read_text("utf-8") for kind in ("js", "css"))
+    script, style = (here.joinpath(f"gallery.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("jimt.prediction", "."), undefined=jinja2.StrictUndefined, autoescape=True
     )
