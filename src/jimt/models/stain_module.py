@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
 from jimt.data.crops import StainBatch
@@ -143,8 +144,21 @@ class StainModule(pl.LightningModule):
             [part for part in parts if part["params"]],
             self._optim,
             lambda: self.trainer.estimated_stepping_batches,
-            fused=self.device.type == "cpu",
+            # 16-mixed scales the gradient, and a fused step would undo that only after it was clipped
+            fused=self.device.type == "cpu" and self.trainer.precision != "16-mixed",
         )
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the norm of the gradient: Lightning refuses a fused step in bfloat16, whose gradient is not scaled."""
+        if gradient_clip_val is not None and self.trainer.precision == "bf16-mixed":
+            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+        else:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
 
 def _of_all_processes(rows: list[tuple[Tensor, ...]]) -> list[tuple[Tensor, ...]]:
