@@ -20,7 +20,7 @@ from jimt.config.training import TrainConfig
 from jimt.errors import InputError
 
 PACKAGE = REPOSITORY / "src" / "jimt"
-RAISED = ("InputError", "Interrupted", "BadImageError", "ExecutorError")
+RAISED = ("InputError", "Interrupted", "BadImageError", "ExecutorError", "FieldExceedsMemory")
 TOLD_BY = (*RAISED, "ways_out", "filling_a_disk")
 """Calls that say what mends something; that of a full disk says in any case to free some."""
 TO_TYPE = re.compile(r"(^|[\s(`'])(--[a-z]|-m\b|[a-z_]+([./][a-z_]+)*=|(python|pip|make|dask|jimt) [a-z-])")
@@ -48,11 +48,7 @@ def told() -> list[Told]:
     def visit(node: ast.AST, file: str, names: tuple[str, ...]) -> None:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names = (*names, node.name)
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id in (*RAISED, "ways_out", "filling_a_disk")
-        ):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in TOLD_BY:
             found.append(Told((file, ".".join(names)), range(node.lineno, (node.end_lineno or 0) + 1), node))
         for child in ast.iter_child_nodes(node):
             visit(child, file, names)

@@ -15,7 +15,7 @@ from jimt.errors import InputError
 from jimt.models import mapwise, stain_network
 from jimt.models.checkpoint import Input
 from jimt.networks.backbones import create_backbone
-from jimt.training import finetune
+from jimt.training import finetune, gpu_memory
 from jimt.training.checkpointing import network_of
 from jimt.training.learners import refuse_small_crop
 from jimt.training.run import train
@@ -203,6 +203,16 @@ def of_a_field(lab: Lab) -> None:
     assert told.text == "a field of 70 x 40 px needs more memory than the GPU has: give --accelerator cpu"
 
 
+def of_a_field_in_training(lab: Lab) -> None:
+    @gpu_memory.scoring()
+    def trains(*overrides: str) -> None:
+        if "trainer=cpu" not in overrides:
+            raise mapwise.FieldExceedsMemory("a field of 70 x 40 px needs more memory than the GPU has")
+
+    told = lab.mends(trains)
+    assert told.text == "a field of 70 x 40 px needs more memory than the GPU has: give trainer=cpu"
+
+
 RUNS: dict[Place, object] = {
     ("config/stain.py", "StainConfig.__post_init__"): of_settings,
     ("config/training.py", "no_decoder"): of_a_probe,
@@ -216,6 +226,7 @@ RUNS: dict[Place, object] = {
     ("data/stain_targets.py", "_nuclei"): of_no_nuclei,
     ("data/stain_datamodule.py", "refuse_large_crop"): of_a_large_crop,
     ("training/gpu_memory.py", "out_of_memory"): of_the_memory_of_a_card,
+    ("training/gpu_memory.py", "scoring"): of_a_field_in_training,
     ("models/mapwise.py", "map_of_field"): of_a_field,
 }
 

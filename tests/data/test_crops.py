@@ -63,6 +63,18 @@ def consistent(tmp_path, opened):
     return curated, opened(curated)
 
 
+@pytest.mark.parametrize("length", [96, 97, 99, 100])
+def test_a_crop_reaches_both_edges_and_every_place_between_as_often(tmp_path, opened, length):
+    pixels = np.tile(np.arange(length, dtype=np.uint8), (length, 1))
+    curated = made(tmp_path, [pixels.astype(np.uint16) + 1], brightfield=[pixels], background=1)
+    dataset = CropDataset(curated, opened(curated), [0], crop=64, multiple=32)
+    offsets = (np.arange(900) + 0.5) / 900
+    batch = dataset.__getitems__([CropKey(0, where=(0.0, 0.5, float(offset))) for offset in offsets])
+    origins, counts = np.unique(batch.pixels[:, 0, 0, 0].numpy(), return_counts=True)
+    assert origins.tolist() == list(range(0, length - 64 + 1, 4))
+    assert counts.max() - counts.min() <= 1
+
+
 def test_the_targets_of_a_crop_are_of_its_own_pixels(consistent):
     curated, targets = consistent
     dataset = CropDataset(curated, targets, [0, 1], crop=64, multiple=32)

@@ -25,7 +25,7 @@ class CropKey(NamedTuple):
     centred: bool = False
     """Whether it lies about a place with dead cells, where there is one."""
     where: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Numbers in 0 to 1: which place, and where in the crop, or in the field, that is along y and x."""
+    """Numbers from 0 up to, but not, 1: which place, and where in the crop, or in the field, that is along y and x."""
     orientation: int = 0
     changes: tuple[float, ...] = (0.0,) * N_CHANGES
 
@@ -95,7 +95,7 @@ class CropDataset(Dataset[StainBatch]):
             found = np.argwhere(self._targets.with_dead(targets)[:height, :width])
         origin = []
         for axis, (length, offset) in enumerate(zip(pixels.shape, offsets, strict=True)):
-            start = offset * (length - self._crop)
+            start = offset * ((length - self._crop) // STRIDE + 1) * STRIDE
             if len(found):  # the place lies in the middle half of the crop
                 place = int(found[int(pick * len(found)), axis]) * STRIDE
                 start = float(np.clip(place - (0.25 + offset / 2) * self._crop, 0, length - self._crop))

@@ -123,6 +123,10 @@ class MapPredictor:
             yield row, (rows_of, columns_of), (down, across)
 
 
+class FieldExceedsMemory(InputError):
+    """A whole field needs more memory than the GPU has."""
+
+
 @torch.inference_mode()
 def map_of_field(
     answer: Callable[[torch.Tensor], torch.Tensor],
@@ -148,7 +152,7 @@ def map_of_field(
         precision: Lightning's word for what it computes in.
 
     Raises:
-        InputError: If the field needs more memory than the GPU has.
+        FieldExceedsMemory: If the field needs more memory than the GPU has.
     """
     height, width = pixels.shape
     beyond = ((0, -height % multiple), (0, -width % multiple))
@@ -163,7 +167,7 @@ def map_of_field(
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
                 maps = answer(images)
         except torch.OutOfMemoryError as error:
-            raise InputError(
+            raise FieldExceedsMemory(
                 f"a field of {width} x {height} px needs more memory than the GPU has", remedies=("--accelerator cpu",)
             ) from error
         maps = maps.float()

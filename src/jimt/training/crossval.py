@@ -43,6 +43,7 @@ from jimt.system.files import (
 from jimt.system.locks import owner
 from jimt.system.screen import print_whole, table_of
 from jimt.training.choosing import WithOverrides, choose_settings
+from jimt.training.gpu_memory import scoring
 from jimt.training.run import train
 from jimt.training.settled import maps_cache
 from jimt.vocabulary import AMBIGUOUS
@@ -177,6 +178,7 @@ def _asked(settings: FoldsConfig, names: list[str]) -> set[int]:
     return asked
 
 
+@scoring()
 def _scored(run_folder: Path, cache: Path) -> pd.DataFrame:
     """Scores of the held-out fold by its finished training; read back where they were written before."""
     path, checkpoint = run_folder / ALL_SCORES_FILE, run_folder / BEST

@@ -1,10 +1,14 @@
 """What to change where a training needs more memory than the GPU has."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from jimt.config.training import TrainConfig
 from jimt.errors import InputError
+from jimt.models.mapwise import FieldExceedsMemory
 
 
 class Stage(Callback):
@@ -49,3 +53,16 @@ def out_of_memory(config: TrainConfig, *, validates: bool) -> InputError:
         advice="" if less else "choose a smaller network",
         remedies=(*([less] if less else []), "trainer=cpu"),
     )
+
+
+@contextmanager
+def scoring() -> Iterator[None]:
+    """Fields are scored within a training, whose device is a setting and no argument.
+
+    Raises:
+        InputError: If one needs more memory than the GPU has.
+    """
+    try:
+        yield
+    except FieldExceedsMemory as error:
+        raise InputError(error.cause, remedies=("trainer=cpu",)) from error

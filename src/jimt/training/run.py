@@ -42,6 +42,7 @@ from jimt.system.hardware import bfloat16_instructions
 from jimt.system.locks import owner
 from jimt.training import finetune, linear_probe
 from jimt.training.checkpointing import checkpoint_of, input_of, network_of, output_of
+from jimt.training.gpu_memory import scoring
 from jimt.training.learners import refuse_what_cannot_be_learned
 from jimt.training.loggers.lightning_loggers import continue_metrics_csv, finish, log_evaluation, make_loggers
 from jimt.training.loggers.map_pictures import log_tested_maps
@@ -59,6 +60,7 @@ from jimt.vocabulary import Split
 _FIT: Final[dict[str, Callable[..., int]]] = {"finetune": finetune.fit, "linear_probe": linear_probe.fit}
 
 
+@scoring()
 def train(
     config: TrainConfig,
     *,
