@@ -172,3 +172,15 @@ def test_of_many_fields_some_of_every_group_are_taken():
     assert {groups[n] for n in chosen} == set(groups.values())
     of_large = [n for n in chosen if n < 1000]
     assert (min(of_large), max(of_large)) == (0, 999)
+
+
+def test_a_training_field_with_little_but_black_edge_spoils_no_limit():
+    images, black = [noise(seed) for seed in range(24)], [np.zeros((64, 96), bool) for _ in range(24)]
+    black[3][:] = True
+    black[3][16:48, 16:48] = False  # a quarter of each of four windows, and nothing of two
+    images[3][black[3]] = 0
+    fields = fields_of(images, no_data=black)
+    assert windows_of(fields, 3, size=32)[["y", "x"]].values.tolist() == [[y, x] for y in (0, 32) for x in (0, 32)]
+    reference = fit_reference(Means(32), fields, {n: f"G{n % 8}" for n in range(24)}, size=32, seed=0)
+    told = [*reference.limits.values(), *reference.limits_of_window.values(), *sum(reference.measures.values(), ())]
+    assert np.isfinite(told).all()

@@ -120,7 +120,7 @@ class Familiarity:
 def windows_of(fields: Fields, number: int, *, size: int) -> pd.DataFrame:
     """Patches side by side of one field, by which its features are taken: ``field``, ``y`` and ``x``.
 
-    Those that hold data, and of many so many as are spread over all of them.
+    Those that hold data, or where all are mostly without them, those with most; of many so many as are spread over all.
 
     Args:
         fields: That the number counts in.
@@ -133,8 +133,8 @@ def windows_of(fields: Fields, number: int, *, size: int) -> pd.DataFrame:
     known = np.ones(len(y), np.bool_)
     if no_data.any():
         shares = [no_data[top : top + size, left : left + size].mean() for top, left in zip(y, x, strict=True)]
-        known = np.array(shares) <= _MAX_NO_DATA
-    chosen = np.flatnonzero(known if known.any() else ~known)
+        known = np.array(shares) <= max(_MAX_NO_DATA, min(shares))
+    chosen = np.flatnonzero(known)
     chosen = chosen[np.unique(np.linspace(0, len(chosen) - 1, _MAX_WINDOWS).round().astype(int))]
     return pd.DataFrame({"field": np.full(len(chosen), number, np.int32), "y": y[chosen], "x": x[chosen]})
 
