@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -177,18 +178,41 @@ def test_a_folder_that_holds_something_else_is_refused_and_left_alone(tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.docx"]
 
 
-@pytest.mark.parametrize("damage", [b"", b'{"row": {"num', b"[]", b'{"row": {}}', b'{"row": {"x": 1}, "patches": {}}'])
-def test_a_field_whose_part_is_damaged_is_predicted_anew(tmp_path, damage):
+def damaged(whole: bytes) -> Iterator[bytes]:
+    """What disks, editors and other programs make of a file."""
+    yield from (b"", b"{}", b"[]", b"\xff\xfe", b"[" * 100_000, whole[:-1], whole[: len(whole) // 2], whole + b"\n")
+    yield whole.replace(b"0.5", b"0.7")
+    yield whole.replace(b"0.5", b'"x"')
+    for place in range(0, len(whole), 7):
+        yield whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+
+
+def test_a_field_whose_part_is_damaged_is_predicted_anew(tmp_path):
     (source,) = sources_in(tmp_path, 1)
     parts = Parts(tmp_path / "out", ASKED, {})
     answer = answer_to(source)
     parts.add(source, answer.row, answer.patches)
-    (part,) = (tmp_path / "out/.jimt").glob(32 * "?" + ".json")
-    part.write_bytes(damage)
-    again = Parts(tmp_path / "out", ASKED, {})
+    (part,) = (tmp_path / "out/.jimt").glob(32 * "?" + ".part")
+    for damage in damaged(part.read_bytes()):
+        part.write_bytes(damage)
+        again = Parts(tmp_path / "out", ASKED, {})
+        assert not again.has(source)
+        with pytest.raises(InputError, match=r"is damaged: run the same command again"):
+            again.read(source)
+    part.unlink()
+    part.mkdir()
     assert not again.has(source)
-    with pytest.raises(InputError, match=r"is damaged: run the same command again"):
-        again.read(source)
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"[]", b"{}", b'{"asked": []}', b'{"asked": null}', b'{"asked"', b"\xff\xfe", b"[" * 100_000]
+)
+def test_a_damaged_note_of_what_was_asked_is_told_and_another_folder_is_free(tmp_path, damage):
+    Parts(tmp_path / "out", ASKED, {})
+    (tmp_path / "out/.jimt/asked.json").write_bytes(damage)
+    with pytest.raises(InputError, match=r"asked.json is damaged: give another folder, or give --out FOLDER"):
+        Parts(tmp_path / "out", ASKED, {})
+    Parts(tmp_path / "other", ASKED, {})
 
 
 def test_a_command_that_was_killed_before_it_noted_what_was_asked_goes_on(tmp_path):

@@ -104,7 +104,7 @@ def test_a_prediction_that_was_killed_goes_on_and_comes_to_the_same_bytes(patche
     command = [sys.executable, "-m", "jimt", "predict", *words, "--out", str(tmp_path / "killed")]
     started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while not list((tmp_path / "killed/.jimt").glob(32 * "?" + ".json")) and time.monotonic() < deadline:
+    while not list((tmp_path / "killed/.jimt").glob(32 * "?" + ".part")) and time.monotonic() < deadline:
         assert started.poll() is None
         time.sleep(0.01)
     os.kill(started.pid, signal.SIGKILL)

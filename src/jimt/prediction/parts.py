@@ -1,6 +1,7 @@
 """What is kept of a prediction while it runs, so that the same command goes on where it was killed."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,7 +44,9 @@ class Parts:
         self._paths: dict[int, Path] = {}
         known = self._folder / _ASKED
         if known.is_file():
-            before = read_json(known, advice="give another folder").get("asked", {})
+            before = read_json(known, advice="give another folder", remedies=("--out FOLDER",)).get("asked")
+            if not isinstance(before, dict):
+                raise InputError(f"{known} is damaged", advice="give another folder", remedies=("--out FOLDER",))
             differs = sorted(key for key in asked.keys() | before.keys() if asked.get(key) != before.get(key))
             if differs:
                 raise InputError(
@@ -73,7 +76,7 @@ class Parts:
             of_field = [*_state(source), source.name]
             if (pi := self._of_pi.get(source.number)) is not None and pi.path != source.path:
                 of_field += _state(pi)
-            self._paths[source.number] = self._folder / f"{digest_of(of_field)[:32]}.json"
+            self._paths[source.number] = self._folder / f"{digest_of(of_field)[:32]}.part"
         return self._paths[source.number]
 
     def has(self, source: Source) -> bool:
@@ -86,23 +89,30 @@ class Parts:
 
     def add(self, source: Source, row: FieldRow, patches: pd.DataFrame) -> None:
         """Note that a field is done: after this, none of its files is written again."""
-        part = {"row": dataclasses.asdict(row), "patches": patches.to_dict("list")}
-        write_whole(self._path(source), json.dumps(part))
+        part = json.dumps({"row": dataclasses.asdict(row), "patches": patches.to_dict("list")}).encode()
+        write_whole(self._path(source), _digest(part) + b"\n" + part)
 
     def read(self, source: Source) -> tuple[FieldRow, pd.DataFrame]:
         """What a field has given: its row, and its patches."""
         path, advice = self._path(source), "run the same command again"
-        part = read_json(path, advice=advice)
         try:
-            told = part["row"] | {name: tuple(part["row"][name]) for name in _TUPLES}
-            told |= {name: getattr(source, name) for name in _OF_SOURCE}  # which may be read otherwise since
-            return FieldRow(**told), pd.DataFrame(part["patches"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path} is damaged", advice=advice) from error
+            digest, _, content = path.read_bytes().partition(b"\n")
+        except OSError as error:
+            raise InputError(f"{path} is missing or cannot be read", advice=advice) from error
+        if digest != _digest(content):  # a disk or a hand has changed it since
+            raise InputError(f"{path} is damaged", advice=advice)
+        part = json.loads(content)
+        told = part["row"] | {name: tuple(part["row"][name]) for name in _TUPLES}
+        told |= {name: getattr(source, name) for name in _OF_SOURCE}  # which may be read otherwise since
+        return FieldRow(**told), pd.DataFrame(part["patches"])
 
     def row(self, source: Source) -> FieldRow:
         """Its row alone."""
         return self.read(source)[0]
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
 
 
 def _state(source: Source) -> list[Any]:

@@ -80,7 +80,7 @@ def read_json(path: Path, *, advice: str = "", remedies: tuple[str, ...] = ()) -
         raise InputError(f"{path} is missing", advice=advice, remedies=remedies)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets within brackets, as no file of jimt has
         content = None
     if not isinstance(content, dict):
         raise InputError(f"{path} is damaged", advice=advice, remedies=remedies)
