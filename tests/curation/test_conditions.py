@@ -1,6 +1,7 @@
 """What was done to each well, read in the names of files or in a table of wells, and the areas that follow."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from conftest import composed_prepare
-from jimt.curation.conditions import areas_by_condition
+from jimt.curation.conditions import areas_by_condition, describe_wells
 from jimt.curation.curate import curate, find_raw_images
 from jimt.curation.found import describe_dry_run
 from jimt.curation.manifest import SUMMARY, read_beside
@@ -49,6 +50,13 @@ EXPECTED = {
     for day in (1, 3)
     for well in names
 }
+
+
+def test_a_dry_run_lists_doses_and_wells_by_their_value():
+    told = {f"{n}": ImagedWell(dose, None, f"A{n}") for n, dose in enumerate(["10", "0.3", "2", "0.03", "0.3"], 8)}
+    lines = list(describe_wells(SimpleNamespace(wells=told)))  # type: ignore[arg-type]
+    assert [line.split(":")[0] for line in lines] == [f"condition {dose}" for dose in ("0.03", "0.3", "2", "10")]
+    assert lines[1] == "condition 0.3: 2 wells (A9, A12)"
 
 
 def test_without_a_control_nothing_is_held_against_one(named):

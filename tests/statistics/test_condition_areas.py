@@ -45,6 +45,15 @@ def test_rows_stand_by_day_with_the_control_first_and_numbers_in_their_order():
     assert order == list(itertools.product((1, 10), ("untreated", "2 uM", "10 uM", "doxo")))
 
 
+def test_doses_stand_by_their_value_and_not_by_their_text():
+    doses = ["0", "0.03", "0.1", "0.3", "1", "3", "10", "30", "100", "1000"]
+    shuffled = np.random.default_rng(0).permutation(doses).tolist()
+    found = compare_conditions(
+        np.linspace(0, 1, 10), shuffled, [None] * 10, [f"A{n}" for n in range(10)], control="0", confidence=0.95
+    )
+    assert [row.condition for row in found] == doses
+
+
 def test_a_well_counts_once_however_many_fields_it_has():
     (row,) = compare_conditions(
         np.array([0.1, 0.1, 0.1, 0.1, 0.5]), ["a"] * 5, [None] * 5, [*"wwww", "v"], control="a", confidence=0.95

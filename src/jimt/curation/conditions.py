@@ -19,7 +19,7 @@ from jimt.curation.positive import HAZE
 from jimt.curation.raw_images import Finding, ImagedWell
 from jimt.curation.tables import read_table
 from jimt.errors import InputError
-from jimt.statistics.condition_areas import compare_conditions
+from jimt.statistics.condition_areas import compare_conditions, in_order
 
 _LISTED: Final = 8  # wells in a sentence
 
@@ -79,7 +79,7 @@ def find_wells(settings: ConditionsConfig, finding: Finding, root: Path, *, patt
         )
     finding.wells = _one_spelling(found, control=str(settings.control))
     finding.unused_wells = [] if table is None else [row.well for key, row in table.items() if key not in used]
-    conditions = sorted({well.condition for well in finding.wells.values()})
+    conditions = sorted({well.condition for well in finding.wells.values()}, key=in_order)
     if settings.control not in conditions:
         raise InputError(
             f"dataset.conditions.control={settings.control} is none of the conditions "
@@ -175,9 +175,11 @@ def describe_wells(finding: Finding) -> Iterator[str]:
     counts: dict[tuple[float, str], set[str]] = {}
     for well in finding.wells.values():
         counts.setdefault((-math.inf if well.day is None else well.day, well.condition), set()).add(well.well)
-    for (day, condition), wells in sorted(counts.items()):
+    for day, condition in sorted(counts, key=lambda key: (key[0], in_order(key[1]))):
+        wells = counts[day, condition]
         on_day = "" if day == -math.inf else f" on day {day:g}"
-        yield f"condition {condition}{on_day}: {len(wells)} well{'s' * (len(wells) != 1)} ({', '.join(sorted(wells))})"
+        listed = ", ".join(sorted(wells, key=in_order))
+        yield f"condition {condition}{on_day}: {len(wells)} well{'s' * (len(wells) != 1)} ({listed})"
 
 
 def areas_by_condition(

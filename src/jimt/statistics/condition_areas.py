@@ -87,14 +87,14 @@ def compare_conditions(
         if not math.isnan(value):
             parts.setdefault((day, condition), {}).setdefault(well, []).append(value)
 
-    def place(key: tuple[float | None, str]) -> tuple[float, bool, list[tuple[str, int]]]:
+    def place(key: tuple[float | None, str]) -> tuple[float, bool, tuple[list[tuple[str, float]], str]]:
         day, condition = key
-        return -math.inf if day is None else day, condition != control, _in_order(condition)
+        return -math.inf if day is None else day, condition != control, in_order(condition)
 
     rows = []
     for day, condition in sorted(parts, key=place):
         fields = parts[day, condition]
-        means = {well: _mean(fields[well]) for well in sorted(fields, key=_in_order)}
+        means = {well: _mean(fields[well]) for well in sorted(fields, key=in_order)}
         values, notes = list(means.values()), []
         interval = interval_of_wells(values, confidence=confidence)
         if interval is None:
@@ -172,6 +172,11 @@ def _why_none(values: Sequence[float]) -> str:
     return "one well" if len(values) < _FEWEST_WELLS else "all wells are the same"
 
 
-def _in_order(name: str) -> list[tuple[str, int]]:
-    """Sorts names with 2 before 10."""
-    return [(text, int(number or 0)) for text, number in re.findall(r"(\D*)(\d*)", name)]
+def in_order(name: str) -> tuple[list[tuple[str, float]], str]:
+    """Sorts names of wells and conditions as a person does, numbers within them by their value.
+
+    >>> sorted(["10 µM", "0.3 µM", "2 µM", "0.03 µM", "0,1 µM", "A10", "A2"], key=in_order)
+    ['0.03 µM', '0,1 µM', '0.3 µM', '2 µM', '10 µM', 'A2', 'A10']
+    """
+    parts = re.findall(r"(\D*)(\d+(?:[.,]\d+)?|$)", name)
+    return [(text, float(number.replace(",", ".") or 0)) for text, number in parts], name
