@@ -282,6 +282,8 @@ def test_a_group_left_out_is_named_and_run_alone_as_with_all(uneven, tmp_path, c
     names = [name for fold in whole["folds"] for name in fold["groups"]]
     assert len(set(names)) == len(names) == whole["n_folds"] == 12
     printed = capsys.readouterr().out
+    assert "jimt predict " in printed
+    assert "/fold_0 IMAGES --out DIR" in printed
     assert all(f"fold {number}, group {name} (" in printed for number, name in enumerate(names))
     left_out = [*probe, "crossval.leave=group"]
     for said in (names[3], "11"):

@@ -126,7 +126,9 @@ def test_the_same_command_again_evaluates_without_training(trained, monkeypatch,
     monkeypatch.setitem(training._FIT, "finetune", lambda *_: pytest.fail("trained again"))
     train(config)
     assert (run / "test_metrics.json").is_file()
-    assert "holds this training, finished" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "holds this training, finished" in told
+    assert re.search(r"predict images without a stain: jimt predict \S+ IMAGES --out DIR", told)
 
 
 @pytest.mark.parametrize(

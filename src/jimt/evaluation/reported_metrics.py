@@ -1,6 +1,7 @@
 """Metrics of scored test patches, as ``test_metrics.json`` and the closing table have them."""
 
 import dataclasses
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,6 +145,15 @@ def rows_of_folds(folds: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[l
         ]
         for fold in folds
     ]
+
+
+def next_command(run_folder: Path) -> str:
+    """What may be done with a trained model.
+
+    >>> next_command(Path("runs/my run"))
+    "predict images without a stain: jimt predict 'runs/my run' IMAGES --out DIR"
+    """
+    return f"predict images without a stain: jimt predict {shlex.quote(str(run_folder))} IMAGES --out DIR"
 
 
 def print_metrics(metrics: dict[str, Any], run_folder: Path) -> None:

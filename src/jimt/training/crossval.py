@@ -20,7 +20,7 @@ from jimt.data.preparation import ConfigOf, prepare
 from jimt.errors import InputError, as_list_typed, did_you_mean
 from jimt.evaluation.comparisons import comparisons, print_comparisons
 from jimt.evaluation.map_agreement import map_agreement, map_metrics
-from jimt.evaluation.reported_metrics import metrics_table, rows_of_folds, test_metrics
+from jimt.evaluation.reported_metrics import metrics_table, next_command, rows_of_folds, test_metrics
 from jimt.evaluation.scores import SCORE_COLUMNS, read_scores, score_test_split, training_data
 from jimt.models.predictor import open_predictor
 from jimt.statistics.correlation import correlation_in_words
@@ -308,3 +308,6 @@ def _print(result: dict[str, Any], folder: Path) -> None:
     for note in result["notes"]:
         console.print(f"note: {note}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     console.print(f"scores and metrics are in {folder}", highlight=False, markup=False, soft_wrap=True)
+    first = folder / f"fold_{result['folds_held'][0]}"
+    if (first / BEST).is_file():
+        console.print(next_command(first), highlight=False, markup=False, soft_wrap=True)

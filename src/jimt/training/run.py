@@ -17,7 +17,7 @@ from jimt.curation.manifest import Curated
 from jimt.data.datamodule import open_for_training
 from jimt.data.preparation import ConfigOf, prepare
 from jimt.errors import DISK_FULL, InputError, as_typed
-from jimt.evaluation.reported_metrics import print_metrics
+from jimt.evaluation.reported_metrics import next_command, print_metrics
 from jimt.evaluation.scores import TestPatches, read_scores, rows_of_test
 from jimt.evaluation.test_split import evaluate_model
 from jimt.models.checkpoint import save_checkpoint
@@ -215,6 +215,7 @@ def _evaluate(training: Training) -> dict[str, Any]:
     predictor = open_predictor(folder, device_index=training.device_index)
     metrics = evaluate_model(predictor, folder / BEST, folder, confidence=config.evaluation.confidence)
     print_metrics(metrics, folder)
+    print(next_command(folder))
     curated, rows = rows_of_test(predictor.checkpoint.record, None, folder / BEST)
     log_evaluation(
         training.loggers,
