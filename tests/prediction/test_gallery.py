@@ -116,7 +116,10 @@ def test_a_click_on_a_well_shows_its_fields_and_another_one_all(page):
     none = page.get_by_role("button", name="D04: no field counts, 2 left out, has flagged fields")
     assert "none" in none.get_attribute("class")
     assert page.locator(".plate button").count() == 13
-    assert page.locator(".plate tr").count() == 9  # a plate of 96, which the wells do not fill
+    # of the 96 wells only rows and columns that the fields are of
+    assert page.locator(".plate tr th:first-child").all_inner_texts()[1:] == ["B", "C", "D", "E"]
+    assert page.locator(".plate tr").first.locator("th").all_inner_texts()[1:] == ["2", "3", "4", "5"]
+    assert "of a plate of 96 that have fields" in page.locator(".plate caption").inner_text()
 
 
 @pytest.mark.parametrize("way", ["mouse", "keyboard", "all"])
@@ -160,6 +163,12 @@ def test_flagged_fields_are_grey_with_their_reasons(page):
     for words in ("unlike the training data", "focus", "It is unlike.", "It is blurred.", "Left out of the means."):
         assert words in text
     assert page.locator(".field.flagged").count() == 3
+    # a card is short until it is asked why
+    reason = flagged.get_by_text("It is blurred.")
+    assert not reason.is_visible()
+    flagged.get_by_text("Why", exact=True).click()
+    assert reason.is_visible()
+    flagged.get_by_text("Why", exact=True).click()
     assert float(flagged.locator("img").first.evaluate("(e) => getComputedStyle(e).opacity")) < 0.9
 
 

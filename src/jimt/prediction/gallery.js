@@ -72,10 +72,14 @@ function card(field) {
     const badges = made("div");
     for (const flag of field.flags) badges.append(made("span", "badge", `⚠ ${data.flagWords[flag] ?? flag}`));
     element.append(badges);
-    for (const reason of field.reasons) element.append(made("div", "note", reason));
     if (!field.counted) element.append(made("div", "note", "Left out of the means."));
   }
-  for (const note of field.notes) element.append(made("div", "note", note));
+  if (field.reasons.length + field.notes.length) {
+    const told = made("details");
+    told.append(made("summary", "note", field.reasons.length ? "Why" : "What was done to its image"));
+    for (const line of [...field.reasons, ...field.notes]) told.append(made("div", "note", line));
+    element.append(told);
+  }
   const links = made("div", "links");
   links.append(linkTo(`maps/${field.url}.png`, "map"), " · ", linkTo(`maps/${field.url}.ome.tiff`, "OME-TIFF"), " · ",
     linkTo(`outlines/${field.url}.geojson`, "outlines"));
@@ -148,23 +152,24 @@ function update() {
 function drawPlate() {
   const plate = data.plates[Number(get("plate").value)];
   const table = made("table", "plate");
-  table.style.setProperty("--side", plate.columns > 24 ? "17px" : plate.columns > 12 ? "32px" : "50px");
-  table.style.setProperty("--text", plate.columns > 12 ? "11.5px" : "15px");
-  table.append(made("caption", "", `${plate.words}: mean dead share of each well, per cent`));
+  const columns = plate.columns.length;
+  table.style.setProperty("--side", columns > 24 ? "17px" : columns > 12 ? "32px" : "50px");
+  table.style.setProperty("--text", columns > 12 ? "11.5px" : "15px");
+  table.append(made("caption", "", `${plate.words}: mean dead share of each well, per cent${plate.leftOut}`));
   const head = made("tr");
   head.append(made("th"));
-  for (let column = 1; column <= plate.columns; column++) {
-    const cell = made("th", "", plate.columns > 24 && column % 2 === 0 ? "" : String(column));
+  for (const column of plate.columns) {
+    const cell = made("th", "", columns > 24 && column % 2 === 1 ? "" : String(column + 1));
     cell.scope = "col";
     head.append(cell);
   }
   table.append(head);
-  for (const [row, letters] of plate.rows.entries()) {
+  for (const [row, letters] of plate.rows) {
     const line = made("tr");
     const name = made("th", "", letters);
     name.scope = "row";
     line.append(name);
-    for (let column = 0; column < plate.columns; column++) {
+    for (const column of plate.columns) {
       const cell = made("td");
       const well = plate.wells[`${row},${column}`];
       if (well) cell.append(wellButton(well, plate));
@@ -192,7 +197,7 @@ function wellButton(well, plate) {
     const step = Math.round(100 * well.share);
     button.style.background = data.colours[step];
     button.style.color = data.inks[step];
-    if (plate.columns <= 24) button.textContent = String(step);
+    if (plate.columns.length <= 24) button.textContent = String(step);
   }
   button.addEventListener("click", () => {
     wellSelect.value = wellSelect.value === button.dataset.well ? "" : button.dataset.well;

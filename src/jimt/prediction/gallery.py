@@ -153,8 +153,11 @@ def _well_name(plate: str | None, well: str, time: str | None) -> str:
 
 
 def _plate(key: PlateKey, wells: Sequence[PlateWell], numbers: dict[Any, int]) -> dict[str, Any]:
-    n_rows, n_columns = plate_shape(well.name for well in wells)
-    plate, time = key
+    shape, (plate, time) = plate_shape(well.name for well in wells), key
+    places = [place for well in wells if (place := well_place(well.name)) is not None]
+    rows, columns = (_shown([place[axis] for place in places], of=shape[axis]) for axis in (0, 1))
+    some = len(rows) * len(columns) < shape[0] * shape[1]
+    left_out = f" (rows and columns of a plate of {shape[0] * shape[1]:,} that have fields)" if some else ""
     placed = {
         f"{place[0]},{place[1]}": {
             "name": well.name,
@@ -169,10 +172,17 @@ def _plate(key: PlateKey, wells: Sequence[PlateWell], numbers: dict[Any, int]) -
     }
     return {
         "words": plate_name(key),
-        "rows": [row_name(row) for row in range(n_rows)],
-        "columns": n_columns,
+        "leftOut": left_out,
+        "rows": [[row, row_name(row)] for row in rows],
+        "columns": list(columns),
         "wells": placed,
     }
+
+
+def _shown(places: Sequence[int], *, of: int) -> range:
+    """Rows or columns of a plate that are shown: from the first to the last well, or all, where that is over half."""
+    first, last = min(places, default=0), max(places, default=of - 1)
+    return range(first, last + 1) if 2 * (last + 1 - first) <= of else range(of)
 
 
 def _table_of_wells(wells: pd.DataFrame, *, confidence: float) -> tuple[list[str], list[list[str]]]:
