@@ -32,6 +32,18 @@ def test_the_distance_is_mahalanobis_by_the_covariances_of_scikit_learn(rng):
     assert fit_spread(features, groups, n_directions=64).distances(asked) == pytest.approx(expected, rel=1e-6)
 
 
+def test_neither_the_axes_nor_the_unit_nor_the_origin_of_features_matter(rng):
+    features, groups = fields_of_groups(rng, 5, 3, n_features=8, between=1.5)
+    asked = rng.normal(size=(4, 8))
+    turned, _ = np.linalg.qr(rng.normal(size=(8, 8)))
+    expected = fit_spread(features, groups, n_directions=64).distances(asked)
+    for change in (lambda x: x @ turned, lambda x: 1000 * x, lambda x: x - 50, lambda x: -x):
+        found = fit_spread(change(features), groups, n_directions=64).distances(change(asked))
+        assert found == pytest.approx(expected, rel=1e-6)
+    renamed = np.array([name[::-1] + "x" for name in groups], object)
+    assert fit_spread(features, renamed, n_directions=64).distances(asked) == pytest.approx(expected, rel=1e-9)
+
+
 def test_a_direction_that_no_training_field_has_gone_is_the_farthest(rng):
     features, groups = fields_of_groups(rng, 8, 3, n_features=6, between=1.0)
     features[:, 5] = 0

@@ -29,6 +29,21 @@ def test_turning_and_mirroring_change_nothing(turned):
     np.testing.assert_allclose(spectrum(np.ascontiguousarray(turned(image))), spectrum(image), atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [32, 33, 45, 64, 224])
+def test_patches_of_every_size_that_may_be_curated_have_a_spectrum(size):
+    """Turned and mirrored alike, black edge or not, and also where every pixel is the same."""
+    image = texture(3, sigma=1.2, size=size)
+    valid = np.ones(image.shape, bool)
+    valid[: size // 3, : size // 4] = False
+    found = log_spectrum(image, valid)
+    assert found.shape == (N_BANDS,)
+    assert np.isfinite(found).all()
+    assert abs(found.mean()) < 1e-9
+    for turned in (np.rot90, np.flipud, np.transpose):
+        np.testing.assert_allclose(log_spectrum(turned(image).copy(), turned(valid).copy()), found, atol=1e-6)
+    assert np.isfinite(spectrum(np.full((size, size), 255, np.uint8))).all()
+
+
 def test_a_pure_wave_has_its_power_in_the_band_of_its_frequency():
     size, edges = 128, np.geomspace(4 / 128, 0.5, N_BANDS + 1)
     for band in range(1, N_BANDS):
