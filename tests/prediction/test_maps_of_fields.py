@@ -70,7 +70,7 @@ def test_outlines_enclose_exactly_what_is_taken_for_dead(mask, place, zoom, tmp_
 
 def test_outlines_stay_within_the_field_where_its_last_places_do_not():
     of = answer(row(height=10, width=7), dead=np.ones((3, 2)), place=4)
-    region = dead_regions(of.dead_map, threshold=0.5)
+    region = dead_regions(of.dead_map, of.dead_map >= 0.5)
     assert [ring for one in region for ring in one.rings] == [[(2, 0), (2, 3), (0, 3), (0, 0)]]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from jimt.curation.cell_area import cell_area
 from jimt.data.fields import Fields
-from jimt.data.stain_targets import places
+from jimt.data.stain_targets import MIN_VALID, places
 from jimt.models.checkpoint import Input, StainScore
 from jimt.models.like_training import windows_of
 from jimt.models.mapwise import map_of_field, tiles_of_patch
@@ -163,9 +163,9 @@ class StainPredictor:
     def _share(self, fields: Fields, number: int) -> dict[str, object]:
         maps = dict(zip(self.network.outputs, self.maps(fields, number), strict=True))
         valid = ~fields.no_data(number)
-        known = places(valid)
         if "dead" in maps:
-            seen = [np.where(known > 0, maps[name], 0) for name in ("dead", "live")]
+            known = places(valid) >= MIN_VALID
+            seen = [np.where(known, maps[name], 0) for name in ("dead", "live")]
             dead = nuclei_of_maps(*seen)["dead"].to_numpy(bool)
             return {"share_of": "nuclei", "predicted_share": float(dead.mean()) if len(dead) else np.nan}
         cells = places(cell_area(fields.field(number), valid))

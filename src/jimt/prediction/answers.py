@@ -136,6 +136,8 @@ class FieldAnswer:
         dead_map: Probability of death at each place, float32, shape ``(height, width)`` in places; NaN where there are
             no cells or no data.
         maps: What else is predicted of each place, by name, likewise.
+        dead_nuclei: Middles of the nuclei that are counted as dead, y and x in pixels of ``bright_field``, shape
+            ``(n, 2)``; None of a model that counts none.
     """
 
     row: FieldRow
@@ -145,3 +147,4 @@ class FieldAnswer:
     place: int
     dead_map: NDArray[np.float32]
     maps: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    dead_nuclei: NDArray[np.float64] | None = None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from jimt.curation.cell_area import cell_area
 from jimt.curation.patches import window_means
 from jimt.data.fields import Fields
-from jimt.data.stain_targets import places
+from jimt.data.stain_targets import MIN_VALID, places
 from jimt.errors import InputError
 from jimt.models.predictor import Predictor
 from jimt.models.stainwise import STAINED
@@ -96,7 +96,8 @@ def answer_field(predictor: Predictor, fields: Fields, source: Source, picture: 
         **told.share,
     )
     size = predictor.checkpoint.input.patch_size / picture.zoom
-    return FieldAnswer(row, fields.field(0), patches, size, told.place, told.dead_map.astype(np.float32), told.maps)
+    dead_map = told.dead_map.astype(np.float32)
+    return FieldAnswer(row, fields.field(0), patches, size, told.place, dead_map, told.maps, told.dead_nuclei)
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,15 @@ class _Told:
     dead_map: NDArray[np.floating]
     place: int
     maps: dict[str, NDArray[np.float32]]
+    dead_nuclei: NDArray[np.float64] | None = None
 
 
 def _of_maps(predictor: Predictor, fields: Fields, rows: pd.DataFrame, scores: NDArray[np.float64]) -> _Told:
-    maps = predictor.maps(fields, 0)
-    known = places(~fields.no_data(0)) > 0
+    maps, dead_nuclei = predictor.maps(fields, 0), None
+    known = places(~fields.no_data(0)) >= MIN_VALID  # as nuclei are counted, so that maps give their number
     if "dead" in maps:
         nuclei = predictor.nuclei(fields, 0)  # those of the range and the number, so of the share too
+        dead_nuclei = nuclei.loc[nuclei["dead"], ["y", "x"]].to_numpy(np.float64)
         ends = range_of_nuclei(nuclei, maps["dead"], maps["live"])
         share = _share("nuclei", _or_none(nuclei["dead"].mean()), ends) | {"n_cells": len(nuclei)}
         cells = known & (maps["dead"] + maps["live"] >= _NUCLEUS)
@@ -125,7 +128,7 @@ def _of_maps(predictor: Predictor, fields: Fields, rows: pd.DataFrame, scores: N
         dead_map = maps["positive"] if "positive" in maps else (maps["log_pi"] > np.log(STAINED)).astype(np.float32)
         share = _share("area", _or_none(found["predicted_share"]), range_of_area(dead_map.astype(float), of_cells))
     shown = {name: np.where(known, values, np.nan).astype(np.float32) for name, values in maps.items()}
-    return _Told(share, np.where(cells, dead_map, np.nan), STRIDE, shown)
+    return _Told(share, np.where(cells, dead_map, np.nan), STRIDE, shown, dead_nuclei)
 
 
 def _of_patches(predictor: Predictor, fields: Fields, rows: pd.DataFrame, scores: NDArray[np.float64]) -> _Told:

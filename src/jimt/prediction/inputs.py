@@ -14,6 +14,7 @@ from jimt.prediction.field_names import read_names, told_by, without
 from jimt.prediction.image_files import holds_one_image, open_images
 from jimt.prediction.named_files import NamedImage, images_named
 from jimt.prediction.source_names import unique_names
+from jimt.prediction.well_hint import well_hint
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ def find_sources(
         images = without(images, leave_out, root, notes)
     if pattern is not None:
         images = read_names(images, pattern, root, channel, notes)
+    elif (hint := well_hint([image.path.name for image in images])) is not None:
+        notes.append(hint)
     found: list[tuple[NamedImage, Source, str | None]] = []
     for image in images:
         found += [(image, source, reason) for source, reason in _sources_of(image, time)]

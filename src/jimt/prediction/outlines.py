@@ -13,6 +13,7 @@ from skimage.measure import label
 from jimt.figures.style import COLOURS
 from jimt.prediction.answer_tables import printable
 from jimt.prediction.answers import FieldAnswer
+from jimt.prediction.dead_places import dead_places
 from jimt.system.files import write_whole
 from jimt.vocabulary import DEAD
 
@@ -34,21 +35,25 @@ class Region:
         rings: The outer one, whose area is positive in x and y as they are counted, then those of its holes, whose area
             is negative. No ring meets itself.
         probability: Of death, mean over its places.
+        places: Which they are, rows and columns.
     """
 
     rings: list[Ring]
     probability: float
+    places: tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 def write_outlines(answer: FieldAnswer, path: Path, *, threshold: float) -> None:
     """Write the outlines of a field's dead regions in pixels of its file; the same answer is the same bytes.
+
+    Of a model of nuclei each region holds a dead one, and says how many.
 
     Args:
         answer: Of the field.
         path: Of the file.
         threshold: Probability of death from which on a place is taken for dead.
     """
-    regions = dead_regions(answer.dead_map, threshold=threshold)
+    regions = dead_regions(answer.dead_map, dead_places(answer, threshold=threshold))
     content = {
         "type": "FeatureCollection",
         "name": printable(answer.row.raw_image_id),
@@ -67,6 +72,9 @@ def _feature(answer: FieldAnswer, region: Region, name: str) -> dict[str, Any]:
     measured = {"area px^2": round(area, 3)}
     if row.pixel_size_um is not None:
         measured["area µm^2"] = round(area * row.pixel_size_um**2, 3)
+    if answer.dead_nuclei is not None:
+        its = set(zip(*(axis.tolist() for axis in region.places), strict=True))
+        measured["dead nuclei"] = sum(place in its for place in map(tuple, answer.dead_nuclei // answer.place))
     return {
         "type": "Feature",
         "geometry": {"type": "Polygon", "coordinates": [_closed(ring) for ring in rings]},
@@ -101,22 +109,27 @@ def area_of(ring: NDArray[np.floating]) -> float:
     return float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2
 
 
-def dead_regions(probability: NDArray[np.floating], *, threshold: float) -> list[Region]:
+def dead_regions(probability: NDArray[np.floating], dead: NDArray[np.bool_]) -> list[Region]:
     """Regions of places that are taken for dead, row by row from the top.
 
     Args:
-        probability: Of death at each place, shape ``(height, width)``; NaN belongs to no region.
-        threshold: A place with it is taken for dead.
+        probability: Of death at each place, shape ``(height, width)``.
+        dead: Which places are taken for dead, likewise.
     """
-    known = np.nan_to_num(probability, nan=-np.inf)
-    numbers = label(known >= threshold, connectivity=1)
+    numbers = label(dead, connectivity=1)
     rings: dict[int, list[Ring]] = {}
     for number, walk in _walks(numbers):
         rings.setdefault(number, []).extend(_without_touching(walk))
     counts = np.bincount(numbers.ravel())
-    means = np.bincount(numbers.ravel(), weights=np.where(numbers > 0, known, 0).ravel()) / np.maximum(counts, 1)
+    rows, columns = np.unravel_index(np.argsort(numbers, axis=None, kind="stable"), numbers.shape)
+    ends = counts.cumsum()
+    means = np.bincount(numbers.ravel(), weights=np.where(dead, probability, 0).ravel()) / np.maximum(counts, 1)
     return [
-        Region(sorted(rings[number], key=lambda ring: area_of(np.array(ring)) < 0), float(means[number]))
+        Region(
+            sorted(rings[number], key=lambda ring: area_of(np.array(ring)) < 0),
+            float(means[number]),
+            (rows[ends[number - 1] : ends[number]], columns[ends[number - 1] : ends[number]]),
+        )
         for number in sorted(rings)
     ]
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from jimt.figures.style import COLOURS, SCORE_COLOURS
 from jimt.prediction.answers import FieldAnswer
+from jimt.prediction.dead_places import dead_places
 from jimt.system.files import write_whole
 from jimt.vocabulary import DEAD
 
@@ -78,7 +79,11 @@ def overlay(answer: FieldAnswer, *, factor: float, threshold: float, line: int) 
     colours = SCORE_COLOURS(1 - np.nan_to_num(answer.dead_map), bytes=True)[..., 2::-1]
     shown = [
         _of_places(values, answer, (height, width))
-        for values in (colours.astype(np.uint8), known.astype(np.uint8), _dead(answer, threshold).astype(np.uint8))
+        for values in (
+            colours.astype(np.uint8),
+            known.astype(np.uint8),
+            dead_places(answer, threshold=threshold).astype(np.uint8),
+        )
     ]
     veil, there, dead = shown[0], shown[1].astype(bool), shown[2]
     tinted = cv2.addWeighted(picture, 1 - _TINT, veil, _TINT, 0)
@@ -88,10 +93,6 @@ def overlay(answer: FieldAnswer, *, factor: float, threshold: float, line: int) 
         cv2.drawContours(picture, lines, -1, (255, 255, 255), line + 2, cv2.LINE_AA)
     cv2.drawContours(picture, lines, -1, _bgr(COLOURS[DEAD]), line, cv2.LINE_AA)
     return picture
-
-
-def _dead(answer: FieldAnswer, threshold: float) -> NDArray[np.bool_]:
-    return np.asarray(np.nan_to_num(answer.dead_map, nan=-np.inf) >= threshold)
 
 
 def _of_places(values: NDArray[np.uint8], answer: FieldAnswer, shape: tuple[int, int]) -> NDArray[Any]:
