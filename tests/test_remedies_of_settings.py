@@ -88,6 +88,7 @@ def of_the_trainer(lab: Lab) -> None:
     lab.mends(trains, "trainer.devices=2")
     lab.mends(trains, "trainer.num_nodes=2", "trainer=gpu")
     lab.mends(trains, "trainer.overfit_batches=1", "trainer.limit_train_batches=1")
+    lab.mends(trains, "trainer.precision=16-mixed")
 
 
 def of_training(lab: Lab) -> None:

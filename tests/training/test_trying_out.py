@@ -7,7 +7,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from conftest import TINY, composed_train
+from conftest import STAIN, TINY, composed_train
 from jimt.errors import InputError
 from jimt.training.run import train
 from processes import Note
@@ -35,9 +35,12 @@ class Gradients(pl.Callback):
         self.after.append(self._norm(pl_module))
 
 
-def test_a_gradient_that_is_too_long_is_shortened_to_the_limit_and_no_other(uneven, tmp_path):
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("task", [TINY, [*STAIN, "trainer.gradient_clip_val=null"]], ids=["patch", "stain"])
+def test_a_gradient_that_is_too_long_is_shortened_to_the_limit_and_no_other(uneven, tmp_path, task, precision):
     plain, clipped = Gradients(), Gradients()
-    overrides = [*uneven, *TINY, "trainer.max_epochs=1", "optim.lr=1e-9"]  # so that every step starts alike
+    overrides = [*uneven, *task, f"trainer.precision={precision}", "trainer.max_epochs=1"]
+    overrides.append("optim.lr=1e-9")  # so that every step starts alike
     train(composed_train(*overrides, f"run_dir={tmp_path / 'plain'}"), callbacks=[plain], evaluates=False)
     assert plain.before == plain.after
     limit = sorted(plain.before)[len(plain.before) // 2]
@@ -94,6 +97,7 @@ def test_a_smoke_run_leaves_a_finished_run_as_it_is(uneven, tmp_path):
     [
         (["trainer.gradient_clip_val=0"], "gradient_clip_val=0.0 is not allowed: it takes null, or more than 0"),
         (["trainer.limit_train_batches=0"], "limit_train_batches=0 is not allowed: it takes null, or 1 or more"),
+        (["trainer.precision=16-mixed"], "is for graphics cards: .*: give trainer.precision=auto or trainer=gpu"),
         (["trainer.overfit_batches=1", "trainer.limit_train_batches=2"], "both say how many batches .*: give "),
         (["method=linear_probe", "trainer.overfit_batches=1"], "trainer.overfit_batches is without effect under"),
         (["trainer.fast_dev_run=true", "resume=run"], "trainer.fast_dev_run=true keeps nothing.*: give resume=null"),

@@ -48,6 +48,11 @@ class TrainerConfig(Settings, section="trainer"):
                 "processes, and trainer.strategy=auto starts one",
                 remedies=("trainer.strategy=ddp", "trainer.devices=1 trainer.num_nodes=1"),
             )
+        if self.accelerator == "cpu" and self.precision == "16-mixed":
+            raise InputError(
+                "trainer.precision=16-mixed is for graphics cards: on a CPU torch trains in 32 bit or in bfloat16",
+                remedies=("trainer.precision=auto", "trainer=gpu"),
+            )
         if self.overfit_batches is not None and self.limit_train_batches is not None:
             raise InputError(
                 "trainer.overfit_batches and trainer.limit_train_batches both say how many batches an epoch has",

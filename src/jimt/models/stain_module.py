@@ -144,8 +144,7 @@ class StainModule(pl.LightningModule):
             [part for part in parts if part["params"]],
             self._optim,
             lambda: self.trainer.estimated_stepping_batches,
-            # 16-mixed scales the gradient, and a fused step would undo that only after it was clipped
-            fused=self.device.type == "cpu" and self.trainer.precision != "16-mixed",
+            fused=self.device.type == "cpu",
         )
 
     def configure_gradient_clipping(
