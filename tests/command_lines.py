@@ -97,9 +97,9 @@ def _python(arguments: list[str], folder: str, log: str, data: str) -> None:
     for stream in (1, 2):
         os.dup2(output, stream)
     warnings.simplefilter("default")  # pytest's own filters are not here
-    from drawn import coarse_figures  # late, with what it imports
+    from drawn import no_figures  # late, with what it imports
 
-    with coarse_figures() if "report" in arguments else contextlib.nullcontext():
+    with no_figures() if "report" in arguments else contextlib.nullcontext():
         run_as_python(arguments)
 
 

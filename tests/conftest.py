@@ -49,26 +49,11 @@ SMALL = [
 MIXTURE = ["curation.label.live_below=null", "curation.label.dead_above=null"]
 
 
-LONG = (
-    "test_real_fields.py",
-    "test_sweep.py",
-    "test_report_of_sweep.py",
-    "test_documents.py",
-    "test_notebooks.py",
-    "test_resume.py",
-    "test_report.py",
-    "test_install.py",
-    "test_commands.py",
-    "test_report_missing.py",
-    "test_locks.py",
-    "test_relaunch.py",
-    "test_windows.py",
-    "test_own_configs.py",
-    "test_coverage.py",
-    "test_ddp.py",
-    "test_advice.py",
-    "test_tune.py",
-)
+LONG = [
+    "real_fields", "sweep", "report_of_sweep", "documents", "notebooks", "resume", "report", "install", "stain",
+    "commands", "report_missing", "crossval", "locks", "relaunch", "windows", "own_configs", "coverage", "ddp",
+    "advice", "tune", "cluster", "stain_ddp", "loggers", "wandb_online",
+]  # fmt: skip
 """Files that take longest, in this order: begun first, so that two processes end at the same time."""
 
 
@@ -82,7 +67,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of long files first; a process takes the next file when it has done with one."""
-    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+    order = {f"test_{name}.py": position for position, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.name, len(LONG)))
 
 
 def pytest_collection_finish() -> None:
@@ -302,7 +288,7 @@ def edited(uneven: list[str], tmp_path: Path) -> Callable[[int, int], list[str]]
     return edit
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real fields and weights that ``JIMT_DATA`` names."""
     folder = os.environ.get("JIMT_DATA")

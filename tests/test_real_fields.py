@@ -1,6 +1,7 @@
 """The 70 real fields of MCF-7 cells, where ``JIMT_DATA`` names them."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -90,28 +91,40 @@ def test_the_empty_filter_is_learned_from_the_hand_labels_without_a_model_hub(mc
     assert report["f1"] > 0.6
 
 
-@pytest.mark.slow
-def test_maps_for_dead_lie_on_pi_of_real_fields_more_than_those_of_random_networks(real_data, tmp_path, monkeypatch):
-    from jimt.report.sections.agreement_section import N_COPIES
-    from jimt.report.write import write_report
+@pytest.fixture(scope="module")
+def folds(real_data, tmp_path_factory) -> Path:
+    """The frozen tiles in five folds, their maps of the fields kept; tests only read it."""
     from jimt.training.crossval import cross_validate
 
-    weights = real_data / "weights/resnet18.safetensors"
-    folder = tmp_path / "folds"
-    folder.mkdir()
-    overrides = ["experiment=frozen_tiles", f"dataset.root={real_data / 'mcf7'}", f"backbone.weights={weights}"]
-    overrides += ["curation.empty_filter.enabled=false", f"run_dir={folder}", "report=false"]
-    overrides.append("evaluation.orientations=1")  # features of fields are most of the time
-    # the baseline that takes longest, and nothing here looks at
-    monkeypatch.setattr(Predictor, "frozen_features", lambda *_: None)
-    cross_validate(composed_train(*overrides, name="crossval"), keeps_maps=True)
+    folder = tmp_path_factory.mktemp("folds")
+    overrides = [
+        "experiment=frozen_tiles",
+        f"dataset.root={real_data / 'mcf7'}",
+        f"curation.output_root={folder / 'curated'}",
+        "curation.empty_filter.enabled=false",
+        f"backbone.weights={real_data / 'weights/resnet18.safetensors'}",
+        f"run_dir={folder}",
+        "evaluation.orientations=1",  # features of fields are most of the time
+    ]
+    with pytest.MonkeyPatch.context() as patched:
+        # the baseline that takes longest, and nothing here looks at
+        patched.setattr(Predictor, "frozen_features", lambda *_: None)
+        cross_validate(composed_train(*overrides, name="crossval"), keeps_maps=True)
+    return folder
+
+
+@pytest.mark.slow
+def test_maps_for_dead_lie_on_pi_of_real_fields_more_than_those_of_random_networks(folds):
+    from jimt.report.sections.agreement_section import N_COPIES
+    from jimt.report.write import write_report
+
     with no_figures():
-        write_report(folder, max_mapped=36, maps=folder / "maps")
-    page = (folder / "report.html").read_text()
+        write_report(folds, max_mapped=36, maps=folds / "maps")
+    page = (folds / "report.html").read_text()
     drawn = set(re.findall(r'<figure id="(\w+)">', page))
     assert {"raw_pairs", "roc", "by_group", "by_raw_image", "worst_errors", "embedding", "grad_cam_dead"} <= drawn
     assert re.findall(r'<p class="missing"><b>(.*?)</b>', page) == ["The figures of the empty filter"]
-    table = pd.read_csv(folder / "figures/agreement.csv").dropna(subset="dead_auroc")
+    table = pd.read_csv(folds / "figures/agreement.csv").dropna(subset="dead_auroc")
     random = table[[f"random_{copy}_auroc" for copy in range(N_COPIES)]].mean(axis=1)
     assert len(table) > 18
     assert table["dead_auroc"].mean() - random.mean() > 0.04
@@ -121,28 +134,22 @@ def test_maps_for_dead_lie_on_pi_of_real_fields_more_than_those_of_random_networ
 
 
 @pytest.mark.slow
-def test_most_defocused_fields_are_flagged_and_most_fields_of_a_new_experiment_are_not(real_data, tmp_path):
+def test_most_defocused_fields_are_flagged_and_most_fields_of_a_new_experiment_are_not(folds, real_data):
     import tifffile
     from scipy.ndimage import gaussian_filter
 
-    from jimt.training.run import train
-
-    weights = f"backbone.weights={real_data / 'weights/resnet18.safetensors'}"
-    where = [f"dataset.root={real_data / 'mcf7'}", f"curation.output_root={tmp_path}", f"run_dir={tmp_path / 'run'}"]
-    tiles = ["experiment=frozen_tiles", "report=false", "evaluation.orientations=1"]
-    train(composed_train(*tiles, *WITHOUT_FILTER[1:], weights, *where))
-    predictor = open_predictor(tmp_path / "run")
+    predictor = open_predictor(folds / "fold_0")
 
     def flagged(image):
         told = {"colour": False, "pixel_size": 0.3112, "zoom": 1.0}
         return bool(predictor.familiarity(predictor.fields_of([image]), 0, **told).flags)
 
-    held_out = predictor.checkpoint.record.groups["test"] + predictor.checkpoint.record.groups["val"]
     fields = [
         tifffile.imread(path)
-        for group in held_out
+        for group in predictor.checkpoint.record.groups["test"]
         for path in sorted((real_data / "mcf7/brightfield").glob(f"{group}__*.tif"))
     ]
+    assert len(fields) > 10
     assert np.mean([flagged(field) for field in fields]) < 0.5
     assert (
         np.mean([flagged(gaussian_filter(field.astype(np.float32), 4.0).astype(np.uint16)) for field in fields]) > 0.7
