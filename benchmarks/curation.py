@@ -110,6 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=240)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--warming", type=int, default=1, help="rounds before those that count, for the disk cache")
     parser.add_argument("--size", type=int, nargs=2, default=(1024, 1344), help="of a raw image: height and width, px")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
@@ -118,19 +119,19 @@ def main() -> None:
         simulate(raw, options.images, height=height, width=width)
         simulate(four_times, 4 * options.images, height=height, width=width)
         plain_rates, jimt_rates, peaks, peaks4 = [], [], [], []
-        for number in range(options.rounds + 1):
+        for number in range(options.warming + options.rounds):
             shutil.rmtree(out, ignore_errors=True)
             out.mkdir()
             plain_seconds, _ = timed([sys.executable, "-c", PLAIN, str(raw), str(out)])
             seconds, peak = curate(raw, out)
             seconds4, peak4 = curate(four_times, out)
-            if number:  # the first warms the disk cache up
+            if number >= options.warming:
                 plain_rates.append(options.images / plain_seconds)
                 jimt_rates.append(4 * options.images / seconds4)
                 peaks.append(peak)
                 peaks4.append(peak4)
                 print(
-                    f"round {number}: plain script {plain_rates[-1]:.1f} raw images/s; jimt "
+                    f"round {number - options.warming + 1}: plain script {plain_rates[-1]:.1f} raw images/s; jimt "
                     f"{options.images / seconds:.1f} on {options.images}, {jimt_rates[-1]:.1f} on "
                     f"{4 * options.images}; "
                     f"peak memory {peak:.0f} and {peak4:.0f} MiB"

@@ -50,7 +50,7 @@ MIXTURE = ["curation.label.live_below=null", "curation.label.dead_above=null"]
 
 
 LONG = [
-    "real_fields", "sweep", "report_of_sweep", "documents", "notebooks", "resume", "report", "install", "stain",
+    "documents", "sweep", "real_fields", "report_of_sweep", "notebooks", "resume", "report", "install", "stain",
     "commands", "report_missing", "crossval", "locks", "relaunch", "windows", "own_configs", "coverage", "ddp",
     "advice", "tune", "cluster", "stain_ddp", "loggers", "wandb_online",
 ]  # fmt: skip

@@ -324,7 +324,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     },
     "jimt compare runs/paper runs/one_cycle": Run(says="+0.000"),
     "python benchmarks/curation.py --rounds 1": Run(
-        ("--images", "4", "--size", "560", "672"), says="median:", slow=True
+        ("--images", "4", "--size", "560", "672", "--warming", "0"), says="median:", slow=True
     ),
     "python benchmarks/coverage.py": Run(("--data-sets", "2"), says="80 groups, ICC 0.3", slow=True),
     "python benchmarks/coverage.py --scores scores.csv": Run(("--data-sets", "2"), says="80 drawn of 3", slow=True),
