@@ -9,6 +9,7 @@ import pytest
 import tifffile
 from sklearn.mixture import GaussianMixture
 
+from forked import Forked
 from jimt.errors import InputError
 from jimt.synthetic import simulate_dataset, writer
 
@@ -234,23 +235,21 @@ def test_the_parameters_are_written_beside_the_images(tmp_path):
     assert "n_jobs" not in written
 
 
-def test_processes_that_simulate_one_folder_at_a_time_take_turns(tmp_path):
-    import subprocess
-    import sys
-
-    from conftest import REPOSITORY
-
-    command = [
-        sys.executable,
-        str(REPOSITORY / "prepare.py"),
-        "curation.empty_filter.enabled=false",
-        "curation.n_jobs=1",
-    ]
-    command += ["dataset.simulation.n_wells=3", "dataset.simulation.fields_per_well=2"]
-    running = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    outputs = [process.communicate()[0] for process in running]
+def test_processes_that_simulate_one_folder_at_a_time_take_turns():
+    words = ["curation.empty_filter.enabled=false", "curation.n_jobs=1"]
+    words += ["dataset.simulation.n_wells=3", "dataset.simulation.fields_per_well=2"]
+    running = [Forked("prepare.py", *words) for _ in range(2)]
+    outputs = [process.communicate(timeout=300)[0] for process in running]
     assert [process.returncode for process in running] == [0, 0]
     assert sum("simulated 6 raw image pairs" in output for output in outputs) == 1
+
+
+def test_processes_that_have_simulated_write_into_another_working_directory_when_it_changes(tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        simulate_dataset(Path("raw"), **SMALL | {"n_jobs": 2})
+    assert files(tmp_path / "one/raw") == files(tmp_path / "two/raw")
 
 
 def test_a_treatment_of_every_second_well_kills_there_and_changes_no_other_well(tmp_path):

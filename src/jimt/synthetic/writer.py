@@ -221,7 +221,7 @@ def simulate_dataset(
     aside = _make_aside(root)
     found = joblib.Parallel(n_jobs=n_jobs)(
         joblib.delayed(_write_field)(
-            aside,
+            aside.absolute(),  # workers outlive a change of the working directory
             well=well,
             name=names[well, position],
             position=position,
