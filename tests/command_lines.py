@@ -1,6 +1,7 @@
 """A command line as a shell reads it: what it would start, and that started, composed or read as far as can be here."""
 
 import contextlib
+import multiprocessing
 import os
 import runpy
 import subprocess
@@ -96,6 +97,7 @@ def _python(arguments: list[str], folder: str, log: str, data: str) -> None:
     output = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(output, stream)
+    multiprocessing.set_start_method("fork", force=True)  # as in a process that a person starts
     warnings.simplefilter("default")  # pytest's own filters are not here
     from drawn import no_figures  # late, with what it imports
 

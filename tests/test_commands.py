@@ -111,7 +111,7 @@ curation:
   patches: {{size: 64, stride: 32}}
 """
     )
-    done = command("prepare.py", "--config-dir", str(tmp_path / "mine"), "dataset=our_lab", *SMALL[2:])
+    done = run_forked("prepare.py", "--config-dir", str(tmp_path / "mine"), "dataset=our_lab", *SMALL[2:])
     assert done.returncode == 0, done.stderr
     assert "The data set's row of Table 1" in done.stdout
     assert (tmp_path / "data/curated/our_lab/manifest.parquet").is_file()

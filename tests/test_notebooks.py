@@ -1,12 +1,15 @@
 """The notebooks run from top to bottom, on simulated images and on any data set by changing one line."""
 
 import ast
+import asyncio
 import re
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client import AsyncKernelManager
 from nbclient import NotebookClient
 
 from conftest import REPOSITORY, TINY
@@ -20,17 +23,27 @@ def code(path: Path) -> str:
     return "\n".join(re.sub(r"(?m)^%.*$", "", cell.source) for cell in cells if cell.cell_type == "code")
 
 
-def executed(path: Path, folder: Path, *, line: tuple[str, str] | None = None) -> nbformat.NotebookNode:
-    """A notebook, run in ``folder/notebooks`` with one line changed; raises where a cell does."""
-    (folder / "notebooks").mkdir()
-    copy = Path(shutil.copy(path, folder / "notebooks"))
-    notebook = nbformat.read(copy, as_version=4)
-    if line is not None:
+@pytest.fixture(scope="module")
+def executed() -> Iterator[Callable[..., nbformat.NotebookNode]]:
+    """Runs notebooks in one kernel, which imports once; each finds no name and no folder of the one before."""
+    manager = AsyncKernelManager()
+
+    def execute(path: Path, folder: Path, *, line: tuple[str, str]) -> nbformat.NotebookNode:
+        """A notebook, run in ``folder/notebooks`` with one line changed; raises where a cell does."""
+        (folder / "notebooks").mkdir()
+        notebook = nbformat.read(shutil.copy(path, folder / "notebooks"), as_version=4)
         (cell,) = [cell for cell in notebook.cells if line[0] in cell.source]
         cell.source = cell.source.replace(*line)
-    notebook.cells.insert(0, nbformat.v4.new_code_cell(COARSE))
-    resources = {"metadata": {"path": str(copy.parent)}}
-    return NotebookClient(notebook, timeout=600, resources=resources).execute()
+        begin = f"import os\nos.chdir({str(folder / 'notebooks')!r})\n%reset -f{COARSE}"
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(begin))
+        client = NotebookClient(notebook, km=manager, timeout=600)
+        try:
+            return client.execute()
+        finally:
+            client.kc.stop_channels()
+
+    yield execute
+    asyncio.run(manager.shutdown_kernel(now=True))
 
 
 def pictures(notebook: nbformat.NotebookNode) -> int:
@@ -55,7 +68,7 @@ def test_notebooks_are_committed_without_outputs_and_define_nothing(path):
     ("name", "line", "at_least"),
     [("01_curation", 'prepare("dataset=synthetic"', 7), ("02_results", 'train("experiment=demo"', 12)],
 )
-def test_a_notebook_runs_as_it_stands_on_fewer_fields_and_epochs(name, line, at_least, tmp_path):
+def test_a_notebook_runs_as_it_stands_on_fewer_fields_and_epochs(executed, name, line, at_least, tmp_path):
     epochs = ', "trainer.max_epochs=1"' * line.startswith("train")
     smaller = "dataset.simulation={n_wells:8,fields_per_well:1,height:448,width:560}"
     fewer = f'{line}, "{smaller}"{epochs}'
@@ -63,7 +76,7 @@ def test_a_notebook_runs_as_it_stands_on_fewer_fields_and_epochs(name, line, at_
     assert pictures(notebook) >= at_least
 
 
-def test_curation_of_another_data_set_is_one_line(uneven, tmp_path):
+def test_curation_of_another_data_set_is_one_line(executed, uneven, tmp_path):
     line = ('prepare("dataset=synthetic")', f"prepare(*{uneven!r})")
     notebook = executed(REPOSITORY / "notebooks/01_curation.ipynb", tmp_path, line=line)
     assert pictures(notebook) == 4

@@ -1,13 +1,11 @@
 """Lightning starts the other processes of a training by the command line of the first, without the command's name."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
-from commands import ENVIRONMENT
 from conftest import TINY
+from forked import run_forked
 
 SCRIPT = """
 import sys
@@ -19,17 +17,13 @@ sys.exit(main())
 
 @pytest.mark.slow
 @pytest.mark.parametrize("started_as", ["script", "module"])
-def test_two_processes_train_however_jimt_was_started(uneven, tmp_path, started_as):
+def test_two_processes_train_however_jimt_was_started(uneven, tmp_path, monkeypatch, started_as):
     (tmp_path / "jimt").write_text(SCRIPT)
-    command = [str(tmp_path / "jimt")] if started_as == "script" else ["-m", "jimt"]
+    for name in ("LOCAL_RANK", "JIMT_COMMAND"):
+        monkeypatch.delenv(name, raising=False)
+    command = str(tmp_path / "jimt") if started_as == "script" else "jimt"
     settings = [*TINY, "trainer.devices=2", "trainer.strategy=ddp", "trainer.max_epochs=1", "hydra.run.dir=run"]
-    done = subprocess.run(
-        [sys.executable, *command, "train", *uneven, *settings],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={name: value for name, value in ENVIRONMENT.items() if name not in ("LOCAL_RANK", "JIMT_COMMAND")},
-    )
+    done = run_forked(command, "train", *uneven, *settings)
     assert done.returncode == 0, done.stderr
     assert [line for line in done.stderr.splitlines() if not line.startswith("[W")] == []  # of sockets, by torch itself
     assert done.stdout.count("training test_resnet") == 1

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from filelock import FileLock
 
 import jimt
 from conftest import TINY, TINY_PROBE, composed_train, uneven_field
+from forked import Forked
 from jimt.prediction.predict import main
 from jimt.system.locks import RUN_LOCK
 from jimt.training.run import train
@@ -45,21 +45,20 @@ def predicts(*words: object) -> int:
     return 0
 
 
-@pytest.fixture(scope="module", params=["patches", "tiles"])
-def run(request, uneven, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("predicting") / "run"
-    settings = [*TINY, "trainer.max_epochs=2"]
-    if request.param == "tiles":
-        settings = [*TINY_PROBE, "probe=tiles", "probe.layer=layer3"]
-    train(composed_train(*uneven, *settings, f"run_dir={folder}"))
-    return folder
-
-
 @pytest.fixture(scope="module")
 def patches(uneven, tmp_path_factory) -> Path:
     """A finished run that scores patches one by one."""
     folder = tmp_path_factory.mktemp("predicting") / "run"
     train(composed_train(*uneven, *TINY, "trainer.max_epochs=2", f"run_dir={folder}"))
+    return folder
+
+
+@pytest.fixture(scope="module", params=["patches", "tiles"])
+def run(request, uneven, tmp_path_factory) -> Path:
+    if request.param == "patches":
+        return request.getfixturevalue("patches")
+    folder = tmp_path_factory.mktemp("predicting") / "run"
+    train(composed_train(*uneven, *TINY_PROBE, "probe=tiles", "probe.layer=layer3", f"run_dir={folder}"))
     return folder
 
 
@@ -101,14 +100,13 @@ def test_a_prediction_that_was_killed_goes_on_and_comes_to_the_same_bytes(patche
     plate = write_plate(tmp_path / "plate", n_wells=3)
     words = [str(word) for word in (patches, plate, *PATTERN, "--check", "PI")]
     whole = predicts(*words, "--out", tmp_path / "whole")
-    command = [sys.executable, "-m", "jimt", "predict", *words, "--out", str(tmp_path / "killed")]
-    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    started = Forked("jimt", "predict", *words, "--out", str(tmp_path / "killed"))
     deadline = time.monotonic() + 120
     while not list((tmp_path / "killed/.jimt").glob(32 * "?" + ".part")) and time.monotonic() < deadline:
-        assert started.poll() is None
+        assert started.returncode is None
         time.sleep(0.01)
-    os.kill(started.pid, signal.SIGKILL)
-    started.wait()
+    started.send_signal(signal.SIGKILL)
+    started.communicate(timeout=60)
     assert not (tmp_path / "killed/fields.csv").exists()
     assert predicts(*words, "--out", tmp_path / "killed") == whole
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")

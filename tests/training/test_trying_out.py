@@ -97,7 +97,7 @@ def test_a_smoke_run_leaves_a_finished_run_as_it_is(uneven, tmp_path):
     [
         (["trainer.gradient_clip_val=0"], "gradient_clip_val=0.0 is not allowed: it takes null, or more than 0"),
         (["trainer.limit_train_batches=0"], "limit_train_batches=0 is not allowed: it takes null, or 1 or more"),
-        (["trainer.precision=16-mixed"], "is for graphics cards: .*: give trainer.precision=auto or trainer=gpu"),
+        (["trainer.precision=16-mixed"], "is for graphics cards: .*: give trainer.precision=auto, or trainer=gpu"),
         (["trainer.overfit_batches=1", "trainer.limit_train_batches=2"], "both say how many batches .*: give "),
         (["method=linear_probe", "trainer.overfit_batches=1"], "trainer.overfit_batches is without effect under"),
         (["trainer.fast_dev_run=true", "resume=run"], "trainer.fast_dev_run=true keeps nothing.*: give resume=null"),
