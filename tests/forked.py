@@ -21,19 +21,19 @@ from processes import CONTEXT
 class Forked:
     """A command at work, or at its end; much as ``subprocess.Popen``."""
 
-    def __init__(self, *words: str, coarse: bool = False, **environment: str) -> None:
+    def __init__(self, *words: str, draws: bool = True, **environment: str) -> None:
         """Start it in the working directory.
 
         Args:
             words: ``train.py ...`` or ``jimt crossval ...``.
-            coarse: Whether figures of reports are drawn coarsely, as in the tests of reports.
+            draws: Whether figures of reports are drawn.
             environment: Variables beside those of this process.
         """
         self._outputs = Path(tempfile.mkdtemp())
         arguments = line(*words)[1:]
         whole = os.environ | {"OMP_NUM_THREADS": "1"} | environment
         self._process = CONTEXT.Process(
-            target=_run, args=(arguments, Path.cwd(), self._outputs, dict(whole), coarse), daemon=False
+            target=_run, args=(arguments, Path.cwd(), self._outputs, dict(whole), draws), daemon=False
         )
         self._process.start()
         self.words = words
@@ -72,19 +72,19 @@ class Forked:
         return self.printed(), (self._outputs / "2").read_text()
 
 
-def run_forked(*words: str, coarse: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_forked(*words: str, draws: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run to its end, at most five minutes."""
-    started = Forked(*words, coarse=coarse, **environment)
+    started = Forked(*words, draws=draws, **environment)
     out, errors = started.communicate(timeout=300)
     assert started.returncode is not None
     return subprocess.CompletedProcess(list(words), started.returncode, out, errors)
 
 
-def _run(arguments: list[str], folder: Path, outputs: Path, environment: Mapping[str, str], coarse: bool) -> None:
+def _run(arguments: list[str], folder: Path, outputs: Path, environment: Mapping[str, str], draws: bool) -> None:
     import multiprocessing
 
     from command_lines import run_as_python
-    from drawn import coarse_figures
+    from drawn import no_figures
 
     os.setpgrp()
     os.chdir(folder)
@@ -95,5 +95,5 @@ def _run(arguments: list[str], folder: Path, outputs: Path, environment: Mapping
     multiprocessing.set_start_method("fork", force=True)  # as in a process that a person starts
     warnings.simplefilter("default")  # pytest's own filters are not here
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    with coarse_figures() if coarse else contextlib.nullcontext():
+    with contextlib.nullcontext() if draws else no_figures():
         run_as_python(arguments)

@@ -84,7 +84,7 @@ def test_curation_of_another_data_set_is_one_line(executed, uneven, tmp_path):
     assert "<b>This part</b> is not here: the filter was off" in of_filter.outputs[0].data["text/html"]
 
 
-def test_results_of_another_training_are_one_line(uneven, tmp_path):
+def test_results_of_another_training_are_one_line(executed, uneven, tmp_path):
     line = ('train("experiment=demo")', f"train(*{[*uneven, *TINY]!r})")
     notebook = executed(REPOSITORY / "notebooks/02_results.ipynb", tmp_path, line=line)
     assert pictures(notebook) == 13

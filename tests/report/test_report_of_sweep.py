@@ -95,7 +95,7 @@ def swept(uneven, tmp_path_factory):
     tiny = [override for override in TINY if not override.startswith(("report=", "backbone.name="))]
     names = "backbone.name=test_resnet.r160_in1k,test_efficientnet.r160_in1k,nonsense"
     with contextlib.chdir(folder):
-        done = run_forked("train.py", "-m", *uneven, *tiny, names, "hydra.sweep.dir=sweep", coarse=True)
+        done = run_forked("train.py", "-m", *uneven, *tiny, names, "hydra.sweep.dir=sweep", draws=False)
     return folder / "sweep", done
 
 
