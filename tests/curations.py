@@ -11,6 +11,7 @@ from jimt.curation import curate as curating
 from jimt.curation.curate import find_raw_images
 from jimt.curation.found import describe_finding
 from jimt.curation.hand_labels_only import keep_hand_labels_of
+from jimt.curation.store import cut_patches
 from remedies import Lab, composed_prepare
 
 TINY_PATCHES = ["curation.patches.size=32", "curation.patches.stride=32", "curation.n_jobs=1"]
@@ -30,20 +31,25 @@ def pairs(lab: Lab, name: str = "no_treatment") -> list[str]:
     return [f"dataset={name}", f"dataset.root={root}", *TINY_PATCHES, *CUT_OFFS, off]
 
 
+def embeds(look, *, size: int):
+    """What a curation asks for features, of a function of patches."""
+    return lambda field, places: look(cut_patches(field, places, size=size))
+
+
 def look(patches: np.ndarray) -> np.ndarray:
     """Two features of a patch, which tell those of nothing but background."""
     return np.log(np.stack([patches.std((1, 2)), patches.mean(1).std(1)], axis=1) + 0.1).astype(np.float32)
 
 
 def curates(*overrides: str) -> Path:
-    return curating.curate(*composed_prepare(*overrides), embed=look, console=Console(quiet=True))
+    return curating.curate(*composed_prepare(*overrides), embed=embeds(look, size=32), console=Console(quiet=True))
 
 
 def types_in(given: list[str], words: list[str]) -> None:
     """``jimt prepare`` with the overrides of a small data set before its own."""
     assert words[:2] == ["jimt", "prepare"]
     does = keep_hand_labels_of if "hand_labels_only=true" in words else curating.curate
-    does(*composed_prepare(*given, *words[2:]), embed=look, console=Console(quiet=True))
+    does(*composed_prepare(*given, *words[2:]), embed=embeds(look, size=32), console=Console(quiet=True))
 
 
 def finds(*overrides: str) -> None:

@@ -18,7 +18,7 @@ TRANS, PI = f"{FIRST}--Trans.tif", f"{FIRST}--PI.tif"
 
 
 def run(config) -> Path:
-    return curate(*config, embed=lambda patches: np.zeros((len(patches), 1), np.float32), console=Console(quiet=True))
+    return curate(*config, embed=lambda _, places: np.zeros((len(places), 1), np.float32), console=Console(quiet=True))
 
 
 def missing_partner(root: Path) -> None:

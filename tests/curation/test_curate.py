@@ -11,13 +11,14 @@ from conftest import MIXTURE, small_field, write_pair
 from jimt.curation import read_stage
 from jimt.curation.curate import curate
 from jimt.curation.manifest import open_curated, read_manifest
+from jimt.curation.store import cut_patches
 from jimt.errors import InputError
 from jimt.vocabulary import DEAD, LIVE
 
 pytestmark = pytest.mark.stack
 
 
-def no_features(patches: np.ndarray) -> np.ndarray:
+def no_features(field, places) -> np.ndarray:
     raise AssertionError("the empty filter is off")
 
 
@@ -88,13 +89,18 @@ def test_another_config_or_another_file_is_another_curation(small, small_pairs, 
     assert open_curated(folder).summary["fingerprint"] != before
 
 
-def test_the_precision_of_the_empty_filter_is_part_of_what_identifies_a_curation(small, prepare_config):
+@pytest.mark.parametrize(
+    ("setting", "values"), [("precision", ("32-true", "bf16-mixed")), ("features", ("patches", "field"))]
+)
+def test_what_the_empty_filter_s_features_are_is_part_of_what_identifies_a_curation(
+    small, prepare_config, setting, values
+):
     summaries = [
-        open_curated(run(prepare_config(*small, f"curation.empty_filter.precision={precision}"))).summary
-        for precision in ("32-true", "bf16-mixed")
+        open_curated(run(prepare_config(*small, f"curation.empty_filter.{setting}={value}"))).summary
+        for value in values
     ]
     assert summaries[0]["fingerprint"] != summaries[1]["fingerprint"]
-    assert summaries[1]["config"]["curation"]["empty_filter"]["precision"] == "bf16-mixed"
+    assert summaries[1]["config"]["curation"]["empty_filter"][setting] == values[1]
 
 
 def test_parallel_processes_give_the_same_manifest(small, prepare_config):
@@ -190,7 +196,8 @@ def test_background_correction_makes_fields_of_different_gain_comparable(small, 
     assert (counts["live"], counts["dead"]) == (12 * 4 * 3, 12 * 4 * 2)
 
 
-def contrast(patches: np.ndarray) -> np.ndarray:
+def contrast(field, places: np.ndarray) -> np.ndarray:
+    patches = cut_patches(field, places, size=64)
     return np.log(patches.std((1, 2)) + 1)[:, None].astype(np.float32)
 
 

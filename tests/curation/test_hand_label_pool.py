@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from conftest import SMALL, composed_prepare, small_field, write_pair
+from curations import embeds
 from jimt.curation.curate import curate
 from jimt.curation.hand_label_pool import HandLabelled, load_hand_labelled, pool, save_hand_labelled
 from jimt.curation.hand_labels_only import keep_hand_labels_of
@@ -67,12 +68,12 @@ def overrides(two_sets: Path, name: str, *changes: str, labelled: bool = True) -
 
 def keep(two_sets: Path, name: str, *changes: str) -> Path:
     config = composed_prepare(*overrides(two_sets, name, *changes))
-    return keep_hand_labels_of(*config, embed=look, console=Console(quiet=True))
+    return keep_hand_labels_of(*config, embed=embeds(look, size=64), console=Console(quiet=True))
 
 
 def run(two_sets: Path, name: str, *changes: str, labelled: bool = True) -> Path:
     config = composed_prepare(*overrides(two_sets, name, *changes, labelled=labelled))
-    return curate(*config, embed=look, console=Console(quiet=True))
+    return curate(*config, embed=embeds(look, size=64), console=Console(quiet=True))
 
 
 @pytest.fixture(scope="session")
@@ -213,6 +214,7 @@ def test_hand_labels_of_others_alone_are_asked_for_even_without_own_ones(two_set
     [
         ("curation.empty_filter.backbone=another", "backbone=resnet18.tv_in1k, not another"),
         ("curation.empty_filter.weights=random", "weights=hub, not random"),
+        ("curation.empty_filter.features=field", "features=patches, not field"),
         ("curation.empty_filter.precision=bf16-mixed", "precision=32-true, not bf16-mixed"),
         ("curation.patches.size=32", "curation.patches.size=64, not 32"),
     ],

@@ -20,7 +20,7 @@ from jimt.errors import InputError
 pytestmark = pytest.mark.stack
 
 
-def no_features(patches: np.ndarray) -> np.ndarray:
+def no_features(field, places) -> np.ndarray:
     raise AssertionError("the empty filter is off")
 
 

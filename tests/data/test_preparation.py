@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from conftest import MIXTURE, SMALL, composed_prepare, small_field, write_pair
+from curations import embeds
 from forked import run_forked
 from jimt.curation import curate as curating
 from jimt.data import preparation
@@ -129,7 +130,7 @@ def test_a_data_set_that_is_refused_by_its_names_is_refused_before_others_are_cu
 
 
 def test_hand_labels_of_two_data_sets_train_one_filter_whichever_comes_first(two, tmp_path, monkeypatch):
-    monkeypatch.setattr(preparation, "late_embed", lambda config: look)
+    monkeypatch.setattr(preparation, "late_embed", lambda curation: embeds(look, size=curation.patches.size))
     two = labelled(two, tmp_path)
     prepare(*composed_prepare(*two["doxo"]), config_of=configs(two))
     for name in two:

@@ -98,7 +98,7 @@ def test_patches_without_cells_are_told_by_the_filter_that_the_checkpoint_holds(
     save_empty_filter(pipeline, tmp_path / "filter.skops")
     machine = torch.frombuffer(bytearray((tmp_path / "filter.skops").read_bytes()), dtype=torch.uint8)
     checkpoint = jimt.load(run).checkpoint
-    known = EmptyFilter(name, precision, machine, extractor.state())
+    known = EmptyFilter(name, "patches", precision, machine, extractor.state())
     model = Predictor(replace(checkpoint, empty_filter=known))
     expected = pipeline.decision_function(features) > 0
     assert 0 < expected.sum() < len(expected)

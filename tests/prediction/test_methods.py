@@ -28,7 +28,7 @@ def checkpoint(
     output=None,
     pixel_size=0.31,
     dataset="mcf7",
-    has_filter=False,
+    filter_of=None,
     scale="positive_area",
 ) -> Checkpoint:
     record = Record(
@@ -54,7 +54,7 @@ def checkpoint(
     takes = Input(224, {"method": "bit_depth"}, 16, 0, (0.0,) * 3, (1.0,) * 3, pixel_size)
     gives = Output(**{"temperature": 1.0, "orientations": 1, "tile": None} | (output or {}))
     network = Network(**{"name": "resnet18.tv_in1k", "head": "own"} | (network or {}))
-    empty = EmptyFilter("resnet18.tv_in1k", "32-true", None, {}) if has_filter else None
+    empty = EmptyFilter("resnet18.tv_in1k", filter_of, "32-true", None, {}) if filter_of else None
     return Checkpoint(task, network, takes, gives, empty, {}, record, {})
 
 
@@ -69,14 +69,14 @@ def paragraph_of(text: str) -> str:
 
 MODELS = {
     "fine-tuned": (
-        checkpoint(output={"temperature": 0.57}, has_filter=True),
+        checkpoint(output={"temperature": 0.57}, filter_of="field"),
         "patches",
         [
             "Patches of 224 x 224 px, one every 112 px, were scored by the network resnet18.tv_in1k",
             "fine-tuned on patches",
             "labelled live or dead by the square root of the share of PI-positive area",
             "(T = 0.57)",
-            "support vector machine",
+            "support vector machine on features of resnet18.tv_in1k, averaged over each patch from those of its field",
             "mean of 1 - P(live)",
         ],
         ["Tiles", "decoder", "viability", "orientations"],

@@ -54,6 +54,9 @@ class EmptyFilterConfig(Settings, section="curation.empty_filter"):
     """Names of the data sets whose hand labels train it, in this order; those of one run are kept for the others."""
     backbone: str
     weights: str
+    features: str = field(metadata=one_of("patches", "field"))
+    """Whether each patch passes through the network by itself, or its field once, whose feature map is averaged over
+    each patch; a checkpoint keeps it."""
     kernel: str = field(metadata=one_of("linear", "rbf"))
     regularisation: float = field(metadata=POSITIVE)
     """C of the support vector machine."""

@@ -17,8 +17,9 @@ from sklearn.svm import SVC
 
 from jimt.errors import InputError
 
-Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""Patches of shape ``(n, size, size)`` to features of shape ``(n, n_features)``."""
+Embed = Callable[[Callable[[int], NDArray[np.uint8]], NDArray[np.int64]], NDArray[np.float32]]
+"""What gives a field in 8 bits by its number, and patches as ``store.places_of`` gives them, to features of shape
+``(n, n_features)``."""
 
 
 @dataclass(frozen=True)

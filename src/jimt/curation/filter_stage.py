@@ -15,11 +15,9 @@ from jimt.curation.empty_filter import Embed, empty_scores, fit_empty_filter, sa
 from jimt.curation.hand_label_pool import HandLabelled, features_made_with, hand_labels_path, pool, save_hand_labelled
 from jimt.curation.hand_labels import read_hand_labels, unused_labels
 from jimt.curation.manifest import FILTER, FILTER_LABELS
-from jimt.curation.store import FieldStore, cut_patches, places_of
+from jimt.curation.store import FieldStore, places_of
 from jimt.errors import InputError
 from jimt.vocabulary import Excluded
-
-_EMBED_AT_ONCE = 1024  # patches whose features are held at a time
 
 
 def own_hand_labels(
@@ -44,7 +42,7 @@ def own_hand_labels(
     labelled = HandLabelled(
         dataset=dataset.name,
         made_with=features_made_with(curation),
-        features=embed(cut_patches(store.field, places_of(rows), size=curation.patches.size)),
+        features=embed(store.field, places_of(rows)),
         empty=rows["empty"].to_numpy(bool),
         raw_image_ids=rows["raw_image_id"].to_numpy(str),
         groups=rows["group"].to_numpy(str) if rows["group"].notna().all() else None,
@@ -117,10 +115,8 @@ def drop_empty(
     )
     with progress:
         task = progress.add_task("embed", total=len(kept))
-        for start in range(0, len(kept), _EMBED_AT_ONCE):
-            part = kept.iloc[start : start + _EMBED_AT_ONCE]
-            patches = cut_patches(store.field, places_of(part), size=curation.patches.size)
-            scores = empty_scores(pipeline, embed(patches))
+        for _, part in kept.groupby("field", sort=False):
+            scores = empty_scores(pipeline, embed(store.field, places_of(part)))
             manifest.loc[part.index, "empty_score"] = scores
             manifest.loc[part.index, "empty"] = scores > 0
             progress.advance(task, len(part))
@@ -135,6 +131,7 @@ def drop_empty(
     return {
         "status": "trained",
         "backbone": settings.backbone,
+        "features": settings.features,
         "precision_of_features": settings.precision,
         "n_labelled_of": {name: len(parts[name].empty) for name in settings.fit_on},
         **dataclasses.asdict(report),

@@ -61,6 +61,7 @@ def features_made_with(curation: CurationConfig) -> dict[str, str | int]:
     made_with: dict[str, str | int] = {
         "curation.empty_filter.backbone": settings.backbone,
         "curation.empty_filter.weights": settings.weights,
+        "curation.empty_filter.features": settings.features,
         "curation.empty_filter.precision": settings.precision,
         "curation.patches.size": curation.patches.size,
     }

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -159,3 +160,21 @@ def dataset_grey_range(
     if total is None:
         return None
     return histogram_percentile(total, low_percentile), histogram_percentile(total, high_percentile)
+
+
+def tiles_of_patch(origin: int, *, size: int, tile: int | Fraction) -> tuple[slice, NDArray[np.float64]]:
+    """The tiles that a patch lies on along one axis, and the share of the patch on each; a tile may be cut by its edge.
+
+    >>> tiles_of_patch(112, size=224, tile=32)[0]
+    slice(3, 11, None)
+    >>> (tiles_of_patch(112, size=224, tile=32)[1] * 224).round().tolist()
+    [16.0, 32.0, 32.0, 32.0, 32.0, 32.0, 32.0, 16.0]
+
+    Args:
+        origin: First pixel of the patch in its field.
+        size: Its side, pixels.
+        tile: Side of a tile, pixels.
+    """
+    first, end = origin // tile, -(-(origin + size) // tile)
+    edges = np.clip(np.arange(first, end + 1) * float(tile), origin, origin + size)
+    return slice(first, end), np.diff(edges) / size

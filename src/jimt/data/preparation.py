@@ -9,13 +9,14 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from rich.console import Console
 
-from jimt.config.curating import CurationConfig, EmptyFilterConfig
+from jimt.config.curating import CurationConfig
 from jimt.config.data import DatasetConfig
 from jimt.curation.counted_cells import read_cells
 from jimt.curation.curate import curate, find_raw_images
@@ -30,12 +31,16 @@ from jimt.curation.manifest import THRESHOLDS
 from jimt.errors import InputError, as_typed, is_command
 from jimt.system.locks import in_turn
 
+if TYPE_CHECKING:
+    from jimt.networks.backbones import FeatureExtractor
 
-def late_embed(config: EmptyFilterConfig) -> Embed:
+
+def late_embed(curation: CurationConfig) -> Embed:
     """The empty filter's network as a function; torch is imported and weights are loaded at its first call."""
-    loaded: list[Embed] = []
+    config = curation.empty_filter
+    loaded: list[FeatureExtractor] = []
 
-    def embed(patches: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def embed(field: Callable[[int], NDArray[np.uint8]], places: NDArray[np.int64]) -> NDArray[np.float32]:
         if not loaded:
             import torch
 
@@ -53,7 +58,7 @@ def late_embed(config: EmptyFilterConfig) -> Embed:
                     precision=config.precision,
                 )
             )
-        return loaded[0](patches)
+        return loaded[0].of_places(field, places, size=curation.patches.size, whole=config.features == "field")
 
     return embed
 
@@ -112,9 +117,9 @@ def _prepare(
     for name, other in labelled.items():
         with _told_of(name, f"whose hand labels the empty filter of {dataset.name} is trained on"):
             _simulate(other.dataset, other.curation, console)
-            embed = late_embed(other.curation.empty_filter)
+            embed = late_embed(other.curation)
             keep_hand_labels_of(other.dataset, other.curation, embed=embed, console=console, anew=False)
-    return curate(dataset, curation, embed=late_embed(curation.empty_filter), console=console)
+    return curate(dataset, curation, embed=late_embed(curation), console=console)
 
 
 def _references(dataset: DatasetConfig, curation: CurationConfig, config_of: ConfigOf) -> dict[str, OtherDataset]:
@@ -177,7 +182,7 @@ def prepare_hand_labels(dataset: DatasetConfig, curation: CurationConfig) -> Pat
     """
     console = Console()
     _simulate(dataset, curation, console)
-    return keep_hand_labels_of(dataset, curation, embed=late_embed(curation.empty_filter), console=console)
+    return keep_hand_labels_of(dataset, curation, embed=late_embed(curation), console=console)
 
 
 def _simulate(dataset: DatasetConfig, curation: CurationConfig, console: Console) -> None:

@@ -20,7 +20,7 @@ from jimt.networks.decoders import Decoder
 from jimt.networks.state_dicts import UNREADABLE
 from jimt.system.files import write_whole
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Of the format: a change of its fields raises it."""
 _NOT_OURS: Final = "give one that jimt wrote"
 Triple = tuple[float, float, float]
@@ -121,12 +121,14 @@ class EmptyFilter:
 
     Attributes:
         backbone: timm's name of its feature network.
+        features: ``patches`` where each patch passes through that by itself, ``field`` where its field does.
         precision: What that computes in.
         machine: The support vector machine, as skops saves it, uint8.
         state_dict: Weights of the feature network.
     """
 
     backbone: str
+    features: str
     precision: str
     machine: Tensor
     state_dict: dict[str, Tensor]

@@ -5,7 +5,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from jimt.curation.store import cut_patches, places_of
+from jimt.curation.store import places_of
 from jimt.data.fields import Fields
 from jimt.models.checkpoint import EmptyFilter
 from jimt.networks.backbones import FeatureExtractor
@@ -24,7 +24,7 @@ class EmptyPatches:
     def __init__(self, known: EmptyFilter, *, size: int, device: torch.device, batch_size: int) -> None:
         import skops.io  # late: seconds
 
-        self._size = size
+        self._size, self._whole = size, known.features == "field"
         self._features = FeatureExtractor.with_state(
             known.backbone, known.state_dict, device=str(device), batch_size=batch_size, precision=known.precision
         )
@@ -32,5 +32,5 @@ class EmptyPatches:
 
     def __call__(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.bool_]:
         """Whether each patch is one without cells, shape ``(n,)``; arguments as of ``Predictor.logits``."""
-        features = self._features(cut_patches(fields.field, places_of(rows), size=self._size))
+        features = self._features.of_places(fields.field, places_of(rows), size=self._size, whole=self._whole)
         return np.asarray(self._machine.decision_function(features) > 0)

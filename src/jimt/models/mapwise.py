@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from jimt.curation.patches import tiles_of_patch
 from jimt.data.fields import Fields
 from jimt.data.transforms import to_network_input
 from jimt.errors import InputError
@@ -182,21 +183,3 @@ def _resized(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     if maps.shape[2] > size[0]:
         return functional.adaptive_avg_pool2d(maps, size)
     return functional.interpolate(maps, size, mode="bilinear", align_corners=False)
-
-
-def tiles_of_patch(origin: int, *, size: int, tile: int) -> tuple[slice, NDArray[np.float64]]:
-    """The tiles that a patch lies on along one axis, and the share of the patch on each; a tile may be cut by its edge.
-
-    >>> tiles_of_patch(112, size=224, tile=32)[0]
-    slice(3, 11, None)
-    >>> (tiles_of_patch(112, size=224, tile=32)[1] * 224).round().tolist()
-    [16.0, 32.0, 32.0, 32.0, 32.0, 32.0, 32.0, 16.0]
-
-    Args:
-        origin: First pixel of the patch in its field.
-        size: Its side, pixels.
-        tile: Side of a tile, pixels.
-    """
-    first, end = origin // tile, -(-(origin + size) // tile)
-    edges = np.clip(np.arange(first, end + 1) * tile, origin, origin + size)
-    return slice(first, end), np.diff(edges) / size

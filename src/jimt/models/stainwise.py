@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from jimt.curation.cell_area import cell_area
+from jimt.curation.patches import tiles_of_patch
 from jimt.data.fields import Fields
 from jimt.data.stain_targets import MIN_VALID, places
 from jimt.models.checkpoint import Input, StainScore
 from jimt.models.like_training import windows_of
-from jimt.models.mapwise import map_of_field, tiles_of_patch
+from jimt.models.mapwise import map_of_field
 from jimt.models.stain_network import StainNetwork
 from jimt.statistics.predicted_nuclei import nuclei_of_maps
 from jimt.vocabulary import MULTIPLE, STRIDE

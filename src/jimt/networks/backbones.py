@@ -3,7 +3,9 @@
 Importing it also registers torchvision's SqueezeNet 1.1 with timm, which has none, as ``squeezenet1_1``.
 """
 
-from typing import cast
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Final, cast
 
 import numpy as np
 import timm
@@ -11,14 +13,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from jimt.curation.patches import tiles_of_patch
+from jimt.curation.store import cut_patches
 from jimt.errors import InputError, did_you_mean
 from jimt.networks.squeezenet import SqueezeNet
 from jimt.networks.weights import load_weights
 from jimt.system.memory import keep_freed_memory
+from jimt.vocabulary import MULTIPLE
 
 __all__ = ["FeatureExtractor", "SqueezeNet", "create_backbone", "load_weights", "normalisation"]
 
 Triple = tuple[float, float, float]
+_BLOCK: Final = 64 * MULTIPLE
+"""Pixels: a field passes in blocks of so many, so that a huge one needs no more memory than one of this size. A part of
+what features are: with other blocks those of large fields would differ."""
 
 
 def _check_name(name: str) -> None:
@@ -98,7 +106,7 @@ class FeatureExtractor:
             network = create_backbone(name, num_classes=0)
         self.provenance = load_weights(network, name, weights, section="curation.empty_filter")
         self.n_features = cast(int, network.head_hidden_size)
-        self._device = torch.device(device)
+        self._name, self._device = name, torch.device(device)
         if self._device.type == "cpu":
             keep_freed_memory()
         self._bfloat16 = precision == "bf16-mixed"
@@ -112,8 +120,73 @@ class FeatureExtractor:
         features = np.empty((len(patches), self.n_features), np.float32)
         for start in range(0, len(patches), self._batch_size):
             batch = np.array(patches[start : start + self._batch_size])  # a copy: torch warns of read-only arrays
-            features[start : start + len(batch)] = self._embed(torch.from_numpy(batch))
+            features[start : start + len(batch)] = self._pooled(self._feature_maps(torch.from_numpy(batch)))
         return features
+
+    def of_places(
+        self, field: Callable[[int], NDArray[np.uint8]], places: NDArray[np.int64], *, size: int, whole: bool
+    ) -> NDArray[np.float32]:
+        """Return features of patches of fields, shape ``(n, n_features)``.
+
+        Args:
+            field: Gives a field in 8 bits by its number.
+            places: Field, y and x of each patch, shape ``(n, 3)``.
+            size: Side of a patch, pixels.
+            whole: Whether each field passes through the network once, and its feature map is averaged over each patch;
+                else each patch passes by itself. Either way a feature is a mean over the patch, but in a whole field
+                the network sees beyond the patch's edges.
+
+        Raises:
+            InputError: If whole fields are asked for, and the network has no feature map of images of any size.
+        """
+        features = np.empty((len(places), self.n_features), np.float32)
+        if not whole:
+            for start in range(0, len(places), self._batch_size):
+                batch = slice(start, start + self._batch_size)
+                features[batch] = self(cut_patches(field, places[batch], size=size))
+            return features
+        for number in np.unique(places[:, 0]).tolist():
+            of_field = np.flatnonzero(places[:, 0] == number)
+            features[of_field] = self._of_windows(field(number), places[of_field, 1:], size=size)
+        return features
+
+    def _of_windows(self, pixels: NDArray[np.uint8], corners: NDArray[np.int64], *, size: int) -> NDArray[np.float32]:
+        """Features of patches of one field by their corners, y and x, each from the map of the block it begins in."""
+        beyond = -(-size // MULTIPLE) * MULTIPLE  # that a block is seen with on either side
+        features = np.empty((len(corners), self.n_features), np.float32)
+        blocks = corners // _BLOCK
+        for block in np.unique(blocks, axis=0):
+            first = np.maximum(block * _BLOCK - beyond, 0)
+            end = (block + 1) * _BLOCK + 2 * beyond
+            seen = pixels[first[0] : end[0], first[1] : end[1]]
+            maps = self._map_of(seen)
+            within = np.flatnonzero((blocks == block).all(axis=1))
+            lengths = [-(-side // MULTIPLE) * MULTIPLE for side in seen.shape]
+            tiles = [Fraction(length, n) for length, n in zip(lengths, maps.shape[2:], strict=True)]
+            means = torch.empty(len(within), maps.shape[1])
+            for i, corner in enumerate((corners[within] - first).tolist()):
+                (rows, down), (columns, across) = (
+                    tiles_of_patch(edge, size=size, tile=tile) for edge, tile in zip(corner, tiles, strict=True)
+                )
+                weights = torch.from_numpy(np.outer(down, across).astype(np.float32))
+                means[i] = torch.einsum("fyx,yx->f", maps[0, :, rows, columns], weights)
+            features[within] = self._pooled(means[:, :, None, None].to(self._device))
+        return features
+
+    def _map_of(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """Feature map of a whole image, shape ``(1, n, height, width)`` in tiles, in float32 on the CPU.
+
+        Raises:
+            InputError: If the network has none.
+        """
+        advice, remedies = "choose a convolutional network", ("curation.empty_filter.features=patches",)
+        configured = cast(dict[str, object], self._network.pretrained_cfg)
+        if not configured.get("fixed_input_size"):
+            beyond = tuple((0, -side % MULTIPLE) for side in pixels.shape)
+            maps = self._feature_maps(torch.from_numpy(np.pad(pixels, beyond, mode="reflect"))[None])
+            if maps.ndim == 4 and maps.shape[1] == self._network.num_features:
+                return maps.cpu()
+        raise InputError(f"{self._name} has no feature map of whole fields", advice=advice, remedies=remedies)
 
     @classmethod
     def with_state(
@@ -129,7 +202,7 @@ class FeatureExtractor:
         return {name: value.cpu() for name, value in self._network.state_dict().items()}
 
     @torch.inference_mode()
-    def _embed(self, patches: Tensor) -> NDArray[np.float32]:
+    def _feature_maps(self, patches: Tensor) -> Tensor:
         grey = patches.to(self._device).unsqueeze(1).float() / 255  # one channel crosses to the device
         images = ((grey - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
         with (
@@ -137,7 +210,10 @@ class FeatureExtractor:
             # TensorFloat-32 keeps ten bits of each number, and cards newer than 2020 would use it unasked
             torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
         ):
-            feature_maps = self._network.forward_features(images)
-        # pooled in float32: a mean rounded to bfloat16 would keep three digits
-        pooled: Tensor = self._network.forward_head(feature_maps.float())
+            feature_maps: Tensor = self._network.forward_features(images)
+        return feature_maps.float()  # pooled in float32: a mean rounded to bfloat16 would keep three digits
+
+    @torch.inference_mode()
+    def _pooled(self, feature_maps: Tensor) -> NDArray[np.float32]:
+        pooled: Tensor = self._network.forward_head(feature_maps)
         return pooled.cpu().numpy()

@@ -26,9 +26,11 @@ def model_in_words(checkpoint: Checkpoint, *, stride: int) -> Iterator[str]:
     of_maps = checkpoint.task == "stain"
     yield _stain_model(checkpoint) if of_maps else _patch_model(checkpoint, stride=stride)
     if checkpoint.empty_filter is not None:
+        of_field = checkpoint.empty_filter.features == "field"
         yield (
             "Patches without cells were told by a support vector machine on features of "
-            f"{checkpoint.empty_filter.backbone}, trained on patches that were labelled by hand."
+            f"{checkpoint.empty_filter.backbone}, {'averaged over each patch from those of its field, ' * of_field}"
+            "trained on patches that were labelled by hand."
         )
     if checkpoint.output.orientations > 1:
         what = "Maps" if of_maps else "Scores"

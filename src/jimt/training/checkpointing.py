@@ -182,7 +182,7 @@ def _empty_filter(curation: CurationConfig, curated: Curated) -> EmptyFilter | N
         warnings.warn(f"the checkpoint does not hold the empty filter, since {error}", stacklevel=2)
         return None
     machine = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
-    return EmptyFilter(settings.backbone, settings.precision, machine, extractor.state())
+    return EmptyFilter(settings.backbone, settings.features, settings.precision, machine, extractor.state())
 
 
 def _labels(curated: Curated) -> dict[str, Any]:

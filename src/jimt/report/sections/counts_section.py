@@ -97,9 +97,10 @@ def _filter_in_words(summary: dict[str, Any]) -> str:
             f"cross-validated by {report['folds_by']}: precision {report['precision']:.3f}, recall "
             f"{report['recall']:.3f}, F1 {report['f1']:.3f}"
         )
+    of = "each patch" if report["features"] == "patches" else "the field, averaged over each patch"
     return (
-        f"SVM on {report['backbone']} features, {hand_labels_in_words(report)}, {report['n_empty']} of them empty; "
-        f"{measured} (paper: {EMPTY_FILTER})"
+        f"SVM on {report['backbone']} features of {of}, {hand_labels_in_words(report)}, {report['n_empty']} of them "
+        f"empty; {measured} (paper: {EMPTY_FILTER})"
     )
 
 
