@@ -2,17 +2,22 @@
 
     python benchmarks/prediction.py RUN IMAGES
 
-The whole command without its start-up (reading, network, writing of maps, tables and page) against a loop that reads a
+The whole command without its start-up (reading, networks, writing of maps, tables and page) against a loop that reads a
 field and passes it through the same network in float32: patch by patch for a model that scores patches, whole for one
-of tiles or of the stain. Both take turns; the ratio of the medians is printed, and how far scores differ.
+of tiles or of the stain; and patch by patch through the empty filter's network, where the model has one. For a model of
+whole fields there is a third, a loop over the patches with a classifier of the same backbone. They take turns; ratios
+of the medians are printed, of time and of processor time, which other work on the machine disturbs less, and how far
+scores differ from those of the same network in float32.
 """
 
 import argparse
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,19 +25,23 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
+from jimt.curation.store import cut_patches, places_of
 from jimt.data.fields import Fields
 from jimt.data.transforms import orient, to_network_input
+from jimt.models.checkpoint import EmptyFilter
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.predictor import Predictor, open_predictor
 from jimt.models.stain_network import StainNetwork
+from jimt.networks.backbones import FeatureExtractor
 from jimt.prediction.asked import Asked, find_fields
 from jimt.prediction.asking import Asking
 from jimt.prediction.engine import predict_fields
 from jimt.prediction.parts import Parts
 from jimt.prediction.pictures import read_picture
 from jimt.prediction.results import results_of, write_results
-from jimt.statistics.calibration import live_score
 from jimt.vocabulary import MULTIPLE
+
+T = TypeVar("T")
 
 
 def asked_for(run: Path, images: Sequence[str], out: Path) -> Asked:
@@ -53,13 +62,9 @@ def command(predictor: Predictor, asked: Asked) -> NDArray[np.float64]:
     return pd.read_csv(asked.out / "patches.csv")["score"].to_numpy()
 
 
-@torch.inference_mode()
-def loop(predictor: Predictor, asked: Asked) -> NDArray[np.float64] | None:
-    """Scores of the same patches one by one; of a model of whole fields nothing but the passes."""
-    checkpoint, network = predictor.checkpoint, predictor.network
-    takes, gives = checkpoint.input, checkpoint.output
-    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    scores = []
+def fields_asked(predictor: Predictor, asked: Asked) -> Iterator[Fields]:
+    """Each field alone, as the command reads it."""
+    takes = predictor.checkpoint.input
     for source in find_fields(asked, None).sources:
         picture = read_picture(
             source,
@@ -71,35 +76,78 @@ def loop(predictor: Predictor, asked: Asked) -> NDArray[np.float64] | None:
             bit_depth=takes.bit_depth,
             bit_shift=takes.bit_shift,
         )
-        fields = predictor.fields_of([picture.pixels])
-        if isinstance(network, LiveDeadNetwork) and gives.tile is None:
-            scores += patch_by_patch(predictor, network, fields)
-            continue
-        reduction = network.reduction if isinstance(network, StainNetwork) else 1
-        pixels, multiple = fields.field(0), MULTIPLE * reduction
-        beyond = tuple((0, -side % multiple) for side in pixels.shape)
-        whole = torch.from_numpy(np.pad(pixels, beyond, mode="reflect"))[None, None]
-        for turn in range(gives.orientations):
-            turned = whole.rot90(turn % 4, (2, 3))
-            images = to_network_input(turned.flip(3) if turn >= 4 else turned, mean=takes.mean, std=takes.std)
-            images = images.contiguous()
-            _ = network.maps(images) if isinstance(network, StainNetwork) else network.feature_map(images)
-    return np.array(scores) if scores else None
+        yield predictor.fields_of([picture.pixels])
 
 
-def patch_by_patch(predictor: Predictor, network: LiveDeadNetwork, fields: Fields) -> list[float]:
-    """P(live) of each patch of a field, one at a time."""
-    takes, gives, size = predictor.checkpoint.input, predictor.checkpoint.output, predictor.checkpoint.input.patch_size
-    found = []
-    for row in predictor.patches_of(fields, 0, stride=None, to_the_edges=True).itertuples():
-        patch = fields.field(0)[row.y : row.y + size, row.x : row.x + size]
-        grey = torch.from_numpy(np.ascontiguousarray(patch))[None, None]
-        logits = torch.zeros(1, 2)
-        for turn in range(gives.orientations):
+@torch.inference_mode()
+def loop(predictor: Predictor, network: LiveDeadNetwork | StainNetwork, asked: Asked) -> None:
+    """The same answers by plain passes in float32, and nothing written."""
+    known = predictor.checkpoint.empty_filter
+    extract = None if known is None else plain_filter(known)
+    for fields in fields_asked(predictor, asked):
+        if isinstance(network, LiveDeadNetwork) and predictor.checkpoint.output.tile is None:
+            patch_by_patch(predictor, network, fields)
+        else:
+            whole(predictor, network, fields)
+        if extract is not None:
+            for patch in patches_of(predictor, fields):
+                extract(patch[None])
+
+
+def plain_filter(known: EmptyFilter) -> FeatureExtractor:
+    """The empty filter's network, one patch at a time in float32."""
+    return FeatureExtractor.with_state(
+        known.backbone, known.state_dict, device="cpu", batch_size=1, precision="32-true"
+    )
+
+
+def whole(predictor: Predictor, network: LiveDeadNetwork | StainNetwork, fields: Fields) -> None:
+    """Pass a field through a network of whole fields, in each orientation."""
+    takes = predictor.checkpoint.input
+    multiple = MULTIPLE * (network.reduction if isinstance(network, StainNetwork) else 1)
+    pixels = fields.field(0)
+    padded = np.pad(pixels, tuple((0, -side % multiple) for side in pixels.shape), mode="reflect")
+    upright = torch.from_numpy(padded)[None, None]
+    for turn in range(predictor.checkpoint.output.orientations):
+        turned = upright.rot90(turn % 4, (2, 3))
+        images = to_network_input(turned.flip(3) if turn >= 4 else turned, mean=takes.mean, std=takes.std)
+        images = images.contiguous()
+        _ = network.maps(images) if isinstance(network, StainNetwork) else network.feature_map(images)
+
+
+def patches_of(predictor: Predictor, fields: Fields) -> NDArray[np.uint8]:
+    """The patches of a field that the command scores."""
+    rows = predictor.patches_of(fields, 0, stride=None, to_the_edges=True)
+    return cut_patches(fields.field, places_of(rows), size=predictor.checkpoint.input.patch_size)
+
+
+def patch_by_patch(predictor: Predictor, network: LiveDeadNetwork, fields: Fields) -> None:
+    """Pass each patch of a field through a network, one at a time, in each orientation."""
+    takes = predictor.checkpoint.input
+    for patch in patches_of(predictor, fields):
+        grey = torch.from_numpy(patch)[None, None]
+        for turn in range(predictor.checkpoint.output.orientations):
             turned = orient(grey, torch.tensor([turn]))
-            logits += network(to_network_input(turned, mean=takes.mean, std=takes.std).contiguous())
-        found.append(live_score(logits.numpy() / gives.orientations, temperature=gives.temperature)[0])
-    return found
+            network(to_network_input(turned, mean=takes.mean, std=takes.std).contiguous())
+
+
+@torch.inference_mode()
+def patches_by_same_backbone(predictor: Predictor, asked: Asked) -> None:
+    """A loop over the patches with a classifier of the backbone of a model of whole fields."""
+    network = LiveDeadNetwork(predictor.checkpoint.network.name, head="own", layer=None).eval()
+    for fields in fields_asked(predictor, asked):
+        patch_by_patch(predictor, network, fields)
+
+
+def difference(predictor: Predictor, asked: Asked, answered: NDArray[np.float64]) -> float:
+    """How far scores are at most from those of the same network in float32."""
+    checkpoint = predictor.checkpoint
+    exact = Predictor(replace(checkpoint, record=replace(checkpoint.record, precision="32-true")))
+    scores = [
+        exact.live_scores(fields, exact.patches_of(fields, 0, stride=None, to_the_edges=True))
+        for fields in fields_asked(exact, asked)
+    ]
+    return float(np.abs(np.concatenate(scores) - answered).max())
 
 
 def main() -> None:
@@ -108,31 +156,42 @@ def main() -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    seconds: dict[str, list[float]] = {"command": [], "loop": []}
-    differences = []
+    seconds: dict[str, list[tuple[float, float]]] = {}
+
+    def timed(name: str, work: Callable[[], T]) -> T:
+        start, start_of_processor = time.perf_counter(), time.process_time()
+        result = work()
+        times = (time.perf_counter() - start, time.process_time() - start_of_processor)
+        seconds.setdefault(name, []).append(times)
+        return result
+
+    predictor = open_predictor(options.run)
+    plain = predictor.checkpoint.load_network()
+    of_fields = isinstance(plain, StainNetwork) or predictor.checkpoint.output.tile is not None
     for _ in range(options.rounds + 1):  # the first to warm up
         out = Path(tempfile.mkdtemp())
         try:
             asked = asked_for(options.run, options.images, out / "answers")
-            predictor = open_predictor(options.run)
-            start = time.perf_counter()
-            answered = command(predictor, asked)
-            seconds["command"].append(time.perf_counter() - start)
-            predictor = open_predictor(options.run)
-            start = time.perf_counter()
-            plain = loop(predictor, asked)
-            seconds["loop"].append(time.perf_counter() - start)
+            answered = timed("command", lambda: command(predictor, asked))  # noqa: B023
+            timed("loop", lambda: loop(predictor, plain, asked))  # noqa: B023
+            if of_fields:
+                timed("patches", lambda: patches_by_same_backbone(predictor, asked))  # noqa: B023
         finally:
             shutil.rmtree(out)
-        if plain is not None:
-            differences.append(float(np.abs(plain - answered).max()))
-    medians = {name: float(np.median(values[1:])) for name, values in seconds.items()}
     kind = predictor.checkpoint.task if predictor.checkpoint.output.tile is None else "tiles"
-    print(f"{kind}, {predictor.checkpoint.network.name}, {predictor.checkpoint.output.orientations} orientations")
-    ratio = medians["loop"] / medians["command"]
-    print(f"command {medians['command']:.2f} s, loop {medians['loop']:.2f} s: {ratio:.2f} x")
-    if differences:
-        print(f"scores differ by {max(differences):.5f} at most")
+    known = predictor.checkpoint.empty_filter
+    filtered = "no empty filter" if known is None else f"empty filter on {known.features}"
+    print(
+        f"{kind}, {predictor.checkpoint.network.name}, {predictor.checkpoint.output.orientations} orientations, "
+        f"{predictor.checkpoint.record.precision}, {filtered}"
+    )
+    medians = {name: np.median(times[1:], axis=0) for name, times in seconds.items()}
+    ours = medians.pop("command")
+    print(f"command {ours[0]:.2f} s, {ours[1]:.2f} s of processors")
+    for name, theirs in medians.items():
+        what = "plain loop" if name == "loop" else "loop over patches with the same backbone"
+        print(f"{what} {theirs[0]:.2f} s, {theirs[1]:.2f} s: {theirs[0] / ours[0]:.2f} x, {theirs[1] / ours[1]:.2f} x")
+    print(f"scores differ by {difference(predictor, asked, answered):.5f} at most from those in float32")
 
 
 if __name__ == "__main__":

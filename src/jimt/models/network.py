@@ -13,6 +13,18 @@ Head = Literal["own", "linear"]
 """The backbone's own classifier, which is fine-tuned with it, or a linear one on frozen pooled features."""
 
 
+class _ReachedError(Exception):
+    """The layer that is asked for has answered.
+
+    Attributes:
+        output: What.
+    """
+
+    def __init__(self, output: Tensor) -> None:
+        super().__init__()
+        self.output = output
+
+
 class LiveDeadNetwork(nn.Module):
     """Two logits for each patch: dead, live. ``score`` elsewhere is the softmax of the second.
 
@@ -75,15 +87,17 @@ class LiveDeadNetwork(nn.Module):
         """Feature map of the layer, shape ``(n, n_features, height, width)``, of normalised images."""
         if self._layer is None:
             return cast(Tensor, self.network.forward_features(images))  # type: ignore[operator]
-        caught: list[Tensor] = []
-        hook = self.network.get_submodule(self._layer).register_forward_hook(
-            lambda _m, _i, output: caught.append(output)
-        )
+
+        def stop(_layer: nn.Module, _given: object, output: Tensor) -> None:
+            raise _ReachedError(output)
+
+        hook = self.network.get_submodule(self._layer).register_forward_hook(stop)
         try:
-            self.network.forward_features(images)  # type: ignore[operator]
+            return cast(Tensor, self.network.forward_features(images))  # type: ignore[operator]
+        except _ReachedError as reached:  # what comes after the layer is not computed
+            return reached.output
         finally:
             hook.remove()
-        return caught[0]
 
     def pooled_features(self, images: Tensor) -> Tensor:
         """What the last linear layer is given, shape ``(n, n_features)``: 2,048 numbers for Inception-v3."""

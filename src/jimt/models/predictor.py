@@ -19,7 +19,7 @@ from jimt.models.like_training import Familiarity, judge, windows_of
 from jimt.models.mapwise import MapPredictor
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.patchwise import PatchPredictor
-from jimt.models.scorers import scorer_of
+from jimt.models.scorers import quick_network, scorer_of
 from jimt.models.stainwise import StainPredictor
 from jimt.networks.weights import load_weights
 from jimt.statistics.calibration import live_score
@@ -53,7 +53,7 @@ class Predictor:
         self.device = prediction_device(
             accelerator or record.accelerator, index=device_index, precision=record.precision
         )
-        self.network = checkpoint.load_network()
+        self.network = quick_network(checkpoint)
         self._filter: EmptyPatches | None = None
         self._scorer = scorer_of(
             self.network,

@@ -1,15 +1,18 @@
 """Which way patches are scored in: one by one, from feature maps of whole fields, or from maps of the stain."""
 
 from pathlib import Path
+from typing import cast
 
 import torch
 
-from jimt.models.checkpoint import Input, Output
+from jimt.models.checkpoint import Checkpoint, Input, Output
 from jimt.models.mapwise import MapPredictor
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.patchwise import PatchPredictor
 from jimt.models.stain_network import StainNetwork
 from jimt.models.stainwise import StainPredictor
+from jimt.networks.folding import fold_batch_norms
+from jimt.vocabulary import MULTIPLE
 
 Scorer = PatchPredictor | MapPredictor | StainPredictor
 """What scores patches one by one, from feature maps of whole fields, or from maps of the stain."""
@@ -42,3 +45,12 @@ def scorer_of(
     if gives.tile is None:
         return PatchPredictor(network, takes, gives.orientations, device, precision, batch_size)
     return MapPredictor(network, takes, gives.orientations, gives.tile, device, precision, cache)
+
+
+def quick_network(checkpoint: Checkpoint) -> LiveDeadNetwork | StainNetwork:
+    """The trained network with nothing left to normalise; errors as of ``Checkpoint.load_network``."""
+    network, size = checkpoint.load_network(), checkpoint.input.patch_size
+    if isinstance(network, StainNetwork):
+        size += -size % (MULTIPLE * network.reduction)
+    folded = fold_batch_norms(network, lambda network, images: network(images), size=size)
+    return cast(LiveDeadNetwork | StainNetwork, folded)

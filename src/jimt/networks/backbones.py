@@ -3,9 +3,10 @@
 Importing it also registers torchvision's SqueezeNet 1.1 with timm, which has none, as ``squeezenet1_1``.
 """
 
+import functools
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import timm
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from jimt.curation.patches import tiles_of_patch
 from jimt.curation.store import cut_patches
 from jimt.errors import InputError, did_you_mean
+from jimt.networks.folding import fold_batch_norms
 from jimt.networks.squeezenet import SqueezeNet
 from jimt.networks.weights import load_weights
 from jimt.system.memory import keep_freed_memory
@@ -27,6 +29,8 @@ Triple = tuple[float, float, float]
 _BLOCK: Final = 64 * MULTIPLE
 """Pixels: a field passes in blocks of so many, so that a huge one needs no more memory than one of this size. A part of
 what features are: with other blocks those of large fields would differ."""
+_TRIED: Final = 3 * MULTIPLE
+"""Pixels of the side of an image that a network is tried with."""
 
 
 def _check_name(name: str) -> None:
@@ -201,6 +205,11 @@ class FeatureExtractor:
         """Weights of the network."""
         return {name: value.cpu() for name, value in self._network.state_dict().items()}
 
+    @functools.cached_property
+    def _folded(self) -> Any:
+        """The network, quicker: made at the first use, when its weights are loaded."""
+        return fold_batch_norms(self._network, lambda network, images: network.forward_features(images), size=_TRIED)
+
     @torch.inference_mode()
     def _feature_maps(self, patches: Tensor) -> Tensor:
         grey = patches.to(self._device).unsqueeze(1).float() / 255  # one channel crosses to the device
@@ -210,7 +219,7 @@ class FeatureExtractor:
             # TensorFloat-32 keeps ten bits of each number, and cards newer than 2020 would use it unasked
             torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
         ):
-            feature_maps: Tensor = self._network.forward_features(images)
+            feature_maps: Tensor = self._folded.forward_features(images)
         return feature_maps.float()  # pooled in float32: a mean rounded to bfloat16 would keep three digits
 
     @torch.inference_mode()
