@@ -60,8 +60,8 @@ def test_a_network_that_cannot_be_folded_is_given_back(network):
 
 
 def test_a_feature_pyramid_adds_its_maps_as_the_library_does():
-    ours = create_encoder_decoder("resnet18.tv_in1k", "fpn", channels=16, n_outputs=2).eval()
-    further = {"decoder_pyramid_channels": 16, "decoder_segmentation_channels": 16, "upsampling": 1}
+    ours = create_encoder_decoder("resnet18.tv_in1k", "fpn", channels=32, n_outputs=2).eval()
+    further = {"decoder_pyramid_channels": 32, "decoder_segmentation_channels": 32, "upsampling": 1}
     theirs = smp.FPN("tu-resnet18.tv_in1k", encoder_weights=None, classes=2, **further).eval()
     theirs.load_state_dict(ours.state_dict())
     images = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(2))

@@ -6,6 +6,7 @@ labels train its empty filter (``curation.empty_filter.fit_on``).
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,27 +39,19 @@ if TYPE_CHECKING:
 def late_embed(curation: CurationConfig) -> Embed:
     """The empty filter's network as a function; torch is imported and weights are loaded at its first call."""
     config = curation.empty_filter
-    loaded: list[FeatureExtractor] = []
+
+    @functools.cache
+    def extractor() -> "FeatureExtractor":
+        import torch
+
+        from jimt.networks.backbones import FeatureExtractor
+
+        device = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
+        name, weights, precision = config.backbone, config.weights, config.precision
+        return FeatureExtractor(name, weights, device=device, batch_size=config.batch_size, precision=precision)
 
     def embed(field: Callable[[int], NDArray[np.uint8]], places: NDArray[np.int64]) -> NDArray[np.float32]:
-        if not loaded:
-            import torch
-
-            from jimt.networks.backbones import FeatureExtractor
-
-            device = config.device
-            if device == "auto":
-                device = "cuda" if torch.cuda.is_available() else "cpu"
-            loaded.append(
-                FeatureExtractor(
-                    config.backbone,
-                    config.weights,
-                    device=device,
-                    batch_size=config.batch_size,
-                    precision=config.precision,
-                )
-            )
-        return loaded[0].of_places(field, places, size=curation.patches.size, whole=config.features == "field")
+        return extractor().of_places(field, places, size=curation.patches.size, whole=config.features == "field")
 
     return embed
 
