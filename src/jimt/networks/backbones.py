@@ -208,7 +208,9 @@ class FeatureExtractor:
     @functools.cached_property
     def _folded(self) -> Any:
         """The network, quicker: made at the first use, when its weights are loaded."""
-        return fold_batch_norms(self._network, lambda network, images: network.forward_features(images), size=_TRIED)
+        return fold_batch_norms(
+            self._network, lambda network, images: cast(Any, network).forward_features(images), size=_TRIED
+        )
 
     @torch.inference_mode()
     def _feature_maps(self, patches: Tensor) -> Tensor:
