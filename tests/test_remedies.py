@@ -27,6 +27,7 @@ ELSEWHERE: dict[Place, str] = {
         "Cluster._await_worker",
     ): "likewise, and workers",
     ("config/setting_names.py", "unknown_setting"): "names are one's own: test_choosing.py gives some",
+    ("networks/backbones.py", "FeatureExtractor._map_of"): "test_features_of_fields.py has such a network",
 }
 """Places whose remedies are run where there is what they need."""
 

@@ -108,6 +108,8 @@ def of_a_folder_that_is_taken(lab: Lab) -> None:
     lab.mends(keeps, fill={"FOLDER": "new"})
     Parts(lab.tmp_path / "other", {"model": "another"}, {})
     lab.mends(keeps, "--out", "other", fill={"FOLDER": "newer"})
+    (lab.tmp_path / "other/.jimt/asked.json").write_text('{"asked": []}')
+    lab.mends(keeps, "--out", "other", fill={"FOLDER": "newest"})
 
 
 def of_images_among_answers(lab: Lab) -> None:
