@@ -30,6 +30,7 @@ class Asked:
         check: Channel of PI, a number from 0 or a name; None where there is none.
         include_flagged: Whether fields that are unlike the training data enter the means.
         excel: Whether a workbook is written, too.
+        doses: Table of what wells were given; None for no curves.
         accelerator: ``cpu`` or ``gpu``; None for the training's.
     """
 
@@ -45,6 +46,7 @@ class Asked:
     check: int | str | None
     include_flagged: bool
     excel: bool
+    doses: Path | None
     accelerator: str | None
 
 

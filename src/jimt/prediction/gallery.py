@@ -20,6 +20,7 @@ import jimt
 from jimt.figures.plate import SHARE_COLOURS, PlateWell, ink_on, plate_shape, row_name, well_place
 from jimt.prediction.answer_tables import counts, printable, viability
 from jimt.prediction.answers import FieldRow, ShareOf
+from jimt.prediction.dose_files import DosesShown
 from jimt.prediction.plate_maps import PlateKey, plate_name, plates_of
 from jimt.statistics.value_text import percent_text
 from jimt.system.files import write_whole
@@ -41,7 +42,7 @@ FLAG_WORDS: Final = {
     "colour": "colour",
     "pixel_size": "pixel size",
 }
-_FILES: Final = ("fields.csv", "wells.csv", "patches.csv", "predictions.xlsx", "check.json", "METHODS.md")
+_FILES: Final = ("fields.csv", "wells.csv", "doses.csv", "patches.csv", "predictions.xlsx", "check.json", "METHODS.md")
 
 
 def write_gallery(
@@ -55,6 +56,7 @@ def write_gallery(
     stem: Callable[[FieldRow], str],
     confidence: float,
     include_flagged: bool,
+    doses: DosesShown | None = None,
 ) -> None:
     """Write ``index.html`` beside the files that it links to.
 
@@ -68,6 +70,7 @@ def write_gallery(
         stem: The name of a field's files, without the folder and what kind they are.
         confidence: Coverage of the wells' intervals.
         include_flagged: Whether flagged fields enter the means.
+        doses: What doses did, and figures of it; None where wells have none.
     """
     rows = list(rows)
     plates = plates_of(wells)
@@ -99,6 +102,8 @@ def write_gallery(
         files=[(name, quote(name)) for name in _FILES if (path.parent / name).is_file()],
         has_plates=any(well_place(well.name) is not None for wells_of in plates.values() for well in wells_of),
         n_plates=len(plates),
+        doses=None if doses is None else [printable(line) for line in doses.sentences],
+        dose_figures=[] if doses is None else [(words, quote(name)) for words, name in doses.figures],
         well_columns=columns,
         wells=cells,
         failed=[(printable(row.file), printable(row.failed)) for row in rows if row.failed is not None],

@@ -60,6 +60,8 @@ class Analysis:
         include_flagged: Whether flagged fields enter the means.
         confidence: Coverage of the intervals over fields.
         check: Agreement with PI, as ``agreement_with_pi`` gives it; None where there was none to check by.
+        doses: How curves were fitted, in sentences; none where wells have no doses.
+        doses_found: What they say, likewise.
     """
 
     model: str
@@ -69,6 +71,8 @@ class Analysis:
     include_flagged: bool
     confidence: float
     check: Mapping[str, Any] | None = None
+    doses: tuple[str, ...] = ()
+    doses_found: tuple[str, ...] = ()
 
 
 def write_methods(checkpoint: Checkpoint, rows: Sequence[FieldRow], path: Path, *, analysis: Analysis) -> None:
@@ -97,6 +101,7 @@ def write_methods(checkpoint: Checkpoint, rows: Sequence[FieldRow], path: Path, 
         counts=list(_counts(rows, analysis)),
         flags=[(FLAG_WORDS.get(name, name), number) for name, number in sorted(flags.items())],
         notes=told,
+        doses=[plain(line) for line in analysis.doses_found],
         limits=[*(_LIMITS[share_of] if share_of is not None else ()), *_general_limits(checkpoint, analysis)],
         version=jimt.__version__,
     )
@@ -132,6 +137,7 @@ def paragraph(checkpoint: Checkpoint, rows: Sequence[FieldRow], analysis: Analys
             "The dead share of a well is the mean of its fields, weighed alike, with the standard deviation between "
             f"them and a {percent_text(analysis.confidence)} confidence interval over fields by Student's t."
         )
+    yield from map(plain, analysis.doses)
     software = ", ".join(f"{name} {importlib.metadata.version(package)}" for package, name in _PACKAGES.items())
     trained_by = checkpoint.record.versions["jimt"]
     by_other = "" if trained_by == jimt.__version__ else f" The model was trained by jimt {trained_by}."

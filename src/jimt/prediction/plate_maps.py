@@ -49,17 +49,17 @@ def plate_name(key: PlateKey) -> str:
     return words if time is None else f"{words}, time {printable(time)}"
 
 
-def plate_files(keys: list[PlateKey]) -> dict[PlateKey, str]:
+def plate_files(keys: list[PlateKey], *, kind: str) -> dict[PlateKey, str]:
     """A file name for each plate and time that every system takes, and no other has in other letters.
 
-    >>> list(plate_files([("p/1", None), ("P 1", None), (None, "3")]).values())
+    >>> list(plate_files([("p/1", None), ("P 1", None), (None, "3")], kind="plate").values())
     ['plate_p_1.png', 'plate_P_1_2.png', 'plate_3.png']
     """
     names: dict[PlateKey, str] = {}
     taken: set[str] = set()
     for key in keys:
         words = [re.sub(r"[^\w.-]+", "_", printable(part))[:_LONGEST] for part in key if part is not None]
-        stem = name = "_".join(["plate", *words])
+        stem = name = "_".join([kind, *words])
         number = 1
         while name.casefold() in taken:
             number += 1
@@ -67,6 +67,12 @@ def plate_files(keys: list[PlateKey]) -> dict[PlateKey, str]:
         taken.add(name.casefold())
         names[key] = f"{name}.png"
     return names
+
+
+def share_label(wells: pd.DataFrame) -> str:
+    """What the dead share of wells is of, in words."""
+    share_of = next(iter(wells["share_of"].dropna()), None)
+    return SHARE_WORDS[share_of] if share_of is not None else "dead share"
 
 
 def write_plate_maps(wells: pd.DataFrame, folder: Path) -> dict[PlateKey, str]:
@@ -80,9 +86,8 @@ def write_plate_maps(wells: pd.DataFrame, folder: Path) -> dict[PlateKey, str]:
         The names of the files, by plate and time; none where no name tells a well.
     """
     plates = plates_of(wells)
-    names = plate_files(list(plates))
-    share_of = next(iter(wells["share_of"].dropna()), None)
-    label = f"mean {SHARE_WORDS[share_of]}" if share_of is not None else "mean dead share"
+    names = plate_files(list(plates), kind="plate")
+    label = f"mean {share_label(wells)}"
     for key, name in names.items():
         write_whole(folder / name, png(draw_plate(plates[key], title=plate_name(key), label=label)))
     return names

@@ -30,6 +30,7 @@ def predict(asked: "Asked", console: "Console") -> int:
     from jimt.config.hydra_dataset import dataset_of_name
     from jimt.prediction.answer_tables import printable
     from jimt.prediction.asked import depends_on, find_fields, find_pi
+    from jimt.prediction.dose_plan import check_dose_plan, read_dose_plan
     from jimt.prediction.inputs import names_of
     from jimt.prediction.pictures import check_pixel_size
     from jimt.system.run_folders import find_checkpoint
@@ -37,13 +38,16 @@ def predict(asked: "Asked", console: "Console") -> int:
     check_pixel_size(asked.pixel_size)
     names = None if asked.dataset is None else names_of(dataset_of_name(asked.dataset))
     checkpoint, _ = find_checkpoint(asked.run)
+    plan = None if asked.doses is None else read_dose_plan(asked.doses)
     found = find_fields(asked, names)
-    for note in found.notes:
+    of_doses = [] if plan is None else check_dose_plan(plan, [*found.sources, *(each for each, _ in found.failed)])
+    for note in (*found.notes, *of_doses):
         console.print(printable(f"note: {note}"), highlight=False, markup=False, soft_wrap=True)
     of_pi = find_pi(asked, names, found)
 
     # later still: torch takes seconds, and what cannot be done is said before
     from jimt.prediction.asking import open_asking
+    from jimt.prediction.dose_files import DOSE_TABLE, remove_doses
     from jimt.prediction.engine import predict_fields
     from jimt.prediction.parts import Parts
     from jimt.prediction.results import print_results, results_of, write_results
@@ -55,7 +59,9 @@ def predict(asked: "Asked", console: "Console") -> int:
         failed = predict_fields(
             found.sources, parts, read=asking.read, ask=asking.answer, write=asking.write, console=console
         )
-        results = results_of(asked, asking.checkpoint, found, failed, parts)
+        results = results_of(asked, asking.checkpoint, found, failed, parts, plan)
+        if plan is None and remove_doses(asked.out):
+            console.print(f"note: {DOSE_TABLE} and its figures are removed: this command has no --doses", markup=False)
         write_results(results, parts)
     print_results(results, console)
     return results.status
@@ -117,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
         "--include-flagged", action="store_true", help="let fields that are unlike the training data enter the means"
     )
     parser.add_argument("--excel", action="store_true", help="write predictions.xlsx, too")
+    parser.add_argument(
+        "--doses", type=Path, metavar="CSV", help="what wells were given: a table well,dose[,compound,role,plate]"
+    )
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], help="device, where it is not the training's")
     return parser
 

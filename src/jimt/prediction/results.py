@@ -13,6 +13,10 @@ from jimt.models.checkpoint import Checkpoint
 from jimt.prediction.answer_tables import counts, printable, write_fields, write_patches
 from jimt.prediction.answers import FieldRow, Source
 from jimt.prediction.asked import Asked
+from jimt.prediction.dose_answers import Doses, dose_answers
+from jimt.prediction.dose_files import write_doses
+from jimt.prediction.dose_plan import DosePlan
+from jimt.prediction.dose_words import dose_methods, dose_rows, dose_sentences
 from jimt.prediction.field_answer import row_of
 from jimt.prediction.field_files import stem_of
 from jimt.prediction.gallery import write_gallery
@@ -21,7 +25,7 @@ from jimt.prediction.methods import Analysis, write_methods
 from jimt.prediction.parts import Parts
 from jimt.prediction.pi_agreement import agreement_with_pi
 from jimt.prediction.pi_truth import NOT_CHECKED
-from jimt.prediction.plate_maps import SHARE_WORDS, write_plate_maps
+from jimt.prediction.plate_maps import SHARE_WORDS, share_label, write_plate_maps
 from jimt.prediction.well_shares import well_rows, write_wells
 from jimt.prediction.workbook import write_workbook
 from jimt.statistics.intervals import t_interval_of_mean
@@ -49,6 +53,7 @@ class Results:
         sources: Those with an answer.
         wells: As ``well_rows`` gives them.
         check: Agreement with PI; None where that was not asked for.
+        doses: What doses did; None where wells have none.
     """
 
     asked: Asked
@@ -57,6 +62,7 @@ class Results:
     sources: list[Source]
     wells: pd.DataFrame
     check: dict[str, Any] | None
+    doses: Doses | None = None
 
     @property
     def answered(self) -> list[FieldRow]:
@@ -115,7 +121,9 @@ class Results:
         return told
 
 
-def results_of(asked: Asked, checkpoint: Checkpoint, found: Found, failed: dict[int, str], parts: Parts) -> Results:
+def results_of(
+    asked: Asked, checkpoint: Checkpoint, found: Found, failed: dict[int, str], parts: Parts, plan: DosePlan | None
+) -> Results:
     """Gather what fields have given.
 
     Args:
@@ -124,6 +132,7 @@ def results_of(asked: Asked, checkpoint: Checkpoint, found: Found, failed: dict[
         found: The fields.
         failed: Why some have no answer, by number, beside those that could not be opened.
         parts: Those that have.
+        plan: What wells were given; None where that is not told.
     """
     without = {source.number: row_of(source, failed=reason) for source, reason in found.failed}
     without |= {
@@ -138,7 +147,8 @@ def results_of(asked: Asked, checkpoint: Checkpoint, found: Found, failed: dict[
     check = None
     if asked.check is not None:
         check = agreement_with_pi([row for row in rows if row.failed is None], _labelled(sources, parts))
-    return Results(asked, checkpoint, rows, sources, wells, check)
+    doses = None if plan is None else dose_answers(wells, plan)
+    return Results(asked, checkpoint, rows, sources, wells, check, doses)
 
 
 def _labelled(sources: list[Source], parts: Parts) -> pd.DataFrame:
@@ -162,6 +172,8 @@ def write_results(results: Results, parts: Parts) -> None:
     write_fields(results.rows, out / "fields.csv", include_flagged=asked.include_flagged)
     write_patches((parts.read(source) for source in results.sources), out / "patches.csv")
     write_wells(results.wells, out / "wells.csv")
+    doses = results.doses
+    shown = None if doses is None else write_doses(doses, out, label=share_label(results.wells))
     workbook = out / "predictions.xlsx"
     if asked.excel or workbook.is_file():  # one of before would not be of these answers
         write_workbook(
@@ -170,6 +182,7 @@ def write_results(results: Results, parts: Parts) -> None:
             (parts.read(source) for source in results.sources),
             workbook,
             include_flagged=asked.include_flagged,
+            doses=None if doses is None else list(dose_rows(doses)),
         )
     if results.check is not None:
         write_json(out / "check.json", results.check)
@@ -183,6 +196,8 @@ def write_results(results: Results, parts: Parts) -> None:
         include_flagged=asked.include_flagged,
         confidence=CONFIDENCE,
         check=results.check,
+        doses=() if doses is None else tuple(dose_methods(doses)),
+        doses_found=() if shown is None else shown.sentences,
     )
     write_methods(results.checkpoint, results.rows, out / "METHODS.md", analysis=analysis)
     write_gallery(
@@ -195,6 +210,7 @@ def write_results(results: Results, parts: Parts) -> None:
         stem=stem_of,
         confidence=CONFIDENCE,
         include_flagged=asked.include_flagged,
+        doses=shown,
     )
 
 
@@ -210,7 +226,7 @@ def print_results(results: Results, console: Console) -> None:
         print_whole(_table_of_wells(results.wells.head(_SHOWN)), console)
         if len(results.wells) > _SHOWN:
             say(f"and {len(results.wells) - _SHOWN:,} more wells in wells.csv")
-    for line in results.headline():
+    for line in [*results.headline(), *([] if results.doses is None else dose_sentences(results.doses))]:
         say(line)
     say(f"tables, maps and index.html are in {results.asked.out.resolve()}")
 

@@ -18,6 +18,7 @@ from jimt.prediction.answer_tables import (
     printable,
 )
 from jimt.prediction.answers import PATCH_COLUMNS, FieldRow
+from jimt.prediction.dose_words import DOSE_COLUMNS
 from jimt.prediction.well_shares import WELL_COLUMNS
 from jimt.system.files import written_whole
 
@@ -35,10 +36,19 @@ _SHARES: Final = frozenset(
         "low",
         "high",
         "dead_share_of_all_cells",
+        *(name for name in DOSE_COLUMNS if name.startswith(("share_at_", "edge_difference"))),
     }
 )
 _FORMATS: Final = dict.fromkeys(_SHARES, "0.0 %") | {"score": "0.000", "distance": "0.00", "pixel_size_um": "0.0000"}
-_WIDTHS: Final = {"file": 42, "raw_image_id": 30, "reason": 60, "notes": 60, "flags": 22, "pixel_size_um": 14}
+_WIDTHS: Final = {
+    "file": 42,
+    "raw_image_id": 30,
+    "reason": 60,
+    "notes": 60,
+    "flags": 22,
+    "pixel_size_um": 14,
+    "sentence": 90,
+}
 _WIDTH: Final = 11
 _OPTIONS: Final = {
     "constant_memory": True,  # rows leave memory as they are written
@@ -56,6 +66,7 @@ def write_workbook(
     path: Path,
     *,
     include_flagged: bool,
+    doses: Sequence[Mapping[str, Any]] | None = None,
     most_rows: int = MOST_ROWS,
 ) -> None:
     """Write a workbook with a sheet of fields, of wells and of patches; the same rows are the same bytes.
@@ -68,6 +79,7 @@ def write_workbook(
         parts: Each field with its patches; not asked for where there are too many patches for a sheet, which says so.
         path: Of the file.
         include_flagged: Whether flagged fields enter the means.
+        doses: Rows by ``DOSE_COLUMNS``, for a sheet of their own; None for none.
         most_rows: Patches that a sheet takes.
     """
     n_patches = sum(row.n_patches or 0 for row in rows)
@@ -76,6 +88,8 @@ def write_workbook(
         told = ((field_values(row, include_flagged=include_flagged), bool(row.flags)) for row in rows)
         _write_sheet(book, "fields", FIELD_COLUMNS, told)
         _write_sheet(book, "wells", WELL_COLUMNS, ((row, False) for row in wells.to_dict("records")))
+        if doses is not None:
+            _write_sheet(book, "doses", DOSE_COLUMNS, ((row, False) for row in doses))
         if n_patches <= most_rows:
             _write_sheet(book, "patches", ALL_PATCH_COLUMNS, _patches(parts))
         else:
