@@ -10,11 +10,16 @@ import pytest
 import tifffile
 from pylibCZIrw import czi
 
+from answered import row
+from jimt.config.hydra_dataset import dataset_of_name
 from jimt.config.patterns import parse_pattern
-from jimt.prediction.inputs import find_sources
+from jimt.prediction.dose_answers import dose_answers
+from jimt.prediction.dose_plan import check_dose_plan, read_dose_plan
+from jimt.prediction.inputs import find_sources, names_of
 from jimt.prediction.named_files import images_named
 from jimt.prediction.parts import Parts
 from jimt.prediction.pictures import read_picture
+from jimt.prediction.well_shares import well_rows
 from remedies import Lab, Place, check, composed_prepare, marked
 
 
@@ -123,6 +128,47 @@ def of_images_among_answers(lab: Lab) -> None:
     lab.mends(finds, fill={"FOLDER": "new"})
 
 
+def of_a_table_of_doses(lab: Lab) -> None:
+    def reads_doses(*words: str) -> None:
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--doses", type=Path, default="nowhere.csv")
+        read_dose_plan(parser.parse_args(words).doses)
+
+    lab.monkeypatch.chdir(lab.tmp_path)
+    Path("doses.csv").write_text("well,dose\nA1,0\n")
+    lab.mends(reads_doses, fill={"FILE": "doses.csv"})
+
+
+def of_doses_and_names(lab: Lab) -> None:
+    def holds(*words: str) -> None:
+        parser = argparse.ArgumentParser()
+        for flag in ("--pattern", "--dataset"):
+            parser.add_argument(flag)
+        given = parser.parse_args(words)
+        of_dataset = None if given.dataset is None else names_of(dataset_of_name(given.dataset)).pattern
+        pattern = of_dataset if given.pattern is None else parse_pattern(given.pattern, setting="--pattern")
+        channel = None if given.dataset is None else "Trans"
+        found = find_sources(["."], pattern=pattern, root=None, leave_out=None, channel=channel, time=None)
+        check_dose_plan(read_dose_plan(Path("doses.csv")), found.sources)
+
+    written(lab, "A01--P00001--Z00000--T00000--Trans.tif")
+    Path("doses.csv").write_text("well,dose\nA1,0\n")
+    lab.mends(holds, fill={"PATTERN": "{well}--{rest}", "NAME": "synthetic_doses"})
+    Path("doses.csv").write_text("well,dose,plate\nA1,0,P00001\n")
+    lab.mends(holds, "--pattern", "{well}--{rest}", fill={"PATTERN": "{well}--{plate}--{rest}"})
+
+
+def of_flagged_wells(lab: Lab) -> None:
+    def answers(*words: str) -> None:
+        rows = [row(n, well, well=well, flags=("unlike",)) for n, well in enumerate(("A01", "A02"))]
+        wells = well_rows(rows, confidence=0.95, include_flagged="--include-flagged" in words)
+        dose_answers(wells, read_dose_plan(Path("doses.csv")))
+
+    lab.monkeypatch.chdir(lab.tmp_path)
+    Path("doses.csv").write_text("well,dose\nA1,0\nA2,1\n")
+    lab.mends(answers)
+
+
 RUNS: dict[Place, object] = {
     ("prediction/named_files.py", "images_named"): of_images_among_answers,
     ("prediction/czi_stacks.py", "open_czi_stacks"): of_a_package,
@@ -132,6 +178,9 @@ RUNS: dict[Place, object] = {
     ("prediction/planes.py", "_check_brightness"): of_brightness,
     ("prediction/planes.py", "channel_number"): of_channels,
     ("prediction/planes.py", "read_plane"): of_planes,
+    ("prediction/dose_plan.py", "read_dose_plan"): of_a_table_of_doses,
+    ("prediction/dose_plan.py", "check_dose_plan"): of_doses_and_names,
+    ("prediction/dose_answers.py", "_of_compound"): of_flagged_wells,
     ("prediction/parts.py", "Parts.__init__"): of_a_folder_that_is_taken,
 }
 

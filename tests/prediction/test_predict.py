@@ -170,6 +170,7 @@ def test_pi_beside_the_images_checks_the_answers_as_scikit_learn_does(patches, t
         (("plate", *PATTERN, "--check", "BF"), "--check BF names the channel of bright-field: name that of PI"),
         (("plate", "--pixel-size", "300"), "--pixel-size"),
         (("plate", "--dataset", "nothing"), "there is no data set nothing"),
+        (("plate", "--doses", "nothing.csv"), "nothing.csv is missing"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence_before_anything_is_written(patches, tmp_path, capsys, words, said):
@@ -230,6 +231,30 @@ def test_a_workbook_of_before_is_written_anew_with_the_answers_of_now(patches, t
     (plate / "P1/A1_s0_BF.tif").unlink()
     predicts(patches, plate, *PATTERN, "--out", tmp_path / "out")
     assert len(pd.read_excel(tmp_path / "out/predictions.xlsx", sheet_name="fields")) == 3
+
+
+def test_doses_that_are_given_later_add_their_own_files_alone_and_those_of_before_go(patches, tmp_path, capsys):
+    plate = write_plate(tmp_path / "plate", n_wells=3, n_fields=1)
+    words = (patches, plate, *PATTERN, "--include-flagged", "--excel", "--out", tmp_path / "out")
+    predicts(*words)
+    before = contents(tmp_path / "out")
+    page = (tmp_path / "out/index.html").read_bytes()
+    (tmp_path / "doses.csv").write_text("well;dose;compound\nA1;0;\nA02;0,5 uM;<doxo>\nA3;1 uM;<doxo>\n")
+    capsys.readouterr()
+    predicts(*words, "--doses", tmp_path / "doses.csv")
+    told = capsys.readouterr().out
+    assert "3 of 3 fields are done already" in told
+    assert "<doxo>: no curve: 3 different doses, that of 0 among them, and a curve takes 4" in told
+    after = contents(tmp_path / "out")
+    assert {name for name in after if after[name] != before.get(name)} == {"doses.csv", "dose_response_P1.png"}
+    assert pd.read_csv(tmp_path / "out/doses.csv")["unit"].tolist() == ["µM"]
+    assert pd.read_excel(tmp_path / "out/predictions.xlsx", sheet_name="doses")["compound"].tolist() == ["<doxo>"]
+    assert "&lt;doxo&gt;: no curve" in (tmp_path / "out/index.html").read_text()
+    assert "\\<doxo\\>: no curve" in (tmp_path / "out/METHODS.md").read_text()
+    predicts(*words)
+    assert "doses.csv and its figures are removed" in capsys.readouterr().out
+    assert contents(tmp_path / "out") == before
+    assert (tmp_path / "out/index.html").read_bytes() == page
 
 
 def test_nothing_is_said_of_black_edges(run, tmp_path):

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 CONFIDENCE: Final = 0.95
 SIGNIFICANCE: Final = 0.01
 """Compounds without an effect that are said to have one; a plate of twelve would have one every second time at 0.05."""
-N_SHUFFLES: Final = 1999
+N_SHUFFLES: Final = 999
 _N_DRAWS: Final = 4000
 _SEED: Final = 0
 

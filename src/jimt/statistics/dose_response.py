@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.stats import f as fisher
 
-from jimt.statistics.dose_surface import SLOPES, Curve, Surface, profile_interval, rise
+from jimt.statistics.dose_surface import SLOPES, Curve, Shapes, Surface, profile_interval, rise
 
 Floats = NDArray[np.float64]
 Ends = tuple[float | None, float | None]
@@ -108,11 +108,12 @@ def fit_dose_response(
     p_value = p_of_no_effect(doses, shares, n_shuffles=n_shuffles, seed=seed)
     if p_value > significance:
         return FittedCurve("no effect", p_value)
-    weights = np.ones(len(doses))
+    shapes, weights = Shapes(doses), np.ones(len(doses))
     for _ in range(_N_WEIGHTINGS):
-        spread = _spread_about(Surface(doses, shares, weights).best().shares(doses))
+        of_curve = Surface(shapes, shares, weights).best().shares(doses)
+        spread = of_curve * (1 - of_curve) + _FLOOR
         weights = (spread.mean() / spread) ** 2
-    surface = Surface(doses, shares, weights)
+    surface = Surface(shapes, shares, weights)
     curve, least = _refined(surface.best(), doses, shares, weights)
     freedom = len(doses) - 4
     allowed = least * (1 + float(fisher.ppf(confidence, 1, freedom)) / freedom) + 1e-9
@@ -121,7 +122,7 @@ def fit_dose_response(
     ends = (low if low >= first else None), (high if high <= last else None)
     verdict, bound = _verdict(low, high, first=first, last=last)
     gentle, steep = profile_interval(SLOPES, surface.profile_of_slope(), allowed)
-    band_doses = np.geomspace(first, last, 80)
+    band_doses, curves = np.geomspace(first, last, 80), surface.allowed(allowed)
     return FittedCurve(
         verdict,
         p_value,
@@ -129,15 +130,11 @@ def fit_dose_response(
         ec50=ends,
         bound=bound,
         slope=(gentle if gentle > SLOPES[0] else None, steep if steep < SLOPES[-1] else None),
-        at_zero=surface.interval_of_plateau(0, allowed),
-        at_high=surface.interval_of_plateau(1, allowed),
+        at_zero=curves.interval_of_plateau(0),
+        at_high=curves.interval_of_plateau(1),
         band_doses=band_doses,
-        band=surface.band(np.concatenate([[0.0], band_doses]), allowed),
+        band=curves.band(np.concatenate([[0.0], band_doses])),
     )
-
-
-def _spread_about(shares: Floats) -> Floats:
-    return shares * (1 - shares) + _FLOOR
 
 
 def _verdict(low: float, high: float, *, first: float, last: float) -> tuple[Verdict, float | None]:
@@ -197,6 +194,6 @@ def p_of_no_effect(doses: Floats, shares: Floats, *, n_shuffles: int, seed: int)
     norms = np.linalg.norm(shapes, axis=1)
     shapes = shapes[norms > 1e-6] / norms[norms > 1e-6, None]
     rng = np.random.default_rng(seed)
-    shuffled = np.stack([centred, *(rng.permutation(centred) for _ in range(n_shuffles))])
+    shuffled = np.concatenate([[centred], rng.permuted(np.tile(centred, (n_shuffles, 1)), axis=1)])
     explained = ((shuffled @ shapes.T) ** 2).max(axis=1) / total
     return float((explained >= explained[0] - 1e-9).mean())

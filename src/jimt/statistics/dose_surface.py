@@ -16,7 +16,6 @@ SLOPES: Final[Floats] = np.geomspace(0.25, 8.0, 41)
 """Beyond 8 all happens between two doses, whatever their distance is in practice."""
 _BEYOND: Final = 1.5  # decades beyond the doses that EC50s reach
 _STEP: Final = 0.025  # decades
-_SHARES: Final[Floats] = np.linspace(0, 1, 101)
 _TINY: Final = 1e-9
 
 
@@ -63,23 +62,34 @@ def rise(decades: Floats, slope: float | Floats, doses: Floats) -> Floats:
     return np.asarray(1 / (1 + 10.0**exponents))
 
 
+class Shapes:
+    """Curves from 0 to 1 by EC50 and slope, at the doses of one compound's wells.
+
+    Args:
+        doses: Of each well, shape ``(n_wells,)``, some above 0.
+    """
+
+    def __init__(self, doses: Floats) -> None:
+        levels, self.level_of = np.unique(doses, return_inverse=True)
+        positive = np.log10(levels[levels > 0])
+        low, high = positive[0] - _BEYOND, positive[-1] + _BEYOND
+        self.decades: Floats = np.linspace(low, high, round((high - low) / _STEP) + 1)
+        self.risen = np.stack([rise(self.decades, slope, levels) for slope in SLOPES], axis=1)
+
+
 class Surface:
     """Weighted sums of squares of one compound's wells.
 
     Args:
-        doses: Of each well, shape ``(n_wells,)``, some above 0.
-        shares: Dead share of each, 0 to 1.
+        shapes: At their doses.
+        shares: Dead share of each, 0 to 1, shape ``(n_wells,)``.
         weights: Of each.
     """
 
-    def __init__(self, doses: Floats, shares: Floats, weights: Floats) -> None:
-        levels, level_of = np.unique(doses, return_inverse=True)
-        positive = np.log10(levels[levels > 0])
-        low, high = positive[0] - _BEYOND, positive[-1] + _BEYOND
-        self.decades: Floats = np.linspace(low, high, round((high - low) / _STEP) + 1)
+    def __init__(self, shapes: Shapes, shares: Floats, weights: Floats) -> None:
+        self.decades, risen, level_of = shapes.decades, shapes.risen, shapes.level_of
         weight, total = np.bincount(level_of, weights), np.bincount(level_of, weights * shares)
         self._squares = float((weights * shares**2).sum())
-        risen = np.stack([rise(self.decades, slope, levels) for slope in SLOPES], axis=1)
         self._zero_zero, self._high_high = (1 - risen) ** 2 @ weight, risen**2 @ weight
         self._zero_high = (risen * (1 - risen)) @ weight
         self._of_zero, self._of_high = (1 - risen) @ total, risen @ total
@@ -131,39 +141,62 @@ class Surface:
         """Least sum of squares with each of ``SLOPES``."""
         return np.asarray(self._least.min(axis=0))
 
-    def interval_of_plateau(self, which: int, allowed: float) -> tuple[float, float]:
-        """Ends of a plateau's interval.
+    def allowed(self, most: float) -> "AllowedCurves":
+        """Curves of the grid whose sum of squares is at most so large; always the best one."""
+        kept = self._least <= most
+        kept[np.unravel_index(int(self._least.argmin()), kept.shape)] = True
+        rows, columns = np.nonzero(kept)
+        squares = np.stack([self._zero_zero[kept], self._high_high[kept], self._zero_high[kept]])
+        room = np.maximum(most - self._least[kept], 0) / np.maximum(squares[0] * squares[1] - squares[2] ** 2, _TINY)
+        plateaus = np.stack([self._at_zero[kept], self._at_high[kept]])
+        return AllowedCurves(self.decades[rows], SLOPES[columns], plateaus, squares, room)
 
-        Args:
-            which: 0 of that without the compound, 1 of that under any dose.
-            allowed: Sum of squares up to which a value belongs to it.
-        """
-        profile = np.array([self._with(which, float(share))[0].min() for share in _SHARES])
-        return profile_interval(_SHARES, profile, allowed)
 
-    def band(self, doses: Floats, allowed: float) -> Floats:
-        """Least and largest share at each dose, of all curves whose sum of squares is allowed.
+@dataclass(frozen=True)
+class AllowedCurves:
+    """Curves with a sum of squares that an interval allows.
+
+    Of each EC50 and slope the allowed plateaus are an ellipse about the best ones. Where the best ones are at 0 or 1
+    the ellipse is drawn about these, which makes it a little too wide, and what lies outside is cut off.
+
+    Attributes:
+        decades: Logarithm of their EC50 to the base 10, shape ``(n,)``.
+        slopes: Likewise.
+        plateaus: The best ones without the compound and under any dose, shape ``(2, n)``.
+        squares: Of the sum of squares by the plateaus: both squares, and their product, shape ``(3, n)``.
+        room: Sum of squares that is left, over the determinant of these.
+    """
+
+    decades: Floats
+    slopes: Floats
+    plateaus: Floats
+    squares: Floats
+    room: Floats
+
+    def interval_of_plateau(self, which: int) -> tuple[float, float]:
+        """Ends of a plateau's interval: 0 of that without the compound, 1 of that under any dose."""
+        half = np.sqrt(self.room * self.squares[1 - which])
+        middle = self.plateaus[which]
+        return float(max(0.0, (middle - half).min())), float(min(1.0, (middle + half).max()))
+
+    def band(self, doses: Floats) -> Floats:
+        """Least and largest share of all these curves at each dose.
 
         Args:
             doses: Where, shape ``(n,)``.
-            allowed: Largest sum of squares.
 
         Returns:
             Shape ``(2, n)``.
         """
-        kept = self._least <= allowed
-        kept[np.unravel_index(int(self._least.argmin()), kept.shape)] = True
-        rows, columns = np.nonzero(kept)
-        risen = np.stack([rise(self.decades, slope, doses) for slope in SLOPES], axis=1)[rows, columns]
-        zero_zero, high_high, zero_high = (
-            part[rows, columns, None] for part in (self._zero_zero, self._high_high, self._zero_high)
-        )
-        middle = (1 - risen) * self._at_zero[rows, columns, None] + risen * self._at_high[rows, columns, None]
-        spread = (1 - risen) ** 2 * high_high - 2 * risen * (1 - risen) * zero_high
-        spread = (spread + risen**2 * zero_zero) / np.maximum(zero_zero * high_high - zero_high**2, _TINY)
-        room = np.maximum(allowed - self._least[rows, columns, None], 0)
-        half = np.sqrt(np.maximum(room * spread, 0))
-        return np.clip([(middle - half).min(axis=0), (middle + half).max(axis=0)], 0, 1)
+        low, high = np.ones(len(doses)), np.zeros(len(doses))
+        zero_zero, high_high, zero_high = self.squares[:, :, None]
+        for number, dose in enumerate(doses):
+            risen = rise(self.decades, self.slopes[:, None], np.array([dose]))
+            middle = (1 - risen) * self.plateaus[0][:, None] + risen * self.plateaus[1][:, None]
+            spread = (1 - risen) ** 2 * high_high - 2 * risen * (1 - risen) * zero_high + risen**2 * zero_zero
+            half = np.sqrt(np.maximum(self.room[:, None] * spread, 0))
+            low[number], high[number] = (middle - half).min(), (middle + half).max()
+        return np.clip([low, high], 0, 1)
 
 
 def profile_interval(values: Floats, profile: Floats, allowed: float) -> tuple[float, float]:
