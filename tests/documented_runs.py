@@ -253,6 +253,10 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "jimt predict runs/demo_stain data/synthetic_doses --dataset synthetic_doses --check PI --out predicted": Run(
         says="Held against PI: "
     ),
+    "jimt predict RUN IMAGES --pattern '{plate}/{well}_s{field}_{channel}.tif' --channel BF --doses doses.csv "
+    "--out by_dose": Run(leaves="by_dose/doses.csv"),
+    "jimt predict runs/demo_stain data/synthetic_doses --dataset synthetic_doses --doses "
+    "data/synthetic_doses/well_truth.csv --out dosed": Run(says="no curve: "),
     "jimt compare RUN_1 RUN_2": Run(says="+0.000"),
     "jimt transfer RUN RUN": Run(says="NAME"),
     "jimt transfer RUN_A RUN_B --out DIR": Run(leaves="DIR/transfer.md"),
@@ -331,6 +335,8 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "python benchmarks/coverage.py --data-sets 500 --jobs 2": Run(
         ("--data-sets", "2"), says="80 groups, ICC 0.3", slow=True
     ),
+    "python benchmarks/dose_response.py": Run(("--plates", "1"), says="added at the edge", slow=True),
+    "python benchmarks/dose_response.py --plates 1000": Run(("--plates", "1"), says="added at the edge", slow=True),
     "python benchmarks/mixture.py": Run(says="live below 259.0, dead above 397.2"),
     "python benchmarks/channel_shift.py FOLDER": Run(("--help",), says="holds brightfield/", why=MCF7),
     "python benchmarks/prediction.py RUN IMAGES": Run(("--rounds", "1"), says="scores differ by 0.000"),

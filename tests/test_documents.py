@@ -75,6 +75,9 @@ def clone(tmp_path_factory, uneven) -> Clone:
     write("hand.csv", f"raw_image_id,y,x,label\n{first},0,0,bare\n{first},64,128,cells\n")
     wells = [f"W{well:05d}--P00001,{'untreated' if well % 2 else 'doxo'}\n" for well in range(1, 13)]
     write("wells.csv", "well,condition\n" + "".join(wells))
+    doses = "well,dose\nA01,0\nA02,1\nA03,10\n"
+    for path in ("doses.csv", "data/synthetic_doses/well_truth.csv"):
+        write(path, doses)
     (folder / "raw/P1").mkdir(parents=True)
     rng = np.random.default_rng(0)
     for well in range(1, 7):  # as the pattern of the example reads them
