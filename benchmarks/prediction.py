@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 def asked_for(run: Path, images: Sequence[str], out: Path) -> Asked:
     """What the command would be asked."""
-    return Asked(run, tuple(images), out, None, None, None, "sharpest", None, None, None, False, False, None)
+    return Asked(run, tuple(images), out, None, None, None, "sharpest", None, None, None, False, False, None, None)
 
 
 def command(predictor: Predictor, asked: Asked) -> NDArray[np.float64]:
@@ -58,7 +58,7 @@ def command(predictor: Predictor, asked: Asked) -> NDArray[np.float64]:
     failed = predict_fields(
         found.sources, parts, read=asking.read, ask=asking.answer, write=asking.write, console=quiet
     )
-    write_results(results_of(asked, predictor.checkpoint, found, failed, parts), parts)
+    write_results(results_of(asked, predictor.checkpoint, found, failed, parts, None), parts)
     return pd.read_csv(asked.out / "patches.csv")["score"].to_numpy()
 
 

@@ -153,9 +153,9 @@ def of_doses_and_names(lab: Lab) -> None:
 
     written(lab, "A01--P00001--Z00000--T00000--Trans.tif")
     Path("doses.csv").write_text("well,dose\nA1,0\n")
-    lab.mends(holds, fill={"PATTERN": "{well}--{rest}", "NAME": "synthetic_doses"})
+    lab.mends(holds, fill={"PATTERN": "{well:w}--{rest}", "NAME": "synthetic_doses"})
     Path("doses.csv").write_text("well,dose,plate\nA1,0,P00001\n")
-    lab.mends(holds, "--pattern", "{well}--{rest}", fill={"PATTERN": "{well}--{plate}--{rest}"})
+    lab.mends(holds, "--pattern", "{well:w}--{rest}", fill={"PATTERN": "{well:w}--{plate:w}--{rest}"})
 
 
 def of_flagged_wells(lab: Lab) -> None:

@@ -65,9 +65,8 @@ def draw_dose_curves(panels: Sequence[DosePanel], *, unit: str | None, label: st
         last = grid[(len(panels) - 1 - column) // columns, column]
         last.set_xlabel("dose" if unit is None else f"dose ({drawable(unit)})")
     figure.supylabel(label, fontsize=9)
-    marked = {"marker": "o", "markerfacecolor": "none", "linestyle": ""}
     handles = [
-        Line2D([], [], color=_INK, ms=4.5, label="a well", **marked),
+        Line2D([], [], linestyle="", marker="o", markerfacecolor="none", color=_INK, ms=4.5, label="a well"),
         Line2D([], [], color=COLOURS[DEAD], label="curve"),
         Patch(facecolor=COLOURS[DEAD], alpha=0.22, label=f"its {percent_text(confidence)} interval"),
         Line2D([], [], color=_INK, linewidth=2.2, label="interval of the EC50"),

@@ -62,7 +62,8 @@ def read_doses(typed: Sequence[TypedDose]) -> tuple[list[float], str | None]:
     if not units:
         return numbers, None
     unit = min(units, key=lambda one: (-units[one], one or ""))
-    powers = next((kind for kind in _KINDS if unit in kind), {unit: 0})
+    powers: dict[str | None, int] = {unit: 0}
+    powers.update(next((kind for kind in _KINDS if unit in kind), {}))
     for _, other, dose in told:
         if other not in powers:
             raise InputError(
