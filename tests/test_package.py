@@ -66,6 +66,8 @@ ROOMS = {
     "prediction": {"cv2", "jinja2", "matplotlib", "numpy", "pandas", "pylibCZIrw", "rich", "skimage", "tifffile"}
     | {"xlsxwriter"},
     "report": {"bokeh", "cv2", "jinja2", "matplotlib", "numpy", "pandas", "sklearn", "torch"},
+    "export": {"bioimageio", "cv2", "jinja2", "loguru", "numpy", "onnx", "onnx_ir", "onnxruntime", "pandas", "pydantic"}
+    | {"timm", "torch"},
     "notebook": {"IPython", "hydra"},
     "commands": {"hydra", "omegaconf", "rich"},
     "__main__": set(),

@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "predict": ("jimt.prediction.predict:main", "tell the dead share of new images, and what not to trust of it"),
     "crossval": ("jimt.commands:crossval", "train once for each fold, and score every group unseen"),
     "tune": ("jimt.commands:tune", "search over settings by the validation split"),
+    "export": ("jimt.export.export:main", "write a model or patches in a form that other tools read"),
     "compare": ("jimt.evaluation.compare:main", "compare two runs on the same patches, with an interval"),
     "transfer": ("jimt.evaluation.transfer:main", "test each run's model on each run's test split"),
     "label-sensitivity": ("jimt.evaluation.label_sensitivity:main", "how far results hang on the thresholds"),

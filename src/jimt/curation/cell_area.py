@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_SD: Final = 5.0  # pixels: wider than the grain of a camera, narrower than a cell
-_PERCENTILE: Final = 95.0
-_SHARE: Final = 1 / 6
+SD: Final = 5.0  # pixels: wider than the grain of a camera, narrower than a cell
+PERCENTILE: Final = 95.0
+SHARE: Final = 1 / 6
 """Of the local contrast at that percentile, above which a pixel is of a cell: neither gain nor exposure matters. Of the
 counted nuclei of mcf7 99.5 % lie in it, and it ranks the 70 fields as the density of all nuclei on Hoechst does
 (Spearman 0.71; ``benchmarks/cell_area.py``)."""
@@ -29,9 +29,9 @@ def cell_area(pixels: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np
     image[~valid] = image[valid].mean()
     mean, square = _blurred(image), _blurred(image * image)
     contrast = _blurred(np.sqrt(np.maximum(square - mean * mean, 0)))
-    strongest = float(np.percentile(contrast[valid], _PERCENTILE))
-    return np.asarray(valid & (contrast > _SHARE * strongest), np.bool_)
+    strongest = float(np.percentile(contrast[valid], PERCENTILE))
+    return np.asarray(valid & (contrast > SHARE * strongest), np.bool_)
 
 
 def _blurred(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), _SD, borderType=cv2.BORDER_REFLECT), np.float32)
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), SD, borderType=cv2.BORDER_REFLECT), np.float32)

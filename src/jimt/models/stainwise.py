@@ -30,7 +30,7 @@ true PI of mcf7 as the map, the area over that of cells has an AUROC against cou
 _CACHED: Final = 64 << 20  # bytes of maps that are kept: scores and shares of the same fields are asked for in turn
 STAINED: Final = 1.5
 """Times the background: what is stained where positive pixels are not predicted."""
-_FEW: Final = 0.01
+FEW: Final = 0.01
 """Share of a patch that is added to its area of nuclei, a fifth of it to that of dead ones: a share of few is noise."""
 
 
@@ -218,5 +218,5 @@ def evidence_of(
     if "positive" in of:
         kinds.append(np.sqrt(of["positive"] / (cells + BARE)))
     if "dead" in of:
-        kinds.append((of["dead"] + _FEW / 5) / (of["dead"] + of["live"] + _FEW))
+        kinds.append((of["dead"] + FEW / 5) / (of["dead"] + of["live"] + FEW))
     return np.stack(kinds, axis=1)

@@ -1,0 +1,1 @@
+"""Models and data sets in forms that other tools read."""

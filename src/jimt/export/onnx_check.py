@@ -1,0 +1,92 @@
+"""Whether an ONNX file answers as the model it was made of: raw fields of odd sizes, by ONNX Runtime and by torch."""
+
+import dataclasses
+import runpy
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from jimt.errors import InputError
+from jimt.export.raw_counts import grey_range, is_fixed
+from jimt.models.checkpoint import Checkpoint
+from jimt.models.predictor import Predictor
+
+TOLERANCE: Final = 1e-4
+"""Of scores, of probabilities and of log(PI / background)."""
+
+
+def check(checkpoint: Checkpoint, model: Path, script: Path) -> dict[str, float]:
+    """Ask a file by the script beside it, and the model itself in float32 on the processor.
+
+    Args:
+        checkpoint: The model.
+        model: The ONNX file.
+        script: The script, run as it stands.
+
+    Returns:
+        How far their answers differ at most, by the names of the outputs.
+
+    Raises:
+        InputError: If that is more than ``TOLERANCE``, or a number is missing.
+    """
+    session = onnxruntime.InferenceSession(model.read_bytes(), providers=["CPUExecutionProvider"])
+    answer = runpy.run_path(str(script))["answer"]
+    exact = exact_predictor(checkpoint)
+    found: dict[str, float] = {}
+    for image in odd_fields(checkpoint):
+        for name, values in answer(session, image).items():
+            wanted = answers_of(exact, image)[name]
+            difference = np.inf if values.shape != wanted.shape else float(np.abs(values - wanted).max())
+            found[name] = max(found.get(name, 0.0), np.inf if np.isnan(difference) else difference)
+    if off := {name: value for name, value in found.items() if value > TOLERANCE}:
+        told = ", ".join(f"{name} by {value:.2g}" for name, value in off.items())
+        raise InputError(
+            f"the ONNX file does not answer as the model does ({told}; {TOLERANCE:g} is allowed), so it was not kept",
+            advice="report it with the checkpoint, or train another backbone",
+        )
+    return found
+
+
+def exact_predictor(checkpoint: Checkpoint) -> Predictor:
+    """The model in float32 on the processor, whatever it was trained in."""
+    record = dataclasses.replace(checkpoint.record, accelerator="cpu", precision="32-true")
+    return Predictor(dataclasses.replace(checkpoint, record=record))
+
+
+def odd_fields(checkpoint: Checkpoint) -> list[NDArray[Any]]:
+    """Smooth and grainy raw fields of several sizes, drawn alike each time; the last in 8 bits.
+
+    They fill the range of counts that becomes 8 bits and some more; the bits beside the counts are set, too, where
+    the model masks them.
+    """
+    takes = checkpoint.input
+    rng = np.random.default_rng(0)
+    size, high = takes.patch_size, (1 << takes.bit_depth) - 1
+    low, top = grey_range(takes) if is_fixed(takes) else (0.0, float(high))
+    fields: list[NDArray[Any]] = []
+    for height, width in ((size, size + 1), (size + 37, 2 * size + 5), (2 * size + 3, size + 18)):
+        coarse = rng.normal(size=(-(-height // 16), -(-width // 16)))
+        smooth = np.kron(coarse, np.ones((16, 16)))[:height, :width]
+        grey = 0.5 + 0.15 * smooth + rng.normal(0, 0.1, (height, width))
+        counts = np.clip(low + grey * (top - low), 1, high).astype(np.uint16)
+        counts <<= takes.bit_shift
+        if takes.bit_depth + takes.bit_shift < 16:
+            counts |= np.uint16(0x8000)
+        fields.append(counts)
+    return [*fields, np.clip(grey * 255, 1, 255).astype(np.uint8)]
+
+
+def answers_of(model: Predictor, image: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """Answers of a model to one field, by a graph's names, each ``(channels, rows, columns)``."""
+    fields = model.fields_of([image])
+    rows = model.patches_of(fields, 0, stride=None)
+    shape = (1, rows["y"].nunique(), rows["x"].nunique())
+    answers = {"score": model.live_scores(fields, rows).reshape(shape)}
+    if model.checkpoint.task == "stain":
+        answers["maps"] = np.stack(list(model.maps(fields, 0).values())).astype(np.float64)
+    elif (tiles := model.live_tiles(fields, 0)) is not None:
+        answers["tiles"] = tiles[None]
+    return answers
