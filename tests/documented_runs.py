@@ -124,6 +124,10 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         ("python -m pip install --quiet --disable-pip-version-check -c constraints/titan-xp.txt -e .[dev]",),
         "an installation takes minutes and a package registry",
     ),
+    "pip install bioimageio.core onnxruntime 'pydantic<2.14'": Ask(
+        ("pip install bioimageio.core onnxruntime pydantic<2.14",), "test_zoo.py tests a package where they are"
+    ),
+    "pip install -e '.[export]'": Ask(("pip install -e .[export]",), "likewise"),
     "pip install -e '.[cluster]'": Ask(("pip install -e .[cluster]",), "likewise"),
     "pip install jupyterlab": Ask(("pip install jupyterlab",), "likewise"),
     "make demo": Ask(
@@ -257,6 +261,11 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "--out by_dose": Run(leaves="by_dose/doses.csv"),
     "jimt predict runs/demo_stain data/synthetic_doses --dataset synthetic_doses --doses "
     "data/synthetic_doses/well_truth.csv --out dosed": Run(says="no curve: "),
+    "jimt export RUN --format onnx": Run(leaves="RUN/exported/onnx/model.onnx", slow=True),
+    "jimt export RUN --format zoo --author 'A. Name' --licence CC-BY-4.0 --data-licence 'CC-BY-4.0'": Run(
+        leaves="RUN/exported/zoo/package.zip", slow=True
+    ),
+    "jimt export --dataset NAME --format imagefolder": Run(leaves="data/exported/NAME/patches.csv"),
     "jimt compare RUN_1 RUN_2": Run(says="+0.000"),
     "jimt transfer RUN RUN": Run(says="NAME"),
     "jimt transfer RUN_A RUN_B --out DIR": Run(leaves="DIR/transfer.md"),

@@ -66,8 +66,7 @@ ROOMS = {
     "prediction": {"cv2", "jinja2", "matplotlib", "numpy", "pandas", "pylibCZIrw", "rich", "skimage", "tifffile"}
     | {"xlsxwriter"},
     "report": {"bokeh", "cv2", "jinja2", "matplotlib", "numpy", "pandas", "sklearn", "torch"},
-    "export": {"bioimageio", "cv2", "jinja2", "loguru", "numpy", "onnx", "onnx_ir", "onnxruntime", "pandas", "pydantic"}
-    | {"timm", "torch"},
+    "export": {"cv2", "jinja2", "numpy", "onnx", "onnx_ir", "onnxruntime", "pandas", "timm", "torch", "yaml"},
     "notebook": {"IPython", "hydra"},
     "commands": {"hydra", "omegaconf", "rich"},
     "__main__": set(),

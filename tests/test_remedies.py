@@ -7,6 +7,7 @@ import pytest
 
 import test_remedies_of_conditions as of_conditions
 import test_remedies_of_curation as of_curation
+import test_remedies_of_export as of_export
 import test_remedies_of_finding as of_finding
 import test_remedies_of_inputs as of_inputs
 import test_remedies_of_labels as of_labels
@@ -57,7 +58,8 @@ NEEDS_NONE: dict[Place, str] = {
 
 
 def test_every_place_that_names_a_remedy_has_its_run():
-    modules = of_settings, of_conditions, of_curation, of_finding, of_inputs, of_labels, of_runs, of_stain, of_weights
+    modules = of_settings, of_conditions, of_curation, of_export, of_finding, of_inputs, of_labels, of_runs, of_stain
+    modules = (*modules, of_weights)
     runs = [*(place for module in modules for place in module.RUNS), *ELSEWHERE]
     assert not [place for place, n in Counter(runs).items() if n > 1]
     named = Counter(one.place for one in told() if one.has("remedies"))

@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> None:
     if (options.run is None) != of_dataset or (options.dataset is not None) != of_dataset:
         raise InputError(
             f"--format {options.format} is made of {'a data set' if of_dataset else 'a run'} alone",
-            advice=f"type jimt export {FORMATS[options.format]} --format {options.format}",
+            remedies=(f"jimt export {FORMATS[options.format]} --format {options.format}",),
         )
     if of_dataset:
         from jimt.export.image_folder import write_image_folder
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     out = options.out or (options.run if options.run.is_dir() else options.run.parent) / "exported" / options.format
     # late: the list of options needs no torch
     if options.format == "zoo":
-        print(f"{_write_zoo(options, out)} holds the model; it passes bioimageio.core's test")
+        print(f"{_write_zoo(options, out)} holds the model")
         return
     from jimt.export.onnx_files import write_onnx
 
@@ -45,7 +45,8 @@ def _write_zoo(options: argparse.Namespace, out: Path) -> Path:
             "a package names its authors, the licence of its weights and that of the images it was trained on",
             remedies=("--author NAME --licence CC-BY-4.0 --data-licence TEXT",),
         )
-    from jimt.export.zoo_package import Publication, write_zoo
+    from jimt.export.zoo_description import Publication
+    from jimt.export.zoo_package import write_zoo
 
     publication = Publication(tuple(options.author), options.licence, options.data_licence)
     return write_zoo(options.run, out, publication)

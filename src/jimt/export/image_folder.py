@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from jimt.curation.manifest import Curated, open_curated
+from jimt.curation.store import places_of
 from jimt.errors import InputError
 from jimt.export.new_folders import new_folder
 from jimt.vocabulary import LABEL_NAMES
@@ -43,9 +44,8 @@ def write_image_folder(curated_folder: Path, out: Path) -> int:
         for parent in sorted({(folder / path).parent for path in table["path"]}):
             parent.mkdir(parents=True)
         size = int(curated.summary["patch_size"])
-        for path, row in zip(table["path"], rows.itertuples(), strict=True):
-            y, x = (0 if pd.isna(place) else int(place) for place in (row.y, row.x))  # a published patch has none
-            pixels = curated.store.field(int(row.field))[y : y + size, x : x + size]
+        for path, (field, y, x) in zip(table["path"], places_of(rows).tolist(), strict=True):
+            pixels = curated.store.field(field)[y : y + size, x : x + size]
             _, png = cv2.imencode(".png", np.ascontiguousarray(pixels))
             (folder / path).write_bytes(png.tobytes())
         table.to_csv(folder / TABLE, index=False, encoding="utf-8")

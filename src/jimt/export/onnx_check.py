@@ -2,6 +2,7 @@
 
 import dataclasses
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,28 +20,39 @@ TOLERANCE: Final = 1e-4
 
 
 def check(checkpoint: Checkpoint, model: Path, script: Path) -> dict[str, float]:
-    """Ask a file by the script beside it, and the model itself in float32 on the processor.
+    """Ask a file by the script beside it, run as it stands; the rest as of ``check_answers``."""
+    session = onnxruntime.InferenceSession(model.read_bytes(), providers=["CPUExecutionProvider"])
+    answer = runpy.run_path(str(script))["answer"]
+    return check_answers(checkpoint, lambda image: answer(session, image), also_8_bit=True)
+
+
+def check_answers(
+    checkpoint: Checkpoint,
+    answer: Callable[[NDArray[Any]], dict[str, NDArray[Any]]],
+    *,
+    also_8_bit: bool = False,
+) -> dict[str, float]:
+    """Hold answers against those of the model itself, in float32 on the processor.
 
     Args:
         checkpoint: The model.
-        model: The ONNX file.
-        script: The script, run as it stands.
+        answer: Gives arrays of shape ``(channels, rows, columns)`` by name to a raw field.
+        also_8_bit: Whether it takes 8-bit fields, too.
 
     Returns:
-        How far their answers differ at most, by the names of the outputs.
+        How far the answers differ at most, by name.
 
     Raises:
         InputError: If that is more than ``TOLERANCE``, or a number is missing.
     """
-    session = onnxruntime.InferenceSession(model.read_bytes(), providers=["CPUExecutionProvider"])
-    answer = runpy.run_path(str(script))["answer"]
     exact = exact_predictor(checkpoint)
     found: dict[str, float] = {}
-    for image in odd_fields(checkpoint):
-        for name, values in answer(session, image).items():
-            wanted = answers_of(exact, image)[name]
-            difference = np.inf if values.shape != wanted.shape else float(np.abs(values - wanted).max())
-            found[name] = max(found.get(name, 0.0), np.inf if np.isnan(difference) else difference)
+    for image in odd_fields(checkpoint)[: None if also_8_bit else -1]:
+        wanted = answers_of(exact, image)
+        for name, values in answer(image).items():
+            alike = values.shape == wanted[name].shape and np.isfinite(values).all()
+            difference = float(np.abs(values - wanted[name]).max()) if alike else np.inf
+            found[name] = max(found.get(name, 0.0), difference)
     if off := {name: value for name, value in found.items() if value > TOLERANCE}:
         told = ", ".join(f"{name} by {value:.2g}" for name, value in off.items())
         raise InputError(

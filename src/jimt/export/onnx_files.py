@@ -20,6 +20,8 @@ from jimt.system.run_folders import find_checkpoint
 
 MODEL: Final = "model.onnx"
 SCRIPT: Final = "predict.py"
+OPSET: Final = 18
+"""Version of ONNX's operations: what ONNX Runtime computes from 1.14 on."""
 PACKAGES: Final = ("onnx", "onnxruntime", "onnxscript")
 """Packages of the extra ``export`` that this takes."""
 
@@ -57,16 +59,11 @@ def need(packages: tuple[str, ...]) -> None:
     Raises:
         InputError: If one is not installed.
     """
-    if missing := [name for name in packages if not _is_installed(name)]:
+    if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
         raise InputError(
             f"an export takes packages that are not installed ({', '.join(missing)})",
             remedies=(f"pip install {' '.join(missing)}",),
         )
-
-
-def _is_installed(name: str) -> bool:
-    top, _, below = name.partition(".")
-    return importlib.util.find_spec(top) is not None and (not below or importlib.util.find_spec(name) is not None)
 
 
 def write_onnx(run: Path, out: Path) -> dict[str, float]:

@@ -12,12 +12,11 @@ from torch.export import Dim
 
 from jimt.errors import InputError
 from jimt.export.graphs import graph_of
+from jimt.export.onnx_files import OPSET
 from jimt.export.placed_networks import NETWORK, PlacedNetwork
 from jimt.export.raw_counts import Pixels
 from jimt.models.checkpoint import Checkpoint
 
-OPSET: Final = 18
-"""Version of ONNX's operations: what ONNX Runtime computes from 1.14 on."""
 IMAGE: Final = "image"
 """Name of the one input."""
 
@@ -31,8 +30,13 @@ def onnx_model(checkpoint: Checkpoint, pixels: Pixels, told: dict[str, str]) -> 
         told: What the file is to say of itself, by name.
 
     Raises:
-        InputError: If torch cannot say the network in operations of ONNX.
+        InputError: If torch cannot say the network in operations of ONNX, or is too old for it.
     """
+    if not hasattr(torch.onnx, "ops"):
+        raise InputError(
+            f"an export takes torch 2.8 or newer, and this is {torch.__version__}",
+            advice="export it on another machine: the run's folder is all it needs",
+        )
     placed = PlacedNetwork(checkpoint).eval()
     graph = graph_of(checkpoint, placed, pixels).eval()
     size = checkpoint.input.patch_size
@@ -43,10 +47,10 @@ def onnx_model(checkpoint: Checkpoint, pixels: Pixels, told: dict[str, str]) -> 
         height, width = (placed.multiple * Dim(name, min=1, max=most) for name in ("rows", "columns"))
         seen = torch.zeros(2, 1, 3 * placed.multiple, 5 * placed.multiple)
         sides = {0: Dim.DYNAMIC, 2: height, 3: width}
-    inner = _translated(placed, seen, sides, ["grey"], ["found"], checkpoint.network.name)
+    inner = translated(placed, seen, sides, ["grey"], ["found"], checkpoint.network.name)
     fields = torch.zeros(2, 1, 2 * size + 37, 2 * size + 21, dtype=getattr(torch, pixels))
     dynamic = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
-    outer = _translated(graph, fields, dynamic, [IMAGE], list(graph.outputs), checkpoint.network.name)
+    outer = translated(graph, fields, dynamic, [IMAGE], list(graph.outputs), checkpoint.network.name)
     _put_in(inner, outer)
     _name_sides(outer)
     _forget_sources(outer)
@@ -57,9 +61,22 @@ def onnx_model(checkpoint: Checkpoint, pixels: Pixels, told: dict[str, str]) -> 
     return proto
 
 
-def _translated(
+def translated(
     module: nn.Module, example: torch.Tensor, sides: dict[int, Any], inputs: list[str], outputs: list[str], name: str
 ) -> ir.Model:
+    """A module in operations of ONNX.
+
+    Args:
+        module: It takes one tensor.
+        example: Of what it takes.
+        sides: Which of its sides are dynamic.
+        inputs: Name of what it takes.
+        outputs: Names of what it gives.
+        name: Of the network, as a message tells it.
+
+    Raises:
+        InputError: If torch cannot say it so.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch about itself
