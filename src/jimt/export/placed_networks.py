@@ -12,7 +12,6 @@ from torch.nn import functional
 
 from jimt.export.sides import means_of_tiles
 from jimt.models.checkpoint import Checkpoint
-from jimt.models.network import LiveDeadNetwork
 from jimt.models.stain_network import StainNetwork
 from jimt.vocabulary import MULTIPLE, STRIDE
 
@@ -23,7 +22,7 @@ NETWORK: Final = "jimt::Network"
 def network(grey: Tensor, *, channels: int, tile: int) -> Tensor:
     """Stands for what a placed network gives of fields of shape ``(n, 1, height, width)``, in places of ``tile`` px."""
     shape = (grey.shape[0], channels, grey.shape[2] // tile, grey.shape[3] // tile)
-    return cast(Tensor, torch.onnx.ops.symbolic(NETWORK, (grey,), dtype=torch.float32, shape=shape, version=1))
+    return torch.onnx.ops.symbolic(NETWORK, (grey,), dtype=torch.float32, shape=shape, version=1)
 
 
 class PlacedNetwork(nn.Module):
@@ -69,10 +68,10 @@ class PlacedNetwork(nn.Module):
         if isinstance(self.network, StainNetwork):
             return self.network.maps(images)
         if self.multiple is None:
-            logits = cast(LiveDeadNetwork, self.network)(images)
+            logits = self.network(images)
             return cast(Tensor, logits[:, 1] - logits[:, 0]).view(-1, 1, 1, 1)
         # the linear layer first: it and the means over tiles and orientations commute
-        features = cast(LiveDeadNetwork, self.network).feature_map(images)
+        features = self.network.feature_map(images)
         logit = (features * cast(Tensor, self.weight)).sum(1, keepdim=True) + cast(Tensor, self.bias)
         size = (grey.shape[2] // self.tile, grey.shape[3] // self.tile)
         if self._is_finer:
