@@ -29,7 +29,9 @@ def model(
     stain = kind == "stain"
     network = Network(backbone, "own" if kind == "patch" else "linear", layer)
     if stain:
-        network = Network(backbone, "decoder", None, "fpn", 32, reduction, maps)
+        network = Network(
+            backbone, "decoder", None, "fpn", 32 * reduction, reduction, maps
+        )  # groups that are normalised hold several
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         state = network.build().state_dict()

@@ -98,7 +98,7 @@ def test_new_images_are_predicted_checked_and_exported(executed, uneven, tmp_pat
     imaged = ('prepare("dataset=synthetic_doses")', f"prepare(*{uneven!r})")
     notebook = executed(REPOSITORY / "notebooks/03_new_images.ipynb", tmp_path, trained, imaged)
     shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    assert all(output.output_type != "stream" or output.name != "stderr" for output in shown)
+    assert [output.text for output in shown if output.get("name") == "stderr"] == []
     assert sum("image/png" in output.get("data", {}) for output in shown) == 1
     told = [output["data"]["text/plain"] for output in shown if "text/plain" in output.get("data", {})]
     assert told[-1] == "[('image', ['n', 1, 'height', 'width']), ('score', ['n', 1, 'rows', 'columns'])]"

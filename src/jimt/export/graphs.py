@@ -110,7 +110,7 @@ class FieldGraph(nn.Module):
         assert stain is not None
         down, across = (shares_of_places(side, size=self._size) for side in grey.shape[2:])
         means = down @ torch.cat([maps, self.cells(grey)], dim=1).double() @ across.transpose(0, 1)
-        of = dict(zip((*self._names, "cells"), means.split(1, dim=1), strict=True))
+        of = dict(zip((*self._names, "cells"), means.chunk(means.shape[1], dim=1), strict=True))
         kinds = []
         if "log_pi" in of:
             kinds.append(of["log_pi"])

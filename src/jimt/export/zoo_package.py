@@ -77,7 +77,7 @@ def _scaled(image: NDArray[Any], checkpoint: Checkpoint) -> NDArray[Any]:
         return image
     scaling = checkpoint.input.scaling
     low, high = np.percentile(image, (scaling["low_percentile"], scaling["high_percentile"]))
-    return np.clip((image.astype(np.float64) - low) / (high - low + 1e-6), 0, 1).astype(np.float32)
+    return np.asarray(np.clip((image.astype(np.float64) - low) / (high - low + 1e-6), 0, 1), np.float32)
 
 
 def _asked(model: bytes, image: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -114,7 +114,7 @@ def _simulated_field(checkpoint: Checkpoint, *, side: int) -> NDArray[np.uint16]
     darkest, brightest = np.percentile(field.brightfield, (1, 99))
     grey = np.clip(0.2 + 0.6 * (field.brightfield - darkest) / (brightest - darkest), 0, 1)
     counts = np.clip(np.rint(low + grey * (high - low)), 1, (1 << takes.bit_depth) - 1)
-    return counts.astype(np.uint16) << np.uint16(takes.bit_shift)
+    return np.asarray(counts.astype(np.uint16) << np.uint16(takes.bit_shift), np.uint16)
 
 
 def _cover(image: NDArray[np.uint16], answers: dict[str, NDArray[Any]]) -> bytes:
