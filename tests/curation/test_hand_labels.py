@@ -50,7 +50,7 @@ def test_a_missing_column_is_named(tmp_path):
     )
 
 
-@pytest.mark.parametrize("word", ["Bare", "unsure"])
+@pytest.mark.parametrize("word", ["Bare", "perhaps"])
 def test_an_unknown_word_is_named_with_the_keys_to_set(tmp_path, word):
     path = hand_labels(tmp_path, f"raw_image_id,y,x,label\na,0,0,bare\na,0,112,{word}\n")
     assert sentence(path) == (

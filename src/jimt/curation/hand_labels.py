@@ -1,4 +1,4 @@
-"""Reads hand labels for the empty filter as a spreadsheet of any country saves them: ``raw_image_id,y,x,label``."""
+"""Reads hand labels as a spreadsheet of any country saves them: ``raw_image_id,y,x,label``."""
 
 import re
 from pathlib import Path
@@ -11,6 +11,12 @@ from jimt.curation.tables import read_table
 from jimt.errors import InputError
 
 COLUMNS: Final = ("raw_image_id", "y", "x", "label")
+CHOSEN_BY: Final = "chosen_by"
+"""A column that the table may have: how it came about that this patch was asked for."""
+UNSURE: Final = "unsure"
+UNDONE: Final = "undone"
+"""Words that stand beside those of a data set: a patch that its judge could not tell, which teaches nothing, and one whose
+label further up does not count any more. So a table only ever grows while somebody labels, and what is on disk stays."""
 _MOST_DIGITS: Final = 9  # of a number of pixels; a thousand times the widest slide scan
 
 
@@ -61,13 +67,14 @@ def _place(row: "pd.Series[Any]") -> str:
 
 
 def read_hand_labels(path: Path, *, empty_word: str, not_empty_word: str) -> pd.DataFrame:
-    """Read hand labels: columns ``raw_image_id, y, x, empty``.
+    """Read hand labels for the empty filter: columns ``raw_image_id, y, x, empty``.
 
     Columns may stand in any order and beside others; commas, semicolons, tabs or bars part them. Line ends are those of
     any system, text is UTF-8 or has a byte order mark, and whole pixels may be written 112, 112.0 or 112,0.
 
     Raises:
-        InputError: If the file is absent, lacks a column, or holds a word that is neither of the two.
+        InputError: If the file is absent, lacks a column, or holds a word that is neither of the two, ``unsure`` nor
+            ``undone``.
     """
     if not path.is_file():
         raise InputError(
@@ -75,13 +82,56 @@ def read_hand_labels(path: Path, *, empty_word: str, not_empty_word: str) -> pd.
             advice="put the hand labels there (raw_image_id,y,x,label)",
             remedies=("dataset.empty_labels=null",),
         )
-    rows = read_table(path, COLUMNS, what="hand label", of="labelled patch")
-    columns = {name: [row[name] for _, row in rows] for name in COLUMNS}
+    words = {composed(empty_word): True, composed(not_empty_word): False}
+    rows = label_rows(path)
+    if unknown := sorted(set(rows["label"]) - {*words, UNSURE, UNDONE}):
+        (empty, not_empty) = words
+        raise InputError(
+            f"{path} holds the label {unknown[0]}, which is neither dataset.empty_word={empty} nor "
+            f"dataset.not_empty_word={not_empty}",
+            remedies=("dataset.empty_word=WORD dataset.not_empty_word=WORD",),
+        )
+    table = standing_labels(rows, path)
+    table = table[table["label"] != UNSURE].reset_index(drop=True)
+    if not len(table):
+        raise InputError(f"{path} holds no patch that is labelled {' or '.join(words)}", advice="label some of both")
+    table["empty"] = table["label"].map(words).astype(bool)
+    return table[["raw_image_id", "y", "x", "empty"]]
+
+
+def label_rows(path: Path) -> pd.DataFrame:
+    """Every row of a table of labels, in its order: ``raw_image_id, y, x, label`` and ``chosen_by``, empty where untold.
+
+    Raises:
+        InputError: If it is no such table, or y or x is no whole number of pixels.
+    """
+    rows = read_table(path, COLUMNS, what="hand label", of="labelled patch", optional=(CHOSEN_BY,))
+    columns = {name: [row.get(name, "") for _, row in rows] for name in (*COLUMNS, CHOSEN_BY)}
     table = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
     for axis in ("y", "x"):
         pixels = [_pixels(text, axis, number, path) for text, (number, _) in zip(columns[axis], rows, strict=True)]
         table[axis] = pd.Series(pixels, dtype="int64")
-    return _with_words(table, path, empty_word=composed(empty_word), not_empty_word=composed(not_empty_word))
+    return table
+
+
+def standing_labels(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The rows that count: the last of each patch, if it was not undone.
+
+    Args:
+        rows: As ``label_rows`` gives them.
+        path: Of the table, for the message.
+
+    Raises:
+        InputError: If a patch is labelled twice, and the first label was not undone.
+    """
+    standing: dict[tuple[str, int, int], int] = {}
+    for number, row in enumerate(rows[list(COLUMNS)].itertuples(index=False, name=None)):
+        name, y, x, label = row
+        if label == UNDONE:
+            standing.pop((name, y, x), None)
+        elif standing.setdefault((name, y, x), number) != number:
+            raise InputError(f"{path} labels the patch {name} y={y} x={x} twice", advice="keep one row")
+    return rows.loc[sorted(standing.values())].reset_index(drop=True)
 
 
 def _pixels(text: str, axis: str, number: int, path: Path) -> int:
@@ -102,20 +152,3 @@ def _pixels(text: str, axis: str, number: int, path: Path) -> int:
             f"{path} holds {axis}={text[:40]} in line {number}, which is larger than any image", advice="correct it"
         )
     return int(digits or 0)
-
-
-def _with_words(table: pd.DataFrame, path: Path, *, empty_word: str, not_empty_word: str) -> pd.DataFrame:
-    """The labels by their words, none of a patch that is labelled twice."""
-    words = {empty_word: True, not_empty_word: False}
-    if unknown := sorted(set(table["label"]) - set(words)):
-        raise InputError(
-            f"{path} holds the label {unknown[0]}, which is neither dataset.empty_word={empty_word} nor "
-            f"dataset.not_empty_word={not_empty_word}",
-            remedies=("dataset.empty_word=WORD dataset.not_empty_word=WORD",),
-        )
-    table["empty"] = table["label"].map(words).astype(bool)
-    duplicated = table.duplicated(["raw_image_id", "y", "x"])
-    if duplicated.any():
-        row = table[duplicated].iloc[0]
-        raise InputError(f"{path} labels the patch {row.raw_image_id} y={row.y} x={row.x} twice", advice="keep one row")
-    return table[["raw_image_id", "y", "x", "empty"]]

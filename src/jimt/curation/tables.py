@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -33,17 +34,7 @@ def read_table(
         InputError: If it is no such table; the message names the line.
     """
     needs = "it needs " + ",".join(columns)
-    lines = _text(path, needs=needs).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    first = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
-    delimiter = None
-    if first < len(lines) and (named := re.fullmatch(r"sep=(.) *", lines[first])):  # Excel's own first line
-        delimiter, first = named[1], first + 1
-    if not any(line.strip() for line in lines[first:]):
-        raise InputError(f"{path} holds nothing", advice=needs)
-    header_line = _QUOTED.sub("", lines[first])
-    if delimiter is None:
-        delimiter = max(_DELIMITERS, key=header_line.count)
-    seen = _DELIMITERS.get(delimiter, repr(delimiter)) if delimiter in header_line else "no delimiter"
+    lines, first, delimiter, seen = _lines(path, needs=needs)
     reader = csv.reader(lines[first:], delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
         (_, header), *rows = [(first + reader.line_num, row) for row in reader if any(field.strip() for field in row)]
@@ -73,13 +64,72 @@ def read_table(
     return [(number, {name: composed(row[names.index(name)]).strip() for name in wanted}) for number, row in rows]
 
 
-def _text(path: Path, *, needs: str) -> str:
+@dataclass(frozen=True)
+class TableForm:
+    """How a table is written, so that a row can be written below it.
+
+    Attributes:
+        delimiter: Between fields.
+        columns: Their names, in small letters.
+        line_end: Of its first line.
+        ends_line: Whether its last line has an end, too.
+        is_empty: Whether there is no row below the names.
+    """
+
+    delimiter: str
+    columns: tuple[str, ...]
+    line_end: str
+    ends_line: bool
+    is_empty: bool
+
+
+def table_form(path: Path, columns: Sequence[str]) -> TableForm:
+    """How a table is written that ``read_table`` reads.
+
+    Raises:
+        InputError: If it lacks a column, or is in UTF-16, to which nothing can be added.
+    """
+    needs = "it needs " + ",".join(columns)
+    data = _bytes(path)
+    if any(data.startswith(mark) and encoding == "utf-16" for mark, encoding in _BYTE_ORDER_MARKS.items()):
+        raise InputError(f"{path} is text in UTF-16", advice="save it as CSV UTF-8")
+    lines, first, delimiter, seen = _lines(path, needs=needs)
+    names = tuple(composed(name).strip().lower() for name in next(csv.reader([lines[first]], delimiter=delimiter)))
+    if missing := [column for column in columns if names.count(column) != 1]:
+        raise InputError(f"{path} lacks the column {', '.join(missing)} (read with {seen})", advice=needs)
+    end = re.search(rb"\r\n|\r|\n", data)
+    is_empty = not any(line.strip() for line in lines[first + 1 :])
+    line_end = "\n" if end is None else end[0].decode()
+    return TableForm(delimiter, names, line_end, data.endswith((b"\n", b"\r")), is_empty)
+
+
+def _lines(path: Path, *, needs: str) -> tuple[list[str], int, str, str]:
+    """Lines of a table, the number of the one with the names, the delimiter, and that in words."""
+    lines = _text(path, needs=needs).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    first = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
+    delimiter = None
+    if first < len(lines) and (named := re.fullmatch(r"sep=(.) *", lines[first])):  # Excel's own first line
+        delimiter, first = named[1], first + 1
+    if not any(line.strip() for line in lines[first:]):
+        raise InputError(f"{path} holds nothing", advice=needs)
+    header_line = _QUOTED.sub("", lines[first])
+    if delimiter is None:
+        delimiter = max(_DELIMITERS, key=header_line.count)
+    seen = _DELIMITERS.get(delimiter, repr(delimiter)) if delimiter in header_line else "no delimiter"
+    return lines, first, delimiter, seen
+
+
+def _bytes(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise InputError(
             f"{path} cannot be read ({error.strerror})", advice="check the file and its permissions"
         ) from error
+
+
+def _text(path: Path, *, needs: str) -> str:
+    data = _bytes(path)
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)
