@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "train": ("jimt.commands:train", "train a network and score the test split; -m: one training after another"),
     "evaluate": ("jimt.evaluation.test_split:main", "score the test split of a run again"),
     "predict": ("jimt.prediction.predict:main", "tell the dead share of new images, and what not to trust of it"),
+    "annotate": ("jimt.annotation.annotate:main", "label patches or cells by eye, on a page of this machine"),
     "crossval": ("jimt.commands:crossval", "train once for each fold, and score every group unseen"),
     "tune": ("jimt.commands:tune", "search over settings by the validation split"),
     "export": ("jimt.export.export:main", "write a model or patches in a form that other tools read"),

@@ -1,8 +1,8 @@
 """A table of labels that only ever grows: each label is on disk before the next patch is shown, and none is lost.
 
-What was written stays as it is. A label that is taken back is a row more, ``undone``, so that nothing on disk is touched
-again, by whatever a program, a full disk or a power cut may do meanwhile. Another program may change the file: its rows
-are taken over as they are, and what it lacks of the labels given here is written again below them.
+What was written stays as it is. A label that is taken back is a row more, ``undone``, so that nothing on disk is
+touched again, whatever another program, a full disk or a power cut may do meanwhile. Another program may change the
+file: its rows are taken over as they are, and what it lacks of the labels given here is written again below them.
 """
 
 import contextlib

@@ -15,8 +15,8 @@ CHOSEN_BY: Final = "chosen_by"
 """A column that the table may have: how it came about that this patch was asked for."""
 UNSURE: Final = "unsure"
 UNDONE: Final = "undone"
-"""Words that stand beside those of a data set: a patch that its judge could not tell, which teaches nothing, and one whose
-label further up does not count any more. So a table only ever grows while somebody labels, and what is on disk stays."""
+"""Words that stand beside those of a data set: a patch that its judge could not tell, which teaches nothing, and one
+whose label further up does not count any more: a table only ever grows, and what is on disk stays."""
 _MOST_DIGITS: Final = 9  # of a number of pixels; a thousand times the widest slide scan
 
 
@@ -100,7 +100,7 @@ def read_hand_labels(path: Path, *, empty_word: str, not_empty_word: str) -> pd.
 
 
 def label_rows(path: Path) -> pd.DataFrame:
-    """Every row of a table of labels, in its order: ``raw_image_id, y, x, label`` and ``chosen_by``, empty where untold.
+    """Every row of a table of labels: ``raw_image_id, y, x, label`` and ``chosen_by``, empty where it is not told.
 
     Raises:
         InputError: If it is no such table, or y or x is no whole number of pixels.

@@ -1,0 +1,58 @@
+"""Features of the patches to label, on disk: computed once, and gone on with after a kill."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jimt.curation.empty_filter import Embed
+from jimt.errors import writing
+from jimt.system.files import digest_of, write_whole
+from jimt.system.locks import in_turn
+
+
+class PatchFeatures:
+    """Features of patches, a row each; NaN until they are computed.
+
+    Args:
+        folder: That keeps them.
+        made_with: Plain values that tell these features from others.
+        n: Patches.
+        embed: Features of the empty filter's network, shape ``(n, n_features)``; called when some are wanted.
+    """
+
+    def __init__(self, folder: Path, made_with: object, *, n: int, embed: Embed) -> None:
+        self._path = folder / f"features_{digest_of(made_with)[:16]}.f32"
+        self._made_with, self._n, self._embed = made_with, n, embed
+        self._values: NDArray[np.float32] | None = None
+
+    def compute(self, numbers: NDArray[np.int64], patches: NDArray[np.uint8]) -> None:
+        """Compute features of some patches, shape ``(n, size, size)``, and keep them."""
+        found = self._embed(patches)
+        if self._values is None:
+            self._values = self._opened(found.shape[1])
+        self._values[numbers] = found
+        assert isinstance(self._values, np.memmap)
+        self._values.flush()
+
+    def missing(self) -> NDArray[np.bool_]:
+        """Which patches have none yet, shape ``(n,)``."""
+        values = self.values()
+        return np.ones(self._n, np.bool_) if values is None else np.isnan(values[:, 0])
+
+    def values(self) -> NDArray[np.float32] | None:
+        """Of all patches, shape ``(n, n_features)``; None before the first were computed."""
+        if self._values is None and self._path.is_file():
+            n_bytes = self._path.stat().st_size
+            self._values = self._opened(n_bytes // (4 * self._n))
+        return self._values
+
+    def _opened(self, n_features: int) -> NDArray[np.float32]:
+        """The file; made where it is absent or of another size, full of NaN."""
+        shape, advice = (self._n, n_features), "free some space, or give another folder"
+        with in_turn(self._path, what=f"makes {self._path}"), writing(self._path, advice=advice):
+            if not self._path.is_file() or self._path.stat().st_size != 4 * self._n * n_features:
+                write_whole(self._path, np.full(shape, np.nan, np.float32).tobytes())
+                write_whole(self._path.with_suffix(".json"), json.dumps(self._made_with, indent=2) + "\n")
+        return np.memmap(self._path, np.float32, "r+", shape=shape)

@@ -1,0 +1,133 @@
+"use strict";
+// One patch after another. A patch stays until its label is on disk; the next ones are fetched meanwhile.
+const AHEAD = 8;
+let hello = null;
+let queue = []; // patches before this tab, the first is shown; each with what fetches its picture
+let waits = null; // the label that was sent and is not saved yet
+let asked = false;
+let isOver = false;
+let shownPatch = null;
+
+const link = connect({
+  opened: () => {
+    problem(null);
+    waits = null;
+    asked = false;
+  },
+  told,
+  lost: () => problem(LOST),
+});
+
+function told(message) {
+  if (message.kind === "hello") {
+    greet(message);
+    if (!hello) makeButtons(message);
+    hello = message;
+    ask();
+  } else if (message.kind === "patches") {
+    asked = false;
+    queue = queue.filter((patch) => !message.gone.includes(patch.number));
+    const before = queue.length;
+    queue.push(...message.patches.map(fetched));
+    isOver = queue.length === 0;
+    if (before === 0 || message.gone.includes(shownPatch)) show();
+  } else if (message.kind === "saved") {
+    problem(null);
+    const word = shownWord(message.word);
+    const other = waits && waits.word !== message.word;
+    waits = null;
+    queue = queue.filter((patch) => patch.number !== message.patch);
+    say([other ? `It was labelled ${word} meanwhile, which stays.` : `Saved: ${word}.`, message.note]);
+    show();
+    ask();
+  } else if (message.kind === "undone") {
+    problem(null);
+    queue.unshift(fetched(message.patch));
+    say([`Taken back: ${shownWord(message.word)}.`]);
+    show();
+  } else if (message.kind === "refused") {
+    waits = null;
+    problem(`Not saved. ${message.why}`);
+    say(["Not saved; the patch stays."]);
+  } else if (message.kind === "note") {
+    say([message.note]);
+  } else if (message.kind === "state") {
+    progress(message);
+  }
+}
+
+const say = (parts) => (get("said").textContent = parts.filter(Boolean).join(" "));
+const shownWord = (word) => hello.choices.find((choice) => choice.word === word)?.shown ?? word;
+
+function ask() {
+  if (asked || !link.isOpen() || (queue.length > AHEAD / 2 && hello.asked)) return;
+  asked = true;
+  hello.asked = true;
+  link.send({ kind: "more", n: AHEAD - Math.min(AHEAD, queue.length), kept: queue.map((patch) => patch.number) });
+}
+
+function fetched(patch) {
+  patch.grey = greyOf(`picture/patch/${patch.number}`);
+  patch.grey.catch(() => {}); // told where it is shown
+  patch.grey.then((grey) => (patch.ready = grey), () => {});
+  return patch;
+}
+
+function show() {
+  const patch = queue[0];
+  view.stain = null;
+  view.showsStain = false;
+  shownPatch = patch ? patch.number : null;
+  if (!patch) {
+    view.grey = null;
+    get("picture").width = get("picture").height = 1;
+    get("picture").setAttribute("aria-label", "no patch");
+    get("where").textContent = isOver ? "No patch is left." : "The next patches are being fetched…";
+    return;
+  }
+  if (patch.ready) put(patch, patch.ready);
+  else patch.grey.then((grey) => shownPatch === patch.number && put(patch, grey), () => problem("The picture cannot be fetched."));
+}
+
+function put(patch, grey) {
+  view.grey = grey;
+  view.zoom = 1;
+  const where = `${patch.name}, y ${patch.y}, x ${patch.x}`;
+  const why = patch.chosenBy === "uncertain" ? "the filter is unsure of it" : "one of the spread over groups";
+  get("where").textContent = `${where} · ${patch.group === patch.name ? "" : `group ${patch.group} · `}${why}`;
+  get("picture").setAttribute("aria-label", `Bright-field patch of ${where}`);
+  get("picture").dataset.patch = patch.number;
+  draw();
+  if (hello.hasStain) greyOf(`picture/stain/${patch.number}`).then((stain) => shownPatch === patch.number && (view.stain = stain), () => {});
+}
+
+function label(word) {
+  const patch = queue[0];
+  if (!patch || waits || view.grey === null || !patch.ready) return;
+  if (!link.isOpen()) {
+    problem(`Not saved. ${LOST}`);
+    return;
+  }
+  waits = { number: patch.number, word };
+  link.send({ kind: "label", patch: patch.number, word });
+}
+
+function undo() {
+  if (!waits && link.isOpen()) link.send({ kind: "undo" });
+}
+
+function makeButtons(message) {
+  for (const choice of message.choices) button(get("choices"), { key: choice.key, shown: choice.shown, does: () => label(choice.word) });
+  button(get("tools"), { key: "Backspace", shown: "undo", does: undo });
+  viewTools(get("tools"), message.hasStain);
+}
+
+function progress(state) {
+  const counts = get("counts");
+  counts.replaceChildren();
+  hello.choices.forEach((choice, at) => counts.append(made("dt", "", choice.shown), made("dd", "", state.counts[at].toLocaleString("en"))));
+  counts.append(made("dt", "", "patches in all"), made("dd", "", state.total.toLocaleString("en")));
+  const lines = state.filter.map((line) => made("li", "", line));
+  if (state.enough && lines.length) lines.at(-1).className = "enough";
+  get("filter").replaceChildren(...lines);
+}

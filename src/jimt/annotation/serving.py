@@ -1,0 +1,87 @@
+"""Puts together what a page needs, and serves it until the person at the keyboard has done."""
+
+from typing import TYPE_CHECKING, Any
+
+from jimt.annotation.label_table import LabelTable
+from jimt.annotation.modes import choices_of
+from jimt.annotation.patch_features import PatchFeatures
+from jimt.annotation.patch_page import PatchPage, Words
+from jimt.annotation.patch_pool import PatchPool, counted, to_label
+from jimt.annotation.running_filter import RunningFilter
+from jimt.annotation.server import Server
+from jimt.annotation.session import Session
+from jimt.config.curating import EmptyFilterConfig
+from jimt.curation.manifest import Curated
+from jimt.data.preparation import late_embed
+from jimt.vocabulary import LABEL_NAMES
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from jimt.annotation.annotate import Asked
+
+_QUESTIONS = {
+    "empty": "Does this patch hold cells?",
+    "audit": "Are the cells of this patch alive? By bright-field alone: PI is not shown.",
+}
+
+
+def serve_patches(asked: "Asked", curated: Curated, console: "Console") -> None:
+    """Serve the page of patches, for the modes ``empty`` and ``audit``.
+
+    Raises:
+        InputError: If it cannot be done as asked.
+    """
+    settings = curated.summary["config"]
+    choices = choices_of(asked.mode, settings["dataset"])
+    rows = to_label(curated.manifest)
+    is_audit = asked.mode == "audit"
+    pool = PatchPool(curated, rows[rows["label"].isin(list(LABEL_NAMES))] if is_audit else rows)
+    table = LabelTable(asked.table, words=[choice.word for choice in choices])
+    words = Words(
+        title=f"{asked.dataset}: {asked.mode}, by {asked.annotator}",
+        question=_QUESTIONS[asked.mode],
+        choices=choices,
+        has_stain=not is_audit,
+        pixel_size=curated.summary["pixel_size"]["um"],
+    )
+    running = None if is_audit else _running(asked, curated, pool)
+    session = Session(pool, table, running=running, empty=None if is_audit else (choices[0].word, choices[1].word))
+    page = PatchPage(words, pool, table, session, None if running is None else lambda: running.progress)
+    server = Server(page, script="patches.js")
+    if running is not None:
+        running.start(session.labelled(), tell=lambda: server.tell_all(page.state))
+    try:
+        _run(server, table, console)
+    finally:
+        if running is not None:
+            running.stop()
+    counts = session.counts([choice.word for choice in choices])
+    console.print(f"{table.path}: {counted(counts)}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _running(asked: "Asked", curated: Curated, pool: PatchPool) -> RunningFilter:
+    curation = curated.summary["config"]["curation"]
+    settings = EmptyFilterConfig(**curation["empty_filter"])
+    made_with: dict[str, Any] = {
+        "dataset": asked.dataset,
+        "curation": curated.summary["fingerprint"],
+        "backbone": settings.backbone,
+        "weights": settings.weights,
+        "precision": settings.precision,
+        "n": len(pool),
+    }
+    features = PatchFeatures(asked.folder, made_with, n=len(pool), embed=late_embed(settings))
+    return RunningFilter(pool, features, settings, seed=int(curation["seed"]))
+
+
+def _run(server: Server, table: LabelTable, console: "Console") -> None:
+    def opened() -> None:
+        told = f"Open {server.address}\nLabels go to {table.path}. Ctrl-C ends it; nothing has to be saved."
+        console.print(told, highlight=False, markup=False, soft_wrap=True)
+        console.file.flush()  # for who reads the address through a pipe
+
+    try:
+        server.run(opened)
+    except KeyboardInterrupt:
+        console.print()
