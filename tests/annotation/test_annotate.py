@@ -218,7 +218,16 @@ def test_nobody_gets_in_without_the_token_or_from_elsewhere(address):
     assert urlsplit(address).hostname == "127.0.0.1"
     assert asked(address, path) == 200
     assert asked(address, path, Host=f"localhost:{port}") == 200
-    for wrong in ("/", "/wrong/", f"{path[:-2]}/", "/annotate.js", "/wrong/picture/patch/0", "/wrong/socket", "//", "/%00/"):
+    for wrong in (
+        "/",
+        "/wrong/",
+        f"{path[:-2]}/",
+        "/annotate.js",
+        "/wrong/picture/patch/0",
+        "/wrong/socket",
+        "//",
+        "/%00/",
+    ):
         assert asked(address, wrong) == 403, wrong
     for headers in (
         {"Host": "evil.example"},

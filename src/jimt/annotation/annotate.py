@@ -49,7 +49,7 @@ class Asked:
 
 
 def annotate(asked: Asked, console: "Console") -> None:
-    """Serve the page until the person at the keyboard ends it.
+    """Serve the page until the person at the keyboard ends it, or compare what was labelled.
 
     Raises:
         InputError: If it cannot be done as asked.
@@ -60,11 +60,15 @@ def annotate(asked: Asked, console: "Console") -> None:
             advice="it takes letters, digits, dots, _ and -",
         )
     # late: the list of options needs none of it
+    from jimt.annotation.comparing import compare
     from jimt.annotation.serving import serve_patches
     from jimt.curation.manifest import open_curated
     from jimt.system.locks import owner
 
     curated = open_curated(asked.curated / asked.dataset)
+    if asked.compare:
+        compare(asked, curated, console)
+        return
     with owner(asked.folder, lock_name=f".{asked.table.name}.lock", who="an annotation"):
         serve_patches(asked, curated, console)
 
@@ -98,6 +102,14 @@ def _parser() -> argparse.ArgumentParser:
         "--curated", type=Path, default=Path("data/curated"), metavar="DIR", help="folder that curations lie in"
     )
     parser.add_argument("--out", type=Path, default=_FOLDER, metavar="DIR", help="folder that labels go to")
-    parser.add_argument("--compare", type=Path, nargs="+", metavar="FILE", help="later")
-    parser.add_argument("--run", type=Path, metavar="RUN", help="later")
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="label nothing: hold two annotators' tables against each other, or one of the mode audit against PI",
+    )
+    parser.add_argument(
+        "--run", type=Path, metavar="RUN", help="a model that an audit is held against, too: folder of a run"
+    )
     return parser

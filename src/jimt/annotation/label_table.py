@@ -154,7 +154,6 @@ class LabelTable:
             raise InputError(
                 f"{self.path} holds the label {unknown[0]}, which is none of {', '.join(self._words)}",
                 advice="correct it there",
-                remedies=("--annotator NAME",),
             )
         standing = standing_labels(rows, self.path)
         columns = (standing[name].tolist() for name in HEADER)

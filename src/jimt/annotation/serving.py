@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from jimt.annotation.comparing import compare_with_pi
 from jimt.annotation.label_table import LabelTable
-from jimt.annotation.modes import choices_of
+from jimt.annotation.modes import DEAD_WORD, LIVE_WORD, choices_of
 from jimt.annotation.patch_features import PatchFeatures
 from jimt.annotation.patch_page import PatchPage, Words
 from jimt.annotation.patch_pool import PatchPool, counted, to_label
@@ -58,6 +59,8 @@ def serve_patches(asked: "Asked", curated: Curated, console: "Console") -> None:
             running.stop()
     counts = session.counts([choice.word for choice in choices])
     console.print(f"{table.path}: {counted(counts)}", highlight=False, markup=False, soft_wrap=True)
+    if is_audit and counts[LIVE_WORD] + counts[DEAD_WORD]:
+        compare_with_pi(table.path, asked.run, curated, console)
 
 
 def _running(asked: "Asked", curated: Curated, pool: PatchPool) -> RunningFilter:
