@@ -150,18 +150,21 @@ function button(parent, { key, shown, does, holds, id }) {
   const element = made("button");
   element.type = "button";
   if (id) element.id = id;
-  const label = key === "Backspace" ? "⌫" : key === "Enter" ? "⏎" : key;
+  const label = { Backspace: "⌫", Enter: "⏎", Delete: "Del", " ": "Space" }[key] ?? key;
   const cap = made("kbd", "", label);
   cap.setAttribute("aria-hidden", "true");
   element.append(cap, shown);
-  element.setAttribute("aria-keyshortcuts", key);
+  element.setAttribute("aria-keyshortcuts", key === " " ? "Space" : key);
   if (holds) {
     element.setAttribute("aria-pressed", "false");
     element.addEventListener("pointerdown", () => holds(true));
     for (const ends of ["pointerup", "pointerleave", "pointercancel"]) element.addEventListener(ends, () => holds(false));
     keys.set(key, { holds });
   } else {
-    element.addEventListener("click", does);
+    element.addEventListener("click", (event) => {
+      if (event.detail > 0) element.blur(); // of a mouse: the next Enter is of the page again
+      does();
+    });
     keys.set(key, { does });
   }
   parent.append(element);
@@ -170,11 +173,11 @@ function button(parent, { key, shown, does, holds, id }) {
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === "Enter" && event.target instanceof HTMLButtonElement) return; // it presses the button
+  if (["Enter", " "].includes(event.key) && event.target instanceof HTMLButtonElement) return; // it presses the button
   const found = keys.get(event.key.length === 1 ? event.key.toLowerCase() : event.key);
   if (!found) return;
   event.preventDefault();
-  if (event.repeat) return; // a key that is held down labels one patch
+  if (event.repeat && !found.repeats) return; // a key that is held down labels one patch
   if (found.holds) found.holds(true);
   else found.does();
 });

@@ -61,16 +61,21 @@ def annotate(asked: Asked, console: "Console") -> None:
         )
     # late: the list of options needs none of it
     from jimt.annotation.comparing import compare
-    from jimt.annotation.serving import serve_patches
+    from jimt.annotation.patch_pool import refuse_published
+    from jimt.annotation.serving import serve_cells, serve_patches
     from jimt.curation.manifest import open_curated
     from jimt.system.locks import owner
 
     curated = open_curated(asked.curated / asked.dataset)
+    refuse_published(curated)
     if asked.compare:
         compare(asked, curated, console)
         return
+    if asked.run is not None and asked.mode == "empty":
+        raise InputError("a run is without effect in the mode empty", advice="leave it out, or name the other mode")
     with owner(asked.folder, lock_name=f".{asked.table.name}.lock", who="an annotation"):
-        serve_patches(asked, curated, console)
+        serve = serve_cells if asked.mode == "cells" else serve_patches
+        serve(asked, curated, console)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -86,14 +91,15 @@ def main(arguments: list[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="jimt annotate",
-        description="Label patches of a curated data set by eye, on a page of this machine: one key a patch.",
+        description="Label patches or cells of a curated data set by eye, on a page of this machine.",
     )
     parser.add_argument("dataset", metavar="DATASET", help="name of a curated data set")
     parser.add_argument(
         "--mode",
         choices=MODES,
         default="empty",
-        help="empty: patches with and without cells, for the empty filter (default); audit: live, dead or mixed",
+        help="empty: patches with and without cells, for the empty filter (default); audit: live, dead or mixed "
+        "patches; cells: single cells of whole fields",
     )
     parser.add_argument(
         "--annotator", default="me", metavar="NAME", help="who labels; each has a file of their own (default: me)"
@@ -110,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
         help="label nothing: hold two annotators' tables against each other, or one of the mode audit against PI",
     )
     parser.add_argument(
-        "--run", type=Path, metavar="RUN", help="a model that an audit is held against, too: folder of a run"
+        "--run",
+        type=Path,
+        metavar="RUN",
+        help="folder of a run: an audit is held against its model, too; cells begin with the nuclei that it predicts",
     )
     return parser

@@ -1,5 +1,6 @@
 """What a model says of patches that were judged by eye, and of the nuclei of fields whose cells are to be counted."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,24 @@ def open_model(run: Path, curated: Curated) -> "Predictor":
                 advice="curate the data set as the model's was, or give another run",
             )
     return model
+
+
+def nuclei_of(run: Path, curated: Curated) -> Callable[[int], dict[tuple[float, float], bool]]:
+    """What gives the nuclei that a model predicts in a field, by its number: whether each is dead, by its centre.
+
+    Raises:
+        InputError: If the model predicts no nuclei, or errors as of ``open_model``.
+    """
+    model = open_model(run, curated)
+    if "dead" not in model.checkpoint.network.outputs:
+        raise InputError(f"the model of {run} predicts no nuclei", advice="give a run that predicts them, or none")
+
+    def nuclei(number: int) -> dict[tuple[float, float], bool]:
+        found = model.nuclei(curated.store, number)
+        columns = (found["y"].round(1), found["x"].round(1), found["dead"])
+        return {(float(y), float(x)): bool(dead) for y, x, dead in zip(*columns, strict=True)}
+
+    return nuclei
 
 
 def scores_of(model: "Predictor", curated: Curated, rows: pd.DataFrame) -> NDArray[np.float64]:

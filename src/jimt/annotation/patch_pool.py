@@ -42,15 +42,10 @@ class PatchPool:
         places: Raw image, y and x of each.
 
     Raises:
-        InputError: If there is none, they are published patches, or a raw image has a name that no table can hold.
+        InputError: If there is none, or a raw image has a name that no table can hold.
     """
 
     def __init__(self, curated: Curated, rows: pd.DataFrame) -> None:
-        if rows["y"].isna().any():
-            raise InputError(
-                f"{curated.folder.name} holds published patches, which tell no place in a field",
-                advice="label patches of raw images",
-            )
         if not len(rows):
             raise InputError(f"{curated.folder.name} holds no patch to label", advice="curate it with other settings")
         self._store = curated.store
@@ -93,6 +88,19 @@ def to_label(manifest: pd.DataFrame) -> pd.DataFrame:
     """Rows of a manifest that may be labelled: all but those with too much no-data, and copies."""
     excluded = manifest["excluded"].astype(object)
     return manifest[~excluded.isin([Excluded.NO_DATA.value, Excluded.COPY.value])]
+
+
+def refuse_published(curated: Curated) -> None:
+    """Refuse a data set of patches that were published cut, which tell no place in a field.
+
+    Raises:
+        InputError: If it is one.
+    """
+    if curated.manifest["y"].isna().any():
+        raise InputError(
+            f"{curated.folder.name} holds published patches, which tell no place in a field",
+            advice="label patches of raw images",
+        )
 
 
 def refuse_names(raw_image_ids: NDArray[np.object_]) -> None:

@@ -1,9 +1,13 @@
 """Puts together what a page needs, and serves it until the person at the keyboard has done."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jimt.annotation.cell_page import CellPage
+from jimt.annotation.cell_table import CellTable
 from jimt.annotation.comparing import compare_with_pi
 from jimt.annotation.label_table import LabelTable
+from jimt.annotation.model_verdicts import nuclei_of
 from jimt.annotation.modes import DEAD_WORD, LIVE_WORD, choices_of
 from jimt.annotation.patch_features import PatchFeatures
 from jimt.annotation.patch_page import PatchPage, Words
@@ -53,7 +57,7 @@ def serve_patches(asked: "Asked", curated: Curated, console: "Console") -> None:
     if running is not None:
         running.start(session.labelled(), tell=lambda: server.tell_all(page.state))
     try:
-        _run(server, table, console)
+        _run(server, table.path, console)
     finally:
         if running is not None:
             running.stop()
@@ -61,6 +65,22 @@ def serve_patches(asked: "Asked", curated: Curated, console: "Console") -> None:
     console.print(f"{table.path}: {counted(counts)}", highlight=False, markup=False, soft_wrap=True)
     if is_audit and counts[LIVE_WORD] + counts[DEAD_WORD]:
         compare_with_pi(table.path, asked.run, curated, console)
+
+
+def serve_cells(asked: "Asked", curated: Curated, console: "Console") -> None:
+    """Serve the page of fields, for the mode ``cells``.
+
+    Raises:
+        InputError: If it cannot be done as asked.
+    """
+    table = CellTable(asked.table)
+    offered = None if asked.run is None else nuclei_of(asked.run, curated)
+    page = CellPage(f"{asked.dataset}: cells, by {asked.annotator}", curated, table, offered)
+    _run(Server(page, script="cells.js"), table.path, console)
+    counted_fields = [found for found in table.fields.values() if found.is_counted]
+    n_cells = sum(len(found.cells) for found in counted_fields)
+    told = f"{table.path}: {n_cells:,} cells of {len(counted_fields):,} fields"
+    console.print(told, highlight=False, markup=False, soft_wrap=True)
 
 
 def _running(asked: "Asked", curated: Curated, pool: PatchPool) -> RunningFilter:
@@ -78,9 +98,9 @@ def _running(asked: "Asked", curated: Curated, pool: PatchPool) -> RunningFilter
     return RunningFilter(pool, features, settings, seed=int(curation["seed"]))
 
 
-def _run(server: Server, table: LabelTable, console: "Console") -> None:
+def _run(server: Server, path: Path, console: "Console") -> None:
     def opened() -> None:
-        told = f"Open {server.address}\nLabels go to {table.path}. Ctrl-C ends it; nothing has to be saved."
+        told = f"Open {server.address}\nLabels go to {path}. Ctrl-C ends it; nothing has to be saved."
         console.print(told, highlight=False, markup=False, soft_wrap=True)
         console.file.flush()  # for who reads the address through a pipe
 
