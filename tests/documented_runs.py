@@ -39,6 +39,13 @@ SMALL_SYNTHETIC = (
     "backbone.weights=random",
     "crossval.n_folds=3",
 )
+FILTERED = (
+    "dataset.empty_word=bare",
+    "dataset.not_empty_word=cells",
+    "curation.empty_filter.enabled=true",
+    "curation.empty_filter.backbone=test_resnet.r160_in1k",
+    "curation.empty_filter.weights=random",
+)
 CUT_OFF = "runs/NAME/resnet18/2026-11-23_10-00-00"
 """Where the tests train the run that is resumed, which is RUN and RUN_A too."""
 TOGETHER: dict[str, tuple[str, ...]] = {
@@ -151,14 +158,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     ),
     "jimt prepare dataset=mcf7": Compose(("mcf7",), MCF7),
     "jimt prepare dataset=NAME hand_labels_only=true": Run(
-        (
-            "dataset.empty_labels=hand.csv",
-            "dataset.empty_word=bare",
-            "dataset.not_empty_word=cells",
-            "curation.empty_filter.enabled=true",
-            "curation.empty_filter.backbone=test_resnet.r160_in1k",
-            "curation.empty_filter.weights=random",
-        ),
+        ("dataset.empty_labels=hand.csv", *FILTERED),
         leaves="data/curated/NAME.hand_labels.npz",
     ),
     "jimt prepare dataset=NAME dataset.conditions.control=untreated dataset.conditions.table=wells.csv": Run(
@@ -266,6 +266,31 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         leaves="RUN/exported/zoo/package.zip", slow=True
     ),
     "jimt export --dataset NAME --format imagefolder": Run(leaves="data/exported/NAME/patches.csv"),
+    **{
+        f"jimt annotate NAME{options}": Run(
+            ("--help",), says="--annotator", why="it runs until it is ended; tests/annotation labels in a browser"
+        )
+        for options in (
+            "",
+            " --annotator anna",
+            " --annotator ben",
+            " --mode audit --annotator anna",
+            " --mode cells --annotator anna",
+            " --mode cells --annotator ben --run RUN",
+        )
+    },
+    "jimt annotate NAME --compare annotations/NAME/empty_anna.csv annotations/NAME/empty_ben.csv": Run(
+        leaves="annotations/NAME/disagreements.csv"
+    ),
+    "jimt annotate NAME --compare annotations/NAME/audit_anna.csv --run RUN": Run(says="RUN: live"),
+    "jimt prepare dataset=NAME dataset.empty_labels=null": Run(leaves="data/curated/NAME/manifest.parquet"),
+    "jimt prepare dataset=NAME dataset.empty_labels=annotations/NAME/empty_anna.csv": Run(
+        (*FILTERED, "curation.empty_filter.fit_on=[NAME]", "curation.output_root=data/filtered"),
+        says="0 with too much no-data",
+    ),
+    "jimt prepare dataset=NAME dataset.cells=annotations/NAME/cells_anna.csv dataset.cells_on=brightfield": Run(
+        ("curation.output_root=data/of_cells",), says="labels against counted cells"
+    ),
     "jimt compare RUN_1 RUN_2": Run(says="+0.000"),
     "jimt transfer RUN RUN": Run(says="NAME"),
     "jimt transfer RUN_A RUN_B --out DIR": Run(leaves="DIR/transfer.md"),

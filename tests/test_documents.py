@@ -52,6 +52,21 @@ class Clone:
             return composed(arguments, conf=self.folder / "conf")
 
 
+def write_labels(folder: Path) -> None:
+    """Tables as two annotators leave them, of patches and cells in every second raw image."""
+    folder.mkdir(parents=True)
+    names = [f"--W{well:05d}--P00001--Z00000--T00000" for well in range(1, 13, 2)]
+    for table, words in {
+        "empty_anna": ("bare", "cells"),
+        "empty_ben": ("bare", "unsure"),
+        "audit_anna": ("live", "dead"),
+    }.items():
+        rows = [f"{name},{32 * at},{64 * at},{word},spread\n" for name in names for at, word in enumerate(words)]
+        (folder / f"{table}.csv").write_text("raw_image_id,y,x,label,chosen_by\n" + "".join(rows))
+    cells = [f"{name},{30 + 20 * at},{40 + 60 * at},{at % 2}\n" for name in names for at in range(3)]
+    (folder / "cells_anna.csv").write_text("raw_image_id,y,x,dead\n" + "".join(cells))
+
+
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory, uneven) -> Clone:
     folder, notes = tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("notes")
@@ -73,6 +88,7 @@ def clone(tmp_path_factory, uneven) -> Clone:
     write("mine/dataset/our_lab.yaml", example)
     first = "--W00001--P00001--Z00000--T00000"
     write("hand.csv", f"raw_image_id,y,x,label\n{first},0,0,bare\n{first},64,128,cells\n")
+    write_labels(folder / "annotations/NAME")
     wells = [f"W{well:05d}--P00001,{'untreated' if well % 2 else 'doxo'}\n" for well in range(1, 13)]
     write("wells.csv", "well,condition\n" + "".join(wells))
     doses = "well,dose\nA01,0\nA02,1\nA03,10\n"

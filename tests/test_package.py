@@ -65,6 +65,7 @@ ROOMS = {
     "search": {"filelock", "numpy", "optuna", "pandas", "pytorch_lightning", "rich", "torch", "yaml"},
     "prediction": {"cv2", "jinja2", "matplotlib", "numpy", "pandas", "pylibCZIrw", "rich", "skimage", "tifffile"}
     | {"xlsxwriter"},
+    "annotation": {"cv2", "numpy", "pandas", "rich", "tornado"},
     "report": {"bokeh", "cv2", "jinja2", "matplotlib", "numpy", "pandas", "sklearn", "torch"},
     "export": {"cv2", "jinja2", "numpy", "onnx", "onnx_ir", "onnxruntime", "pandas", "timm", "torch", "yaml"},
     "notebook": {"IPython", "hydra"},

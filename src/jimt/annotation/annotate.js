@@ -136,7 +136,17 @@ function nextContrast() {
   draw();
 }
 
+// Few look at PI, so it is fetched when its key goes down, and shown if that is down still.
 function showStain(shows) {
+  view.wantsStain = shows;
+  if (shows && !view.stain && view.stainUrl) {
+    const url = view.stainUrl;
+    greyOf(url).then((stain) => {
+      if (url !== view.stainUrl) return;
+      view.stain = stain;
+      if (view.wantsStain) showStain(true);
+    }, () => problem("The picture of PI cannot be fetched."));
+  }
   if (view.showsStain === shows || (shows && !view.stain)) return;
   view.showsStain = shows;
   get("stain-button")?.setAttribute("aria-pressed", String(shows));

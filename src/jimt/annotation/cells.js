@@ -64,12 +64,12 @@ function put(message) {
   view.grey = view.stain = cross = null;
   view.zoom = 1;
   const { number } = field;
+  view.stainUrl = `picture/stain/${number}`;
   greyOf(`picture/field/${number}`).then((grey) => {
     if (field.number !== number) return;
     view.grey = grey;
     get("picture").dataset.field = number;
     draw();
-    return greyOf(`picture/stain/${number}`).then((stain) => field.number === number && (view.stain = stain), () => {});
   }, () => problem("The picture cannot be fetched."));
 }
 

@@ -1,4 +1,4 @@
-"""``jimt annotate --compare``: two annotators, or one against PI and a model."""
+"""Compares two annotators, or one with PI and a model, and prints how far they agree."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -26,6 +26,7 @@ class PatchFeatures:
         self._path = folder / f"features_{digest_of(made_with)[:16]}.f32"
         self._made_with, self._n, self._embed = made_with, n, embed
         self._values: NDArray[np.float32] | None = None
+        self._missing: NDArray[np.bool_] | None = None
 
     def compute(self, numbers: NDArray[np.int64], patches: NDArray[np.uint8]) -> None:
         """Compute features of some patches, shape ``(n, size, size)``, and keep them."""
@@ -33,13 +34,18 @@ class PatchFeatures:
         if self._values is None:
             self._values = self._opened(found.shape[1])
         self._values[numbers] = found
+        self.missing()[numbers] = False
         assert isinstance(self._values, np.memmap)
         self._values.flush()
 
     def missing(self) -> NDArray[np.bool_]:
         """Which patches have none yet, shape ``(n,)``."""
-        values = self.values()
-        return np.ones(self._n, np.bool_) if values is None else np.isnan(values[:, 0])
+        if self._missing is None:
+            values = self.values()
+            self._missing = (
+                np.ones(self._n, np.bool_) if values is None else np.isnan(values).any(1)
+            )  # a killed process leaves half a row
+        return self._missing
 
     def values(self) -> NDArray[np.float32] | None:
         """Of all patches, shape ``(n, n_features)``; None before the first were computed."""

@@ -77,6 +77,7 @@ function show() {
   const patch = queue[0];
   view.stain = null;
   view.showsStain = false;
+  view.stainUrl = patch && hello.hasStain ? `picture/stain/${patch.number}` : null;
   shownPatch = patch ? patch.number : null;
   if (!patch) {
     view.grey = null;
@@ -98,7 +99,6 @@ function put(patch, grey) {
   get("picture").setAttribute("aria-label", `Bright-field patch of ${where}`);
   get("picture").dataset.patch = patch.number;
   draw();
-  if (hello.hasStain) greyOf(`picture/stain/${patch.number}`).then((stain) => shownPatch === patch.number && (view.stain = stain), () => {});
 }
 
 function label(word) {

@@ -6,8 +6,6 @@ Bloodgood and Vijay-Shanker, CoNLL 2009). F1 rests on patches of the spread alon
 uncertain ones are harder than the usual.
 """
 
-import os
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -131,8 +129,6 @@ class RunningFilter:
         self._thread.join()
 
     def _work(self) -> None:
-        if sys.platform == "linux":  # of this thread alone, and those that torch starts from it: the page comes first
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         try:
             while not self._is_stopped:
                 if (labels := self._due()) is not None:
@@ -165,7 +161,7 @@ class RunningFilter:
 
     def _fit(self, labels: list[Labelled]) -> None:
         numbers = np.array([label.number for label in labels])
-        missing = self._features.missing()
+        missing = self._features.missing().copy()
         for start in range(0, int(missing[numbers].sum()), _AT_ONCE):
             self._compute(numbers[missing[numbers]][start : start + _AT_ONCE])
         values = self._features.values()

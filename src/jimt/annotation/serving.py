@@ -1,23 +1,20 @@
 """Puts together what a page needs, and serves it until the person at the keyboard has done."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jimt.annotation.cell_page import CellPage
 from jimt.annotation.cell_table import CellTable
 from jimt.annotation.comparing import compare_with_pi
+from jimt.annotation.filter_process import FilterProcess, pool_of
 from jimt.annotation.label_table import LabelTable
 from jimt.annotation.model_verdicts import nuclei_of
 from jimt.annotation.modes import DEAD_WORD, LIVE_WORD, choices_of
-from jimt.annotation.patch_features import PatchFeatures
 from jimt.annotation.patch_page import PatchPage, Words
 from jimt.annotation.patch_pool import PatchPool, counted, to_label
-from jimt.annotation.running_filter import RunningFilter
 from jimt.annotation.server import Server
 from jimt.annotation.session import Session
-from jimt.config.curating import EmptyFilterConfig
 from jimt.curation.manifest import Curated
-from jimt.data.preparation import late_embed
 from jimt.vocabulary import LABEL_NAMES
 
 if TYPE_CHECKING:
@@ -39,9 +36,9 @@ def serve_patches(asked: "Asked", curated: Curated, console: "Console") -> None:
     """
     settings = curated.summary["config"]
     choices = choices_of(asked.mode, settings["dataset"])
-    rows = to_label(curated.manifest)
     is_audit = asked.mode == "audit"
-    pool = PatchPool(curated, rows[rows["label"].isin(list(LABEL_NAMES))] if is_audit else rows)
+    labelled = curated.manifest["label"].isin(list(LABEL_NAMES))
+    pool = PatchPool(curated, to_label(curated.manifest[labelled])) if is_audit else pool_of(curated)
     table = LabelTable(asked.table, words=[choice.word for choice in choices])
     words = Words(
         title=f"{asked.dataset}: {asked.mode}, by {asked.annotator}",
@@ -50,7 +47,7 @@ def serve_patches(asked: "Asked", curated: Curated, console: "Console") -> None:
         has_stain=not is_audit,
         pixel_size=curated.summary["pixel_size"]["um"],
     )
-    running = None if is_audit else _running(asked, curated, pool)
+    running = None if is_audit else FilterProcess(curated.folder, asked.folder)
     session = Session(pool, table, running=running, empty=None if is_audit else (choices[0].word, choices[1].word))
     page = PatchPage(words, pool, table, session, None if running is None else lambda: running.progress)
     server = Server(page, script="patches.js")
@@ -81,21 +78,6 @@ def serve_cells(asked: "Asked", curated: Curated, console: "Console") -> None:
     n_cells = sum(len(found.cells) for found in counted_fields)
     told = f"{table.path}: {n_cells:,} cells of {len(counted_fields):,} fields"
     console.print(told, highlight=False, markup=False, soft_wrap=True)
-
-
-def _running(asked: "Asked", curated: Curated, pool: PatchPool) -> RunningFilter:
-    curation = curated.summary["config"]["curation"]
-    settings = EmptyFilterConfig(**curation["empty_filter"])
-    made_with: dict[str, Any] = {
-        "dataset": asked.dataset,
-        "curation": curated.summary["fingerprint"],
-        "backbone": settings.backbone,
-        "weights": settings.weights,
-        "precision": settings.precision,
-        "n": len(pool),
-    }
-    features = PatchFeatures(asked.folder, made_with, n=len(pool), embed=late_embed(settings))
-    return RunningFilter(pool, features, settings, seed=int(curation["seed"]))
 
 
 def _run(server: Server, path: Path, console: "Console") -> None:

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
+from jimt.annotation.filter_process import FilterProcess
 from jimt.annotation.label_table import Label, LabelTable, Place
 from jimt.annotation.patch_order import uncertain_order
 from jimt.annotation.patch_pool import PatchPool
-from jimt.annotation.running_filter import Labelled, RunningFilter
+from jimt.annotation.running_filter import Labelled
 
 SPREAD: Final = "spread"
 UNCERTAIN: Final = "uncertain"
@@ -37,7 +38,7 @@ class Session:
         pool: PatchPool,
         table: LabelTable,
         *,
-        running: RunningFilter | None,
+        running: FilterProcess | None,
         empty: tuple[str, str] | None,
     ) -> None:
         self._pool, self._table, self._running, self._empty = pool, table, running, empty
