@@ -1,4 +1,4 @@
-"""How long the page of jimt annotate takes from a key to the next patch: python benchmarks/annotate.py DATASET.
+"""How long the page of the annotation takes from a key to the next patch: ``python benchmarks/annotate.py NAME``.
 
 Labels patches by keyboard in headless Chromium while the filter is fitted in the background; needs the packages of the
 tests. Labels go to a folder that is deleted afterwards.

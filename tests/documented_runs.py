@@ -375,6 +375,9 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "python benchmarks/channel_shift.py FOLDER": Run(("--help",), says="holds brightfield/", why=MCF7),
     "python benchmarks/prediction.py RUN IMAGES": Run(("--rounds", "1"), says="scores differ by 0.000"),
     "python benchmarks/empty_filter.py": Run(("--help",), says="hand labels of", why=MCF7),
+    "python benchmarks/annotate.py NAME": Run(
+        ("--help",), says="--labels", why="a minute in a browser, which tests/annotation open"
+    ),
     "python benchmarks/cell_area.py": Run(("--help",), says="of jimt prepare", why=MCF7),
     "python benchmarks/nuclei.py": Run(
         ("--help",), says="--data", why="minutes on the fields of mcf7, which are not part of the repository"

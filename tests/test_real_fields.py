@@ -23,7 +23,9 @@ BY_MEAN = ["curation.label.scale=log_background_ratio", "curation.label.toleranc
 
 
 def run(config):
-    return curate(*config, embed=late_embed(config[1]), console=Console(quiet=True))
+    return curate(
+        *config, embed=late_embed(config[1].empty_filter, size=config[1].patches.size), console=Console(quiet=True)
+    )
 
 
 @pytest.fixture

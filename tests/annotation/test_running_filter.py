@@ -12,7 +12,7 @@ from jimt.annotation.running_filter import EVERY, Labelled, Progress, RunningFil
 from jimt.config.curating import EmptyFilterConfig
 from jimt.errors import InputError
 
-SETTINGS = EmptyFilterConfig(True, ["a"], "none", "none", "linear", 1.0, 5, 32, "cpu", "32-true")
+SETTINGS = EmptyFilterConfig(True, ["a"], "none", "none", "patches", "linear", 1.0, 5, 32, "cpu", "32-true")
 
 
 class Pool:
@@ -28,14 +28,12 @@ class Pool:
     def __len__(self) -> int:
         return len(self.values)
 
-    def patches(self, numbers):
-        return self.values[numbers]
-
     def labelled(self, n: int, *, spread: int = 4) -> list[Labelled]:
         return [Labelled(number, bool(self.empty[number]), number % spread == 0) for number in range(n)]
 
 
-def run(tmp_path, pool: Pool, *stages: list[Labelled], embed=lambda patches: patches) -> RunningFilter:
+def run(tmp_path, pool: Pool, *stages: list[Labelled], embed=None) -> RunningFilter:
+    embed = embed or (lambda numbers: pool.values[numbers])
     features = PatchFeatures(tmp_path, {"of": "a test"}, n=len(pool), embed=embed)
     running, settled = RunningFilter(pool, features, SETTINGS, seed=0), threading.Condition()
 
@@ -90,9 +88,9 @@ def test_going_on_says_what_it_would_have_said_without_a_stop(tmp_path):
 def test_features_are_computed_once_and_kept(tmp_path):
     pool, computed = Pool(100, noise=0.1), []
 
-    def embed(patches):
-        computed.append(len(patches))
-        return patches
+    def embed(numbers):
+        computed.append(len(numbers))
+        return pool.values[numbers]
 
     run(tmp_path, pool, pool.labelled(40), embed=embed)
     run(tmp_path, pool, pool.labelled(60), embed=embed)
@@ -100,7 +98,7 @@ def test_features_are_computed_once_and_kept(tmp_path):
 
 
 def test_a_network_that_cannot_be_had_is_said_and_stops_nobody(tmp_path):
-    def embed(patches):
+    def embed(numbers):
         raise InputError("the weights cannot be had")
 
     pool = Pool(50, noise=0.1)
@@ -108,7 +106,9 @@ def test_a_network_that_cannot_be_had_is_said_and_stops_nobody(tmp_path):
     assert filter_lines(running.progress) == [
         "No filter can be fitted, so patches come as a spread: the weights cannot be had"
     ]
-    assert filter_lines(Progress()) == ["A filter is fitted from 20 labels on, when both kinds are among them."]
+    assert filter_lines(Progress()) == [
+        "A filter is fitted from 20 labels on, when both kinds are among them (features of 0 patches so far)."
+    ]
 
 
 def test_a_spread_takes_one_patch_of_each_group_in_turn():

@@ -130,7 +130,7 @@ def test_a_data_set_that_is_refused_by_its_names_is_refused_before_others_are_cu
 
 
 def test_hand_labels_of_two_data_sets_train_one_filter_whichever_comes_first(two, tmp_path, monkeypatch):
-    monkeypatch.setattr(preparation, "late_embed", lambda curation: embeds(look, size=curation.patches.size))
+    monkeypatch.setattr(preparation, "late_embed", lambda config, *, size: embeds(look, size=size))
     two = labelled(two, tmp_path)
     prepare(*composed_prepare(*two["doxo"]), config_of=configs(two))
     for name in two:

@@ -42,7 +42,8 @@ def run(request, tmp_path_factory) -> tuple[str, Path]:
         *(f"curation.empty_filter.{name}={value}" for name, value in of_filter.items()),
     ]
     config = composed_train(*overrides, *TINY_PROBE, f"run_dir={folder / 'run'}")
-    curate(config.dataset, config.curation, embed=late_embed(config.curation), console=Console(quiet=True))
+    embed = late_embed(config.curation.empty_filter, size=config.curation.patches.size)
+    curate(config.dataset, config.curation, embed=embed, console=Console(quiet=True))
     train(config)
     return request.param, folder
 

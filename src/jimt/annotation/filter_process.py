@@ -102,7 +102,7 @@ def pool_of(curated: Any) -> PatchPool:
 def _work(pipe: Connection, folder: Path, kept_in: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that has started this one
     if hasattr(os, "nice"):
-        os.nice(10)
+        os.nice(5)
     curated = open_curated(folder)
     curation = curated.summary["config"]["curation"]
     settings = EmptyFilterConfig(**curation["empty_filter"])
@@ -112,10 +112,14 @@ def _work(pipe: Connection, folder: Path, kept_in: Path) -> None:
         "curation": curated.summary["fingerprint"],
         "backbone": settings.backbone,
         "weights": settings.weights,
+        "features": settings.features,
         "precision": settings.precision,
         "n": len(pool),
     }
-    features = PatchFeatures(kept_in, made_with, n=len(pool), embed=late_embed(settings))
+    embed = late_embed(settings, size=pool.size)
+    features = PatchFeatures(
+        kept_in, made_with, n=len(pool), embed=lambda numbers: embed(curated.store.field, pool.fields[numbers])
+    )
     running = RunningFilter(pool, features, settings, seed=int(curation["seed"]))
     sent: list[int] = []
 

@@ -48,8 +48,8 @@ def choices_of(mode: str, dataset: dict[str, Any]) -> tuple[Choice, ...]:
     empty, cells = str(dataset["empty_word"]), str(dataset["not_empty_word"])
     if {empty, cells} & {UNSURE, UNDONE}:
         raise InputError(
-            f"dataset.empty_word={empty} or dataset.not_empty_word={cells} is a word that a table of labels needs for "
-            f"what is neither ({UNSURE}, {UNDONE})",
-            advice="choose other words, and curate again",
+            f"the data set calls patches {empty} or {cells}, and a table of labels needs {UNSURE} and {UNDONE} for "
+            "what is neither",
+            advice="choose other words in its settings, and curate again",
         )
     return Choice("e", empty, "empty"), Choice("c", cells, "cells"), unsure

@@ -1,12 +1,12 @@
 """Features of the patches to label, on disk: computed once, and gone on with after a kill."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jimt.curation.empty_filter import Embed
 from jimt.errors import writing
 from jimt.system.files import digest_of, write_whole
 from jimt.system.locks import in_turn
@@ -19,18 +19,20 @@ class PatchFeatures:
         folder: That keeps them.
         made_with: Plain values that tell these features from others.
         n: Patches.
-        embed: Features of the empty filter's network, shape ``(n, n_features)``; called when some are wanted.
+        embed: From numbers of patches to their features, shape ``(n, n_features)``; called when some are wanted.
     """
 
-    def __init__(self, folder: Path, made_with: object, *, n: int, embed: Embed) -> None:
+    def __init__(
+        self, folder: Path, made_with: object, *, n: int, embed: Callable[[NDArray[np.int64]], NDArray[np.float32]]
+    ) -> None:
         self._path = folder / f"features_{digest_of(made_with)[:16]}.f32"
         self._made_with, self._n, self._embed = made_with, n, embed
         self._values: NDArray[np.float32] | None = None
         self._missing: NDArray[np.bool_] | None = None
 
-    def compute(self, numbers: NDArray[np.int64], patches: NDArray[np.uint8]) -> None:
-        """Compute features of some patches, shape ``(n, size, size)``, and keep them."""
-        found = self._embed(patches)
+    def compute(self, numbers: NDArray[np.int64]) -> None:
+        """Compute features of some patches, and keep them."""
+        found = self._embed(numbers)
         if self._values is None:
             self._values = self._opened(found.shape[1])
         self._values[numbers] = found
@@ -42,9 +44,9 @@ class PatchFeatures:
         """Which patches have none yet, shape ``(n,)``."""
         if self._missing is None:
             values = self.values()
-            self._missing = (
-                np.ones(self._n, np.bool_) if values is None else np.isnan(values).any(1)
-            )  # a killed process leaves half a row
+            self._missing = np.ones(self._n, np.bool_)
+            if values is not None:  # a killed process leaves half a row
+                self._missing = np.asarray(np.isnan(values).any(1), np.bool_)
         return self._missing
 
     def values(self) -> NDArray[np.float32] | None:

@@ -154,7 +154,10 @@ def filter_lines(progress: Progress) -> list[str]:
     if progress.failed is not None:
         return [f"No filter can be fitted, so patches come as a spread: {progress.failed}"]
     if progress.agreement is None and not progress.n_measured:
-        return [f"A filter is fitted from {EVERY} labels on, when both kinds are among them."]
+        return [
+            f"A filter is fitted from {EVERY} labels on, when both kinds are among them (features of "
+            f"{progress.n_features:,} patches so far)."
+        ]
     lines = [
         f"F1 of empty patches: {value_text(progress.f1.value, progress.f1.interval)}, cross-validated by group, after "
         f"{progress.n_fitted} labels, on the {progress.n_measured} of them that were drawn at random."

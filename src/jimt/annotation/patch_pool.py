@@ -40,6 +40,7 @@ class PatchPool:
         groups: Group of each, where it is known, else its raw image; shape ``(n,)``.
         raw_image_ids: Likewise.
         places: Raw image, y and x of each.
+        fields: Field of the store, y and x of each, shape ``(n, 3)``.
 
     Raises:
         InputError: If there is none, or a raw image has a name that no table can hold.
@@ -57,14 +58,14 @@ class PatchPool:
         refuse_names(self.raw_image_ids)
         columns = (self.rows[name].tolist() for name in ("raw_image_id", "y", "x"))
         self.places: list[Place] = [(name, int(y), int(x)) for name, y, x in zip(*columns, strict=True)]
-        self._fields = places_of(self.rows)
+        self.fields = places_of(self.rows)
 
     def __len__(self) -> int:
         return len(self.places)
 
     def patches(self, numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Patches by their numbers in the pool, shape ``(n, size, size)``."""
-        return cut_patches(self._store.field, self._fields[numbers], size=self.size)
+        return cut_patches(self._store.field, self.fields[numbers], size=self.size)
 
     def picture(self, number: int) -> bytes:
         """A patch as the network sees it, 8 bit, as PNG."""
@@ -72,7 +73,7 @@ class PatchPool:
 
     def stain(self, number: int) -> bytes:
         """PI of a patch, from its field's background to its brightest, as PNG."""
-        field, y, x = self._fields[number].tolist()
+        field, y, x = self.fields[number].tolist()
         return png(self._shown_stain(field)[y : y + self.size, x : x + self.size])
 
     def _shown_stain(self, field: int) -> NDArray[np.uint8]:

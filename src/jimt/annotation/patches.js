@@ -94,7 +94,7 @@ function put(patch, grey) {
   view.grey = grey;
   view.zoom = 1;
   const where = `${patch.name}, y ${patch.y}, x ${patch.x}`;
-  const why = patch.chosenBy === "uncertain" ? "the filter is unsure of it" : "one of the spread over groups";
+  const why = patch.chosenBy === "uncertain" ? "the filter is unsure" : "drawn at random";
   get("where").textContent = `${where} · ${patch.group === patch.name ? "" : `group ${patch.group} · `}${why}`;
   get("picture").setAttribute("aria-label", `Bright-field patch of ${where}`);
   get("picture").dataset.patch = patch.number;

@@ -133,7 +133,7 @@ class RunningFilter:
             while not self._is_stopped:
                 if (labels := self._due()) is not None:
                     self._fit(labels)
-                elif not self._compute(np.flatnonzero(self._features.missing())[:_AT_ONCE]):
+                elif not self._compute(self._next()):
                     with self._news:
                         if self._due() is None and not self._is_stopped:
                             self._news.wait()
@@ -152,10 +152,18 @@ class RunningFilter:
             return None
         return labels[:n] if len({label.empty for label in labels[:n]}) == 2 else None
 
+    def _next(self) -> NDArray[np.int64]:
+        """The patches whose features are computed next: of a whole field where one pass gives them all."""
+        missing = np.flatnonzero(self._features.missing())
+        if self._settings.features == "field" and len(missing):
+            names = self._pool.raw_image_ids[missing]
+            return missing[names == names[0]]
+        return missing[:_AT_ONCE]
+
     def _compute(self, numbers: NDArray[np.int64]) -> bool:
         if not len(numbers):
             return False
-        self._features.compute(numbers, self._pool.patches(numbers))
+        self._features.compute(numbers)
         self._set(n_features=int((~self._features.missing()).sum()))
         return True
 

@@ -82,8 +82,11 @@ def read_hand_labels(path: Path, *, empty_word: str, not_empty_word: str) -> pd.
             advice="put the hand labels there (raw_image_id,y,x,label)",
             remedies=("dataset.empty_labels=null",),
         )
-    words = {composed(empty_word): True, composed(not_empty_word): False}
-    rows = label_rows(path)
+    return _with_words(label_rows(path), path, words={composed(empty_word): True, composed(not_empty_word): False})
+
+
+def _with_words(rows: pd.DataFrame, path: Path, *, words: dict[str, bool]) -> pd.DataFrame:
+    """The standing labels by their words, unsure ones left out."""
     if unknown := sorted(set(rows["label"]) - {*words, UNSURE, UNDONE}):
         (empty, not_empty) = words
         raise InputError(

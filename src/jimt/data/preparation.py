@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from rich.console import Console
 
-from jimt.config.curating import CurationConfig
+from jimt.config.curating import CurationConfig, EmptyFilterConfig
 from jimt.config.data import DatasetConfig
 from jimt.curation.counted_cells import read_cells
 from jimt.curation.curate import curate, find_raw_images
@@ -36,9 +36,13 @@ if TYPE_CHECKING:
     from jimt.networks.backbones import FeatureExtractor
 
 
-def late_embed(curation: CurationConfig) -> Embed:
-    """The empty filter's network as a function; torch is imported and weights are loaded at its first call."""
-    config = curation.empty_filter
+def late_embed(config: EmptyFilterConfig, *, size: int) -> Embed:
+    """The empty filter's network as a function; torch is imported and weights are loaded at its first call.
+
+    Args:
+        config: Settings of the filter.
+        size: Side of a patch, pixels.
+    """
 
     @functools.cache
     def extractor() -> "FeatureExtractor":
@@ -51,7 +55,7 @@ def late_embed(curation: CurationConfig) -> Embed:
         return FeatureExtractor(name, weights, device=device, batch_size=config.batch_size, precision=precision)
 
     def embed(field: Callable[[int], NDArray[np.uint8]], places: NDArray[np.int64]) -> NDArray[np.float32]:
-        return extractor().of_places(field, places, size=curation.patches.size, whole=config.features == "field")
+        return extractor().of_places(field, places, size=size, whole=config.features == "field")
 
     return embed
 
@@ -110,9 +114,11 @@ def _prepare(
     for name, other in labelled.items():
         with _told_of(name, f"whose hand labels the empty filter of {dataset.name} is trained on"):
             _simulate(other.dataset, other.curation, console)
-            embed = late_embed(other.curation)
+            embed = late_embed(other.curation.empty_filter, size=other.curation.patches.size)
             keep_hand_labels_of(other.dataset, other.curation, embed=embed, console=console, anew=False)
-    return curate(dataset, curation, embed=late_embed(curation), console=console)
+    return curate(
+        dataset, curation, embed=late_embed(curation.empty_filter, size=curation.patches.size), console=console
+    )
 
 
 def _references(dataset: DatasetConfig, curation: CurationConfig, config_of: ConfigOf) -> dict[str, OtherDataset]:
@@ -175,7 +181,9 @@ def prepare_hand_labels(dataset: DatasetConfig, curation: CurationConfig) -> Pat
     """
     console = Console()
     _simulate(dataset, curation, console)
-    return keep_hand_labels_of(dataset, curation, embed=late_embed(curation), console=console)
+    return keep_hand_labels_of(
+        dataset, curation, embed=late_embed(curation.empty_filter, size=curation.patches.size), console=console
+    )
 
 
 def _simulate(dataset: DatasetConfig, curation: CurationConfig, console: Console) -> None:
