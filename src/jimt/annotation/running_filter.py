@@ -157,7 +157,7 @@ class RunningFilter:
         missing = np.flatnonzero(self._features.missing())
         if self._settings.features == "field" and len(missing):
             names = self._pool.raw_image_ids[missing]
-            return missing[names == names[0]]
+            return missing[np.flatnonzero(names == names[0])]
         return missing[:_AT_ONCE]
 
     def _compute(self, numbers: NDArray[np.int64]) -> bool:
