@@ -37,12 +37,7 @@ if TYPE_CHECKING:
 
 
 def late_embed(config: EmptyFilterConfig, *, size: int) -> Embed:
-    """The empty filter's network as a function; torch is imported and weights are loaded at its first call.
-
-    Args:
-        config: Settings of the filter.
-        size: Side of a patch, pixels.
-    """
+    """The empty filter's network, for patches of a size, as a function; torch and weights are loaded at its first call."""
 
     @functools.cache
     def extractor() -> "FeatureExtractor":
@@ -116,9 +111,8 @@ def _prepare(
             _simulate(other.dataset, other.curation, console)
             embed = late_embed(other.curation.empty_filter, size=other.curation.patches.size)
             keep_hand_labels_of(other.dataset, other.curation, embed=embed, console=console, anew=False)
-    return curate(
-        dataset, curation, embed=late_embed(curation.empty_filter, size=curation.patches.size), console=console
-    )
+    embed = late_embed(curation.empty_filter, size=curation.patches.size)
+    return curate(dataset, curation, embed=embed, console=console)
 
 
 def _references(dataset: DatasetConfig, curation: CurationConfig, config_of: ConfigOf) -> dict[str, OtherDataset]:
@@ -181,9 +175,8 @@ def prepare_hand_labels(dataset: DatasetConfig, curation: CurationConfig) -> Pat
     """
     console = Console()
     _simulate(dataset, curation, console)
-    return keep_hand_labels_of(
-        dataset, curation, embed=late_embed(curation.empty_filter, size=curation.patches.size), console=console
-    )
+    embed = late_embed(curation.empty_filter, size=curation.patches.size)
+    return keep_hand_labels_of(dataset, curation, embed=embed, console=console)
 
 
 def _simulate(dataset: DatasetConfig, curation: CurationConfig, console: Console) -> None:
