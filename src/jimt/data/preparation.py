@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def late_embed(config: EmptyFilterConfig, *, size: int) -> Embed:
-    """The empty filter's network, for patches of a size, as a function; torch and weights are loaded at its first call."""
+    """The empty filter's network as a function of patches of a size; torch and weights are loaded at its first call."""
 
     @functools.cache
     def extractor() -> "FeatureExtractor":
