@@ -10,13 +10,13 @@ from jimt.system.screen import quiet_if_nobody_reads
 
 COMMANDS: Final = {
     "prepare": ("jimt.commands:prepare", "curate raw image pairs into a data set"),
+    "annotate": ("jimt.annotation.annotate:main", "label patches or cells by eye, on a page of this machine"),
     "train": ("jimt.commands:train", "train a network and score the test split; -m: one training after another"),
     "evaluate": ("jimt.evaluation.test_split:main", "score the test split of a run again"),
     "predict": ("jimt.prediction.predict:main", "tell the dead share of new images, and what not to trust of it"),
-    "annotate": ("jimt.annotation.annotate:main", "label patches or cells by eye, on a page of this machine"),
+    "export": ("jimt.export.export:main", "write a model or patches in a form that other tools read"),
     "crossval": ("jimt.commands:crossval", "train once for each fold, and score every group unseen"),
     "tune": ("jimt.commands:tune", "search over settings by the validation split"),
-    "export": ("jimt.export.export:main", "write a model or patches in a form that other tools read"),
     "compare": ("jimt.evaluation.compare:main", "compare two runs on the same patches, with an interval"),
     "transfer": ("jimt.evaluation.transfer:main", "test each run's model on each run's test split"),
     "label-sensitivity": ("jimt.evaluation.label_sensitivity:main", "how far results hang on the thresholds"),
