@@ -291,6 +291,30 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "jimt prepare dataset=NAME dataset.cells=annotations/NAME/cells_anna.csv dataset.cells_on=brightfield": Run(
         ("curation.output_root=data/of_cells",), says="labels against counted cells"
     ),
+    "jimt adapt RUN 'IMAGES/P1/A0[12]_*' --pattern '{plate}/{well}_s{field}_{channel}.tif' --channel BF --check PI "
+    "--out adapted": Run(leaves="adapted/MODEL_CARD.md"),
+    "jimt learning-curve dataset=NAME method=linear_probe": Run(
+        (
+            "backbone.weights=random",
+            "trainer.precision=32-true",
+            "report=false",
+            "crossval.n_folds=3",
+            "learning.groups=[2]",
+            "backbone.name=test_resnet.r160_in1k",
+            "hydra.run.dir=runs/learning",
+        ),
+        leaves="runs/learning/learning_curve.csv",
+        slow=True,
+    ),
+    "jimt learning-curve experiment=frozen_tiles curation.empty_filter.enabled=false hydra.run.dir=runs/tiles": Compose(
+        ("mcf7 resnet18.tv_in1k",), MCF7
+    ),
+    **{
+        f"jimt adaptation-curve {words}": Run(
+            ("--help",), says="--stained", why=f"{MCF7}; test_adaptation_curve.py makes curves"
+        )
+        for words in ("CROSSVAL", "runs/tiles", "runs/tiles --what last-layer")
+    },
     "jimt compare RUN_1 RUN_2": Run(says="+0.000"),
     "jimt transfer RUN RUN": Run(says="NAME"),
     "jimt transfer RUN_A RUN_B --out DIR": Run(leaves="DIR/transfer.md"),

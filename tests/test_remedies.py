@@ -50,6 +50,7 @@ NEEDS_NONE: dict[Place, str] = {
     ("report/activation.py", "_network"): "the report asks it of no such network",
     ("networks/squeezenet.py", "SqueezeNet.__init__"): "no setting leads here",
     ("config/hydra_errors.py", "_of_hydra"): "the sentence is Hydra's",
+    ("prediction/stained_fields.py", "read_stained"): "a note says so, and the model is adapted to the others",
     ("prediction/asking.py", "Asking._checked"): "a note of the field says so, and it is predicted",
     ("data/fields.py", "RawFields._read"): "what the image must be is all there is to say",
     ("models/predictor.py", "Predictor.patches_of"): "likewise",

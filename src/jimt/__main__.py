@@ -15,7 +15,13 @@ COMMANDS: Final = {
     "evaluate": ("jimt.evaluation.test_split:main", "score the test split of a run again"),
     "predict": ("jimt.prediction.predict:main", "tell the dead share of new images, and what not to trust of it"),
     "export": ("jimt.export.export:main", "write a model or patches in a form that other tools read"),
+    "adapt": ("jimt.commands:adapt", "tell a model the PI of a few fields of a new experiment"),
     "crossval": ("jimt.commands:crossval", "train once for each fold, and score every group unseen"),
+    "learning-curve": ("jimt.commands:learning_curve", "what further training groups would buy"),
+    "adaptation-curve": (
+        "jimt.evaluation.adaptation_curve:main",
+        "how much some stained fields of a new experiment would mend",
+    ),
     "tune": ("jimt.commands:tune", "search over settings by the validation split"),
     "compare": ("jimt.evaluation.compare:main", "compare two runs on the same patches, with an interval"),
     "transfer": ("jimt.evaluation.transfer:main", "test each run's model on each run's test split"),
@@ -55,7 +61,10 @@ def usage() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {told}" for name, (_, told) in COMMANDS.items()]
     head = ["usage: jimt COMMAND ...", "", "Tells living from dead cells in bright-field images, with no stain.", ""]
-    foot = ["", "jimt COMMAND --help says more. prepare, train, crossval and tune take settings as KEY=VALUE."]
+    foot = [
+        "",
+        "jimt COMMAND --help says more. prepare, train, crossval, learning-curve and tune take settings as KEY=VALUE.",
+    ]
     return "\n".join([*head, *lines, *foot])
 
 

@@ -19,9 +19,9 @@ from omegaconf import DictConfig, OmegaConf
 from jimt.config.curating import PrepareConfig
 from jimt.config.hydra_schema import compose_other, to_dataclasses
 from jimt.config.own_configs import CONF
-from jimt.config.search import CrossvalConfig, TuneConfig
+from jimt.config.search import CrossvalConfig, LearningCurveConfig, TuneConfig
 from jimt.config.training import TrainConfig
-from jimt.errors import in_one_sentence
+from jimt.errors import in_one_sentence, writing
 from jimt.report.write import report_on
 from jimt.sweeps.job import datasets_of, run_job
 from jimt.sweeps.sweep import FINISHED, failed_since, how_to_go_on, update_table
@@ -123,6 +123,20 @@ def crossval_and_report(config: CrossvalConfig, **options: Any) -> dict[str, Any
     return result
 
 
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="learning-curve")
+def _learning_curve(config: DictConfig) -> None:
+    with in_one_sentence():
+        curve_config: LearningCurveConfig = to_dataclasses(config)
+        from jimt.training.learning_curve import learning_curve
+        from jimt.training.settled import maps_cache
+
+        learning_curve(curve_config, begins=partial(write_start, config), config_of=_other_dataset)
+        maps = maps_cache(curve_config.folder)
+        if curve_config.report:
+            report_on(curve_config.folder, maps=maps)
+        shutil.rmtree(maps, ignore_errors=True)
+
+
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="tune")
 def _tune(config: DictConfig) -> None:
     with in_one_sentence():
@@ -137,12 +151,27 @@ def _tune(config: DictConfig) -> None:
         )
 
 
+def adapt() -> None:
+    """``jimt adapt``, and the model card of what it wrote."""
+    from jimt.prediction.adapt import main
+
+    folder = main()
+    from jimt.report.model_card import model_card
+    from jimt.report.study import open_study
+    from jimt.system.files import MODEL_CARD, write_whole
+
+    with in_one_sentence(), writing(folder, advice="give another folder"):
+        write_whole(folder / MODEL_CARD, model_card(open_study(folder).models[0]))
+
+
 prepare = partial(start, _prepare, PrepareConfig)
 """``jimt prepare`` and ``python prepare.py``."""
 train = partial(start, _train, TrainConfig)
 """``jimt train`` and ``python train.py``; one training after another with ``-m``."""
 crossval = partial(start, _crossval, CrossvalConfig)
 """``jimt crossval``."""
+learning_curve = partial(start, _learning_curve, LearningCurveConfig)
+"""``jimt learning-curve``."""
 tune = partial(start, _tune, TuneConfig)
 """``jimt tune``."""
 

@@ -1,7 +1,7 @@
 """The words every other file uses: labels, splits and the columns of the manifest."""
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 LIVE: Final = 1
 DEAD: Final = 0
@@ -35,6 +35,9 @@ CHANNELS: Final = {
 """Channels of a raw image by the settings that name them, in words."""
 FURTHER_CHANNELS: Final = ("nuclei", "live_stain")
 """Those that a data set may do without."""
+
+ShareOf = Literal["nuclei", "area", "patches"]
+"""What a dead share is a share of: predicted nuclei, the area of cells, or patches that hold cells."""
 
 STRIDE: Final = 4
 """Pixels from one place of a predicted map to the next."""

@@ -78,7 +78,7 @@ def test_one_pass_gives_scores_and_features(run, monkeypatch):
     fields = predictor.fields_of([field()])
     rows = predictor.patches_of(fields, 0, stride=None)
     alone = open_predictor(run).familiarity(fields, 0, **PLAIN)
-    assert predictor.logits(fields, rows) == pytest.approx(open_predictor(run)._scorer.logits(fields, rows), abs=0)
+    assert predictor.logits(fields, rows) == pytest.approx(open_predictor(run).scorer.logits(fields, rows), abs=0)
     monkeypatch.setattr(LiveDeadNetwork, "feature_map", None)  # a further pass would fail
     monkeypatch.setattr(LiveDeadNetwork, "pooled_features", None)
     monkeypatch.setattr(LiveDeadNetwork, "forward", None)

@@ -5,9 +5,11 @@ import re
 import pytest
 
 from answered import HOSTILE, failed, row
+from jimt.models.adaptation import Adaptation, AdaptedField
 from jimt.models.checkpoint import Checkpoint, EmptyFilter, Input, Network, Output, Record
 from jimt.prediction.methods import Analysis, write_methods
 
+FIELD = AdaptedField("A01", None, "1", "2")
 ANALYSIS = {
     "model": "runs/mcf7",
     "stride": 112,
@@ -30,6 +32,7 @@ def checkpoint(
     dataset="mcf7",
     filter_of=None,
     scale="positive_area",
+    adaptation=None,
 ) -> Checkpoint:
     record = Record(
         dataset=dataset,
@@ -50,6 +53,7 @@ def checkpoint(
         epoch=3,
         settings={"backbone.trainable": trainable, "stain.nuclei_of": nuclei_of},
         versions={"jimt": "0.0.9"},
+        adaptation=adaptation,
     )
     takes = Input(224, {"method": "bit_depth"}, 16, 0, (0.0,) * 3, (1.0,) * 3, pixel_size)
     gives = Output(**{"temperature": 1.0, "orientations": 1, "tile": None} | (output or {}))
@@ -80,6 +84,12 @@ MODELS = {
             "mean of 1 - P(live)",
         ],
         ["Tiles", "decoder", "viability", "orientations"],
+    ),
+    "adapted": (
+        checkpoint(adaptation=Adaptation("RUN", "0", "calibration", (FIELD, FIELD), (0.1,) * 2, (), (), "0")),
+        "patches",
+        ["the calibration of the model was adapted to PI of 2 stained fields", "not among those analysed"],
+        ["last layer"],
     ),
     "last layer": (checkpoint(trainable="head"), "patches", ["whose last layer was trained on patches"], ["(T ="]),
     "probe": (

@@ -11,11 +11,17 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from jimt.config.curating import PrepareConfig
-from jimt.config.search import CrossvalConfig, TuneConfig
+from jimt.config.search import CrossvalConfig, LearningCurveConfig, TuneConfig
 from jimt.config.training import WITHOUT_EFFECT, TrainConfig
 from jimt.errors import InputError, quoted
 
-_COMMANDS = {"prepare": PrepareConfig, "train": TrainConfig, "crossval": CrossvalConfig, "tune": TuneConfig}
+_COMMANDS = {
+    "prepare": PrepareConfig,
+    "train": TrainConfig,
+    "crossval": CrossvalConfig,
+    "learning-curve": LearningCurveConfig,
+    "tune": TuneConfig,
+}
 for _command, _config in _COMMANDS.items():
     ConfigStore.instance().store(name=f"{_command}_schema", node=_config)
 
@@ -55,7 +61,7 @@ def to_dataclasses(config: DictConfig) -> Any:
     """Turn a composed config into the dataclasses past which no ``DictConfig`` exists.
 
     Returns:
-        The command's: ``PrepareConfig``, ``TrainConfig``, ``CrossvalConfig`` or ``TuneConfig``.
+        The command's, one of ``_COMMANDS``.
 
     Raises:
         InputError: If a key has no value or a value is out of range.

@@ -99,6 +99,35 @@ class CrossvalConfig(TrainConfig):
 
 
 @dataclass
+class LearningConfig(Settings, section="learning"):
+    """Trainings on fewer groups than there are."""
+
+    groups: list[int]
+    """How many are trained on, each number by every fold; numbers that leave a fold no group out are passed over."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        allowed = "a list of different numbers of 1 or more"
+        numbers = self.groups
+        check("learning.groups", numbers, 0 < len(set(numbers)) == len(numbers) and min(numbers) > 0, allowed)
+
+
+@dataclass
+class LearningCurveConfig(CrossvalConfig):
+    """What a learning curve is made of: a cross-validation, and trainings of its folds on fewer groups."""
+
+    learning: LearningConfig
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.crossval.choose.among:
+            raise InputError(
+                "crossval.choose.among is without effect on a learning curve, whose trainings are all alike",
+                advice="choose before, by a cross-validation",
+            )
+
+
+@dataclass
 class SearchConfig(Settings, section="tune"):
     """A search over settings of a training."""
 

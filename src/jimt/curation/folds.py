@@ -1,7 +1,8 @@
 """Folds of a cross-validation: whole groups, or each group alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ from sklearn.model_selection import GroupKFold
 
 from jimt.errors import InputError
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE, Split
+
+_MOST_DRAWS: Final = 1000
 
 
 def group_folds(groups: NDArray[np.object_], *, n_folds: int) -> NDArray[np.int16]:
@@ -42,6 +45,8 @@ class Fold:
     """Of a fold within what another one trains on: how many of these there are; None of a fold of all groups."""
     outer_test: int | None = None
     """The one that is held out there, and takes no part here."""
+    trained_on: tuple[str, ...] | None = None
+    """Groups that are trained on, of those that are neither held out nor validate; None for all."""
 
 
 def cross_validation_folds(manifest: pd.DataFrame, *, n_folds: int | None, validation: bool) -> list[Fold]:
@@ -123,6 +128,8 @@ def split_by_fold(manifest: pd.DataFrame, fold: Fold) -> pd.DataFrame:
     split[folds == fold.test] = Split.TEST.value
     if fold.val is not None:
         split[np.isin(folds, fold.val)] = Split.VAL.value
+    if fold.trained_on is not None:
+        split[(split == Split.TRAIN.value) & ~manifest["group"].isin(fold.trained_on).to_numpy()] = None
     return manifest.assign(split=pd.Categorical(split, categories=[part.value for part in Split]))
 
 
@@ -208,3 +215,35 @@ def _lacking_class(counts: NDArray[np.int64], fold: Fold) -> tuple[int, Split] |
             if not classes[label]:
                 return label, part
     return None
+
+
+def draw_training_groups(manifest: pd.DataFrame, fold: Fold, *, n_groups: int, seed: int) -> Fold | None:
+    """A fold that is trained on so many of its groups, drawn at random from the draws that hold both classes.
+
+    Args:
+        manifest: Of the data set.
+        fold: The whole fold.
+        n_groups: How many are trained on.
+        seed: Of the draw.
+
+    Returns:
+        None where the fold has not more groups than that.
+
+    Raises:
+        InputError: If no draw holds both classes.
+    """
+    split = split_by_fold(manifest, fold)
+    trained = split[split["split"] == Split.TRAIN.value]
+    names = np.array(sorted(trained["group"].unique()), object)
+    if n_groups >= len(names):
+        return None
+    holds = {label: np.isin(names, trained.loc[trained["label"] == label, "group"].unique()) for label in (LIVE, DEAD)}
+    rng = np.random.default_rng([seed, fold.test, n_groups])
+    for _ in range(_MOST_DRAWS):
+        drawn = rng.choice(len(names), n_groups, replace=False)
+        if all(holds[label][drawn].any() for label in (LIVE, DEAD)):
+            return replace(fold, trained_on=tuple(sorted(names[drawn].tolist())))
+    raise InputError(
+        f"fold {fold.test} has hardly any {n_groups} groups that hold both classes",
+        advice="train on more groups at once",
+    )

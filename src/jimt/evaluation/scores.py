@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jimt.curation.copies import DIGESTS
 from jimt.curation.folds import Fold, split_by_fold
 from jimt.curation.manifest import Curated, open_curated
 from jimt.curation.store import cut_patches, places_of, read_field_names
@@ -53,7 +54,35 @@ def training_data(record: "Record", curated_folder: Path | None, checkpoint: Pat
             "been trained on",
             advice=f"curate {record.dataset} with the run's own settings again, or train again",
         )
-    return curated
+    return without_adapted(curated, record, trained_on=True)
+
+
+def without_adapted(curated: Curated, record: "Record", *, trained_on: bool) -> Curated:
+    """A data set without the fields that a model was adapted to: it was told their PI, whatever their files are called.
+
+    Args:
+        curated: The data set.
+        record: Of the model.
+        trained_on: Whether the model was trained on this data set: then those of the training split stay.
+
+    Raises:
+        InputError: If nothing is left to test on.
+    """
+    if record.adaptation is None:
+        return curated
+    digests = read_field_names(curated.folder)[list(DIGESTS)]
+    known = digests.index[digests.isin(record.adaptation.digests).any(axis=1)]
+    manifest = curated.manifest
+    kept = ~manifest["field"].isin(known)
+    if trained_on:
+        kept |= manifest["split"] == Split.TRAIN.value
+    tested = manifest["split"] == Split.TEST.value
+    if tested.any() and not (tested & kept).any():
+        raise InputError(
+            f"the model was adapted to all fields of {curated.summary['dataset']} that it could be tested on",
+            advice="adapt it to fewer of them, or test the model as it was before",
+        )
+    return dataclasses.replace(curated, manifest=manifest[kept].reset_index(drop=True))
 
 
 def splits_digest(manifest: pd.DataFrame) -> str:

@@ -106,6 +106,9 @@ def evaluate_model(
         maps = map_agreement(predictor, curated, np.unique(table["field"]).tolist())
         metrics["maps"] = map_metrics(maps, confidence=confidence)
     beside = _comparisons(predictor, curated, table, confidence=confidence)
+    if model.record.adaptation is not None:
+        n = len(model.record.adaptation.fields)
+        metrics["notes"].append(f"the model was adapted to {n} stained field{'s' * (n != 1)}, which are not tested on")
     metrics |= beside.entries | {"notes": [*metrics["notes"], *beside.notes]}
     if metrics["group_known"] and model.record.fold is None:
         labels, groups = scored["label"].to_numpy(np.int64), scored["group"].to_numpy(object)

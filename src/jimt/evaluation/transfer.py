@@ -20,7 +20,7 @@ from jimt.curation.manifest import Curated
 from jimt.curation.store import read_field_names
 from jimt.errors import InputError, writing
 from jimt.evaluation.reported_metrics import test_metrics
-from jimt.evaluation.scores import score_test_split, training_data
+from jimt.evaluation.scores import score_test_split, training_data, without_adapted
 from jimt.statistics.metrics import headline_metrics, terminal_columns
 from jimt.statistics.value_text import NO_VALUE, interval_text, number_text, value_text
 from jimt.system.files import write_json, write_whole
@@ -125,9 +125,10 @@ def _check_scaling(model: _Model, data: list[Curated]) -> None:
 
 def _without_training(model: _Model, curated: Curated, *, whole: bool) -> tuple[Curated, int]:
     """A data set without test patches of raw images or groups of a model's training, and how many those were."""
-    own, manifest = model.curated, curated.manifest
+    own = model.curated
     if own.folder.resolve() == curated.folder.resolve():
         return own, 0
+    manifest = without_adapted(curated, model.predictor.checkpoint.record, trained_on=False).manifest
     if whole:
         manifest = manifest.assign(split=manifest["split"].mask(manifest["split"].notna(), Split.TEST.value))
     seen = own.manifest[own.manifest["split"].isin([Split.TRAIN.value, Split.VAL.value])]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from jimt.errors import InputError
+from jimt.models.adaptation import Adaptation, AdaptedField
 from jimt.models.like_training import Reference, StoredSpread
 from jimt.models.network import Head, LiveDeadNetwork
 from jimt.models.stain_network import StainNetwork
@@ -107,12 +108,14 @@ class Output:
         orientations: A score is of the mean over so many orientations: 1, 4 or 8.
         tile: Side in pixels of the tiles of a field whose scores a patch is the mean of; None: patches are scored.
         stain: How maps of the stain become logits; None of a network that gives logits.
+        offset: Added to the logit of live above dead before the temperature; 0 of a model that was not adapted.
     """
 
     temperature: float
     orientations: int
     tile: int | None
     stain: StainScore | None = None
+    offset: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,7 @@ class Record:
         epoch: Which epoch was kept, from 1; 0 where none was trained.
         settings: What the result depends on, flat, by the names of the config.
         versions: Of jimt and the packages it stands on.
+        adaptation: What the model was adapted to after the training; None where it was not.
     """
 
     dataset: str
@@ -178,6 +182,7 @@ class Record:
     epoch: int
     settings: dict[str, Any]
     versions: dict[str, str]
+    adaptation: Adaptation | None = None
 
 
 @dataclass(frozen=True)
@@ -279,6 +284,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
         made = {key: kind(**content[key]) for key, kind in parts.items() if content[key] is not None}
         if (stain := made["output"].stain) is not None:
             made["output"] = dataclasses.replace(made["output"], stain=StainScore(**stain))
+        if (told := content["record"]["adaptation"]) is not None:
+            fields = tuple(AdaptedField(**field) for field in told["fields"])
+            made["record"] = dataclasses.replace(made["record"], adaptation=Adaptation(**told | {"fields": fields}))
         spreads = {name: StoredSpread(**content["reference"][name]) for name in ("features", "texture")}
         made["reference"] = dataclasses.replace(made["reference"], **spreads)
         return Checkpoint(**content | made)

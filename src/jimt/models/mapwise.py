@@ -18,6 +18,7 @@ from jimt.errors import InputError
 from jimt.models.checkpoint import Input
 from jimt.models.like_training import windows_of
 from jimt.models.network import LiveDeadNetwork
+from jimt.statistics.stained_calibration import logit_of, probability_of
 from jimt.vocabulary import MULTIPLE
 
 
@@ -51,22 +52,37 @@ class MapPredictor:
         """Logits of patches, shape ``(n, 2)``; as ``Predictor.logits``."""
         live = np.full(len(rows), np.nan)
         for field, maps in self.maps(fields, np.unique(rows["field"]).tolist()):
-            tiles = self.live_tiles(maps, temperature=1.0)
+            tiles = self.live_tiles(maps, temperature=1.0, offset=0.0)
             for row, window, (down, across) in self._windows(rows, field):
                 live[row] = down @ tiles[window] @ across
         half = np.log(live / (1 - live)) / 2
         return np.stack([-half, half], axis=1).astype(np.float32)
 
-    def live_tiles(self, maps: NDArray[np.float32], *, temperature: float) -> NDArray[np.float64]:
+    def live_tiles(self, maps: NDArray[np.float32], *, temperature: float, offset: float) -> NDArray[np.float64]:
         """P(live) of each tile of a field, shape ``(height, width)`` in tiles.
 
         Args:
             maps: Feature map of the field, as ``maps`` gives it.
             temperature: That logits are divided by.
+            offset: That is added to the logit of live before.
         """
         weight, bias = (value.detach().cpu().numpy() for value in self.network.linear.parameters())
         margin = np.einsum("fyx,f->yx", maps, weight[1] - weight[0]) + (bias[1] - bias[0])
-        return np.asarray(1 / (1 + np.exp(-margin.astype(np.float64) / temperature)))
+        return np.asarray(1 / (1 + np.exp(-(margin.astype(np.float64) + offset) / temperature)))
+
+    def margins_by(
+        self, fields: Fields, number: int, rows: pd.DataFrame
+    ) -> Callable[[NDArray[np.float64], float], NDArray[np.float64]]:
+        """Logit of live above dead of patches of one field, by what is added to the weights and bias that tell both."""
+        ((_, maps),) = self.maps(fields, [number])
+        before = logit_of(self.live_tiles(maps, temperature=1.0, offset=0.0))
+        windows = list(self._windows(rows, number))
+
+        def by(weight: NDArray[np.float64], bias: float) -> NDArray[np.float64]:
+            live = probability_of(before + np.tensordot(weight, maps, axes=1) + bias)
+            return logit_of(np.array([down @ live[window] @ across for _, window, (down, across) in windows]))
+
+        return by
 
     def features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
         """Mean features of the tiles of patches, shape ``(n, n_features)``; as ``Predictor.features``."""

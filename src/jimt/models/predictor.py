@@ -55,7 +55,7 @@ class Predictor:
         )
         self.network = quick_network(checkpoint)
         self._filter: EmptyPatches | None = None
-        self._scorer = scorer_of(
+        self.scorer = scorer_of(
             self.network,
             takes=checkpoint.input,
             gives=checkpoint.output,
@@ -72,13 +72,16 @@ class Predictor:
             fields: That the rows count in.
             rows: Columns ``field``, ``y`` and ``x``, at least one row.
         """
-        if isinstance(self._scorer, PatchPredictor) and rows["field"].nunique() == 1:
-            return self._scorer.logits_of_field(fields, rows)
-        return self._scorer.logits(fields, rows)
+        half = self.checkpoint.output.offset / 2
+        if isinstance(self.scorer, PatchPredictor) and rows["field"].nunique() == 1:
+            logits = self.scorer.logits_of_field(fields, rows)
+        else:
+            logits = self.scorer.logits(fields, rows)
+        return logits + np.array([-half, half], np.float32)
 
     def features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
         """What the last linear layer is given, shape ``(n, n_features)``; arguments as of ``logits``."""
-        return self._scorer.features(fields, rows)
+        return self.scorer.features(fields, rows)
 
     def familiarity(
         self, fields: Fields, number: int, *, colour: bool, pixel_size: float | None, zoom: float
@@ -93,7 +96,7 @@ class Predictor:
             zoom: Pixels of the field for one of its file's.
         """
         reference = self.checkpoint.reference
-        features = None if reference.unknown is not None else self._scorer.window_features(fields, number)
+        features = None if reference.unknown is not None else self.scorer.window_features(fields, number)
         pixels, valid, size = fields.field(number), ~fields.no_data(number), self.checkpoint.input.patch_size
         rows = windows_of(fields, number, size=size)
         return judge(
@@ -135,10 +138,11 @@ class Predictor:
 
     def live_tiles(self, fields: Fields, number: int) -> NDArray[np.float64] | None:
         """P(live) of each tile of one field, shape ``(height, width)`` in tiles; None of a model without tiles."""
-        if not isinstance(self._scorer, MapPredictor):
+        if not isinstance(self.scorer, MapPredictor):
             return None
-        ((_, maps),) = self._scorer.maps(fields, [number])
-        return self._scorer.live_tiles(maps, temperature=self.checkpoint.output.temperature)
+        ((_, maps),) = self.scorer.maps(fields, [number])
+        gives = self.checkpoint.output
+        return self.scorer.live_tiles(maps, temperature=gives.temperature, offset=gives.offset)
 
     def nuclei(self, fields: Fields, number: int) -> pd.DataFrame:
         """Predicted nuclei of one field, ``y`` and ``x`` of each in pixels, and ``dead``.
@@ -161,12 +165,12 @@ class Predictor:
         return self._stain().shares(fields, numbers)
 
     def _stain(self) -> StainPredictor:
-        if not isinstance(self._scorer, StainPredictor):
+        if not isinstance(self.scorer, StainPredictor):
             raise InputError(
                 f"the model answers task={self.checkpoint.task}, and maps are predicted by task=stain",
                 advice="give a run that predicts maps",
             )
-        return self._scorer
+        return self.scorer
 
     def live_scores(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float64]:
         """P(live) of patches, shape ``(n,)``; arguments as of ``logits``."""

@@ -53,10 +53,14 @@ class StainNetwork(nn.Module):
         """The backbone, to its last feature map."""
         return cast(nn.Module, self.network.encoder)
 
+    def shift(self, output: str, by: float) -> None:
+        """Add a number to a map everywhere, before the logistic function; of ``dead`` to what tells dead nuclei."""
+        with torch.no_grad():
+            cast(Tensor, self._last.bias)[self.outputs.index(NUCLEI[1] if output == "dead" else output)] += by
+
     def shift_dead(self, logits: float) -> None:
         """Call nuclei the more likely dead, or the less, wherever they lie; of a network that predicts nuclei."""
-        with torch.no_grad():
-            cast(Tensor, self._last.bias)[self.outputs.index(NUCLEI[1])] += logits
+        self.shift("dead", logits)
 
     def load_pretrained(self, weights: str) -> str:
         """Put pretrained weights into the backbone; as ``weights.load_weights``."""

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-ShareOf = Literal["nuclei", "area", "patches"]
-"""What a dead share is a share of: predicted nuclei, the area of cells, or patches that hold cells."""
+from jimt.vocabulary import ShareOf
 
 PATCH_COLUMNS: Final = ("y", "x", "score", "empty", "uncertain")
 """Of the table of patches: upper left corner in pixels of the file's image, P(live), whether the filter takes it for
@@ -54,6 +53,7 @@ class Picture:
         zoom: Pixels here for one of the file's: 1 where nothing was resampled.
         notes: What was done to it, each a sentence: converted from colour, resampled, the sharpest of 7 planes.
         colour: Whether the file's colours differed from grey.
+        digest: ``curation.copies.pixel_digest`` of the file's image, before it was resampled.
     """
 
     pixels: NDArray[Any]
@@ -62,6 +62,7 @@ class Picture:
     zoom: float
     notes: tuple[str, ...] = ()
     colour: bool = False
+    digest: str | None = None
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from jimt.curation.decoding import BadImageError
 from jimt.data.fields import Fields
 from jimt.errors import InputError
 from jimt.models.checkpoint import Checkpoint, read_checkpoint
+from jimt.models.pi_truth import NOT_CHECKED, PiSettings, pi_labels, pi_settings, pi_share
 from jimt.models.predictor import Predictor
 from jimt.prediction.answers import FieldAnswer, Picture, Source
 from jimt.prediction.asked import Asked, channel_of_file, pixel_size_of
 from jimt.prediction.field_answer import answer_field, patches_with_data
 from jimt.prediction.field_files import write_field_files
 from jimt.prediction.inputs import DatasetNames
-from jimt.prediction.pi_truth import NOT_CHECKED, PiSettings, pi_labels, pi_settings, pi_share
 from jimt.prediction.pictures import read_picture
 
 
@@ -59,6 +59,11 @@ class Asking:
         self._pixel_size, self._pi, self._of_pi = pixel_size, pi, of_pi
 
     @property
+    def predictor(self) -> Predictor:
+        """The model."""
+        return self._predictor
+
+    @property
     def checkpoint(self) -> Checkpoint:
         """Of the model."""
         return self._predictor.checkpoint
@@ -77,8 +82,19 @@ class Asking:
         )
 
     def read(self, source: Source) -> Opened:
-        """Read bright-field, and PI where it is beside it."""
+        """Read bright-field, and PI where it is beside it.
+
+        Raises:
+            InputError: If it cannot be used, or the model was adapted to this very field.
+        """
         picture = self._picture(source, self._channel, patch_size=self.checkpoint.input.patch_size)
+        adaptation = self.checkpoint.record.adaptation
+        if adaptation is not None and picture.digest in adaptation.digests:
+            raise InputError(
+                f"is one of the {len(adaptation.fields)} stained fields that the model was adapted to, and was told "
+                "their PI",
+                advice="leave it out, or ask the model as it was before",
+            )
         of_pi = self._of_pi.get(source.number)
         if of_pi is None:
             return Opened(picture, None)

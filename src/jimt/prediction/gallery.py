@@ -19,11 +19,12 @@ from matplotlib.colors import to_hex
 import jimt
 from jimt.figures.plate import SHARE_COLOURS, PlateWell, ink_on, plate_shape, row_name, well_place
 from jimt.prediction.answer_tables import counts, printable, viability
-from jimt.prediction.answers import FieldRow, ShareOf
+from jimt.prediction.answers import FieldRow
 from jimt.prediction.dose_files import DosesShown
 from jimt.prediction.plate_maps import PlateKey, plate_name, plates_of
 from jimt.statistics.value_text import percent_text
 from jimt.system.files import write_whole
+from jimt.vocabulary import ShareOf
 
 SHARE_SENTENCES: Final[dict[ShareOf, str]] = {
     "nuclei": "The dead share of a field is of its nuclei: predicted dead ones among all predicted ones. Viability is "

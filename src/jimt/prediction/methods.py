@@ -13,11 +13,12 @@ import jinja2
 import jimt
 from jimt.models.checkpoint import Checkpoint
 from jimt.prediction.answer_tables import counts, printable
-from jimt.prediction.answers import FieldRow, ShareOf
+from jimt.prediction.answers import FieldRow
 from jimt.prediction.gallery import FLAG_WORDS
 from jimt.prediction.model_words import model_in_words
 from jimt.statistics.value_text import percent_text, value_text
 from jimt.system.files import write_whole
+from jimt.vocabulary import ShareOf
 
 _SHARES: Final[dict[ShareOf, str]] = {
     "nuclei": "Nuclei were told as peaks of these maps, and taken for dead where death was the likelier. The dead "

@@ -37,6 +37,13 @@ def model_in_words(checkpoint: Checkpoint, *, stride: int) -> Iterator[str]:
         yield f"{what} are means over {checkpoint.output.orientations} orientations of each image."
     if not of_maps and checkpoint.output.temperature != 1:
         yield f"Probabilities were calibrated by temperature scaling (T = {checkpoint.output.temperature:.2f})."
+    if (adaptation := checkpoint.record.adaptation) is not None:
+        n = len(adaptation.fields)
+        part = "the last layer and the calibration" if adaptation.what == "last-layer" else "the calibration"
+        yield (
+            f"Then {part} of the model {'were' if ' and ' in part else 'was'} adapted to PI of {n} stained "
+            f"field{'s' * (n != 1)} of the experiment, which {'are' if n != 1 else 'is'} not among those analysed."
+        )
 
 
 def _backbone(checkpoint: Checkpoint) -> str:

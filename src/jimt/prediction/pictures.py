@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jimt.config.checks import PIXEL_SIZE, check
+from jimt.curation.copies import pixel_digest
 from jimt.curation.decoding import BadImageError
 from jimt.curation.images import check_type
 from jimt.curation.payload import payload, used_bits
@@ -72,6 +73,7 @@ def read_picture(
     low, high, *_ = cv2.minMaxLoc(image)
     if low == high:
         raise BadImageError(f"is constant (every pixel {image.flat[0]})", advice="acquire or export it again")
+    digest = pixel_digest(payload(image, bit_depth=bit_depth, bit_shift=bit_shift))
     shape, zoom = (image.shape[0], image.shape[1]), 1.0
     if size is None:
         why = doubt or "nothing tells its pixel size"
@@ -95,7 +97,7 @@ def read_picture(
             f"is {image.shape[1]} x {image.shape[0]} px{told}, smaller than a patch of {patch_size}",
             advice="give a larger image",
         )
-    return Picture(image, shape, size, zoom, tuple(notes), coloured)
+    return Picture(image, shape, size, zoom, tuple(notes), coloured, digest)
 
 
 def _grey(image: NDArray[Any], notes: list[str]) -> tuple[NDArray[Any], bool]:

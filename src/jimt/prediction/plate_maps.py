@@ -9,8 +9,8 @@ import pandas as pd
 from jimt.figures.plate import PlateWell, draw_plate
 from jimt.figures.style import png
 from jimt.prediction.answer_tables import printable
-from jimt.prediction.answers import ShareOf
 from jimt.system.files import write_whole
+from jimt.vocabulary import ShareOf
 
 SHARE_WORDS: Final[dict[ShareOf, str]] = {
     "nuclei": "dead share of nuclei",

@@ -86,16 +86,14 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(status)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="jimt predict",
-        description="Tell the dead share of fields and wells from bright-field images, and what not to trust of it.",
-        epilog="Exit status: 0 fine, 2 it cannot be done as asked, 3 some files have no answer, 4 most fields are "
-        "unlike the training data.",
-    )
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run, or a checkpoint")
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="files, folders or globs")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder that the answers go to")
+def add_reading(parser: argparse.ArgumentParser, *, checks: str, is_needed: bool) -> None:
+    """Add what tells how images, and the PI beside them, are read.
+
+    Args:
+        parser: Of a command that is given a run and images.
+        checks: What PI is for, in the help.
+        is_needed: Whether there must be PI.
+    """
     parser.add_argument(
         "--pattern",
         metavar="PATTERN",
@@ -117,8 +115,26 @@ def _parser() -> argparse.ArgumentParser:
         "--pixel-size", type=float, metavar="UM", help="micrometres a pixel, where the files do not tell it"
     )
     parser.add_argument(
-        "--check", type=_number_or_word, metavar="C", help="channel of PI beside the images, to check the answers by"
+        "--check",
+        type=_number_or_word,
+        required=is_needed,
+        metavar="C",
+        help=f"channel of PI beside the images, {checks}",
     )
+    parser.add_argument("--accelerator", choices=["cpu", "gpu"], help="device, where it is not the training's")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jimt predict",
+        description="Tell the dead share of fields and wells from bright-field images, and what not to trust of it.",
+        epilog="Exit status: 0 fine, 2 it cannot be done as asked, 3 some files have no answer, 4 most fields are "
+        "unlike the training data.",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run, or a checkpoint")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="files, folders or globs")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder that the answers go to")
+    add_reading(parser, checks="to check the answers by", is_needed=False)
     parser.add_argument(
         "--include-flagged", action="store_true", help="let fields that are unlike the training data enter the means"
     )
@@ -126,7 +142,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--doses", type=Path, metavar="CSV", help="what wells were given: a table well,dose[,compound,role,plate]"
     )
-    parser.add_argument("--accelerator", choices=["cpu", "gpu"], help="device, where it is not the training's")
     return parser
 
 

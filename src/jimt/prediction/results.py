@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from jimt.models.checkpoint import Checkpoint
+from jimt.models.pi_truth import NOT_CHECKED
 from jimt.prediction.answer_tables import counts, printable, write_fields, write_patches
 from jimt.prediction.answers import FieldRow, Source
 from jimt.prediction.asked import Asked
@@ -24,7 +25,6 @@ from jimt.prediction.inputs import Found
 from jimt.prediction.methods import Analysis, write_methods
 from jimt.prediction.parts import Parts
 from jimt.prediction.pi_agreement import agreement_with_pi
-from jimt.prediction.pi_truth import NOT_CHECKED
 from jimt.prediction.plate_maps import SHARE_WORDS, share_label, write_plate_maps
 from jimt.prediction.well_shares import well_rows, write_wells
 from jimt.prediction.workbook import write_workbook

@@ -10,6 +10,7 @@ from jimt.evaluation.baseline_models import baseline_rows
 from jimt.evaluation.counted import counted_in_words
 from jimt.evaluation.field_shares import share_in_words as shares_in_words
 from jimt.evaluation.map_agreement import maps_in_words
+from jimt.models.checkpoint import Record
 from jimt.paper import paper_name, printed
 from jimt.report.predicted import learned_in_words, limits_in_words, predicted_in_words, share_in_words
 from jimt.report.sections.metrics_section import metric_rows, tested_on
@@ -84,6 +85,7 @@ def _data(model: Model, curated: Curated | None) -> dict[str, str]:
         "data set": str(record.dataset),
         "curation": f"fingerprint {record.curation_fingerprint[:16]}",
         "8-bit scaling": f"{scaling['method']}, {scaling['bit_depth']} bits carry the signal",
+        **_adapted(record),
     }
     if curated is None:
         return rows | {"the curated data set": _NOT_THERE}
@@ -101,6 +103,17 @@ def _data(model: Model, curated: Curated | None) -> dict[str, str]:
         "empty filter": str(curated.summary["empty_filter"]["status"]),
         "labels": labels,
     }
+
+
+def _adapted(record: Record) -> dict[str, str]:
+    """Which stained fields it was adapted to, and from what."""
+    adaptation = record.adaptation
+    if adaptation is None:
+        return {}
+    names = (each.name if each.group is None else f"{each.name} ({each.group})" for each in adaptation.fields)
+    origin = f"{adaptation.origin}, SHA-256 {adaptation.origin_digest[:16]}"
+    fields = f"{', '.join(names)}; it answers for none of these"
+    return {"adapted from": origin, f"stained fields it was adapted to ({adaptation.what})": fields}
 
 
 def _groups(model: Model, curated: Curated | None) -> str:
@@ -156,6 +169,7 @@ def _model(model: Model) -> dict[str, str]:
         "input": f"one grey channel, repeated; mean {list(takes.mean)}, standard deviation {list(takes.std)}",
         "orientations averaged": str(gives.orientations),
         "temperature": f"{gives.temperature:.3f}",
+        **({"offset": f"{gives.offset:+.3f}"} if gives.offset else {}),
         **optimiser,
         "seed": str(record.seed),
         "precision": f"{record.precision} on {record.accelerator}",

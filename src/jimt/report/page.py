@@ -17,6 +17,7 @@ from jimt.report.sections.data_section import curation_blocks
 from jimt.report.sections.errors_section import error_blocks
 from jimt.report.sections.features_section import MAX_SHOWN, feature_blocks
 from jimt.report.sections.metrics_section import overview
+from jimt.report.sections.next_experiment_section import next_experiment_blocks
 from jimt.report.sections.performance_section import performance_blocks
 from jimt.report.sections.stain_section import prediction_blocks
 from jimt.report.study import Model, Study
@@ -55,6 +56,8 @@ def _parts(
     yield f"Where it fails{data_words}", attempt("The gallery of errors", error_blocks(best, model_words=of_best))
     in_order = [best, *(model for model in models if model is not best)]
     yield f"What it has learned{data_words}", feature_blocks(in_order, max_shown=max_shown)
+    if len(models) == 1 and models[0].is_crossval:
+        yield "The next experiment", next_experiment_blocks(models[0])
     if mapped := [model for model in models if model.checkpoint.task == "stain"]:
         yield f"What it predicts{data_words}", prediction_blocks(mapped)
     if classifiers := [model for model in models if model not in mapped]:

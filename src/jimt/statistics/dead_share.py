@@ -50,6 +50,16 @@ def share_of_field(
     return float(np.average(dead[covered] / patches[covered], weights=pixels))
 
 
+def share_weights(y: NDArray[np.integer], x: NDArray[np.integer], *, height: int, width: int, size: int) -> Floats:
+    """How much of a field each patch stands for in its dead share, shape ``(n_patches,)``; arguments as above.
+
+    >>> share_weights(np.array([0, 0]), np.array([0, 1]), height=2, width=3, size=2)  # both have the middle
+    array([0.5, 0.5])
+    """
+    alone = np.eye(len(y))
+    return np.array([share_of_field(1 - one, y, x, height=height, width=width, size=size) for one in alone])
+
+
 def _bands(
     start: NDArray[np.integer], *, size: int, length: int
 ) -> tuple[NDArray[np.integer], NDArray[np.intp], NDArray[np.intp]]:

@@ -17,6 +17,7 @@ _WAY_OUT: Final = {
     "each job": "'hydra.sweep.subdir=${hydra:job.num}'",
     "a prediction": "--out FOLDER",
     "an annotation": "--annotator NAME",
+    "an adaptation": "--out FOLDER",
 }
 """The setting that gives whoever works there a folder of its own, where that is not a single training."""
 _ELSEWHERE: Final = "name a folder that you may write, or mend what stands in its way"

@@ -74,7 +74,7 @@ class StartCallback(Callback):
             )
         folder = _make(config, "hydra.run.dir", is_new=is_new)
         if is_first(os.environ) and kind is not TuneConfig:  # processes share a search
-            who = "a cross-validation" if kind is CrossvalConfig else "a training"
+            who = "a cross-validation" if issubclass(kind, CrossvalConfig) else "a training"
             _AT_END.enter_context(owner(folder, who=who))
 
     @in_one_sentence()

@@ -23,7 +23,8 @@ from jimt.vocabulary import AMBIGUOUS
 
 WithOverrides = Callable[[list[str]], CrossvalConfig]
 """The config of a cross-validation with further overrides."""
-_SCORES, _MADE_OF = "scores.csv", "made_of.json"
+SCORES, MADE_OF = "scores.csv", "made_of.json"
+"""Of a training whose checkpoint is not kept: its scores, and what they depend on."""
 
 
 def choose_settings(
@@ -91,27 +92,29 @@ def _inner_scores(
     for fold in cross_validation_folds(manifest, n_folds=choice.n_folds, validation=validation):
         inner = dataclasses.replace(fold, outer_folds=outer.n_folds, outer_test=outer.test)
         run_folder = folder / f"inner_{fold.test}"
-        made_of = {"settings": _made_of(config, inner, curated.summary["fingerprint"])}
-        if not _is_kept(run_folder, made_of):
+        made = {"settings": made_of(config, inner, curated.summary["fingerprint"])}
+        if not is_kept(run_folder, made):
             of_fold = copy.deepcopy(config)
             of_fold.run_dir, of_fold.resume = str(run_folder), None
             if config.resume is not None and run_folder.is_dir():
                 of_fold.resume = str(run_folder)
             train(of_fold, fold=inner, begins=begins)
-            write_whole(run_folder / _SCORES, scored(run_folder).to_csv(index=False))
-            write_json(run_folder / _MADE_OF, made_of)
+            write_whole(run_folder / SCORES, scored(run_folder).to_csv(index=False))
+            write_json(run_folder / MADE_OF, made)
             shutil.rmtree(run_folder / "checkpoints")
-        tables.append(read_scores(run_folder / _SCORES))
+        tables.append(read_scores(run_folder / SCORES))
     return pd.concat(tables, ignore_index=True)
 
 
-def _made_of(config: CrossvalConfig, fold: Fold, fingerprint: str) -> str:
+def made_of(config: CrossvalConfig, fold: Fold, fingerprint: str) -> str:
+    """Identify what the scores of a training depend on, whose checkpoint is not kept."""
     settings = dataclasses.asdict(config)
-    for name in ("run_dir", "resume", "retrain", "report", "logger", "crossval"):
-        del settings[name]
+    for name in ("run_dir", "resume", "retrain", "report", "logger", "crossval", "learning"):
+        settings.pop(name, None)
     return digest_of(json.loads(json.dumps([settings, dataclasses.asdict(fold), fingerprint])))
 
 
-def _is_kept(run_folder: Path, made_of: dict[str, Any]) -> bool:
-    known = run_folder / _MADE_OF
-    return known.is_file() and (run_folder / _SCORES).is_file() and read_json(known) == made_of
+def is_kept(run_folder: Path, made: dict[str, Any]) -> bool:
+    """Whether a folder holds the scores of this training."""
+    known = run_folder / MADE_OF
+    return known.is_file() and (run_folder / SCORES).is_file() and read_json(known) == made

@@ -27,6 +27,7 @@ from jimt.statistics.correlation import correlation_in_words
 from jimt.statistics.metrics import METRICS, headline_metrics
 from jimt.statistics.value_text import number_text, spread_text
 from jimt.system.files import (
+    ADAPTATION_CURVE,
     ALL_CROSSVAL_SCORES,
     ALL_SCORES_FILE,
     BEST,
@@ -34,6 +35,7 @@ from jimt.system.files import (
     CROSSVAL_SCORES,
     FIELD_SHARES,
     FINISHED,
+    LEARNING_CURVE,
     MAPS_FILE,
     MODEL_CARD,
     REPORT,
@@ -133,14 +135,14 @@ def _cross_validate(
                 with_overrides,
                 validation=validation,
                 begins=begins,
-                scored=partial(_scored, cache=maps_cache(folder)),
+                scored=partial(scored_fold, cache=maps_cache(folder)),
             )
             choices.append(choice)
         fold_config.run_dir = str(run_folder)
         fold_config.resume = str(run_folder) if config.resume is not None and run_folder.is_dir() else None
         fold_config.retrain = config.retrain and test in asked
         train(fold_config, fold=fold, begins=begins)
-        tables.append(_scored(run_folder, maps_cache(folder)).assign(fold=test))
+        tables.append(scored_fold(run_folder, maps_cache(folder)).assign(fold=test))
     if not keeps_maps:
         shutil.rmtree(maps_cache(folder), ignore_errors=True)
     table = pd.concat(tables, ignore_index=True)
@@ -154,13 +156,21 @@ def _cross_validate(
     result["choices"] = choices
     if maps is not None:
         result["maps"] = map_metrics(maps, confidence=config.evaluation.confidence)
+    everything = table.to_csv(index=False)
+    if _differs(folder / ALL_CROSSVAL_SCORES, everything):  # curves are of the scores before
+        for name in (ADAPTATION_CURVE, LEARNING_CURVE):
+            (folder / name).unlink(missing_ok=True)
     for name in (REPORT, MODEL_CARD, *([MAPS_FILE] if maps is None else [])):  # of the scores that are replaced now
         (folder / name).unlink(missing_ok=True)
     write_whole(folder / CROSSVAL_SCORES, scored[[*SCORE_COLUMNS, "fold"]].to_csv(index=False))
-    write_whole(folder / ALL_CROSSVAL_SCORES, table.to_csv(index=False))
+    write_whole(folder / ALL_CROSSVAL_SCORES, everything)
     write_json(folder / CROSSVAL_RESULT, result)
     _print(result, folder)
     return result
+
+
+def _differs(path: Path, text: str) -> bool:
+    return not path.is_file() or path.read_text(encoding="utf-8") != text
 
 
 def _asked(settings: FoldsConfig, names: list[str]) -> set[int]:
@@ -179,7 +189,7 @@ def _asked(settings: FoldsConfig, names: list[str]) -> set[int]:
 
 
 @scoring()
-def _scored(run_folder: Path, cache: Path) -> pd.DataFrame:
+def scored_fold(run_folder: Path, cache: Path) -> pd.DataFrame:
     """Scores of the held-out fold by its finished training; read back where they were written before."""
     path, checkpoint = run_folder / ALL_SCORES_FILE, run_folder / BEST
     if path.is_file() and path.stat().st_mtime_ns >= checkpoint.stat().st_mtime_ns:

@@ -15,7 +15,7 @@ from jimt.models.checkpoint import read_tensors, write_tensors
 from jimt.system.files import BEST, FINISHED, LAST, read_json
 from jimt.system.run_folders import refuse_several
 
-_LONG = ("curation", "splits", "fold")
+_LONG = ("curation", "splits", "fold", "adaptation")
 """Settings whose values say nothing to a reader."""
 # what may differ when a run is resumed, at a constant learning rate
 _MAY_GROW = "trainer.max_epochs"
@@ -30,6 +30,7 @@ def settings_of(config: TrainConfig, curated: Curated, weights: str, fold: Fold 
         "evaluation.orientations": config.evaluation.orientations,  # temperature and scores depend on it
         "task": config.task,
         "method": config.method,
+        "adaptation": None,  # of a run that jimt adapt wrote, what it was adapted to
     }
     for part in ("backbone", "probe", "stain", "augmentation", "optim", "trainer"):
         if content[part] is not None:  # of the other method or task
@@ -41,9 +42,14 @@ def settings_of(config: TrainConfig, curated: Curated, weights: str, fold: Fold 
         "dataset": config.dataset.name,
         "curation": curated.summary["fingerprint"],
         "splits": splits_digest(curated.manifest),
-        "fold": None if fold is None else dataclasses.asdict(fold),
+        "fold": None if fold is None else _as_json(dataclasses.asdict(fold)),
         "weights": weights,
     }
+
+
+def _as_json(values: dict[str, Any]) -> dict[str, Any]:
+    """What these values are when they have been written as JSON and read back."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def is_finished(folder: Path, settings: dict[str, Any], *, resumed: bool) -> bool:

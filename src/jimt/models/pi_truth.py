@@ -1,4 +1,4 @@
-"""What PI beside a field says of it, on the terms of the answer that it is held against (``--check``)."""
+"""What PI beside a field says of it, on the terms of the answer that it is held against or adapted to."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,9 +14,8 @@ from jimt.curation.patches import valid_percentiles, window_means
 from jimt.curation.positive import PositiveSettings, measure_positive, positive_mask
 from jimt.errors import InputError
 from jimt.models.checkpoint import Checkpoint
-from jimt.prediction.answers import ShareOf
 from jimt.statistics.dead_share import share_of_field
-from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE, POSITIVE_SCALES
+from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE, POSITIVE_SCALES, ShareOf
 
 NOT_CHECKED: Final = -2
 """Label of a patch without cells: PI says nothing of it."""
