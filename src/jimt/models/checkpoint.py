@@ -21,7 +21,7 @@ from jimt.networks.decoders import Decoder
 from jimt.networks.state_dicts import UNREADABLE
 from jimt.system.files import write_whole
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Of the format: a change of its fields raises it."""
 _NOT_OURS: Final = "give one that jimt wrote"
 Triple = tuple[float, float, float]
