@@ -4,8 +4,7 @@ A command without an entry here makes ``test_documents.py`` fail. No placeholder
 with a data set called NAME, runs called RUN, RUN_1, RUN_2, RUN_A and RUN_B, and a folder called FOLDER.
 """
 
-from dataclasses import dataclass
-
+from documented_kinds import Ask, Compose, Read, Run, help_of, of_grid
 from jimt.__main__ import COMMANDS
 
 # appended: a network of 0.5 M parameters, one epoch, one thread, so that a training takes a second
@@ -75,53 +74,6 @@ TOGETHER: dict[str, tuple[str, ...]] = {
 """What an override of a sentence needs beside it."""
 MCF7 = "mcf7 is not part of the repository"
 PAPER = "the paper's images are not part of the repository"
-
-
-@dataclass(frozen=True)
-class Run:
-    """It runs to its end, with arguments appended; then a file is there, or words stand on the screen."""
-
-    appended: tuple[str, ...] = ()
-    leaves: str | None = None
-    says: str | None = None
-    slow: bool = False
-    why: str = ""
-    """Of a command that is asked for its help alone."""
-
-
-@dataclass(frozen=True)
-class Compose:
-    """It is read to the checked config of each of its jobs, data set and network, and goes no further."""
-
-    jobs: tuple[str, ...]
-    why: str
-    appended: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Ask:
-    """Stand-ins note what it starts: nothing is installed, and tests do not start tests."""
-
-    started: tuple[str, ...]
-    why: str
-
-
-@dataclass(frozen=True)
-class Read:
-    """The program that it starts reads its arguments and goes no further."""
-
-    why: str
-
-
-def of_grid(*datasets: str) -> tuple[str, ...]:
-    """The jobs of ``experiment=paper_grid``."""
-    networks = ("resnet18.tv_in1k", "squeezenet1_1.tv_in1k", "inception_v3.tv_in1k")
-    return tuple(f"{dataset} {network}" for dataset in datasets for network in networks)
-
-
-def help_of(name: str) -> Run:
-    """Where a command is named without its arguments."""
-    return Run(("--help",), says=name)
 
 
 RUNS: dict[str, Run | Compose | Ask | Read] = {
