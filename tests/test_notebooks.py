@@ -101,6 +101,7 @@ def test_new_images_are_predicted_checked_and_exported(executed, uneven, tmp_pat
     assert [output.text for output in shown if output.get("name") == "stderr"] == []
     assert sum("image/png" in output.get("data", {}) for output in shown) == 1
     told = [output["data"]["text/plain"] for output in shown if "text/plain" in output.get("data", {})]
-    assert told[-1] == "[('image', ['n', 1, 'height', 'width']), ('score', ['n', 1, 'rows', 'columns'])]"
+    sides = [("image", ["n", 1, "height", "width"]), ("score", ["n", 1, "rows", "columns"])]
+    assert ast.literal_eval(told[-1]) == sides
     assert "mae" in told[-3]
     assert (tmp_path / "exported_model/predict.py").is_file()
