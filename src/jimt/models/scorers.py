@@ -51,6 +51,7 @@ def quick_network(checkpoint: Checkpoint) -> LiveDeadNetwork | StainNetwork:
     """The trained network with nothing left to normalise; errors as of ``Checkpoint.load_network``."""
     network, size = checkpoint.load_network(), checkpoint.input.patch_size
     if isinstance(network, StainNetwork):
-        size += -size % (MULTIPLE * network.reduction)
+        side = MULTIPLE * network.reduction
+        size = max(size + -size % side, 2 * side)  # of one place a decoder cannot normalise its channels
     folded = fold_batch_norms(network, lambda network, images: network(images), size=size)
     return cast(LiveDeadNetwork | StainNetwork, folded)
