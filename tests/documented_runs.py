@@ -197,6 +197,8 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         ("mcf7 resnet18.tv_in1k",), MCF7
     ),
     "jimt crossval task=stain dataset=mcf7 choose=stain": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
+    "jimt crossval task=stain dataset=mcf7 curation.align=true curation.empty_filter.enabled=false choose=stain "
+    "trainer.max_epochs=10": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
     "jimt train task=stain stain=nuclei backbone=resnet18 dataset=synthetic augmentation=intensity "
     "trainer.max_epochs=8": Compose(("synthetic resnet18.tv_in1k",), "minutes; test_stain.py trains task=stain"),
     "jimt prepare dataset=synthetic_doses": Compose(("synthetic_doses",), "a minute; test_plate.py simulates less"),
