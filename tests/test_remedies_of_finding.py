@@ -51,6 +51,22 @@ def of_files_passed_over(lab: Lab) -> None:
     for number in range(4):
         tifffile.imwrite(lab.tmp_path / f"no_treatment/thumb{number}.tif", np.zeros((4, 4), np.uint8))
     lab.mends(finds, *given, fill={"PATTERN": "'thumb*'"})
+    by_round = lab.tmp_path / "rounds"
+    for path in sorted((lab.tmp_path / "no_treatment").glob("*--*.tif")):
+        for number in range(2):
+            to = by_round / f"round{number}" / f"{path.name[2:8]}_t{number}_{path.stem.rpartition('--')[2]}.tif"
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, to)
+    given += [f"dataset.root={by_round}", "dataset.pattern='{group}/{well}_t{time}_{channel}.tif'"]
+    lab.mends(finds, *given, fill={"PATTERN": "'{round}/{well}_t{time}_{channel}.tif'"})
+
+
+def of_times_of_a_position(lab: Lab) -> None:
+    given = pairs(lab)
+    for path in sorted((lab.tmp_path / "no_treatment").glob("*.tif")):
+        shutil.copy(path, path.with_name(path.name.replace("T00000", "T00001")))
+    pattern = "dataset.pattern='--{well:w}--{position:w}--{z:w}--{time:w}--{channel}.tif'"
+    lab.mends(finds, *given, pattern, "dataset.group=[well,time]")
 
 
 def of_folders(lab: Lab) -> None:
@@ -215,6 +231,7 @@ RUNS: dict[Place, object] = {
     ("curation/finding.py", "find_stacks"): of_pairs_read_as_stacks,
     ("curation/finding.py", "leave_out"): of_what_is_left_out,
     ("curation/file_names.py", "read_names"): of_names,
+    ("curation/file_names.py", "_check_times"): of_times_of_a_position,
     ("curation/finding.py", "find_pairs"): of_channels,
     ("curation/finding.py", "find_patches"): of_published_patches,
     ("curation/finding.py", "_split_of_folders"): of_a_folder_that_may_be_a_split,

@@ -20,6 +20,9 @@ RAW_IMAGE_ID: Final = "raw_image_id"
 ABOVE_A_FIELD: Final = ("experiment", "plate", "well")
 """What makes the group where neither the pattern nor ``dataset.group`` says it: never the field, nor its time."""
 
+TIMES: Final = ("time", "timepoint")
+"""What tells the time of a position that is imaged again and again."""
+
 _ELEMENT: Final = re.compile(r"\{(?P<inside>[^{}]*)\}|(?P<folders>\*\*/)|(?P<star>\*)|(?P<text>[^{}*]+)")
 _PLACEHOLDER: Final = re.compile(r"(?P<name>[A-Za-z]\w*)(?::(?P<kind>[dw]))?")
 _KINDS: Final = {None: "[^/]", "d": "[0-9]", "w": r"[^\W_]"}

@@ -5,9 +5,18 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jimt.config.patterns import CHANNEL, composed, group_names, parse_pattern
+from jimt.config.patterns import (
+    ABOVE_A_FIELD,
+    CHANNEL,
+    GROUP,
+    RAW_IMAGE_ID,
+    TIMES,
+    composed,
+    group_names,
+    parse_pattern,
+)
 from jimt.curation.raw_images import Finding
-from jimt.errors import InputError
+from jimt.errors import InputError, as_list_typed
 
 
 @dataclass(frozen=True)
@@ -26,7 +35,8 @@ def read_names(
     """Read the names of all files, and note what was read and which were not."""
     reader = parse_pattern(pattern, setting="dataset.pattern")
     of_group = group_names(reader, group)
-    named = []
+    named: list[NamedFile] = []
+    readings: list[dict[str, str]] = []
     for path in files:
         name = path.relative_to(root).as_posix()
         reading = reader.read(name)
@@ -48,6 +58,7 @@ def read_names(
             finding.read.setdefault(part, Counter())[value] += 1
         of_file = "/".join(reading.values[part] for part in of_group) if of_group else reading.raw_image_id
         named.append(NamedFile(path, reading.raw_image_id, of_file, reading.values.get(CHANNEL)))
+        readings.append(reading.values)
     if not named:
         example = files[0].relative_to(root).as_posix()
         raise InputError(
@@ -56,7 +67,48 @@ def read_names(
             advice="mend the pattern",
             remedies=("dataset.pattern=PATTERN",),
         )
-    return _merge_groups(named, finding)
+    merged = _merge_groups(named, finding)
+    if set(TIMES) & set(reader.names):
+        _check_times(merged, readings, reader.names, group, finding)
+    return merged
+
+
+def _check_times(
+    named: list[NamedFile],
+    readings: list[dict[str, str]],
+    names: tuple[str, ...],
+    group: list[str] | None,
+    finding: Finding,
+) -> None:
+    """A position is one group for ever: its cells at one time are those at another.
+
+    Raises:
+        InputError: If ``dataset.group`` names the time of positions that have several.
+    """
+    times: dict[tuple[tuple[str, ...], ...], dict[str, set[str]]] = {}
+    called: dict[tuple[tuple[str, ...], ...], str] = {}
+    for one, values in zip(named, readings, strict=True):
+        time = next((values[name] for name in TIMES if name in values), None)
+        parts = [value for name, value in values.items() if name not in (*TIMES, CHANNEL, GROUP, RAW_IMAGE_ID)]
+        if time is not None and one.group is not None and parts:
+            place = tuple(map(name_key, parts))
+            times.setdefault(place, {}).setdefault(time, set()).add(one.group)
+            called.setdefault(place, "/".join(parts))
+    several = {place: of_place for place, of_place in times.items() if len(of_place) > 1}
+    if not several:
+        return
+    place, of_place = next(iter(several.items()))
+    if group is not None and set(group) & set(TIMES):
+        kept = [name for name in group if name not in TIMES] or [name for name in names if name in ABOVE_A_FIELD]
+        raise InputError(
+            f"dataset.group parts the {len(of_place)} times of the position {called[place]}, so a split could test on "
+            "cells that were trained on",
+            advice="" if kept else "group by what tells the place",
+            remedies=(as_list_typed("dataset.group", kept),) if kept else (),
+        )
+    if all(len(set().union(*each.values())) == sum(map(len, each.values())) for each in several.values()):
+        groups = dict.fromkeys(name for those in of_place.values() for name in sorted(those))
+        finding.groups_by_time = (called[place], tuple(groups))
 
 
 def name_key(name: str) -> tuple[str, ...]:

@@ -53,9 +53,23 @@ def describe_finding(finding: Finding) -> list[str]:
         f"group {name} is also written {', '.join(others)}: one group, so that no split divides it"
         for name, others in sorted(finding.merged.items())
     ]
+    if finding.groups_by_time is not None:
+        position, those = finding.groups_by_time
+        told = ways_out(
+            advice="let the group leave the time out, unless these are different cells",
+            remedies=("dataset.pattern=PATTERN",),
+        )
+        lines.append(
+            f"{_WARNING}the group of the position {position} is another one at each time ({_some(those)}), so a split "
+            f"may test on cells that were trained on: {told}"
+        )
     if finding.unused_wells:
         lines.append(f"wells of dataset.conditions.table without a raw image: {', '.join(finding.unused_wells)}")
     return lines + [f"{_WARNING}the link {reason}" for reason in finding.listing.links]
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _of(n: int, n_all: int) -> str:

@@ -64,6 +64,8 @@ class Finding:
     """Of each placeholder or named group, what it read and in how many files."""
     merged: dict[str, list[str]] = field(default_factory=dict)
     """Groups whose name is written in several ways: the name that is kept, and the others."""
+    groups_by_time: tuple[str, tuple[str, ...]] | None = None
+    """A position whose group is another one at each time, and these groups, where that is so of all positions."""
     wells: dict[str, ImagedWell] = field(default_factory=dict)
     """Of each raw image that is held against a control, by its raw_image_id; empty where nothing is."""
     unused_wells: list[str] = field(default_factory=list)
