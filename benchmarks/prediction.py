@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 def asked_for(run: Path, images: Sequence[str], out: Path) -> Asked:
     """What the command would be asked."""
-    return Asked(run, tuple(images), out, None, None, None, "sharpest", None, None, None, False, False, None, None)
+    return Asked(run, tuple(images), out, None, None, None, "sharpest", None, None, None, False, False, *3 * (None,))
 
 
 def command(predictor: Predictor, asked: Asked) -> NDArray[np.float64]:

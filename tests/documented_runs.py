@@ -208,6 +208,9 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     ),
     "jimt predict RUN IMAGES --pattern '{plate}/{well}_s{field}_{channel}.tif' --channel BF --check PI "
     "--out checked": Run(says="Held against PI: "),
+    "jimt predict RUN TIMES --pattern '{plate}/{well}_s{field}_{time}.tif' --onset 0.5 --out over_time": Run(
+        says="Onset, the first time with a dead share of 0.5"
+    ),
     "jimt predict runs/demo_stain data/synthetic_doses --dataset synthetic_doses --check PI --out predicted": Run(
         says="Held against PI: "
     ),
@@ -346,6 +349,9 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "python benchmarks/coverage.py --scores scores.csv": Run(("--data-sets", "2"), says="80 drawn of 3", slow=True),
     "python benchmarks/coverage.py --data-sets 500 --jobs 2": Run(
         ("--data-sets", "2"), says="80 groups, ICC 0.3", slow=True
+    ),
+    "python benchmarks/time_series.py": Run(
+        ("--fields", "1", "--wells", "20"), says="5 positions: the interval of the onset holds", slow=True
     ),
     "python benchmarks/dose_response.py": Run(("--plates", "1"), says="added at the edge", slow=True),
     "python benchmarks/dose_response.py --plates 1000": Run(("--plates", "1"), says="added at the edge", slow=True),

@@ -107,6 +107,9 @@ def clone(tmp_path_factory, uneven) -> Clone:
         ):
             (folder / copy).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(image, folder / copy)
+        for hour in (0, 6) if channel == "Trans" and well in ("A01", "A02") else ():
+            (folder / "TIMES/P1").mkdir(parents=True, exist_ok=True)
+            shutil.copy(image, folder / f"TIMES/P1/{well}_s1_{hour}h.tif")
 
     train = "python train.py backbone=resnet18 dataset="
     clone.run(f"{train}NAME", *TINY, f"hydra.run.dir={CUT_OFF}")

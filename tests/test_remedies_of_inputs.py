@@ -19,6 +19,7 @@ from jimt.prediction.inputs import find_sources, names_of
 from jimt.prediction.named_files import images_named
 from jimt.prediction.parts import Parts
 from jimt.prediction.pictures import read_picture
+from jimt.prediction.time_series import check_onset, follow
 from jimt.prediction.well_shares import well_rows
 from remedies import Lab, Place, check, composed_prepare, marked
 
@@ -128,6 +129,29 @@ def of_images_among_answers(lab: Lab) -> None:
     lab.mends(finds, fill={"FOLDER": "new"})
 
 
+def follows(*words: str) -> None:
+    """Find what is followed over time, by the flags that the command has."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pattern")
+    parser.add_argument("--onset", type=float)
+    given = parser.parse_args(words)
+    pattern = None if given.pattern is None else parse_pattern(given.pattern, setting="--pattern")
+    found = find_sources(["."], pattern=pattern, root=None, leave_out=None, channel=None, time=None)
+    check_onset(given.onset, follow(found.sources, []))
+
+
+def of_times_without_a_pattern(lab: Lab) -> None:
+    for hour in (0, 6):
+        written(lab, f"A1_s1_{hour}h.tif")
+    lab.mends(follows, "--onset", "0.3", fill={"PATTERN": "{well}_s{field}_{time}.tif"})
+
+
+def of_a_time_that_is_twice(lab: Lab) -> None:
+    for name in ("A1_left_0h", "A1_right_0h", "A1_left_6h", "A1_right_6h"):
+        written(lab, f"{name}.tif")
+    lab.mends(follows, "--pattern", "{well}_*_{time}.tif", fill={"PATTERN": "{well}_{field}_{time}.tif"})
+
+
 def of_a_table_of_doses(lab: Lab) -> None:
     def reads_doses(*words: str) -> None:
         parser = argparse.ArgumentParser()
@@ -170,6 +194,8 @@ def of_flagged_wells(lab: Lab) -> None:
 
 
 RUNS: dict[Place, object] = {
+    ("prediction/time_series.py", "_refuse_twice"): of_a_time_that_is_twice,
+    ("prediction/time_series.py", "check_onset"): of_times_without_a_pattern,
     ("prediction/named_files.py", "images_named"): of_images_among_answers,
     ("prediction/czi_stacks.py", "open_czi_stacks"): of_a_package,
     ("config/data.py", "SimulationConfig.__post_init__"): of_doses,

@@ -172,7 +172,7 @@ def main(arguments: list[str] | None = None) -> Path:
     from jimt.prediction.asked import Asked
 
     what = options.pop("what")
-    idle = {"include_flagged": False, "excel": False, "doses": None}
+    idle = {"include_flagged": False, "excel": False, "doses": None, "onset": None}
     asked = Asked(**options | idle | {"images": tuple(options["images"])})
     try:
         return adapt_run(asked, what, Console(emoji=False))  # which a name may spell

@@ -29,6 +29,9 @@ class Source:
         well: Likewise, as letter and two digits (``A01``, ``AB07``).
         field: Likewise.
         time: Likewise, or the number of the time point in the file.
+        position: What tells its place from all others at every time: all that its name reads but the time, or the file
+            that holds its time points; None where there is no time.
+        seconds: Of its time point after the first of its file, as the file says it; None where it does not.
     """
 
     number: int
@@ -40,6 +43,8 @@ class Source:
     well: str | None = None
     field: str | None = None
     time: str | None = None
+    position: str | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,8 @@ class FieldRow:
         flags: Names of the reasons not to trust it.
         reasons: Each as a sentence.
         notes: What was done to its image.
+        brightness: Mean of its image, in the file's counts; None where no name or file tells its time.
+        sharpness: ``focus`` of ``image_quality.MEASURES``; likewise.
         failed: Why the field has no answer; None where it has.
     """
 
@@ -121,6 +128,8 @@ class FieldRow:
     flags: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    brightness: float | None = None
+    sharpness: float | None = None
     failed: str | None = None
 
 

@@ -1,6 +1,6 @@
 """What a command asks to be predicted, and the fields that it finds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from jimt.errors import InputError
 from jimt.prediction.answers import Source
 from jimt.prediction.inputs import DatasetNames, Found, find_sources
 from jimt.prediction.planes import PlaneChoice
+from jimt.prediction.time_series import follow
 from jimt.system.files import digest_of_file
 
 
@@ -30,6 +31,7 @@ class Asked:
         check: Channel of PI, a number from 0 or a name; None where there is none.
         include_flagged: Whether fields that are unlike the training data enter the means.
         excel: Whether a workbook is written, too.
+        onset: Dead share whose passing is the onset of a time series; None for the usual one.
         doses: Table of what wells were given; None for no curves.
         accelerator: ``cpu`` or ``gpu``; None for the training's.
     """
@@ -46,6 +48,7 @@ class Asked:
     check: int | str | None
     include_flagged: bool
     excel: bool
+    onset: float | None
     doses: Path | None
     accelerator: str | None
 
@@ -87,10 +90,10 @@ def pixel_size_of(asked: Asked, names: DatasetNames | None) -> float | None:
 
 
 def find_fields(asked: Asked, names: DatasetNames | None) -> Found:
-    """The fields that are asked for; errors as of ``find_sources``."""
+    """The fields that are asked for, and which are of one position; errors as of ``find_sources`` and ``follow``."""
     pattern, root = _reads(asked, names)
     word = None if asked.channel is None else str(asked.channel)
-    return find_sources(
+    found = find_sources(
         asked.images,
         pattern=pattern,
         root=root,
@@ -99,6 +102,9 @@ def find_fields(asked: Asked, names: DatasetNames | None) -> Found:
         time=asked.time,
         out=asked.out,
     )
+    notes = [*found.notes]
+    series = follow([*found.sources, *(source for source, _ in found.failed)], notes)
+    return replace(found, notes=tuple(notes), series=series)
 
 
 def find_pi(asked: Asked, names: DatasetNames | None, found: Found) -> dict[int, Source]:

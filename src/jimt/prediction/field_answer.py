@@ -16,6 +16,7 @@ from jimt.models.predictor import Predictor
 from jimt.models.stainwise import STAINED
 from jimt.prediction.answers import FieldAnswer, FieldRow, Picture, Source
 from jimt.statistics.dead_share import share_of_field
+from jimt.statistics.image_quality import MEASURES, measure_image
 from jimt.statistics.uncertainty import range_of_area, range_of_nuclei, range_of_patches, uncertain
 from jimt.vocabulary import STRIDE
 
@@ -94,10 +95,18 @@ def answer_field(predictor: Predictor, fields: Fields, source: Source, picture: 
         reasons=tuple(flag.reason for flag in like.flags),
         notes=picture.notes,
         **told.share,
+        **(_measured(fields, picture) if source.time is not None else {}),
     )
     size = predictor.checkpoint.input.patch_size / picture.zoom
     dead_map = told.dead_map.astype(np.float32)
     return FieldAnswer(row, fields.field(0), patches, size, told.place, dead_map, told.maps, told.dead_nuclei)
+
+
+def _measured(fields: Fields, picture: Picture) -> dict[str, float | None]:
+    """What may drift from one time to the next: light and focus."""
+    valid = ~fields.no_data(0)
+    sharpness = float(np.exp(measure_image(fields.field(0), valid)[list(MEASURES).index("focus")]))
+    return {"brightness": _or_none(picture.pixels[valid].mean()), "sharpness": _or_none(sharpness)}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from jimt.config.patterns import CHANNEL, Pattern, Reading, composed
+from jimt.config.patterns import CHANNEL, GROUP, RAW_IMAGE_ID, TIMES, Pattern, Reading, composed
 from jimt.errors import InputError, did_you_mean
 from jimt.prediction.named_files import NamedImage
 from jimt.prediction.source_names import natural_key
@@ -15,9 +15,10 @@ _TELLS: Final = {
     "plate": ("plate", "experiment"),
     "well": ("well",),
     "field": ("field", "position", "site"),
-    "time": ("time", "timepoint"),
+    "time": TIMES,
 }
 """Placeholders or named groups of a pattern that tell each part of a source, the first that is there."""
+_OF_NO_POSITION: Final = frozenset({CHANNEL, RAW_IMAGE_ID, *TIMES})
 _LISTED: Final = 8  # channels in a sentence
 
 
@@ -37,6 +38,23 @@ def told_by(reading: Reading | None) -> Told:
     told = {part: next((values[name] for name in names if name in values), None) for part, names in _TELLS.items()}
     well = told["well"]
     return Told(told["plate"], None if well is None else canonical_well(well), told["field"], told["time"])
+
+
+def position_of(reading: Reading | None) -> str | None:
+    """All that was read but time, channel and the whole name, which tell a position at every time; None without a time.
+
+    >>> of_name = {"plate": "P1", "well": "a1", "field": "3", "time": "24h", "channel": "BF"}
+    >>> position_of(Reading(of_name, "P1/a1_s3_24h"))
+    'P1/A01/3'
+    """
+    if reading is None or told_by(reading).time is None:
+        return None
+    values = {name: value for name, value in reading.values.items() if name not in _OF_NO_POSITION}
+    if values.get(GROUP) in [value for name, value in values.items() if name != GROUP]:
+        del values[GROUP]  # which is mostly the well
+    if "well" in values:
+        values["well"] = canonical_well(values["well"]) or values["well"]
+    return "/".join(values.values())
 
 
 def _read(pattern: Pattern, image: NamedImage, root: Path | None) -> Reading | None:

@@ -22,6 +22,7 @@ from jimt.prediction.answer_tables import counts, printable, viability
 from jimt.prediction.answers import FieldRow
 from jimt.prediction.dose_files import DosesShown
 from jimt.prediction.plate_maps import PlateKey, plate_name, plates_of
+from jimt.prediction.time_files import TimesShown
 from jimt.statistics.value_text import percent_text
 from jimt.system.files import write_whole
 from jimt.vocabulary import ShareOf
@@ -43,7 +44,17 @@ FLAG_WORDS: Final = {
     "colour": "colour",
     "pixel_size": "pixel size",
 }
-_FILES: Final = ("fields.csv", "wells.csv", "doses.csv", "patches.csv", "predictions.xlsx", "check.json", "METHODS.md")
+_FILES: Final = (
+    "fields.csv",
+    "wells.csv",
+    "doses.csv",
+    "times.csv",
+    "onset.csv",
+    "patches.csv",
+    "predictions.xlsx",
+    "check.json",
+    "METHODS.md",
+)
 
 
 def write_gallery(
@@ -57,6 +68,7 @@ def write_gallery(
     stem: Callable[[FieldRow], str],
     confidence: float,
     include_flagged: bool,
+    over_time: TimesShown | None = None,
     doses: DosesShown | None = None,
 ) -> None:
     """Write ``index.html`` beside the files that it links to.
@@ -71,6 +83,7 @@ def write_gallery(
         stem: The name of a field's files, without the folder and what kind they are.
         confidence: Coverage of the wells' intervals.
         include_flagged: Whether flagged fields enter the means.
+        over_time: What positions tell over time, figures and films; None where none was imaged at several times.
         doses: What doses did, and figures of it; None where wells have none.
     """
     rows = list(rows)
@@ -103,6 +116,9 @@ def write_gallery(
         files=[(name, quote(name)) for name in _FILES if (path.parent / name).is_file()],
         has_plates=any(well_place(well.name) is not None for wells_of in plates.values() for well in wells_of),
         n_plates=len(plates),
+        over_time=None if over_time is None else [printable(line) for line in over_time.sentences],
+        time_figures=[] if over_time is None else [(words, quote(name)) for words, name in over_time.figures],
+        films=[] if over_time is None else [(printable(name), quote(path)) for name, path in over_time.films],
         doses=None if doses is None else [printable(line) for line in doses.sentences],
         dose_figures=[] if doses is None else [(words, quote(name)) for words, name in doses.figures],
         well_columns=columns,

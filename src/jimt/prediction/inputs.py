@@ -10,10 +10,11 @@ from jimt.config.data import DatasetConfig
 from jimt.config.patterns import Pattern, parse_pattern, without_suffix
 from jimt.curation.decoding import BadImageError
 from jimt.prediction.answers import Source
-from jimt.prediction.field_names import read_names, told_by, without
+from jimt.prediction.field_names import position_of, read_names, told_by, without
 from jimt.prediction.image_files import holds_one_image, open_images
 from jimt.prediction.named_files import NamedImage, images_named
 from jimt.prediction.source_names import unique_names
+from jimt.prediction.time_series import Series
 from jimt.prediction.well_hint import well_hint
 
 
@@ -25,11 +26,13 @@ class Found:
         sources: Each field, sorted by path as a person sorts, numbered with those that failed.
         failed: Fields of files that cannot be opened, each with the reason, which does not name the file.
         notes: What was passed over, or could not be read in the names, each a sentence.
+        series: Positions that were imaged at several times; None where none was, or nobody has asked for them.
     """
 
     sources: tuple[Source, ...]
     failed: tuple[tuple[Source, str], ...]
     notes: tuple[str, ...]
+    series: Series | None = None
 
 
 @dataclass(frozen=True)
@@ -120,21 +123,25 @@ def find_sources(
 
 def _sources_of(image: NamedImage, time: int | None) -> Iterator[tuple[Source, str | None]]:
     """The fields of a file with the reason why one cannot be used; what tells them apart stands as their name."""
-    told = told_by(image.reading)
+    told, place = told_by(image.reading), position_of(image.reading)
     path = Path(shown(image.path))
 
-    def source(apart: str, series: int = 0, index: int | None = None) -> Source:
-        moment = told.time if index is None else str(index)
-        return Source(0, path, apart, series, index, told.plate, told.well, told.field, moment)
+    def source(apart: str, series: int = 0, index: int | None = None, seconds: float | None = None) -> Source:
+        moment, position = (told.time, place) if index is None else (str(index), str(image.path.absolute()))
+        if position is not None and len(n_times) > 1:
+            position += f"_s{series}"
+        names = told.plate, told.well, told.field
+        return Source(0, path, apart, series, index, *names, moment, position, seconds)
 
+    n_times: list[int] = [1]
+    clocks: list[tuple[float, ...] | None] = [None]
     if path != image.path:
         yield source(""), "has a name that is no text in UTF-8: rename the file or folder"
         return
-    n_times = [1]
     try:
         if not holds_one_image(image.path):
             with open_images(image.path) as stacks:
-                n_times = [stack.n_times for stack in stacks]
+                n_times, clocks = [stack.n_times for stack in stacks], [stack.seconds for stack in stacks]
     except BadImageError as error:
         yield source(""), str(error)
         return
@@ -146,8 +153,9 @@ def _sources_of(image: NamedImage, time: int | None) -> Iterator[tuple[Source, s
             points = f"{n} time points" if n > 1 else "one time point"
             yield source(apart, series), f"has {points}, so no {time} (counted from 0)"
         else:
+            clock = clocks[series]
             for index in range(n) if time is None else [time]:
-                yield source(f"{apart}_t{index:03d}", series, index), None
+                yield source(f"{apart}_t{index:03d}", series, index, None if clock is None else clock[index]), None
 
 
 def _own_names(images: list[NamedImage]) -> dict[Path, str]:

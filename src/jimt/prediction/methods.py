@@ -1,7 +1,6 @@
 """METHODS.md: a paragraph for a paper and what stands behind it, by ``methods.md.jinja``, filled from what was done."""
 
 import importlib.metadata
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +11,11 @@ import jinja2
 
 import jimt
 from jimt.models.checkpoint import Checkpoint
-from jimt.prediction.answer_tables import counts, printable
+from jimt.prediction.answer_tables import counts
 from jimt.prediction.answers import FieldRow
 from jimt.prediction.gallery import FLAG_WORDS
-from jimt.prediction.model_words import model_in_words
+from jimt.prediction.model_words import model_in_words, plain
+from jimt.prediction.time_files import TimesShown
 from jimt.statistics.value_text import percent_text, value_text
 from jimt.system.files import write_whole
 from jimt.vocabulary import ShareOf
@@ -61,6 +61,7 @@ class Analysis:
         include_flagged: Whether flagged fields enter the means.
         confidence: Coverage of the intervals over fields.
         check: Agreement with PI, as ``agreement_with_pi`` gives it; None where there was none to check by.
+        over_time: What positions tell over time; None where none was imaged at several times.
         doses: How curves were fitted, in sentences; none where wells have no doses.
         doses_found: What they say, likewise.
     """
@@ -72,6 +73,7 @@ class Analysis:
     include_flagged: bool
     confidence: float
     check: Mapping[str, Any] | None = None
+    over_time: TimesShown | None = None
     doses: tuple[str, ...] = ()
     doses_found: tuple[str, ...] = ()
 
@@ -102,6 +104,7 @@ def write_methods(checkpoint: Checkpoint, rows: Sequence[FieldRow], path: Path, 
         counts=list(_counts(rows, analysis)),
         flags=[(FLAG_WORDS.get(name, name), number) for name, number in sorted(flags.items())],
         notes=told,
+        over_time=[] if analysis.over_time is None else [plain(line) for line in analysis.over_time.sentences],
         doses=[plain(line) for line in analysis.doses_found],
         limits=[*(_LIMITS[share_of] if share_of is not None else ()), *_general_limits(checkpoint, analysis)],
         version=jimt.__version__,
@@ -138,6 +141,8 @@ def paragraph(checkpoint: Checkpoint, rows: Sequence[FieldRow], analysis: Analys
             "The dead share of a well is the mean of its fields, weighed alike, with the standard deviation between "
             f"them and a {percent_text(analysis.confidence)} confidence interval over fields by Student's t."
         )
+    if analysis.over_time is not None:
+        yield from map(plain, analysis.over_time.methods)
     yield from map(plain, analysis.doses)
     software = ", ".join(f"{name} {importlib.metadata.version(package)}" for package, name in _PACKAGES.items())
     trained_by = checkpoint.record.versions["jimt"]
@@ -239,12 +244,3 @@ def fields_in_words(number: int) -> str:
     ('1 field', '1,200 fields')
     """
     return f"{number:,} field{_s(number)}"
-
-
-def plain(text: str) -> str:
-    r"""A name on one line that Markdown reads as nothing but text.
-
-    >>> print(plain("no_treatment"), plain("a|b\n[x](y) <i>"))
-    no_treatment a\|b \[x\](y) \<i\>
-    """
-    return re.sub(r"([\\`*<>\[\]|&$])", r"\\\1", " ".join(printable(text).split()))

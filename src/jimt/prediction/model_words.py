@@ -1,9 +1,11 @@
 """What a model is and how it came to its answers, as sentences of a paper."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
 from jimt.models.checkpoint import Checkpoint
+from jimt.prediction.answer_tables import printable
 from jimt.vocabulary import SCALES, STRIDE
 
 _DECODERS: Final = {"unet": "U-Net", "fpn": "feature pyramid network (FPN)"}
@@ -101,3 +103,12 @@ def _stain_model(checkpoint: Checkpoint) -> str:
         f"{reduced}, trained on stained fields of the data set {record.dataset}, predicted from bright-field, of each "
         f"place of {STRIDE} x {STRIDE} px, {listed}."
     )
+
+
+def plain(text: str) -> str:
+    r"""A name on one line that Markdown reads as nothing but text.
+
+    >>> print(plain("no_treatment"), plain("a|b\n[x](y) <i>"))
+    no_treatment a\|b \[x\](y) \<i\>
+    """
+    return re.sub(r"([\\`*<>\[\]|&$])", r"\\\1", " ".join(printable(text).split()))

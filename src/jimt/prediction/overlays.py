@@ -24,7 +24,8 @@ THUMBNAIL: Final = 240
 """Pixels of the width of a small picture."""
 _QUALITY: Final = 82
 _TINT: Final = 0.38  # of the colour over bright-field: cells stay to be seen below it
-_LEGEND: Final = 46  # pixels, of the strip below
+LEGEND: Final = 46
+"""Pixels, of the strip below a picture."""
 _MARGIN: Final = 14
 _TEXT: Final = 14
 _BARS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
@@ -122,7 +123,7 @@ def _font() -> Any:
     return cv2.FontFace("sans")  # OpenCV's own, so that a picture is the same on every machine
 
 
-def _write_text(picture: Picture, text: str, x: int, y: int, *, colour: tuple[int, int, int], size: int) -> int:
+def write_text(picture: Picture, text: str, x: int, y: int, *, colour: tuple[int, int, int], size: int) -> int:
     """Write within a picture, from the left end of the line that letters stand on; gives where it ends."""
     (end, _), _ = cv2.putText(picture, text, (x, y), colour, _font(), size, 400)
     return int(end)
@@ -139,7 +140,7 @@ def _draw_scale_bar(picture: Picture, pixel_size: float) -> None:
     dimmed = picture[height - 2 * _MARGIN - thick - _TEXT :, : max(n_pixels, 9 * len(text)) + 2 * _MARGIN]
     dimmed[:] = (dimmed * 0.35).astype(np.uint8)
     cv2.rectangle(picture, corner, (corner[0] + n_pixels, corner[1] + thick), (255, 255, 255), cv2.FILLED)
-    _write_text(picture, text, corner[0], corner[1] - 6, colour=(255, 255, 255), size=_TEXT)
+    write_text(picture, text, corner[0], corner[1] - 6, colour=(255, 255, 255), size=_TEXT)
 
 
 def legend(width: int, *, threshold: float) -> Picture:
@@ -149,17 +150,17 @@ def legend(width: int, *, threshold: float) -> Picture:
         width: Pixels.
         threshold: Probability that is outlined.
     """
-    strip = np.full((_LEGEND, width, 3), 255, np.uint8)
-    black, line, gap = (30, 30, 30), _LEGEND // 2 + 5, min(28, width // 36)
-    x = _write_text(strip, "living", gap, line, colour=black, size=_TEXT) + 8
+    strip = np.full((LEGEND, width, 3), 255, np.uint8)
+    black, line, gap = (30, 30, 30), LEGEND // 2 + 5, min(28, width // 36)
+    x = write_text(strip, "living", gap, line, colour=black, size=_TEXT) + 8
     long = min(160, width // 8)
     ramp = SCORE_COLOURS(np.linspace(1, 0, long), bytes=True)[None, :, 2::-1]
     strip[line - 14 : line + 4, x : x + long] = 128 * (1 - _TINT) + _TINT * ramp  # as it looks over a grey image
     cv2.rectangle(strip, (x, line - 14), (x + long, line + 4), (90, 90, 90), 1)
-    x = _write_text(strip, "dead", x + long + 8, line, colour=black, size=_TEXT) + gap
+    x = write_text(strip, "dead", x + long + 8, line, colour=black, size=_TEXT) + gap
     cv2.line(strip, (x, line - 5), (x + 22, line - 5), _bgr(COLOURS[DEAD]), 2)
-    x = _write_text(strip, f"P(dead) ≥ {threshold:g}", x + 30, line, colour=black, size=_TEXT) + gap
-    _write_text(strip, "untouched: no cells", x, line, colour=black, size=_TEXT)
+    x = write_text(strip, f"P(dead) ≥ {threshold:g}", x + 30, line, colour=black, size=_TEXT) + gap
+    write_text(strip, "untouched: no cells", x, line, colour=black, size=_TEXT)
     return strip
 
 

@@ -33,6 +33,7 @@ def predict(asked: "Asked", console: "Console") -> int:
     from jimt.prediction.dose_plan import check_dose_plan, read_dose_plan
     from jimt.prediction.inputs import names_of
     from jimt.prediction.pictures import check_pixel_size
+    from jimt.prediction.time_series import check_onset
     from jimt.system.run_folders import find_checkpoint
 
     check_pixel_size(asked.pixel_size)
@@ -40,6 +41,7 @@ def predict(asked: "Asked", console: "Console") -> int:
     checkpoint, _ = find_checkpoint(asked.run)
     plan = None if asked.doses is None else read_dose_plan(asked.doses)
     found = find_fields(asked, names)
+    check_onset(asked.onset, found.series)
     of_doses = [] if plan is None else check_dose_plan(plan, [*found.sources, *(each for each, _ in found.failed)])
     for note in (*found.notes, *of_doses):
         console.print(printable(f"note: {note}"), highlight=False, markup=False, soft_wrap=True)
@@ -50,7 +52,8 @@ def predict(asked: "Asked", console: "Console") -> int:
     from jimt.prediction.dose_files import DOSE_TABLE, remove_doses
     from jimt.prediction.engine import predict_fields
     from jimt.prediction.parts import Parts
-    from jimt.prediction.results import print_results, results_of, write_results
+    from jimt.prediction.printed_results import print_results
+    from jimt.prediction.results import results_of, write_results
     from jimt.system.locks import owner
 
     asking = open_asking(asked, checkpoint, names, of_pi)
@@ -139,6 +142,12 @@ def _parser() -> argparse.ArgumentParser:
         "--include-flagged", action="store_true", help="let fields that are unlike the training data enter the means"
     )
     parser.add_argument("--excel", action="store_true", help="write predictions.xlsx, too")
+    parser.add_argument(
+        "--onset",
+        type=float,
+        metavar="SHARE",
+        help="dead share whose passing is the onset of a time series; default: 0.5",
+    )
     parser.add_argument(
         "--doses", type=Path, metavar="CSV", help="what wells were given: a table well,dose[,compound,role,plate]"
     )

@@ -5,19 +5,16 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from jimt.models.checkpoint import Checkpoint
 from jimt.models.pi_truth import NOT_CHECKED
-from jimt.prediction.answer_tables import counts, printable, write_fields, write_patches
+from jimt.prediction.answer_tables import counts, write_fields, write_patches
 from jimt.prediction.answers import FieldRow, Source
 from jimt.prediction.asked import Asked
 from jimt.prediction.dose_answers import Doses, dose_answers
 from jimt.prediction.dose_files import write_doses
 from jimt.prediction.dose_plan import DosePlan
-from jimt.prediction.dose_words import dose_methods, dose_rows, dose_sentences
+from jimt.prediction.dose_words import dose_methods, dose_rows
 from jimt.prediction.field_answer import row_of
 from jimt.prediction.field_files import stem_of
 from jimt.prediction.gallery import write_gallery
@@ -26,20 +23,19 @@ from jimt.prediction.methods import Analysis, write_methods
 from jimt.prediction.parts import Parts
 from jimt.prediction.pi_agreement import agreement_with_pi
 from jimt.prediction.plate_maps import SHARE_WORDS, share_label, write_plate_maps
+from jimt.prediction.time_answers import TimesFound, times_found
+from jimt.prediction.time_files import write_times
 from jimt.prediction.well_shares import well_rows, write_wells
 from jimt.prediction.workbook import write_workbook
 from jimt.statistics.intervals import t_interval_of_mean
 from jimt.statistics.uncertainty import UNCERTAIN
-from jimt.statistics.value_text import interval_text, number_text, percent_text
+from jimt.statistics.value_text import interval_text, percent_text
 from jimt.system.files import write_json
-from jimt.system.screen import print_whole, table_of
 
 FINE: Final = 0
 SOME_FAILED: Final = 3
 UNLIKE_TRAINING: Final = 4
 CONFIDENCE: Final = 0.95
-_SHOWN: Final = 12
-"""Wells, or fields, that are printed; all stand in the tables."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +50,7 @@ class Results:
         wells: As ``well_rows`` gives them.
         check: Agreement with PI; None where that was not asked for.
         doses: What doses did; None where wells have none.
+        times: What positions tell over time; None where none was imaged at several times.
     """
 
     asked: Asked
@@ -63,6 +60,7 @@ class Results:
     wells: pd.DataFrame
     check: dict[str, Any] | None
     doses: Doses | None = None
+    times: TimesFound | None = None
 
     @property
     def answered(self) -> list[FieldRow]:
@@ -148,7 +146,8 @@ def results_of(
     if asked.check is not None:
         check = agreement_with_pi([row for row in rows if row.failed is None], _labelled(sources, parts))
     doses = None if plan is None else dose_answers(wells, plan)
-    return Results(asked, checkpoint, rows, sources, wells, check, doses)
+    times = None if found.series is None else times_found(found.series, rows, asked, plan, confidence=CONFIDENCE)
+    return Results(asked, checkpoint, rows, sources, wells, check, doses, times)
 
 
 def _labelled(sources: list[Source], parts: Parts) -> pd.DataFrame:
@@ -172,6 +171,7 @@ def write_results(results: Results, parts: Parts) -> None:
     write_fields(results.rows, out / "fields.csv", include_flagged=asked.include_flagged)
     write_patches((parts.read(source) for source in results.sources), out / "patches.csv")
     write_wells(results.wells, out / "wells.csv")
+    over_time = write_times(results.times, out, confidence=CONFIDENCE)
     doses = results.doses
     shown = None if doses is None else write_doses(doses, out, label=share_label(results.wells))
     workbook = out / "predictions.xlsx"
@@ -182,6 +182,7 @@ def write_results(results: Results, parts: Parts) -> None:
             (parts.read(source) for source in results.sources),
             workbook,
             include_flagged=asked.include_flagged,
+            sheets=() if over_time is None else over_time.sheets,
             doses=None if doses is None else list(dose_rows(doses)),
         )
     if results.check is not None:
@@ -196,6 +197,7 @@ def write_results(results: Results, parts: Parts) -> None:
         include_flagged=asked.include_flagged,
         confidence=CONFIDENCE,
         check=results.check,
+        over_time=over_time,
         doses=() if doses is None else tuple(dose_methods(doses)),
         doses_found=() if shown is None else shown.sentences,
     )
@@ -210,39 +212,6 @@ def write_results(results: Results, parts: Parts) -> None:
         stem=stem_of,
         confidence=CONFIDENCE,
         include_flagged=asked.include_flagged,
+        over_time=over_time,
         doses=shown,
     )
-
-
-def print_results(results: Results, console: Console) -> None:
-    """Print what is to be read first, then dead shares, then where everything is."""
-
-    def say(line: str) -> None:
-        console.print(printable(line), highlight=False, markup=False, soft_wrap=True)
-
-    for line in results.warnings():
-        say(f"WARNING: {line}")
-    if len(results.wells):
-        print_whole(_table_of_wells(results.wells.head(_SHOWN)), console)
-        if len(results.wells) > _SHOWN:
-            say(f"and {len(results.wells) - _SHOWN:,} more wells in wells.csv")
-    for line in [*results.headline(), *([] if results.doses is None else dose_sentences(results.doses))]:
-        say(line)
-    say(f"tables, maps and index.html are in {results.asked.out.resolve()}")
-
-
-def _table_of_wells(wells: pd.DataFrame) -> Table:
-    told = wells.to_dict("records")
-    names = [name for name in ("plate", "well", "time") if any(row[name] is not None for row in told)]
-    rows = [
-        [
-            *(escape(printable(row[name] or "")) for name in names),
-            f"{row['n_counted']} of {row['n_fields']}",
-            number_text(row["dead_share"]),
-            # of two fields it is hardly ever less than everything
-            interval_text((row["low"], row["high"]) if row["low"] is not None and row["n_counted"] > 2 else None),
-        ]
-        for row in told
-    ]
-    header = [*names, "fields", "dead share", f"{percent_text(CONFIDENCE)} over fields"]
-    return table_of("Dead share of each well, mean over its fields", header, rows, n_left=len(names))

@@ -21,6 +21,7 @@ class Stack:
             or ``(height, width, n_colours)`` with red first; raises ``BadImageError``.
         channel_names: As the file has them, one for each channel; empty where it has none.
         pixel_size: What the file says of it.
+        seconds: Of each time point after the first, as the file says it; None where it does not.
     """
 
     n_channels: int
@@ -29,3 +30,4 @@ class Stack:
     plane: Callable[[int, int, int], NDArray[Any]]
     channel_names: tuple[str, ...] = ()
     pixel_size: PixelSize = field(default_factory=PixelSize)
+    seconds: tuple[float, ...] | None = None

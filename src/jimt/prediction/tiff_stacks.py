@@ -23,6 +23,7 @@ from jimt.curation.tiff import (
     series_of_this_file,
 )
 from jimt.curation.tiff_meaning import check_colours, upright
+from jimt.prediction.stack_times import seconds_of_tiff
 from jimt.prediction.stacks import Stack
 
 _CHANNELS: Final = "CIQ"
@@ -68,13 +69,14 @@ def _positions(tif: tifffile.TiffFile, series: Any, number: int) -> list[Stack]:
         lengths[kind] = lengths.get(kind, 1) * length
         kinds.append((kind, length))
     names, size = _channel_names(tif, number, lengths["C"]), pixel_size_of_tiff(tif, series=number)
+    seconds = seconds_of_tiff(tif, number, lengths["T"])
 
     def stack_of(position: int) -> Stack:
         def plane(channel: int, z: int, time: int) -> NDArray[Any]:
             wanted = {"C": channel, "Z": z, "T": time, "P": position}
             return _read_plane(tif, series, _place(kinds, wanted))
 
-        return Stack(lengths["C"], lengths["Z"], lengths["T"], plane, names, size)
+        return Stack(lengths["C"], lengths["Z"], lengths["T"], plane, names, size, seconds)
 
     return [stack_of(position) for position in range(lengths["P"])]
 

@@ -36,6 +36,9 @@ _SHARES: Final = frozenset(
         "low",
         "high",
         "dead_share_of_all_cells",
+        "well_dead_share",
+        "well_low",
+        "well_high",
         *(name for name in DOSE_COLUMNS if name.startswith(("share_at_", "edge_difference"))),
     }
 )
@@ -66,6 +69,7 @@ def write_workbook(
     path: Path,
     *,
     include_flagged: bool,
+    sheets: Sequence[tuple[str, Sequence[str], Sequence[Mapping[str, Any]]]] = (),
     doses: Sequence[Mapping[str, Any]] | None = None,
     most_rows: int = MOST_ROWS,
 ) -> None:
@@ -79,15 +83,18 @@ def write_workbook(
         parts: Each field with its patches; not asked for where there are too many patches for a sheet, which says so.
         path: Of the file.
         include_flagged: Whether flagged fields enter the means.
+        sheets: Further ones, each with its name, columns and rows.
         doses: Rows by ``DOSE_COLUMNS``, for a sheet of their own; None for none.
         most_rows: Patches that a sheet takes.
     """
     n_patches = sum(row.n_patches or 0 for row in rows)
     with written_whole(path) as file, xlsxwriter.Workbook(file, _OPTIONS) as book:
         book.set_properties({"created": _CREATED})
-        told = ((field_values(row, include_flagged=include_flagged), bool(row.flags)) for row in rows)
-        _write_sheet(book, "fields", FIELD_COLUMNS, told)
+        of_fields = ((field_values(row, include_flagged=include_flagged), bool(row.flags)) for row in rows)
+        _write_sheet(book, "fields", FIELD_COLUMNS, of_fields)
         _write_sheet(book, "wells", WELL_COLUMNS, ((row, False) for row in wells.to_dict("records")))
+        for name, columns, told in sheets:
+            _write_sheet(book, name, columns, ((row, bool(row.get("flags"))) for row in told))
         if doses is not None:
             _write_sheet(book, "doses", DOSE_COLUMNS, ((row, False) for row in doses))
         if n_patches <= most_rows:
