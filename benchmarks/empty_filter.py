@@ -1,6 +1,6 @@
 """Features of the empty filter from each patch against those from each field: F1, verdicts and time.
 
-    JIMT_DATA=FOLDER python benchmarks/empty_filter.py
+    python benchmarks/empty_filter.py
 
 The hand labels of ``mcf7`` train the filter on either kind. F1 is cross-validated by experiment, under five divisions
 into folds; the time is that of processors, for all patches of all fields.
