@@ -16,6 +16,7 @@ def model(
     kind: str = "patch",
     *,
     backbone: str = "test_resnet.r160_in1k",
+    size: int = SIZE,
     orientations: int = 8,
     layer: str | None = None,
     scaling: str = "bit_depth",
@@ -39,7 +40,7 @@ def model(
     score = StainScore(1.0, tuple(factors)) if stain else None
     counts = Scaling(scaling, bit_depth, 1.0, 99.0, 400.5, 3000.25)
     taken = Input(
-        SIZE, dataclasses.asdict(counts), bit_depth, bit_shift, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 0.3225
+        size, dataclasses.asdict(counts), bit_depth, bit_shift, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 0.3225
     )
     record = Record(
         **{field.name: "" for field in dataclasses.fields(Record)}  # type: ignore[arg-type]

@@ -44,8 +44,8 @@ def test_jimt_lists_the_commands_in_the_order_of_the_work_without_any_heavy_impo
     )
     listed = re.findall(r"^  ([a-z-]+) +\w", done.stdout, re.MULTILINE)
     order = (
-        "prepare train evaluate predict adapt crossval learning-curve adaptation-curve tune compare transfer "
-        "label-sensitivity sweep report"
+        "prepare annotate train evaluate predict export adapt crossval learning-curve adaptation-curve tune compare "
+        "transfer label-sensitivity sweep report"
     )
     assert listed == order.split() == list(COMMANDS)
     imported = {line.rsplit("|", 1)[1].strip().partition(".")[0] for line in done.stderr.splitlines() if "|" in line}

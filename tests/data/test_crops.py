@@ -335,7 +335,7 @@ def test_no_field_of_a_tested_group_is_drawn_nor_are_its_targets_computed(uneven
     computed = []
     compute = StainTargets.compute
     monkeypatch.setattr(StainTargets, "compute", lambda self, n: (computed.append(n), compute(self, n))[1])
-    module = datamodule(curated, f"stain.smoothing={1 if fold is None else 2 + fold}")
+    module = datamodule(curated, f"stain.smoothing={1.25 if fold is None else 2.25 + fold}")
     module.prepare_data()
     group_of = manifest.drop_duplicates("field").set_index("field")["group"]
     assert {group_of[n] for n in computed} == groups["train"] | groups["val"]

@@ -93,7 +93,8 @@ def test_many_groups_need_no_advice():
 def test_a_small_test_ends_with_a_command_that_works_as_printed(uneven, tmp_path):
     done = run_forked("train.py", *uneven, *TINY_PROBE, "hydra.run.dir=a run")
     assert done.returncode == 0, done.stderr
-    advice, command = done.stdout.splitlines()[-2:]
+    advice, command, further = done.stdout.splitlines()[-3:]
+    assert further.startswith("predict images without a stain: jimt predict ")
     assert advice.startswith("advice: 45 patches of 3 of 12 groups are a small test; a cross-validation tests on all")
     written = json.loads((tmp_path / "a run/test_metrics.json").read_text())["advice"]
     assert written["command"] == command.strip()

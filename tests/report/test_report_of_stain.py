@@ -69,7 +69,8 @@ def test_what_a_network_of_the_stain_predicts_stands_in_place_of_what_a_classifi
         return [heading for heading, _ in _parts(models, "", 10, 10)]
 
     metrics = {"metrics": {"auroc": {"value": 0.6}}}
-    classifier = SimpleNamespace(name="a classifier", checkpoint=SimpleNamespace(task="patch"), metrics=metrics)
+    checkpoint = SimpleNamespace(task="patch")
+    classifier = SimpleNamespace(name="a classifier", checkpoint=checkpoint, metrics=metrics, is_crossval=False)
     assert [each for each in headings(model) if each.startswith("What it")] == [
         "What it has learned",
         "What it predicts",

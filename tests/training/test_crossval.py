@@ -213,7 +213,7 @@ def test_a_network_trained_in_folds_sees_no_group_of_the_fold_it_is_tested_on(un
         assert not seen[number]["train"] & seen[number]["val"]
         checkpoint = read_checkpoint(tmp_path / f"fold_{number}/checkpoints/best.ckpt")
         assert checkpoint.output.temperature != 1  # fitted on the fold that was held back for it
-        within = {"outer_folds": None, "outer_test": None}  # of a fold of all groups
+        within = {"outer_folds": None, "outer_test": None, "trained_on": None}  # of a fold of all groups
         assert checkpoint.record.fold == {"n_folds": 3, "test": number, "val": (number + 1) % 3} | within
 
 

@@ -49,7 +49,8 @@ def write_image_folder(curated_folder: Path, out: Path) -> int:
             _, png = cv2.imencode(".png", np.ascontiguousarray(pixels))
             (folder / path).write_bytes(png.tobytes())
         table.to_csv(folder / TABLE, index=False, encoding="utf-8")
-        (folder / SETTINGS).write_text(_settings(curated, out, has_groups=bool(rows["group"].notna().all())))
+        settings = _settings(curated, out, has_groups=bool(rows["group"].notna().all()))
+        (folder / SETTINGS).write_text(settings, encoding="utf-8")
     return len(table)
 
 
