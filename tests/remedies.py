@@ -20,7 +20,7 @@ from jimt.config.training import TrainConfig
 from jimt.errors import InputError
 
 PACKAGE = REPOSITORY / "src" / "jimt"
-RAISED = ("InputError", "Interrupted", "BadImageError", "ExecutorError", "FieldExceedsMemory")
+RAISED = ("InputError", "Interrupted", "BadImageError", "ExecutorError", "ExceedsMemory")
 TOLD_BY = (*RAISED, "ways_out", "filling_a_disk")
 """Calls that say what mends something; that of a full disk says in any case to free some."""
 TO_TYPE = re.compile(r"(^|[\s(`'])(--[a-z]|-m\b|[a-z_]+([./][a-z_]+)*=|(python|pip|make|dask|jimt) [a-z-])")

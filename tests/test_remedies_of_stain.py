@@ -4,6 +4,7 @@ import dataclasses
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -14,13 +15,15 @@ from jimt.data.stain_targets import StainTargets, target_settings
 from jimt.errors import InputError
 from jimt.models import mapwise, stain_network
 from jimt.models.checkpoint import Input
+from jimt.models.devices import ExceedsMemory
+from jimt.models.patchwise import PatchPredictor
 from jimt.networks.backbones import create_backbone
 from jimt.training import finetune, gpu_memory
 from jimt.training.checkpointing import network_of
 from jimt.training.learners import refuse_small_crop
 from jimt.training.run import train
 from remedies import Lab, Place, check, composed_train, marked
-from stains import made
+from stains import Fields, made
 
 trains = partial(composed_train, "run_dir=run")
 QUIET = ("report=false", "backbone.weights=random")
@@ -203,11 +206,32 @@ def of_a_field(lab: Lab) -> None:
     assert told.text == "a field of 70 x 40 px needs more memory than the GPU has: give --accelerator cpu"
 
 
+def of_patches_at_once(lab: Lab) -> None:
+    class Network(torch.nn.Module):
+        full = True
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            if self.full:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return images.mean((2, 3))[:, :2]
+
+    network = Network()
+    takes = Input(32, {}, 12, 0, (0.5,) * 3, (0.5,) * 3, None)
+    predictor = PatchPredictor(network, takes, 1, torch.device("cpu"), "32-true", 3)  # type: ignore[arg-type]
+    rows = pd.DataFrame({"field": 0, "y": [0, 8, 16, 24], "x": 0})
+
+    def scores(*flags: str) -> None:
+        network.full = "cpu" not in flags
+        assert predictor.logits(Fields([np.zeros((64, 64), np.uint8)], []), rows).shape == (4, 2)
+
+    assert lab.mends(scores).text == "3 patches at once need more memory than the GPU has: give --accelerator cpu"
+
+
 def of_a_field_in_training(lab: Lab) -> None:
     @gpu_memory.scoring()
     def trains(*overrides: str) -> None:
         if "trainer=cpu" not in overrides:
-            raise mapwise.FieldExceedsMemory("a field of 70 x 40 px needs more memory than the GPU has")
+            raise ExceedsMemory("a field of 70 x 40 px needs more memory than the GPU has")
 
     told = lab.mends(trains)
     assert told.text == "a field of 70 x 40 px needs more memory than the GPU has: give trainer=cpu"
@@ -228,6 +252,7 @@ RUNS: dict[Place, object] = {
     ("training/gpu_memory.py", "out_of_memory"): of_the_memory_of_a_card,
     ("training/gpu_memory.py", "scoring"): of_a_field_in_training,
     ("models/mapwise.py", "map_of_field"): of_a_field,
+    ("models/patchwise.py", "PatchPredictor._outputs"): of_patches_at_once,
 }
 
 

@@ -171,6 +171,16 @@ def test_a_shifted_data_set_is_told_with_a_remedy_that_moves_pi_back(simulated, 
     pd.testing.assert_frame_equal(again[["shift_y", "shift_x"]], fields[["shift_y", "shift_x"]])
 
 
+def test_fields_that_were_not_compared_lie_as_those_that_were(simulated, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("jimt.curation.shift_consensus._LOOKED_AT", 4)
+    assert "lie apart" not in screen(*CURATED, f"dataset.root={simulated}")
+    fields = pd.read_parquet("data/curated/no_treatment/fields.parquet")
+    assert len(fields) == 9
+    assert fields["shift_y"].notna().all()
+    assert (fields[["shift_y", "shift_x"]].abs() <= 2).all(axis=None)
+
+
 def test_a_data_set_in_order_is_not_warned_of(simulated, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "lie apart" not in screen(*CURATED, f"dataset.root={simulated}")

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 from conftest import composed_train
 from jimt.data.stain_targets import StainTargets, TargetSettings, discs, places, target_settings
 from jimt.errors import InputError
+from processes import CONTEXT
 from stains import ALL, PI, made
 
 
@@ -162,6 +164,32 @@ def test_what_is_kept_is_what_is_computed_in_half_precision_and_computed_once(tm
     assert targets.read(0).shape == (2, 8, 10)
     StainTargets(made(tmp_path, images), PI).prepare([1])  # of other settings, beside them
     assert len(list((tmp_path / "targets").rglob("1.npy"))) == 2
+
+
+def test_trainings_that_begin_together_wait_for_one_another_and_each_target_is_computed_once(tmp_path):
+    processes = [CONTEXT.Process(target=prepare_slowly, args=(tmp_path,)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert sorted((tmp_path / "computed").read_text().split()) == ["0", "1", "2"]
+    (folder,) = (tmp_path / "targets").iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == ["0.npy", "1.npy", "2.npy"]
+
+
+class Slow(StainTargets):
+    """Takes so long over a field that another process would come upon it half-made, and tells of each."""
+
+    def compute(self, field):
+        with (self._curated.folder / "computed").open("a") as file:
+            file.write(f"{field}\n")
+        time.sleep(0.1)
+        return super().compute(field)
+
+
+def prepare_slowly(folder):
+    Slow(made(folder, [flat()] * 3), PI).prepare(range(3))
 
 
 def test_dead_places_are_those_of_a_dead_nucleus_or_positive_ones_where_none_is_known(tmp_path):

@@ -170,6 +170,8 @@ class FieldWriter:
             join_tables(nuclei, self.folder / NUCLEI)
         columns = [*PLACE, *NAMES, "saturated", "saturated_at", "exchanged", "evidence", "label", "split", *AREAS]
         fields = pd.DataFrame(self.fields, columns=columns)
+        # of many fields some have none: pandas would make text of the column, in which None becomes a number
+        fields["evidence"] = pd.Series([field["evidence"] for field in self.fields], dtype=object)
         for column in FURTHER:
             if any(column in field for field in self.fields):
                 fields[column] = [field[column] for field in self.fields]

@@ -20,6 +20,7 @@ from jimt.curation.manifest import Curated
 from jimt.curation.positive import PositiveSettings, positive_mask, smoothed
 from jimt.errors import InputError
 from jimt.system.files import digest_of, write_whole
+from jimt.system.locks import in_turn
 from jimt.vocabulary import STRIDE
 
 MIN_VALID: Final = 0.5
@@ -85,14 +86,18 @@ class StainTargets:
         return self.__dict__ | {"_curated": None, "_nuclei": None}
 
     def prepare(self, fields: Iterable[int]) -> None:
-        """Compute and keep those of some fields that are not there yet."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for field in fields:
-            path = self._path(field)
-            if not path.is_file():
-                content = io.BytesIO()
-                np.save(content, self.compute(field).astype(np.float16))
-                write_whole(path, content.getbuffer())
+        """Compute and keep those of some fields that are not there yet, one process at a time."""
+        missing = [field for field in fields if not self._path(field).is_file()]
+        if not missing:
+            return
+        with in_turn(self._folder, what=f"makes targets of {self._curated.folder}"):
+            self._folder.mkdir(exist_ok=True)
+            for field in missing:
+                path = self._path(field)
+                if not path.is_file():  # by the process that had the lock
+                    content = io.BytesIO()
+                    np.save(content, self.compute(field).astype(np.float16))
+                    write_whole(path, content.getbuffer())
 
     def read(self, field: int) -> NDArray[np.float16]:
         """Targets of one field, shape ``(n_outputs, height, width)`` in places, as a view; NaN: nothing is known."""

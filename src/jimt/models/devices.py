@@ -7,6 +7,10 @@ from jimt.system.hardware import check_gpus
 from jimt.system.memory import keep_freed_memory
 
 
+class ExceedsMemory(InputError):
+    """What passes through a network at once needs more memory than the GPU has."""
+
+
 def prediction_device(accelerator: str, *, index: int, precision: str) -> torch.device:
     """The one device that patches are scored on.
 

@@ -14,8 +14,8 @@ from torch.nn import functional
 from jimt.curation.patches import tiles_of_patch
 from jimt.data.fields import Fields
 from jimt.data.transforms import to_network_input
-from jimt.errors import InputError
 from jimt.models.checkpoint import Input
+from jimt.models.devices import ExceedsMemory
 from jimt.models.like_training import windows_of
 from jimt.models.network import LiveDeadNetwork
 from jimt.statistics.stained_calibration import logit_of, probability_of
@@ -140,10 +140,6 @@ class MapPredictor:
             yield row, (rows_of, columns_of), (down, across)
 
 
-class FieldExceedsMemory(InputError):
-    """A whole field needs more memory than the GPU has."""
-
-
 @torch.inference_mode()
 def map_of_field(
     answer: Callable[[torch.Tensor], torch.Tensor],
@@ -169,29 +165,29 @@ def map_of_field(
         precision: Lightning's word for what it computes in.
 
     Raises:
-        FieldExceedsMemory: If the field needs more memory than the GPU has.
+        ExceedsMemory: If the field needs more memory than the GPU has.
     """
     height, width = pixels.shape
     beyond = ((0, -height % multiple), (0, -width % multiple))
-    padded = torch.from_numpy(np.pad(pixels, beyond, mode="reflect"))[None, None].to(device)
+    padded = np.pad(pixels, beyond, mode="reflect")[None, None]
     size = (padded.shape[2] // tile, padded.shape[3] // tile)
-    total = torch.zeros((), device=device)
-    for orientation in range(orientations):
-        turned = padded.rot90(orientation % 4, (2, 3))
-        turned = turned.flip(3) if orientation >= 4 else turned
-        images = to_network_input(turned, mean=takes.mean, std=takes.std)
-        try:
+    try:
+        image, total = torch.from_numpy(padded).to(device), torch.zeros((), device=device)
+        for orientation in range(orientations):
+            turned = image.rot90(orientation % 4, (2, 3))
+            turned = turned.flip(3) if orientation >= 4 else turned
+            images = to_network_input(turned, mean=takes.mean, std=takes.std)
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
                 maps = answer(images)
-        except torch.OutOfMemoryError as error:
-            raise FieldExceedsMemory(
-                f"a field of {width} x {height} px needs more memory than the GPU has", remedies=("--accelerator cpu",)
-            ) from error
-        maps = maps.float()
-        maps = maps.flip(3) if orientation >= 4 else maps
-        total = total + _resized(maps.rot90(-(orientation % 4), (2, 3)), size)
-    average = (total / orientations)[0]
-    result: NDArray[np.float32] = average[:, : -(-height // tile), : -(-width // tile)].cpu().numpy()
+            maps = maps.float()
+            maps = maps.flip(3) if orientation >= 4 else maps
+            total = total + _resized(maps.rot90(-(orientation % 4), (2, 3)), size)
+        average = (total / orientations)[0]
+        result: NDArray[np.float32] = average[:, : -(-height // tile), : -(-width // tile)].cpu().numpy()
+    except torch.OutOfMemoryError as error:
+        raise ExceedsMemory(
+            f"a field of {width} x {height} px needs more memory than the GPU has", remedies=("--accelerator cpu",)
+        ) from error
     return result
 
 

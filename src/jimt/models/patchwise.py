@@ -14,6 +14,7 @@ from jimt.curation.store import cut_patches, places_of
 from jimt.data.fields import Fields
 from jimt.data.transforms import orient, to_network_input
 from jimt.models.checkpoint import Input
+from jimt.models.devices import ExceedsMemory
 from jimt.models.like_training import windows_of
 from jimt.models.network import LiveDeadNetwork
 
@@ -74,10 +75,15 @@ class PatchPredictor:
     def _outputs(self, answer: Callable[[Tensor], Tensor], fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
         self.network.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         batches = _batches(fields, rows, size=self.takes.patch_size, batch_size=self.batch_size)
-        with torch.inference_mode():
-            return np.concatenate(
-                [self._mean_over_orientations(answer, patches.to(self.device)) for patches in batches]
-            )
+        try:
+            with torch.inference_mode():
+                found = [self._mean_over_orientations(answer, patches.to(self.device)) for patches in batches]
+        except torch.OutOfMemoryError as error:
+            raise ExceedsMemory(
+                f"{min(self.batch_size, len(rows))} patches at once need more memory than the GPU has",
+                remedies=("--accelerator cpu",),
+            ) from error
+        return np.concatenate(found)
 
     def _mean_over_orientations(self, answer: Callable[[Tensor], Tensor], patches: Tensor) -> NDArray[np.float32]:
         total = torch.zeros((), device=self.device)

@@ -8,7 +8,7 @@ from pytorch_lightning.callbacks import Callback
 
 from jimt.config.training import TrainConfig
 from jimt.errors import InputError
-from jimt.models.mapwise import FieldExceedsMemory
+from jimt.models.devices import ExceedsMemory
 
 
 class Stage(Callback):
@@ -64,5 +64,5 @@ def scoring() -> Iterator[None]:
     """
     try:
         yield
-    except FieldExceedsMemory as error:
+    except ExceedsMemory as error:
         raise InputError(error.cause, remedies=("trainer=cpu",)) from error
