@@ -1,15 +1,5 @@
 "use strict";
 // What both pages share: the connection, the picture with its contrast and zoom, keys and buttons.
-const get = (id) => document.getElementById(id);
-
-// Text only ever becomes text: no name is read as HTML.
-function made(tag, className, text) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
-
 function problem(text) {
   get("problem").hidden = !text;
   if (get("problem").textContent !== (text ?? "")) get("problem").textContent = text ?? "";
@@ -199,6 +189,7 @@ function viewTools(parent, hasStain) {
   button(parent, { key: "x", shown: "contrast", does: nextContrast });
   if (hasStain) button(parent, { key: "p", shown: "PI while held", holds: showStain, id: "stain-button" });
   button(parent, { key: "+", shown: "larger", does: () => zoomed(1.5) });
+  keys.set("=", keys.get("+")); // the same key, without Shift, of many keyboards
   button(parent, { key: "-", shown: "smaller", does: () => zoomed(1 / 1.5) });
   button(parent, { key: "0", shown: "whole", does: () => zoomed(0) });
 }

@@ -7,11 +7,11 @@ ask (``Sec-Fetch-Site``, ``Origin``) nor pass for this one (``Host``, against a 
 import asyncio
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Callable
 from importlib import resources
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
@@ -19,17 +19,19 @@ from tornado.web import Application, HTTPError, RequestHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 HOST: Final = "127.0.0.1"
-_OWN_NAMES: Final = (HOST, "localhost")
+_OWN_NAMES: Final = re.compile(rf"(?:{re.escape(HOST)}|localhost)(?::\d+)?", re.IGNORECASE)
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _FILES: Final = {
-    "annotate.js": "text/javascript",
-    "patches.js": "text/javascript",
-    "cells.js": "text/javascript",
-    "annotate.css": "text/css",
+    "elements.js": ("jimt", "text/javascript"),
+    "annotate.js": ("jimt.annotation", "text/javascript"),
+    "patches.js": ("jimt.annotation", "text/javascript"),
+    "cells.js": ("jimt.annotation", "text/javascript"),
+    "annotate.css": ("jimt.annotation", "text/css"),
 }
+"""Files that a page is made of: the package that holds each, and what it is."""
 _LONGEST: Final = 1 << 20  # bytes of a message
 
 
@@ -143,7 +145,7 @@ class _Guarded(RequestHandler):
         origin = headers.get("Origin")
         if (
             not hmac.compare_digest(token.encode(), self.settings["token"].encode())
-            or urlsplit(f"//{host}").hostname not in _OWN_NAMES
+            or not _OWN_NAMES.fullmatch(host)
             or headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
             or (origin is not None and origin != f"http://{host}")
         ):
@@ -174,8 +176,9 @@ class _File(_Guarded):
     def get(self, name: str) -> None:
         if name not in _FILES:
             raise HTTPError(404)
-        self.set_header("Content-Type", f"{_FILES[name]}; charset=utf-8")
-        self.finish(resources.files("jimt.annotation").joinpath(name).read_bytes())
+        package, kind = _FILES[name]
+        self.set_header("Content-Type", f"{kind}; charset=utf-8")
+        self.finish(resources.files(package).joinpath(name).read_bytes())
 
 
 class _Picture(_Guarded):

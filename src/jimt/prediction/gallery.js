@@ -1,15 +1,5 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
-const get = (id) => document.getElementById(id);
-
-// Text only ever becomes text: no name is read as HTML.
-function made(tag, className, text) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
-
 const percent = (share) => `${(100 * share).toFixed(share > 0 && share < 0.095 ? 1 : 0)} %`;
 
 function linkTo(url, text) {

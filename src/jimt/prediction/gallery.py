@@ -102,8 +102,7 @@ def write_gallery(
         "colours": colours,
         "inks": [ink_on(step / 100) for step in range(101)],
     }
-    here = resources.files("jimt.prediction")
-    script, style = (here.joinpath(f"gallery.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
+    script = _source("elements.js") + _source("prediction/gallery.js")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("jimt.prediction", "."), undefined=jinja2.StrictUndefined, autoescape=True
     )
@@ -128,10 +127,14 @@ def write_gallery(
         data=_embedded(data),
         script=script,
         script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
-        style=style,
+        style=_source("prediction/gallery.css"),
         version=jimt.__version__,
     )
     write_whole(path, page)
+
+
+def _source(name: str) -> str:
+    return resources.files("jimt").joinpath(name).read_text(encoding="utf-8")
 
 
 def _embedded(data: dict[str, Any]) -> str:
