@@ -1,6 +1,7 @@
 """Cells of whole fields, clicked in a real browser: the curation reads what was clicked, of finished fields alone."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from playwright.sync_api import expect
 import jimt
 from annotating import DATASET, served, write_curated
 from browsers import opened_browser
+from jimt.annotation import cell_table
 from jimt.annotation.cell_page import CellPage
 from jimt.annotation.cell_table import CellTable
 from jimt.annotation.model_verdicts import nuclei_of
@@ -22,6 +24,11 @@ from stain_runs import stain_run
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "cells_anna.csv"
+
+
+# the buttons that carry a sign of being pressed
+SIGNED = """[...document.querySelectorAll("button")].filter((one) =>
+    getComputedStyle(one, "::after").content.includes("✓")).map((one) => one.id)"""
 
 
 def read(path) -> list[tuple]:
@@ -85,6 +92,44 @@ def test_a_table_that_the_program_was_killed_before_writing_is_written(path, mon
     assert {name for name, *_ in read(path)} == {"A", "B"}
 
 
+def test_a_counted_field_that_was_opened_again_is_in_the_table_as_it_was_until_it_is_finished(path):
+    table = CellTable(path)
+    table.add("A", (1.0, 2.0), dead=False)
+    table.count("A")
+    table.add("A", (3.0, 4.0), dead=True)
+    again = CellTable(path)  # the program was ended here
+    assert read(path) == [("A", 1.0, 2.0, False)]
+    assert not again.of("A").is_counted
+    again.count("A")
+    assert read(path) == [("A", 1.0, 2.0, False), ("A", 3.0, 4.0, True)]
+
+
+def test_a_table_that_could_not_be_written_is_written_at_the_next_start(path, monkeypatch):
+    table = CellTable(path)
+    for name in ("A", "B"):
+        table.add(name, (1.0, 2.0), dead=False)
+    table.count("A")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cell_table, "write_whole", full)
+    for name in ("B", "B"):
+        with pytest.raises(InputError, match="No space left"):
+            table.count(name)
+    monkeypatch.undo()
+    assert {name for name, *_ in read(path)} == {"A"}
+    CellTable(path)
+    assert {name for name, *_ in read(path)} == {"A", "B"}
+
+
+def test_a_journal_of_which_a_power_cut_left_half_the_first_line_begins_anew(path):
+    path.with_suffix(".journal.csv").write_bytes(b"raw_image_id,y")
+    table = CellTable(path)
+    table.add("A", (1.0, 2.0), dead=False)
+    assert CellTable(path).of("A").cells == {(1.0, 2.0): False}
+
+
 def test_a_click_that_cannot_be_written_does_not_count(path, monkeypatch):
     table = CellTable(path)
     table.open("A", {})
@@ -103,6 +148,7 @@ def test_cells_are_clicked_corrected_and_counted(path, tmp_path):
     with opened_browser() as browser, served(page_behind, script="cells.js") as address:
         page = browser.new_page(viewport={"width": 1100, "height": 800})
         page.goto(address)
+        expect(page.locator("#question")).to_contain_text("Correct them")
         where = page.locator("#where")
         expect(where).to_contain_text("0 live (circles), 1 dead (crosses)")
         page.locator("canvas[data-field]").wait_for()
@@ -115,7 +161,9 @@ def test_cells_are_clicked_corrected_and_counted(path, tmp_path):
 
         click(100, 150)
         expect(where).to_contain_text("1 live (circles), 1 dead")
-        page.keyboard.press("d")
+        for key, chosen in (("l", "live"), ("d", "dead")):  # told by a sign, and not by colour alone
+            page.keyboard.press(key)
+            assert page.evaluate(SIGNED) == [f"{chosen}-button"]
         click(100, 20)
         expect(where).to_contain_text("1 live (circles), 2 dead")
         click(100.5, 150.5)  # a marked cell: now it is dead
@@ -142,6 +190,14 @@ def test_cells_are_clicked_corrected_and_counted(path, tmp_path):
         assert set(cells["raw_image_id"]) == {name}
         np.testing.assert_allclose(cells.sort_values(["y", "x"])[["y", "x"]], [[74, 96], [100, 20], [100, 150]], atol=1)
         assert cells.sort_values(["y", "x"])["dead"].tolist() == [False, True, False]
+        for _ in range(4):
+            page.keyboard.press("+")
+        for key in ("ArrowLeft", "ArrowUp", "ArrowRight", "ArrowDown"):  # the crosshair stays in sight
+            for _ in range(45):
+                page.keyboard.press(key)
+            frame, mark = (page.locator(which).bounding_box() for which in ("#stage", "#marks .cross"))
+            for begins, length in (("x", "width"), ("y", "height")):
+                assert frame[begins] <= mark[begins] + mark[length] / 2 <= frame[begins] + frame[length], key
         page.keyboard.press("b")
         expect(where).to_contain_text(f"{name} · group")
         expect(where).to_contain_text("counted")
@@ -154,4 +210,6 @@ def test_a_field_begins_with_the_nuclei_that_a_model_predicts(tmp_path_factory):
         [(*spot, dead) for spot, dead in nuclei_of(run, curated)(3).items()], columns=["y", "x", "dead"]
     )
     wanted = jimt.load(run).nuclei(curated.store, 3)
+    with pytest.raises(InputError, match=r"trained on pixels of 0.3225 µm, and those of synthetic are of 0.65 µm"):
+        nuclei_of(run, replace(curated, summary=curated.summary | {"pixel_size": {"um": 0.65}}))
     np.testing.assert_allclose(found.astype(float), wanted[["y", "x", "dead"]].astype(float), atol=0.051)

@@ -17,6 +17,11 @@ from jimt.errors import InputError
 Offered = Callable[[int], dict[Spot, bool]]
 """Cells of a field, by its number in the store, that are offered for correction."""
 _SEED: Final = 0
+_BY_EYE: Final = "Click every cell of the field, live or dead, then press Enter."
+_CORRECTED: Final = (
+    "Each field begins with the nuclei that the model predicts. Correct them until every cell is marked, live or dead, "
+    "then press Enter."
+)
 
 
 class CellPage:
@@ -46,7 +51,7 @@ class CellPage:
             {
                 "kind": "hello",
                 "title": self._title,
-                "question": "Click every cell of the field, live or dead, then press Enter.",
+                "question": _BY_EYE if self._offered is None else _CORRECTED,
                 "hasStain": True,
                 "pixelSize": self._pixel_size,
                 "file": str(self._table.path),

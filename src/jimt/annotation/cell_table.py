@@ -7,6 +7,7 @@ no table that another program has changed.
 
 import csv
 import io
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -21,6 +22,8 @@ _JOURNAL: Final = ("raw_image_id", "y", "x", "dead", "what")
 _WORDS: Final = ("opened", "added", "removed", "counted")
 Spot = tuple[float, float]
 """y and x of a cell's centre, pixels, rounded to tenths."""
+Row = tuple[str, Spot | None, bool, What]
+"""A row of the journal: raw image, place, whether dead, and what was done."""
 
 
 @dataclass
@@ -55,15 +58,15 @@ class CellTable:
     def __init__(self, path: Path) -> None:
         self.path, self._journal = path, path.with_suffix(".journal.csv")
         self.fields: dict[str, CountedField] = {}
-        before = b""
-        for name, spot, dead, what in self._read():
-            before = self._rendered() if what == "counted" else before
-            self._apply(name, spot, dead=dead, what=what)
-        self._written = self._rendered()
-        if path.is_file() and path.read_bytes() != self._written:
-            if path.read_bytes() != before:
+        rows = self._read()
+        n_done = max((number for number, (*_, what) in enumerate(rows, 1) if what == "counted"), default=0)
+        _apply(self.fields, rows[:n_done])
+        self._written = _rendered(self.fields)
+        _apply(self.fields, rows[n_done:])
+        if path.is_file() and (found := path.read_bytes()) != self._written:
+            if found not in _tables(rows):
                 raise self._changed()
-            self._write()  # the program was killed between the two
+            self._write(self._written)  # the program had noted a field, and could not write the table any more
 
     def of(self, name: str) -> CountedField:
         """What is known of a field."""
@@ -95,28 +98,18 @@ class CellTable:
         if self.path.is_file() and self.path.read_bytes() != self._written:
             raise self._changed()
         self._note(name, [(None, False, "counted")])
-        self._write()
+        self._write(_rendered(self.fields))
 
-    def _write(self) -> None:
+    def _write(self, table: bytes) -> None:
         with writing(self.path, advice="mend that, and finish the field again"):
-            write_whole(self.path, self._rendered())
-        self._written = self._rendered()
+            write_whole(self.path, table)
+        self._written = table
 
     def _changed(self) -> InputError:
         return InputError(
             f"{self.path} was changed by another program, and holds other cells than {self._journal.name}",
             advice="give the changed table another name; what was clicked is in the journal",
         )
-
-    def _rendered(self) -> bytes:
-        """The table, of finished fields."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for name, found in self.fields.items():
-            if found.is_counted:
-                writer.writerows((name, f"{y:.1f}", f"{x:.1f}", int(dead)) for (y, x), dead in found.cells.items())
-        return text.getvalue().encode()
 
     def _note(self, name: str, changes: list[tuple[Spot | None, bool, What]]) -> None:
         text = io.StringIO()
@@ -131,19 +124,9 @@ class CellTable:
             append(self._journal, text.getvalue().encode())
             if is_new:
                 sync_folder(self._journal.parent)
-        for spot, dead, what in changes:
-            self._apply(name, spot, dead=dead, what=what)
+        _apply(self.fields, [(name, *change) for change in changes])
 
-    def _apply(self, name: str, spot: Spot | None, *, dead: bool, what: What) -> None:
-        found = self.fields.setdefault(name, CountedField())
-        found.is_opened = True
-        found.is_counted = what == "counted"
-        if spot is not None and what == "added":
-            found.cells[spot] = dead
-        elif spot is not None and what == "removed":
-            found.cells.pop(spot, None)
-
-    def _read(self) -> list[tuple[str, Spot | None, bool, What]]:
+    def _read(self) -> list[Row]:
         if not self._journal.is_file():
             return []
         text = self._journal.read_bytes()
@@ -151,6 +134,8 @@ class CellTable:
             text = text[: text.rfind(b"\n") + 1]
             with writing(self._journal, advice="mend that"), self._journal.open("r+b") as file:
                 file.truncate(len(text))
+        if not text:
+            return []
         try:
             header, *rows = csv.reader(io.StringIO(text.decode(), newline=""), strict=True)
             found = [_row(row) for row in rows]
@@ -161,7 +146,39 @@ class CellTable:
         return found
 
 
-def _row(row: list[str]) -> tuple[str, Spot | None, bool, What]:
+def _apply(fields: dict[str, CountedField], rows: Iterable[Row]) -> None:
+    for name, spot, dead, what in rows:
+        found = fields.setdefault(name, CountedField())
+        found.is_opened = True
+        found.is_counted = what == "counted"
+        if spot is not None and what == "added":
+            found.cells[spot] = dead
+        elif spot is not None and what == "removed":
+            found.cells.pop(spot, None)
+
+
+def _rendered(fields: dict[str, CountedField]) -> bytes:
+    """The table, of finished fields."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for name, found in fields.items():
+        if found.is_counted:
+            writer.writerows((name, f"{y:.1f}", f"{x:.1f}", int(dead)) for (y, x), dead in found.cells.items())
+    return text.getvalue().encode()
+
+
+def _tables(rows: list[Row]) -> Iterator[bytes]:
+    """Every table that a journal has led to, one for each field that was finished."""
+    fields: dict[str, CountedField] = {}
+    yield _rendered(fields)
+    for row in rows:
+        _apply(fields, [row])
+        if row[3] == "counted":
+            yield _rendered(fields)
+
+
+def _row(row: list[str]) -> Row:
     name, y, x, dead, what = row
     for word in _WORDS:
         if word == what:

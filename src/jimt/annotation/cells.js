@@ -61,6 +61,7 @@ function put(message) {
   get("where").textContent = `${field.name}${field.group === field.name ? "" : ` · group ${field.group}`} · ${n[0]} live (circles), ${n[1]} dead (crosses)${field.isCounted ? " · counted" : ""}`;
   get("picture").setAttribute("aria-label", `Bright-field image of ${field.name}, ${n[0]} cells marked live and ${n[1]} dead`);
   if (!isNew) return draw();
+  showStain(false);
   view.grey = view.stain = cross = null;
   view.zoom = 1;
   const { number } = field;
@@ -136,6 +137,17 @@ function moveCross(down, right) {
   const [y, x] = cross ?? [height / 2, width / 2];
   cross = [Math.min(height - 1, Math.max(0, y + down * step)), Math.min(width - 1, Math.max(0, x + right * step))];
   draw();
+  showCross();
+}
+
+// Of a picture that is larger than its frame.
+function showCross() {
+  const stage = get("stage");
+  const [frame, box] = [stage.getBoundingClientRect(), get("picture").getBoundingClientRect()];
+  const edge = 40; // screen pixels
+  const [y, x] = [box.top + (cross[0] * box.height) / get("picture").height, box.left + (cross[1] * box.width) / get("picture").width];
+  stage.scrollTop += Math.max(0, y + edge - frame.bottom) - Math.max(0, frame.top - (y - edge));
+  stage.scrollLeft += Math.max(0, x + edge - frame.right) - Math.max(0, frame.left - (x - edge));
 }
 
 function choose(isDead) {

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jimt.curation.manifest import Curated
+from jimt.curation.pixel_sizes import differ
 from jimt.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ def open_model(run: Path, curated: Curated) -> "Predictor":
     """The model of a run, for the patches or fields of a curated data set.
 
     Raises:
-        InputError: If there is none, or its patches are of another size or scaling than those of the data set.
+        InputError: If there is none, or its patches or pixels are of another size, or its scaling another, than those
+            of the data set.
     """
     from jimt.models.predictor import open_predictor  # late: torch takes seconds
 
@@ -34,6 +36,13 @@ def open_model(run: Path, curated: Curated) -> "Predictor":
                 f"the model of {run} was trained with a {what} of {wanted}, and {curated.folder.name} has {given}",
                 advice="curate the data set as the model's was, or give another run",
             )
+    trained, here = takes.pixel_size, summary["pixel_size"]["um"]
+    if trained is not None and here is not None and differ(trained, here):
+        raise InputError(
+            f"the model of {run} was trained on pixels of {trained:.4g} µm, and those of {curated.folder.name} are of "
+            f"{here:.4g} µm",
+            advice="give another run",
+        )
     return model
 
 
