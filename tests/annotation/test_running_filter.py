@@ -42,9 +42,10 @@ def run(tmp_path, pool: Pool, *stages: list[Labelled], embed=None) -> RunningFil
             settled.notify_all()
 
     def is_settled() -> bool:
-        n = len(running._labelled)
+        n = len(running._labelled) // EVERY * EVERY
+        has_both = len({label.empty for label in running._labelled[:n]}) == 2
         return running.progress.failed is not None or (
-            running.progress.n_fitted >= n // EVERY * EVERY and running.progress.n_features == len(pool)
+            running.progress.n_fitted >= n * has_both and running.progress.n_features == len(pool)
         )
 
     running.start(stages[0], tell=tell)
@@ -64,6 +65,48 @@ def test_it_is_fitted_every_twenty_labels_and_measured_on_the_spread_alone(tmp_p
     assert running.progress.n_measured == 10
     assert running.progress.f1.value == 1.0
     assert ((running.scores > 0) == pool.empty).all()
+
+
+def test_it_is_fitted_once_both_kinds_are_labelled_however_late_that_is(tmp_path):
+    pool = Pool(300, noise=0.1)
+    pool.empty[:30], pool.values[:30, 0] = False, 0
+    assert run(tmp_path, pool, pool.labelled(20)).progress.n_fitted == 0
+    running = run(tmp_path, pool, pool.labelled(40))
+    assert running.progress.n_fitted == 40
+    assert ((running.scores > 0) == pool.empty).mean() > 0.95
+
+
+def test_of_one_group_alone_there_is_a_filter_and_no_f1(tmp_path):
+    pool = Pool(300, noise=0.1)
+    pool.groups[:] = "all"
+    progress = run(tmp_path, pool, pool.labelled(100)).progress
+    assert filter_lines(progress) == [
+        "The filter was fitted on 100 labels. F1 cannot be measured: it needs labels of both kinds from two groups or "
+        "more.",
+        "The last fits agree with a kappa of 1.000.",
+        "More labels will hardly change the filter: you can stop.",
+    ]
+
+
+def test_without_an_empty_patch_among_those_drawn_at_random_there_is_no_f1(tmp_path):
+    pool = Pool(300, noise=0.0)
+    labels = [Labelled(number, bool(pool.empty[number]), not pool.empty[number]) for number in range(40)]
+    assert filter_lines(run(tmp_path, pool, labels).progress) == [
+        f"F1 cannot be measured yet, after 40 labels: none of the {int((~pool.empty[:40]).sum())} patches that were "
+        "drawn at random is empty, or called so."
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_of_the_fit_is_told_on_the_page(tmp_path):
+    def embed(numbers):
+        raise RuntimeError("out of order")
+
+    pool = Pool(50, noise=0.1)
+    running = run(tmp_path, pool, pool.labelled(20), embed=embed)
+    assert filter_lines(running.progress) == [
+        "No filter can be fitted, so patches come as a spread: it has ended by a fault; see the terminal"
+    ]
 
 
 def test_it_is_enough_where_fits_agree_and_both_kinds_are_many(tmp_path):
@@ -107,7 +150,8 @@ def test_a_network_that_cannot_be_had_is_said_and_stops_nobody(tmp_path):
         "No filter can be fitted, so patches come as a spread: the weights cannot be had"
     ]
     assert filter_lines(Progress()) == [
-        "A filter is fitted from 20 labels on, when both kinds are among them (features of 0 patches so far)."
+        "No filter yet: it is fitted from 20 labels on, when both kinds are among them. Features of 0 patches are "
+        "computed."
     ]
 
 

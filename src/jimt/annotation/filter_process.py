@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,10 @@ def _work(pipe: Connection, folder: Path, kept_in: Path) -> None:
         os.nice(5)
     curated = open_curated(folder)
     curation = curated.summary["config"]["curation"]
+    if curation["empty_filter"].keys() != {each.name for each in fields(EmptyFilterConfig)}:
+        told = f"{folder.name} was curated by another version of jimt; curate it again"
+        pipe.send((Progress(failed=told), None))
+        return
     settings = EmptyFilterConfig(**curation["empty_filter"])
     pool = pool_of(curated)
     made_with: dict[str, Any] = {

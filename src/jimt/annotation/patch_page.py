@@ -68,7 +68,7 @@ class PatchPage:
                 "pixelSize": words.pixel_size,
                 "size": self._pool.size,
                 "file": str(self._table.path),
-                "note": self._cut_row(),
+                "note": self._note(),
             },
             self.state(),
         ]
@@ -112,7 +112,7 @@ class PatchPage:
 
     def _more(self, tab: object, message: dict[str, Any]) -> list[dict[str, Any]]:
         kept = message.get("kept", [])
-        if not isinstance(kept, list) or len(kept) > _MOST_AHEAD:
+        if not isinstance(kept, list) or len(kept) > len(self._pool):
             raise SenselessError
         numbers = [number_in({"n": number}, "n", below=len(self._pool)) for number in kept]
         n = number_in(message, "n", below=_MOST_AHEAD + 1)
@@ -144,26 +144,40 @@ class PatchPage:
             "chosenBy": offer.chosen_by,
         }
 
-    def _cut_row(self) -> str | None:
-        row = self._table.cut_row
-        return f"The last row of the file was incomplete and was removed: {row}" if row else None
+    def _note(self) -> str | None:
+        row, n = self._table.cut_row, self._session.n_elsewhere
+        told = [f"The last row of the file was incomplete and was removed: {row}"] if row else []
+        if n:
+            told.append(f"{n:,} labels of the file are of no patch that can be shown here, and stay as they are.")
+        return " ".join(told) or None
 
 
 def filter_lines(progress: Progress) -> list[str]:
     """What to say of the filter that the labels teach, a sentence each."""
     if progress.failed is not None:
         return [f"No filter can be fitted, so patches come as a spread: {progress.failed}"]
-    if progress.agreement is None and not progress.n_measured:
+    if not progress.n_fitted:
         return [
-            f"A filter is fitted from {EVERY} labels on, when both kinds are among them (features of "
-            f"{progress.n_features:,} patches so far)."
+            f"No filter yet: it is fitted from {EVERY} labels on, when both kinds are among them. Features of "
+            f"{progress.n_features:,} patches are computed."
         ]
-    lines = [
-        f"F1 of empty patches: {value_text(progress.f1.value, progress.f1.interval)}, cross-validated by group, after "
-        f"{progress.n_fitted} labels, on the {progress.n_measured} of them that were drawn at random."
-    ]
-    if progress.f1.interval is None:
-        lines.append("Too few groups, or too few errors, for an interval.")
+    if not progress.n_measured:
+        lines = [
+            f"The filter was fitted on {progress.n_fitted} labels. F1 cannot be measured: it needs labels of both "
+            "kinds from two groups or more."
+        ]
+    elif progress.f1.value is None:
+        lines = [
+            f"F1 cannot be measured yet, after {progress.n_fitted} labels: none of the {progress.n_measured} patches "
+            "that were drawn at random is empty, or called so."
+        ]
+    else:
+        lines = [
+            f"F1 of empty patches: {value_text(progress.f1.value, progress.f1.interval)}, cross-validated by group, "
+            f"after {progress.n_fitted} labels, on the {progress.n_measured} of them that were drawn at random."
+        ]
+        if progress.f1.interval is None:
+            lines.append("Too few groups, or too few errors, for an interval.")
     if progress.agreement is not None:
         lines.append(f"The last fits agree with a kappa of {progress.agreement:.3f}.")
     if progress.is_enough:

@@ -54,7 +54,7 @@ class Progress:
         n_features: Patches that it can score.
         n_fitted: Labels of the last fit; 0 before the first.
         f1: Of patches of the spread, cross-validated by group.
-        n_measured: Patches that F1 rests on.
+        n_measured: Patches that F1 rests on; 0 where both kinds come from fewer than two groups.
         agreement: Mean kappa of the last fits with the one before; None before there are as many.
         is_enough: Whether more labels hardly change the filter.
         failed: Why there is no filter; None where there is, or will be.
@@ -98,6 +98,7 @@ class RunningFilter:
         self._labelled: list[Labelled] = []
         self._tell: Callable[[], None] | None = None
         self._agreements: list[float] = []
+        self._n_passed = 0  # labels of the last fit, or that need none any more
         self._news = threading.Condition()
         self._is_stopped = False
         self._thread = threading.Thread(target=self._work, name="running filter", daemon=True)
@@ -111,8 +112,7 @@ class RunningFilter:
         """
         self._tell = tell
         self._labelled = labelled
-        n = max(0, len(labelled) // EVERY - _FITS - 1) * EVERY
-        self.progress = Progress(n_fitted=n)
+        self._n_passed = max(0, len(labelled) // EVERY - _FITS - 1) * EVERY
         self._thread.start()
 
     def set_labelled(self, labelled: list[Labelled]) -> None:
@@ -129,6 +129,7 @@ class RunningFilter:
         self._thread.join()
 
     def _work(self) -> None:
+        failed: str | None = "it has ended by a fault; see the terminal"
         try:
             while not self._is_stopped:
                 if (labels := self._due()) is not None:
@@ -137,8 +138,12 @@ class RunningFilter:
                     with self._news:
                         if self._due() is None and not self._is_stopped:
                             self._news.wait()
+            failed = None
         except InputError as error:
-            self._set(failed=str(error))
+            failed = str(error)
+        finally:
+            if failed is not None:
+                self._set(failed=failed)
 
     def _set(self, **changed: Any) -> None:
         self.progress = Progress(**{**vars(self.progress), **changed})
@@ -147,10 +152,11 @@ class RunningFilter:
 
     def _due(self) -> list[Labelled] | None:
         """The labels to fit on, where there are enough more of them."""
-        labels, n = self._labelled, self.progress.n_fitted + EVERY
-        if len(labels) < n:
-            return None
-        return labels[:n] if len({label.empty for label in labels[:n]}) == 2 else None
+        labels = self._labelled
+        for n in range(self._n_passed + EVERY, len(labels) + 1, EVERY):
+            if len({label.empty for label in labels[:n]}) == 2:
+                return labels[:n]
+        return None
 
     def _next(self) -> NDArray[np.int64]:
         """The patches whose features are computed next: of a whole field where one pass gives them all."""
@@ -193,6 +199,7 @@ class RunningFilter:
         self.scores = scores
         measured = np.array([label.is_spread for label in labels]) & np.isfinite(held_out)
         agreement = float(np.mean(self._agreements[-_FITS:])) if len(self._agreements) >= _FITS else None
+        self._n_passed = len(labels)
         self._set(
             n_features=len(known),
             n_fitted=len(labels),
