@@ -6,9 +6,12 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
+import numpy as np
 import pandas as pd
 import pytest
 from playwright.sync_api import expect
@@ -42,13 +45,7 @@ def path(tmp_path) -> Path:
 
 @pytest.fixture
 def address(curated, path):
-    opened = open_curated(curated / DATASET)
-    choices = choices_of("empty", opened.summary["config"]["dataset"])
-    pool = PatchPool(opened, to_label(opened.manifest))
-    table = LabelTable(path, words=[choice.word for choice in choices])
-    words = Words(f"{DATASET} {HOSTILE}", "Does this patch hold cells?", choices, has_stain=True, pixel_size=0.32)
-    session = Session(pool, table, running=None, empty=("bare", "full"))
-    with served(PatchPage(words, pool, table, session, None)) as address:
+    with served(page_behind(curated, path)) as address:
         yield address
 
 
@@ -61,6 +58,15 @@ def page(browser, address):
     shown(page)
     yield page
     context.close()
+
+
+def page_behind(curated: Path, path: Path, running=None) -> PatchPage:
+    opened = open_curated(curated / DATASET)
+    choices = choices_of("empty", opened.summary["config"]["dataset"])
+    pool = PatchPool(opened, to_label(opened.manifest))
+    table = LabelTable(path, words=[choice.word for choice in choices])
+    words = Words(f"{DATASET} {HOSTILE}", "Does this patch hold cells?", choices, has_stain=True, pixel_size=0.32)
+    return PatchPage(words, pool, table, Session(pool, table, running=running, empty=("bare", "full")), None)
 
 
 def labels(path: Path) -> list[bool]:
@@ -163,6 +169,55 @@ def test_a_folder_that_became_read_only_is_said_and_the_patch_stays(page, path, 
     assert labels(path) == [True, False]
 
 
+def test_a_key_that_is_pressed_before_an_undo_is_answered_labels_nothing(page, path, monkeypatch):
+    for kind in "ec":
+        press(page, kind)
+    undo = Session.undo
+    monkeypatch.setattr(Session, "undo", lambda self, tab: (time.sleep(0.5), undo(self, tab))[1])
+    page.keyboard.press("Backspace")
+    page.keyboard.press("e")  # meant for the patch that comes back
+    expect(page.locator("#said")).to_have_text("Taken back: cells.")
+    assert labels(path) == [True]
+    press(page, "e")
+    assert labels(path) == [True, True]
+
+
+def test_a_tab_that_took_many_labels_back_goes_on_after_its_connection_was_lost(curated, path):
+    page = page_behind(curated, path)
+    page.answer("tab", {"kind": "more", "n": 8, "kept": []})
+    for number in range(40):
+        page.answer("tab", {"kind": "label", "patch": number, "word": "bare"})
+    back = [page.answer("tab", {"kind": "undo"})[0]["patch"]["number"] for _ in range(40)]
+    assert back == list(range(40))[::-1]
+    page.close("tab")
+    (again,) = page.answer("the same tab", {"kind": "more", "n": 0, "kept": back})
+    assert again["gone"] == []
+
+
+def test_a_patch_that_the_filter_chose_counts_as_that_after_the_connection_was_lost(curated, path):
+    running = SimpleNamespace(scores=None, set_labelled=lambda labelled: None)
+    page = page_behind(curated, path, running)
+    running.scores = np.linspace(1, 2, 180, dtype=np.float32)[::-1]
+    (asked,) = page.answer("tab", {"kind": "more", "n": 8, "kept": []})
+    chosen = {patch["number"]: patch["chosenBy"] for patch in asked["patches"]}
+    assert list(chosen.values()).count("uncertain") == 6
+    page.close("tab")
+    page.answer("the same tab", {"kind": "more", "n": 0, "kept": list(chosen)})
+    for number in chosen:
+        page.answer("the same tab", {"kind": "label", "patch": number, "word": "bare"})
+    assert pd.read_csv(path)["chosen_by"].tolist() == list(chosen.values())
+
+
+def test_labels_of_patches_that_are_not_here_are_told_and_kept(curated, path):
+    path.write_text("raw_image_id,y,x,label\nA1_s0,7,7,bare\nabsent,0,0,full\n")
+    page = page_behind(curated, path)
+    assert page.hello("tab")[0]["note"] == (
+        "2 labels of the file are of no patch that can be shown here, and stay as they are."
+    )
+    page.answer("tab", {"kind": "label", "patch": 0, "word": "bare"})
+    assert labels(path) == [True, False, True]
+
+
 def test_a_key_that_is_held_down_labels_one_patch(page, path):
     before = shown(page)
     for _ in range(5):
@@ -197,6 +252,13 @@ def test_everything_on_the_page_has_a_name_and_pi_is_shown_while_its_key_is_held
     assert page.evaluate(pixels) != brightfield
     page.keyboard.up("p")
     assert page.evaluate(pixels) == brightfield
+    page.keyboard.down("p")
+    expect(page.locator("#stain-button")).to_have_attribute("aria-pressed", "true")
+    press(page, "c")  # the next patch is shown by bright-field
+    page.keyboard.up("p")
+    expect(page.locator("#stain-button")).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("#view")).to_contain_text("contrast")
+    brightfield = page.evaluate(pixels)
     page.keyboard.press("x")
     expect(page.locator("#view")).to_contain_text("1st to the 99th percentile")
     assert page.evaluate(pixels) != brightfield
@@ -233,6 +295,8 @@ def test_nobody_gets_in_without_the_token_or_from_elsewhere(address):
         {"Host": "evil.example"},
         {"Host": f"evil.example:{port}"},
         {"Host": ""},
+        {"Host": "[::1"},
+        {"Host": f"127.0.0.1.evil.example:{port}"},
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
         {"Sec-Fetch-Site": "cross-site"},

@@ -63,18 +63,20 @@ def test_f1_is_that_of_scikit_learn():
 
 def test_two_annotators_are_compared_and_what_they_disagree_on_is_listed(curated, tmp_path, capsys):
     rows = [(f"{well}_s{field}", y, 0) for well in ("A1", "A2", "B1", "B2") for field in (0, 1) for y in (0, 32)]
-    for name, words in (("anna", "bfbfbfbfbfbfbfbf"), ("ben", "bfbfbfbfbfbfbbbu")):
+    for name, words in (("anna", "bfbfbfbfbfbfbfbf"), ("[b]en", "bfbfbfbfbfbfbbbu")):
         said = [{"b": "bare", "f": "full", "u": "unsure"}[word] for word in words]
         table = pd.DataFrame(
             [(*row, word) for row, word in zip(rows, said, strict=True)], columns=["raw_image_id", "y", "x", "label"]
         )
         table.to_csv(tmp_path / f"{name}.csv", index=False)
-    with (tmp_path / "ben.csv").open("a") as file:
+    with (tmp_path / "[b]en.csv").open("a") as file:
         file.write("A1_s0,64,64,bare\nA1_s0,64,64,undone\n")
-    main([DATASET, "--curated", str(curated), "--out", "out", "--compare", "anna.csv", "ben.csv"])
+    main([DATASET, "--curated", str(curated), "--out", "out", "--compare", "anna.csv", "[b]en.csv"])
     told = capsys.readouterr().out
     kappa = cohen_kappa_score(list("bfbfbfbfbfbfbfb"), list("bfbfbfbfbfbfbbb"))
     assert f"Cohen's kappa: {kappa:.3f}" in told
+    assert "anna.csv: full" in told
+    assert "[b]en.csv: bare" in told  # as it is called, brackets and all
     assert "16 patches, 15 of them clear to both, of 4 groups" in told
     listed = pd.read_csv(f"out/{DATASET}/disagreements.csv")
     assert listed.to_dict("list") == {
@@ -82,7 +84,7 @@ def test_two_annotators_are_compared_and_what_they_disagree_on_is_listed(curated
         "y": [32, 32],
         "x": [0, 0],
         "anna.csv": ["full", "full"],
-        "ben.csv": ["bare", "unsure"],
+        "[b]en.csv": ["bare", "unsure"],
     }
 
 

@@ -97,6 +97,36 @@ def test_a_file_that_is_replaced_while_it_is_written_gets_the_label_all_the_same
     assert as_curation_reads(path) == {A: True, B: False, ("by hand", 0, 0): False}
 
 
+@pytest.mark.parametrize(
+    ("saved", "grown"),
+    [
+        (
+            '\ufeffraw_image_id,y,x,label,chosen_by\r\n"P1/A01",0,0,empty,spread\r\n',
+            '\r\n"Süd, 2",112,0,empty,spread\r\n',
+        ),
+        ("sep=;\r\nraw_image_id;y;x;label\r\nP1/A01;0;0;empty\r\n", "\r\nSüd, 2;112;0;empty\r\n"),
+        ("Raw_Image_ID\tX\tY\tLabel\tchosen_by\rP1/A01\t0\t0\tempty\t\r", "\rSüd, 2\t0\t112\tempty\tspread\r"),
+        ("raw_image_id,y,x,label,,\nP1/A01,0.0,0,empty,,\n,,,,,\n", '\n"Süd, 2",112,0,empty,,\n'),
+    ],
+)
+def test_a_label_is_written_in_the_form_in_which_a_spreadsheet_left_the_table(table, path, saved, grown):
+    table.add(A, EMPTY)
+    path.write_bytes(saved.encode())
+    table.add(C, EMPTY)
+    assert as_curation_reads(path) == {A: True, C: True}
+    assert path.read_bytes() == (saved + grown.lstrip("\r\n")).encode()
+    assert LabelTable(path, words=WORDS).labels.keys() == {A, C}
+
+
+@pytest.mark.parametrize(("encoding", "why"), [("utf-16", "UTF-16"), ("cp1252", "no text in UTF-8")])
+def test_a_table_in_an_encoding_that_cannot_grow_is_refused_and_left_as_it_is(table, path, encoding, why):
+    table.add(A, EMPTY)
+    path.write_bytes(saved := "raw_image_id,y,x,label\nSüd,0,0,empty\n".encode(encoding))
+    with pytest.raises(InputError, match=f"{why}.*save it as CSV UTF-8"):
+        table.add(B, CELLS)
+    assert path.read_bytes() == saved
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])
 def test_a_table_as_a_spreadsheet_saves_it_grows_in_its_own_form(table, path, encoding):
     table.add(A, EMPTY)

@@ -64,7 +64,7 @@ def read_judge(path: Path) -> pd.DataFrame:
         InputError: If it is absent, or no such table.
     """
     if not path.is_file():
-        raise InputError(f"{path} is missing", advice="give tables of labels")
+        raise InputError(f"{path} is missing", advice="give a table that jimt annotate has written")
     return standing_labels(label_rows(path), path)[[*_PLACE, "label"]]
 
 
@@ -149,7 +149,7 @@ def write_disagreements(judged: Judged, folder: Path, console: Console) -> None:
     """
     rows = judged.rows[judged.rows["first"] != judged.rows["second"]]
     path = folder / DISAGREEMENTS
-    with writing(path, advice="give another folder"):
+    with writing(path, advice="give another folder by --out"):
         folder.mkdir(parents=True, exist_ok=True)
         columns = {"first": judged.names[0], "second": judged.names[1]}
         write_whole(path, rows[[*_PLACE, "first", "second"]].rename(columns=columns).to_csv(index=False))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from jimt.config.patterns import composed
 from jimt.curation.hand_labels import UNDONE, UNSURE
 from jimt.errors import InputError
 
@@ -45,7 +46,7 @@ def choices_of(mode: str, dataset: dict[str, Any]) -> tuple[Choice, ...]:
             Choice("m", MIXED_WORD, "mixed"),
             unsure,
         )
-    empty, cells = str(dataset["empty_word"]), str(dataset["not_empty_word"])
+    empty, cells = (composed(str(dataset[name])) for name in ("empty_word", "not_empty_word"))
     if {empty, cells} & {UNSURE, UNDONE}:
         raise InputError(
             f"the data set calls patches {empty} or {cells}, and a table of labels needs {UNSURE} and {UNDONE} for "

@@ -3,7 +3,7 @@
 const AHEAD = 8;
 let hello = null;
 let queue = []; // patches before this tab, the first is shown; each with what fetches its picture
-let waits = null; // the label that was sent and is not saved yet
+let waits = null; // the label, or undo, that was sent and is not answered yet
 let asked = false;
 let isOver = false;
 let shownPatch = null;
@@ -23,6 +23,8 @@ function told(message) {
     greet(message);
     if (!hello) makeButtons(message);
     hello = message;
+    queue.filter((patch) => !patch.ready).forEach(fetched); // what could not be fetched while the connection was lost
+    if (queue.length && !queue[0].ready) show();
     ask();
   } else if (message.kind === "patches") {
     asked = false;
@@ -42,6 +44,7 @@ function told(message) {
     ask();
   } else if (message.kind === "undone") {
     problem(null);
+    waits = null;
     queue.unshift(fetched(message.patch));
     say([`Taken back: ${shownWord(message.word)}.`]);
     show();
@@ -50,6 +53,7 @@ function told(message) {
     problem(`Not saved. ${message.why}`);
     say(["Not saved; the patch stays."]);
   } else if (message.kind === "note") {
+    waits = null;
     say([message.note]);
   } else if (message.kind === "state") {
     progress(message);
@@ -75,15 +79,18 @@ function fetched(patch) {
 
 function show() {
   const patch = queue[0];
+  showStain(false);
   view.stain = null;
-  view.showsStain = false;
   view.stainUrl = patch && hello.hasStain ? `picture/stain/${patch.number}` : null;
   shownPatch = patch ? patch.number : null;
   if (!patch) {
     view.grey = null;
     get("picture").width = get("picture").height = 1;
+    get("picture").style.width = get("picture").style.height = "0";
     get("picture").setAttribute("aria-label", "no patch");
-    get("where").textContent = isOver ? "No patch is left." : "The next patches are being fetched…";
+    get("where").textContent = isOver
+      ? "No patch is left. Press Ctrl-C in the terminal to end the program."
+      : "The next patches are being fetched…";
     return;
   }
   if (patch.ready) put(patch, patch.ready);
@@ -113,7 +120,9 @@ function label(word) {
 }
 
 function undo() {
-  if (!waits && link.isOpen()) link.send({ kind: "undo" });
+  if (waits || !link.isOpen()) return;
+  waits = {}; // a key that is pressed before the answer would be of the patch that is shown still
+  link.send({ kind: "undo" });
 }
 
 function makeButtons(message) {

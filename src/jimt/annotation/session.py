@@ -43,7 +43,8 @@ class Session:
     ) -> None:
         self._pool, self._table, self._running, self._empty = pool, table, running, empty
         self._numbers = {place: number for number, place in enumerate(pool.places)}
-        self._claims: dict[int, tuple[object, str]] = {}
+        self._claims: dict[int, object] = {}
+        self._chosen_by: dict[int, str] = {}  # of patches that were offered, also once their tab is gone
         self._given: dict[object, list[Place]] = {}
         self._n_offered = len(table.labels)
 
@@ -61,7 +62,7 @@ class Session:
         gone = [number for number in kept if not self._is_free(number, tab)]
         for number in kept:
             if number not in gone and number not in self._claims:
-                self._claims[number] = tab, SPREAD
+                self._claims[number] = tab
         found: list[Offer] = []
         uncertain = self._uncertain(n)
         spread = (number for number in range(len(self._pool)) if self._is_free(number, None))
@@ -73,14 +74,14 @@ class Session:
                 offer = Offer(drawn, SPREAD)
             else:
                 break
-            self._claims[offer.number] = tab, offer.chosen_by
+            self._claim(tab, offer)
             self._n_offered += 1
             found.append(offer)
         return found, gone
 
     def release(self, tab: object) -> None:
         """Let others have what a tab was shown and has not labelled: it was closed."""
-        self._claims = {number: claim for number, claim in self._claims.items() if claim[0] is not tab}
+        self._claims = {number: claim for number, claim in self._claims.items() if claim is not tab}
         self._given.pop(tab, None)
 
     def label(self, tab: object, number: int, word: str) -> tuple[str, str | None]:
@@ -96,7 +97,7 @@ class Session:
         place = self._pool.places[number]
         if place in self._table.labels:
             return self._table.labels[place].word, None
-        _, chosen_by = self._claims.get(number, (tab, SPREAD))
+        chosen_by = self._chosen_by.get(number, SPREAD)
         try:
             told = self._table.add(place, Label(word, chosen_by))
         except KeyError:
@@ -128,9 +129,14 @@ class Session:
         if own:
             self._given[tab] = own[:-1]
         offer = Offer(self._numbers[place], label.chosen_by)
-        self._claims[offer.number] = tab, offer.chosen_by
+        self._claim(tab, offer)
         self._tell()
         return offer, label.word
+
+    @property
+    def n_elsewhere(self) -> int:
+        """Labels of patches that are not in the pool, as where the data set was cut otherwise since."""
+        return sum(place not in self._numbers for place in self._table.labels)
 
     def counts(self, words: list[str]) -> dict[str, int]:
         """How many patches are called what."""
@@ -147,6 +153,10 @@ class Session:
             if place in self._numbers and label.word in self._empty
         ]
 
+    def _claim(self, tab: object, offer: Offer) -> None:
+        self._claims[offer.number] = tab
+        self._chosen_by[offer.number] = offer.chosen_by
+
     def _tell(self) -> None:
         if self._running is not None:
             self._running.set_labelled(self.labelled())
@@ -161,4 +171,4 @@ class Session:
     def _is_free(self, number: int, tab: object | None) -> bool:
         if self._pool.places[number] in self._table.labels:
             return False
-        return number not in self._claims or (tab is not None and self._claims[number][0] is tab)
+        return number not in self._claims or (tab is not None and self._claims[number] is tab)
