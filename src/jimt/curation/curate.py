@@ -68,9 +68,9 @@ def curate(dataset: DatasetConfig, curation: CurationConfig, *, embed: Embed, co
             if not _is_up_to_date(folder, fingerprint):  # by the process that had the lock
                 _print_config(dataset, curation, console)
                 _replace(folder, dataset, curation, finding, reference, others, fingerprint, embed, console)
-                console.print(f"wrote {folder}")
+                console.print(f"wrote {folder}", markup=False)
     else:
-        console.print(f"{folder} is up to date")
+        console.print(f"{folder} is up to date", markup=False)
     _print_results(folder, console)
     if not _is_up_to_date(folder, fingerprint):
         raise InputError(
@@ -209,7 +209,7 @@ def _find(dataset: DatasetConfig, curation: CurationConfig, root: Path, files: l
 
 
 def _print_config(dataset: DatasetConfig, curation: CurationConfig, console: Console) -> None:
-    console.print(f"curating {dataset.name} from {dataset.root}, with")
+    console.print(f"curating {dataset.name} from {dataset.root}, with", markup=False)
     for stage, value in dataclasses.asdict(curation).items():
         text = "  ".join(f"{key}={item}" for key, item in value.items()) if isinstance(value, dict) else str(value)
         console.print(f"  {stage}: {text}", highlight=False, markup=False, soft_wrap=True)

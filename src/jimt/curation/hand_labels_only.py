@@ -67,6 +67,7 @@ def keep_hand_labels_of(
     console.print(
         f"wrote {path}: features of {len(labelled.empty):,} hand-labelled patches, {int(labelled.empty.sum()):,} of "
         "them empty",
+        markup=False,
         soft_wrap=True,
     )
     return path

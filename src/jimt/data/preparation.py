@@ -206,7 +206,8 @@ def _simulate(dataset: DatasetConfig, curation: CurationConfig, console: Console
             )
         if is_new:
             console.print(
-                f"simulated {simulation.n_wells * simulation.fields_per_well} raw image pairs in {dataset.root}"
+                f"simulated {simulation.n_wells * simulation.fields_per_well} raw image pairs in {dataset.root}",
+                markup=False,
             )
 
 
@@ -224,6 +225,7 @@ def list_raw_images(dataset: DatasetConfig, curation: CurationConfig) -> None:
             f"{dataset.name}: {n_pairs} raw image pairs will be simulated in {root}; a dry run, so nothing was "
             "computed or written",
             highlight=False,
+            markup=False,
             soft_wrap=True,
         )
         return

@@ -12,6 +12,7 @@ from filelock import FileLock
 from optuna import Study
 from optuna.trial import FrozenTrial
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from jimt.config.own_configs import config_flags
@@ -114,7 +115,7 @@ def print_results(result: dict[str, Any], folder: Path) -> None:
     table = Table("trial", result["metric"], "epoch", "settings", title=", ".join(counts), title_justify="left")
     for row in finished[:_SHOWN]:
         settings = " ".join(f"{key}={short(value)}" for key, value in row["settings"].items())
-        table.add_row(str(row["trial"]), f"{row['value']:.4f}", str(row["epoch"]), settings)
+        table.add_row(str(row["trial"]), f"{row['value']:.4f}", str(row["epoch"]), escape(settings))
     console.print(table)
 
     def say(text: str) -> None:

@@ -18,16 +18,17 @@ def table_of(title: str, header: Sequence[str], rows: Iterable[Sequence[str]], *
     Args:
         title: Above it.
         header: Names of its columns.
-        rows: Cells as text.
+        rows: Cells as text: a name like ``a[b]`` is printed as it is, and is no markup of rich.
         n_left: Columns that stand on the left, those of words; the others stand on the right.
     """
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=escape(title), title_justify="left", title_style="bold")
     for number, column in enumerate(header):
-        table.add_column(column, justify="left" if number < n_left else "right")
+        table.add_column(escape(column), justify="left" if number < n_left else "right")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     return table
 
 
