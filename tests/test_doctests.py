@@ -2,11 +2,19 @@
 
 import doctest
 import importlib
+import re
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
+import jimt
+import jimt.notebook
 from conftest import REPOSITORY, composed_prepare
+from jimt.curation.manifest import Curated
+from jimt.curation.store import FieldStore
+from jimt.models.predictor import Predictor
+from jimt.statistics.estimates import Estimate
 
 SOURCE = REPOSITORY / "src"
 MODULES = [
@@ -34,3 +42,20 @@ def test_the_examples_of_the_page_on_python_are_true(reported, uneven, tmp_path)
     result = doctest.testfile(page, module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.attempted > 25
     assert result.failed == 0
+
+
+def test_the_page_on_python_names_all_that_is_public():
+    page = re.sub(r"(?m)^```.*", "", (REPOSITORY / "docs/python.md").read_text())
+    public = {
+        name
+        for owner in (Predictor, Curated, FieldStore, Estimate)
+        for name in (*vars(owner), *getattr(owner, "__dataclass_fields__", ()))
+        if not name.startswith("_")
+    }
+    for owner in (jimt, jimt.notebook):
+        own = [value for value in vars(owner).values() if isinstance(value, FunctionType)]
+        public |= {value.__name__ for value in own if value.__module__ == owner.__name__}
+    public = {name for name in public if not name.startswith("_")}
+    assert {"load", "show", "frozen_features", "background", "interval_groups"} <= public
+    code = " ".join(re.findall(r"`[^`]+`|(?m:^(?:>>>|\.\.\.) .+)", page))
+    assert {name for name in public if not re.search(rf"\b{name}\b", code)} == set()
