@@ -107,6 +107,8 @@ def test_an_audit_is_held_against_pi_and_a_model(uneven, tmp_path, capsys):
     known = said.isin(["live", "dead"])
     scores = jimt.load(tmp_path / "run").live_scores(curated.store, rows[known])
     of_model = cohen_kappa_score(said[known], np.where(scores >= 0.5, "live", "dead"))
+    assert "audit.csv: unsure" in told
+    assert "PI: unsure" not in told  # a judge has no column of a word that it never says
     kappas = [line for line in told.splitlines() if line.startswith("Cohen's kappa")]
     assert kappas[0].startswith(f"Cohen's kappa: {of_pi:.3f} (")
     assert kappas[1].startswith(f"Cohen's kappa: {of_model:.3f}")

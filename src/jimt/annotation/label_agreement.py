@@ -135,10 +135,10 @@ def print_agreement(judged: Judged, console: Console) -> None:
         lines.append(f"An interval over {n_groups} groups may be too narrow.")
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    seen = [word for word in judged.order if (judged.rows[["first", "second"]] == word).any(axis=None)]
-    table = pd.crosstab(judged.rows["first"], judged.rows["second"]).reindex(index=seen, columns=seen, fill_value=0)
-    cells = [[f"{first}: {word}", *(f"{count:,}" for count in table.loc[word])] for word in seen]
-    print_whole(table_of("Patches", ["", *(f"{second}: {word}" for word in seen)], cells), console)
+    said, found = ([word for word in judged.order if (judged.rows[name] == word).any()] for name in ("first", "second"))
+    table = pd.crosstab(judged.rows["first"], judged.rows["second"]).reindex(index=said, columns=found, fill_value=0)
+    cells = [[f"{first}: {word}", *(f"{count:,}" for count in table.loc[word])] for word in said]
+    print_whole(table_of("Patches", ["", *(f"{second}: {word}" for word in found)], cells), console)
 
 
 def write_disagreements(judged: Judged, folder: Path, console: Console) -> None:
