@@ -60,12 +60,12 @@ def page(browser, address):
     context.close()
 
 
-def page_behind(curated: Path, path: Path, running=None) -> PatchPage:
+def page_behind(curated: Path, path: Path, running=None, *, is_blind: bool = False) -> PatchPage:
     opened = open_curated(curated / DATASET)
     choices = choices_of("empty", opened.summary["config"]["dataset"])
     pool = PatchPool(opened, to_label(opened.manifest))
     table = LabelTable(path, words=[choice.word for choice in choices])
-    words = Words(f"{DATASET} {HOSTILE}", "Does this patch hold cells?", choices, has_stain=True, pixel_size=0.32)
+    words = Words(f"{DATASET} {HOSTILE}", "Does this patch hold cells?", choices, is_blind=is_blind, pixel_size=0.32)
     return PatchPage(words, pool, table, Session(pool, table, running=running, empty=("bare", "full")), None)
 
 
@@ -236,6 +236,22 @@ def test_names_are_text_whatever_they_hold(page):
             break
         press(page, "c")
     assert HOSTILE in page.get_by_role("img").get_attribute("aria-label")
+
+
+def test_who_labels_blindly_is_told_nothing_of_the_raw_image_and_sees_no_pi(browser, curated, path):
+    names = open_curated(curated / DATASET).manifest[["raw_image_id", "group"]].astype(str)
+    with served(page_behind(curated, path, is_blind=True)) as address:
+        page = browser.new_page()
+        page.goto(address)
+        for _ in range(3):
+            shown(page)
+            html = page.content()
+            assert not [name for name in names["raw_image_id"].unique() if name in html]
+            expect(page.locator("#where")).to_have_text(re.compile(r"^patch \d+ · drawn at random$"))
+            assert "PI" not in page.locator("#tools").inner_text()
+            press(page, "c")
+        page.close()
+    assert set(pd.read_csv(path)["raw_image_id"].astype(str)) <= set(names["raw_image_id"])
 
 
 def test_everything_on_the_page_has_a_name_and_pi_is_shown_while_its_key_is_held(page):

@@ -23,14 +23,14 @@ class Words:
         title: Above it.
         question: What is to be told of each patch.
         choices: The answers.
-        has_stain: Whether PI is shown while its key is held.
+        is_blind: Whether neither PI nor the name of the raw image is shown: a name may tell the treatment.
         pixel_size: Micrometres; None where it is not known.
     """
 
     title: str
     question: str
     choices: tuple[Choice, ...]
-    has_stain: bool
+    is_blind: bool
     pixel_size: float | None
 
 
@@ -64,7 +64,7 @@ class PatchPage:
                 "title": words.title,
                 "question": words.question,
                 "choices": [{"key": each.key, "word": each.word, "shown": each.shown} for each in words.choices],
-                "hasStain": words.has_stain,
+                "hasStain": not words.is_blind,
                 "pixelSize": words.pixel_size,
                 "size": self._pool.size,
                 "file": str(self._table.path),
@@ -91,7 +91,7 @@ class PatchPage:
         """A patch's bright-field or PI."""
         if kind == "patch":
             return self._pool.picture(number)
-        if kind == "stain" and self._words.has_stain:
+        if kind == "stain" and not self._words.is_blind:
             return self._pool.stain(number)
         raise KeyError(kind)
 
@@ -137,10 +137,7 @@ class PatchPage:
         name, y, x = self._pool.places[offer.number]
         return {
             "number": offer.number,
-            "name": name,
-            "group": str(self._pool.groups[offer.number]),
-            "y": y,
-            "x": x,
+            "of": None if self._words.is_blind else [name, str(self._pool.groups[offer.number]), y, x],
             "chosenBy": offer.chosen_by,
         }
 

@@ -100,10 +100,11 @@ function show() {
 function put(patch, grey) {
   view.grey = grey;
   view.zoom = 1;
-  const where = `${patch.name}, y ${patch.y}, x ${patch.x}`;
+  const [name, group, y, x] = patch.of ?? [];
+  const where = patch.of ? `${name}, y ${y}, x ${x}` : `patch ${patch.number}`; // in an audit a name may tell the treatment
   const why = patch.chosenBy === "uncertain" ? "the filter is unsure" : "drawn at random";
-  get("where").textContent = `${where} · ${patch.group === patch.name ? "" : `group ${patch.group} · `}${why}`;
-  get("picture").setAttribute("aria-label", `Bright-field patch of ${where}`);
+  get("where").textContent = `${where} · ${group === name ? "" : `group ${group} · `}${why}`;
+  get("picture").setAttribute("aria-label", patch.of ? `Bright-field patch of ${where}` : `Bright-field ${where}`);
   get("picture").dataset.patch = patch.number;
   draw();
 }

@@ -44,7 +44,7 @@ def serve_patches(asked: "Asked", curated: Curated, console: "Console") -> None:
         title=f"{asked.dataset}: {asked.mode}, by {asked.annotator}",
         question=_QUESTIONS[asked.mode],
         choices=choices,
-        has_stain=not is_audit,
+        is_blind=is_audit,
         pixel_size=curated.summary["pixel_size"]["um"],
     )
     running = None if is_audit else FilterProcess(curated.folder, asked.folder)
