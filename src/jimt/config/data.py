@@ -49,6 +49,18 @@ class DoseResponseConfig(Settings, section="dataset.simulation.dose_response"):
 
 
 @dataclass
+class MicroscopeConfig(Settings, section="dataset.simulation.microscope"):
+    """In what the simulated microscope differs from the usual one."""
+
+    pixel_size: float = field(metadata=takes("0.1 to 1.3", lambda size: 0.1 <= size <= 1.3))
+    """Micrometres; the usual one has 0.3225, and of four times as many a cell is no more than a dot."""
+    light: float = field(metadata=POSITIVE)
+    """In bright-field, relative to the usual: with less of it noise is stronger."""
+    contrast: float = field(metadata=POSITIVE)
+    """Of cells in bright-field, likewise."""
+
+
+@dataclass
 class SimulationConfig(Settings, section="dataset.simulation"):
     """The simulated microscope: what it images when the data set's folder is absent."""
 
@@ -63,6 +75,8 @@ class SimulationConfig(Settings, section="dataset.simulation"):
     """Of every second well, the others being the control, or under the highest doses; null where no well is treated."""
     dose_response: DoseResponseConfig | None
     """Between ``dead_fraction`` and ``treated_dead_fraction``; null where no doses are given."""
+    microscope: MicroscopeConfig | None
+    """null for the usual one, an Olympus ScanR at 20x."""
     difficulty: float = field(metadata=SHARE)
     seed: int = field(metadata=SEED)
     patch_size: int = field(metadata=_from_to(32, 8192))

@@ -182,9 +182,9 @@ def prepare_hand_labels(dataset: DatasetConfig, curation: CurationConfig) -> Pat
 def _simulate(dataset: DatasetConfig, curation: CurationConfig, console: Console) -> None:
     simulation = dataset.simulation
     if simulation is not None:
-        from jimt.synthetic import DoseResponse, simulate_dataset
+        from jimt.synthetic import DoseResponse, Microscope, simulate_dataset
 
-        response = simulation.dose_response
+        response, other = simulation.dose_response, simulation.microscope
         root = Path(dataset.root)
         with in_turn(root, what=f"simulates {root}"):
             is_new = simulate_dataset(
@@ -203,6 +203,7 @@ def _simulate(dataset: DatasetConfig, curation: CurationConfig, console: Console
                 dose_response=None
                 if response is None
                 else DoseResponse(tuple(response.doses), response.ec50, response.hill_slope),
+                microscope=None if other is None else Microscope(other.pixel_size, other.light, other.contrast),
             )
         if is_new:
             console.print(

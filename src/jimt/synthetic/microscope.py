@@ -6,6 +6,7 @@ Modelled on an Olympus ScanR at 20x, 0.3225 um per px, with a scientific CMOS ca
 from dataclasses import dataclass
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -77,6 +78,24 @@ def draw_well(rng: np.random.Generator, *, difficulty: float) -> Well:
 
 
 @dataclass(frozen=True)
+class Microscope:
+    """In what another microscope differs from the usual one.
+
+    Attributes:
+        pixel_size: Micrometres.
+        light: That the camera gets in bright-field, relative to the usual: with less of it noise is stronger.
+        contrast: Of cells in bright-field, likewise.
+    """
+
+    pixel_size: float
+    light: float
+    contrast: float
+
+
+USUAL: Final = Microscope(PIXEL_SIZE, light=1.0, contrast=1.0)
+
+
+@dataclass(frozen=True)
 class Field:
     """One simulated pair and its truth; all images have the shape ``(height, width)``."""
 
@@ -127,6 +146,7 @@ def simulate_field(
     unfocused_fraction: float,
     difficulty: float,
     well: Well,
+    microscope: Microscope = USUAL,
 ) -> Field:
     """Simulate one raw image pair.
 
@@ -139,8 +159,11 @@ def simulate_field(
         unfocused_fraction: Share of the area where focus is lost, 0 to 1.
         difficulty: 0 (trivial) to 1 (live and dead hardly differ in bright-field).
         well: Conditions shared with the other fields of the well.
+        microscope: What it is imaged with.
     """
-    full = {"height": height + 2 * MARGIN, "width": width + 2 * MARGIN}
+    zoom = PIXEL_SIZE / microscope.pixel_size  # cells and optics are simulated at the usual pixels
+    rows, columns = round(height / zoom), round(width / zoom)
+    full = {"height": rows + 2 * MARGIN, "width": columns + 2 * MARGIN}
     if 0 < dead_fraction < 1:
         dead_fraction = 1 / (1 + (1 / dead_fraction - 1) * float(np.exp(-well.death_shift)))
     cells = grow_monolayer(
@@ -156,25 +179,45 @@ def simulate_field(
     lost = rise_above_quantile(lost_map, share=unfocused_fraction, softness=LOST_SOFTNESS)
     defocus: FloatImage = usual + lost * LOST_FOCUS
 
-    transmittance = 1 + well.contrast * (draw_transmittance(rng, cells) - 1)
-    light = LIGHT * between(EXPOSURE, difficulty) * well.light
+    transmittance = 1 + well.contrast * microscope.contrast * (draw_transmittance(rng, cells) - 1)
+    light = LIGHT * between(EXPOSURE, difficulty) * well.light * microscope.light
     stain = PI_COUNTS * well.pi_gain * draw_stain(rng, cells)
     stain = (1 - SPILL) * _focus(stain, defocus) + SPILL * gaussian_blur(stain, sigma=SPILL_SIGMA)
     glow = well.pi_background + PI_AUTOFLUORESCENCE * gaussian_blur((cells.label > 0).astype(np.float32), sigma=4)
 
-    view = (slice(MARGIN, MARGIN + height), slice(MARGIN, MARGIN + width))
+    view = (slice(MARGIN, MARGIN + rows), slice(MARGIN, MARGIN + columns))
     lamp = light * _illumination(rng, (height, width), SHADING[0])
     laser = _illumination(rng, (height, width), SHADING[1])
+    through, shines, blur = (
+        _on_camera(image[view], (height, width)) for image in (_focus(transmittance, defocus), glow + stain, defocus)
+    )
     return Field(
-        brightfield=_expose(rng, lamp * _focus(transmittance, defocus)[view]),
-        fluorescence=_expose(rng, laser * (glow + stain)[view]),
-        defocus=defocus[view],
+        brightfield=_expose(rng, lamp * through),
+        fluorescence=_expose(rng, laser * shines),
+        defocus=blur * np.float32(zoom),
         cells=Monolayer(
-            label=cells.label[view],
-            edge_distance=cells.edge_distance[view],
-            y=cells.y - MARGIN,
-            x=cells.x - MARGIN,
+            label=_nearest(cells.label[view], (height, width)),
+            edge_distance=_on_camera(cells.edge_distance[view], (height, width)) * np.float32(zoom),
+            y=(cells.y - MARGIN) * np.float32(zoom),
+            x=(cells.x - MARGIN) * np.float32(zoom),
             dead=cells.dead,
             look=cells.look,
         ),
     )
+
+
+def _on_camera(image: FloatImage, shape: tuple[int, int]) -> FloatImage:
+    """An image at the pixels of the camera, each of which gathers what falls on it."""
+    if image.shape == shape:
+        return image
+    how = cv2.INTER_AREA if shape[0] < image.shape[0] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, shape[::-1], interpolation=how), np.float32)
+
+
+def _nearest(label: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
+    """Likewise of what has no values in between."""
+    rows, columns = (
+        np.minimum((np.arange(n) + 0.5) * old / n, old - 1).astype(np.intp)
+        for n, old in zip(shape, label.shape, strict=True)
+    )
+    return np.asarray(label[np.ix_(rows, columns)])

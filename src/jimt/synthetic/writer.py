@@ -16,7 +16,7 @@ import pandas as pd
 import tifffile
 
 from jimt.errors import InputError
-from jimt.synthetic.microscope import PIXEL_SIZE, draw_well, simulate_field
+from jimt.synthetic.microscope import USUAL, Microscope, draw_well, simulate_field
 from jimt.synthetic.plate_plan import DoseResponse, plan_wells, tabulate_fields, tabulate_wells
 from jimt.synthetic.truth import label_clear_cases, tabulate_cells, tabulate_patches
 from jimt.system.files import read_json, write_json
@@ -120,6 +120,7 @@ def _write_field(
     seed: int,
     patch_size: int,
     stride: int,
+    microscope: Microscope,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Simulate and write one pair; return its patches and its cells. Depends on no other field."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(well, position)))
@@ -133,13 +134,14 @@ def _write_field(
         unfocused_fraction=unfocused_fraction,
         difficulty=difficulty,
         well=draw_well(np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(well,))), difficulty=difficulty),
+        microscope=microscope,
     )
     for suffix, image in ((BRIGHTFIELD_SUFFIX, field.brightfield), (FLUORESCENCE_SUFFIX, field.fluorescence)):
         tifffile.imwrite(
             folder / (name + suffix),
             image,
             photometric="minisblack",
-            resolution=(10_000 / PIXEL_SIZE, 10_000 / PIXEL_SIZE),
+            resolution=(10_000 / microscope.pixel_size, 10_000 / microscope.pixel_size),
             resolutionunit="CENTIMETER",
         )
     patches = tabulate_patches(field, raw_image_id=name, patch_size=patch_size, stride=stride)
@@ -161,6 +163,7 @@ def simulate_dataset(
     n_jobs: int,
     treated_dead_fraction: float | None = None,
     dose_response: DoseResponse | None = None,
+    microscope: Microscope | None = None,
 ) -> bool:
     """Write a folder of simulated raw pairs, or find it already there.
 
@@ -185,6 +188,7 @@ def simulate_dataset(
         treated_dead_fraction: Of every second well, the others being the control, or under the highest doses; None
             where no well is treated.
         dose_response: Doses of the wells, and their effect between the two fractions; None for none.
+        microscope: What they are imaged with; None for the usual one.
 
     Returns:
         True if the images were made, False if the same simulation was already there.
@@ -192,15 +196,8 @@ def simulate_dataset(
     Raises:
         InputError: If the folder holds anything else.
     """
-    settings = {
-        "height": height,
-        "width": width,
-        "dead_fraction": dead_fraction,
-        "difficulty": difficulty,
-        "seed": seed,
-        "patch_size": patch_size,
-        "stride": stride,
-    }
+    settings = {"height": height, "width": width, "dead_fraction": dead_fraction, "difficulty": difficulty}
+    settings |= {"seed": seed, "patch_size": patch_size, "stride": stride}
     parameters: dict[str, Any] = {"n_wells": n_wells, "fields_per_well": fields_per_well, **settings}
     parameters["model_version"] = MODEL_VERSION
     tables = [TRUTH_FILE, CELLS_FILE, LABELS_FILE]
@@ -210,6 +207,8 @@ def simulate_dataset(
     if dose_response is not None:
         parameters["dose_response"] = asdict(dose_response) | {"doses": list(dose_response.doses)}
         tables += [FIELD_TRUTH_FILE, WELL_TRUTH_FILE]
+    if microscope is not None:
+        parameters["microscope"] = asdict(microscope)
     wells = plan_wells(n_wells, shares=(dead_fraction, treated_dead_fraction), dose_response=dose_response)
     places = [(well, position) for well in range(1, n_wells + 1) for position in range(1, fields_per_well + 1)]
     suffixes = (BRIGHTFIELD_SUFFIX, FLUORESCENCE_SUFFIX)
@@ -225,6 +224,7 @@ def simulate_dataset(
             well=well,
             name=names[well, position],
             position=position,
+            microscope=microscope or USUAL,
             **(settings | {"dead_fraction": wells[well - 1].dead_fraction}),
         )
         for well, position in places
