@@ -48,3 +48,22 @@ def of_grid(*datasets: str) -> tuple[str, ...]:
 def help_of(name: str) -> Run:
     """Where a command is named without its arguments."""
     return Run(("--help",), says=name)
+
+
+_PROBE = "method=linear_probe backbone=efficientnet_lite0 curation.empty_filter.enabled=false"
+TRANSFERS: dict[str, Run | Compose] = {
+    "jimt transfer RUN_A RUN_B": Run(says="bal. accuracy"),
+    "jimt transfer RUN_A RUN_B --out DIR": Run(leaves="DIR/transfer.md"),
+    "jimt transfer RUN_A RUN_B --whole": Run(leaves="transfer.md"),
+    **{
+        f"jimt transfer {words} --whole": Run(("--help",), says="--no-matching", why="test_transfer_bridges.py does it")
+        for words in ("runs/synthetic runs/camera", "runs/dated runs/named")
+    },
+    **{
+        f"jimt train dataset={name} {_PROBE} hydra.run.dir=runs/{run}": Compose(
+            (f"{name} tf_efficientnet_lite0",), "two minutes; test_transfer_bridges.py trains on two microscopes"
+        )
+        for name, run in (("synthetic", "synthetic"), ("synthetic_camera", "camera"))
+    },
+}
+"""From one data set to another."""

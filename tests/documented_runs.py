@@ -4,7 +4,7 @@ A command without an entry here makes ``test_documents.py`` fail. No placeholder
 with a data set called NAME, runs called RUN, RUN_1, RUN_2, RUN_A and RUN_B, and a folder called FOLDER.
 """
 
-from documented_kinds import Ask, Compose, Read, Run, help_of, of_grid
+from documented_kinds import TRANSFERS, Ask, Compose, Read, Run, help_of, of_grid
 from jimt.__main__ import COMMANDS
 
 # appended: a network of 0.5 M parameters, one epoch, one thread, so that a training takes a second
@@ -273,9 +273,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         for words in ("CROSSVAL", "runs/tiles", "runs/tiles --what last-layer")
     },
     "jimt compare RUN_1 RUN_2": Run(says="+0.000"),
-    "jimt transfer RUN RUN": Run(says="NAME"),
-    "jimt transfer RUN_A RUN_B --out DIR": Run(leaves="DIR/transfer.md"),
-    "jimt transfer RUN_A RUN_B --whole": Run(leaves="transfer.md"),
+    **TRANSFERS,
     "jimt label-sensitivity RUN": Run(leaves="RUN/label_sensitivity.md"),
     "jimt report RUN": Run(("--max-shown", "4", "--max-mapped", "2"), leaves="RUN/report.html", slow=True),
     # ---- many trainings

@@ -24,7 +24,7 @@ COMMANDS: Final = {
     ),
     "tune": ("jimt.commands:tune", "search over settings by the validation split"),
     "compare": ("jimt.evaluation.compare:main", "compare two runs on the same patches, with an interval"),
-    "transfer": ("jimt.evaluation.transfer:main", "test each run's model on each run's test split"),
+    "transfer": ("jimt.evaluation.transfer:main", "test each run's model on each run's data, and what separates these"),
     "label-sensitivity": ("jimt.evaluation.label_sensitivity:main", "how far results hang on the thresholds"),
     "sweep": ("jimt.sweeps.sweep:main", "rebuild the table of a sweep's folder"),
     "report": ("jimt.report.write:main", "write report.html of a run, a sweep or a cross-validation"),

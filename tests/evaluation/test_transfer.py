@@ -16,8 +16,9 @@ from conftest import TINY_PROBE, UNEVEN, composed_train, uneven_field, write_pai
 from jimt.curation.manifest import open_curated
 from jimt.curation.store import read_field_names
 from jimt.errors import InputError
+from jimt.evaluation.score_matrix import as_frame, as_markdown, as_table
 from jimt.evaluation.scores import score_test_split
-from jimt.evaluation.transfer import _table, as_frame, as_markdown, main, transfer
+from jimt.evaluation.transfer import main, transfer
 from jimt.system.screen import print_whole
 from jimt.training.run import train
 
@@ -36,6 +37,12 @@ def trained(folder: Path, name: str, root: Path, *overrides: str) -> Path:
         )
     )
     return run
+
+
+def scores(runs: list[Path], *, whole: bool = False) -> list[dict]:
+    """The entries of each model and data set, with as little beside them as can be."""
+    found = transfer(runs, whole=whole, match=False, n_stained=1, n_draws=2, seed=0, accelerator=None)
+    return found["scores"]
 
 
 def manifest_of(folder: Path, name: str) -> pd.DataFrame:
@@ -71,7 +78,7 @@ def treated(folder):
 
 @pytest.fixture(scope="module")
 def matrix(plain, treated):
-    return transfer([plain, treated])
+    return scores([plain, treated])
 
 
 def entry(matrix: list[dict], trained_on: str, tested_on: str) -> dict:
@@ -103,7 +110,7 @@ def test_the_values_are_of_this_models_scores_on_that_data_set(folder, plain, tr
     monkeypatch.setattr(
         "jimt.evaluation.transfer.score_test_split", lambda *a, **o: kept.append(score(*a, **o)) or kept[-1]
     )
-    again = transfer([plain, treated])
+    again = scores([plain, treated])
     assert [e["metrics"] for e in again] == [e["metrics"] for e in matrix]
     for found, table in zip(again, kept, strict=True):
         assert found["metrics"]["auroc"]["value"] == pytest.approx(roc_auc_score(table["label"], table["score"]))
@@ -111,7 +118,7 @@ def test_the_values_are_of_this_models_scores_on_that_data_set(folder, plain, tr
 
 
 def test_another_data_set_can_be_tested_on_whole_and_ones_own_never(folder, plain, treated, matrix):
-    whole = transfer([plain, treated], whole=True)
+    whole = scores([plain, treated], whole=True)
     assert entry(whole, "plain", "treated")["counts"]["patches"] == 180
     for name in ("plain", "treated"):
         assert entry(whole, name, name)["metrics"] == entry(matrix, name, name)["metrics"]
@@ -127,11 +134,11 @@ def test_raw_images_of_the_training_are_left_out_where_two_data_sets_share_a_fol
     tested = groups_of(manifest_of(folder, "plain_again"), "test")
     assert tested & seen
     assert tested - seen
-    found = entry(transfer([plain, other]), "plain", "plain_again")
+    found = entry(scores([plain, other]), "plain", "plain_again")
     assert found["n_left_out"] == 15 * len(tested & seen)
     assert found["counts"]["patches"] == 15 * len(tested - seen)
     assert found["counts"]["groups"] == len(tested - seen)
-    found = entry(transfer([plain, other], whole=True), "plain", "plain_again")
+    found = entry(scores([plain, other], whole=True), "plain", "plain_again")
     assert found["counts"]["groups"] == 12 - len(seen)
 
 
@@ -142,7 +149,7 @@ def test_the_same_pixels_are_left_out_under_another_name_and_root(folder, plain)
     tested = groups_of(manifest_of(folder, "renumbered"), "test")
     assert tested & seen
     assert tested - seen
-    found = entry(transfer([plain, copy]), "plain", "renumbered")
+    found = entry(scores([plain, copy]), "plain", "renumbered")
     assert found["n_left_out"] == 15 * len(tested & seen)
     assert found["counts"]["groups"] == len(tested - seen)
 
@@ -165,7 +172,7 @@ def test_the_same_files_are_known_whatever_8_bit_scaling_and_encoding_make_of_th
     seen = groups_of(manifest_of(tmp_path, "first"), "train", "val")
     tested = groups_of(manifest_of(tmp_path, "more"), "train", "val", "test")
     assert len(tested) == 24
-    found = entry(transfer([first, more], whole=True), "first", "more")
+    found = entry(scores([first, more], whole=True), "first", "more")
     assert found["n_left_out"] == 15 * len(seen) > 0
     assert found["counts"]["groups"] == 24 - len(seen)
 
@@ -196,7 +203,7 @@ def test_a_new_image_of_a_group_that_was_trained_on_is_left_out_too(folder, tmp_
     seen = groups_of(manifest_of(tmp_path, "plain"), "train", "val")
     tested = groups_of(manifest_of(tmp_path, "later"), "test")
     assert tested & seen
-    found = entry(transfer([run, later]), "plain", "later")
+    found = entry(scores([run, later]), "plain", "later")
     assert found["n_left_out"] == 30 * len(tested & seen)
 
 
@@ -209,7 +216,7 @@ def test_where_nothing_is_left_no_metric_is_given(folder, plain, tmp_path):
             (tmp_path / "raw").mkdir(exist_ok=True)
             shutil.copy(folder / "plain" / f"{raw_image_id}--{channel}.tif", tmp_path / "raw")
     run = trained(tmp_path, "subset", tmp_path / "raw")
-    found = entry(transfer([plain, run]), "plain", "subset")
+    found = entry(scores([plain, run]), "plain", "subset")
     assert found["metrics"] is None
     assert found["n_left_out"] == (manifest_of(tmp_path, "subset")["split"] == "test").sum() > 0
     assert "none left" in as_markdown([found])
@@ -226,17 +233,17 @@ def test_where_nothing_is_left_no_metric_is_given(folder, plain, tmp_path):
 def test_patches_made_another_way_are_not_compared(folder, plain, tmp_path, override, key):
     other = trained(tmp_path, "other", folder / "treated", override)
     with pytest.raises(InputError, match=f"plain expects {key}=.* and other has .*: curate both data sets in one way"):
-        transfer([plain, other])
+        scores([plain, other])
 
 
 # ---- the command
 
 
 def test_the_command_writes_the_matrix_three_times_and_prints_it(plain, treated, matrix, tmp_path, capsys):
-    main([str(plain), str(treated), "--out", str(tmp_path / "out")])
+    main([str(plain), str(treated), "--no-matching", "--out", str(tmp_path / "out")])
     out = capsys.readouterr().out
     assert "Each model on each data set" in out
-    assert json.loads((tmp_path / "out/transfer.json").read_text()) == json.loads(json.dumps(matrix))
+    assert json.loads((tmp_path / "out/transfer.json").read_text())["scores"] == json.loads(json.dumps(matrix))
     table = pd.read_csv(tmp_path / "out/transfer.csv")
     assert table[["trained_on", "tested_on"]].values.tolist() == [
         [one, other] for one in ("plain", "treated") for other in ("plain", "treated")
@@ -262,13 +269,32 @@ def test_the_table_of_long_names_fits_a_terminal_whole(columns):
     names = {"backbone": "tf_efficientnet_lite0.in1k", "trained_on": "no_treatment"}
     entries = [names | {"tested_on": "no_treatment"} | measured, names | {"tested_on": "doxo", "metrics": None}]
     screen = io.StringIO()
-    print_whole(_table(entries), Console(file=screen, width=columns))
+    print_whole(as_table(entries), Console(file=screen, width=columns))
     lines = screen.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     rows = [line.split() for line in lines]
     assert ["tf_efficientnet_lite0", "no_treatment", "10893/979", "0.897", "0.897"] in rows
     assert ["no_treatment", "12", *["0.811", "to", "0.946"] * 2] in rows
     assert ["tf_efficientnet_lite0", "doxo", "none", "left", "-", "-"] in rows
+
+
+def test_a_run_that_is_given_twice_differs_in_nothing_from_itself(plain, treated):
+    with pytest.raises(InputError, match="best.ckpt is given twice, and differs in nothing from itself: give each run"):
+        scores([plain, treated, plain / "checkpoints/best.ckpt"])
+
+
+def test_two_curations_of_one_name_are_not_told_apart(folder, plain, tmp_path):
+    other = trained(tmp_path, "plain", folder / "treated")
+    with pytest.raises(InputError, match="are two curations of one data set, plain, .*: curate one of them under"):
+        scores([plain, other])
+
+
+def test_a_run_whose_data_are_gone_is_said_without_a_flag_that_the_command_has_not(folder, treated, tmp_path):
+    run = trained(tmp_path, "gone", folder / "plain")
+    shutil.rmtree(tmp_path / "curated/gone")
+    with pytest.raises(InputError) as caught:
+        scores([run, treated])
+    assert str(caught.value) == f"{tmp_path / 'curated/gone'} is missing: curate it again"
 
 
 def test_a_folder_for_the_tables_that_cannot_be_made_is_refused_before_anything_is_scored(tmp_path):

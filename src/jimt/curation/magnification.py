@@ -29,6 +29,26 @@ def resample(image: NDArray[Any], *, zoom: float, bit_depth: int, bit_shift: int
     Raises:
         BadImageError: If nothing but zeros is there, or a pixel is left.
     """
+    counts = payload(image, bit_depth=bit_depth, bit_shift=bit_shift)
+    return resample_known(image, no_data_mask(counts, counts), zoom=zoom)[0]
+
+
+def resample_known(
+    image: NDArray[Any], no_data: NDArray[np.bool_], *, zoom: float
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """As ``resample``, where it is known which pixels are no data.
+
+    Args:
+        image: Shape ``(height, width)``.
+        no_data: Which of its pixels are none, likewise.
+        zoom: Pixels of the answer for one of the image's.
+
+    Returns:
+        The image, and which of its pixels are no data.
+
+    Raises:
+        BadImageError: If nothing is left of it, or it would have to be enlarged too far.
+    """
     if zoom > MOST_ENLARGED:
         raise BadImageError(
             f"would have to be enlarged {zoom:.3g} times along each side to be of the model's pixel size",
@@ -36,8 +56,6 @@ def resample(image: NDArray[Any], *, zoom: float, bit_depth: int, bit_shift: int
         )
     if min(round(side * zoom) for side in image.shape) < 1:
         raise BadImageError(f"has nothing left when it is made {1 / zoom:.3g} times smaller", advice="remove it")
-    counts = payload(image, bit_depth=bit_depth, bit_shift=bit_shift)
-    no_data = no_data_mask(counts, counts)
     filled = image.astype(np.float32)
     if no_data.any():  # by the nearest pixel, so that no zero takes part in a mean
         _, nearest = cv2.distanceTransformWithLabels(
@@ -50,7 +68,9 @@ def resample(image: NDArray[Any], *, zoom: float, bit_depth: int, bit_shift: int
     how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
     larger = np.clip(cv2.resize(filled, None, fx=zoom, fy=zoom, interpolation=how), low, high)
     result = larger if image.dtype.kind == "f" else np.rint(larger)
+    without = np.zeros(result.shape, np.bool_)
     if no_data.any():
         share = cv2.resize(no_data.astype(np.float32), None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
-        result[share >= 0.5] = image[no_data].flat[0]
-    return np.asarray(result, image.dtype)
+        without = np.asarray(share >= 0.5)
+        result[without] = image[no_data].flat[0]
+    return np.asarray(result, image.dtype), without

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jimt.curation.image_changes import Change, change_image
 from jimt.curation.no_data import no_data_mask
 from jimt.curation.patches import Scaling, to_8_bit
 from jimt.curation.payload import payload
@@ -58,5 +59,44 @@ class RawFields:
         return self._last[1:]
 
 
-Fields = FieldStore | RawFields
+class ChangedFields:
+    """Fields whose images are changed as they are read; no image is kept but the last.
+
+    Args:
+        fields: As they are.
+        changes: What is done to each, one after the other.
+        seed: Of noise that is added, which is the same at every reading.
+    """
+
+    def __init__(self, fields: FieldStore | RawFields, changes: Sequence[Change], *, seed: int) -> None:
+        self._fields, self.changes, self._seed = fields, tuple(changes), seed
+        self._last: tuple[int, NDArray[np.uint8], NDArray[np.bool_]] | None = None
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    @property
+    def zoom(self) -> float:
+        """Pixels of an image for one of those before."""
+        return float(np.prod([change.by for change in self.changes if change.kind == "resample"]))
+
+    def field(self, index: int) -> NDArray[np.uint8]:
+        """One field in 8 bits, shape ``(height, width)``; errors as of ``change_image``."""
+        return self._read(index)[0]
+
+    def no_data(self, index: int) -> NDArray[np.bool_]:
+        """Which pixels of one field are no data, likewise."""
+        return self._read(index)[1]
+
+    def _read(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        if self._last is None or self._last[0] != index:
+            pixels, no_data = self._fields.field(index), self._fields.no_data(index)
+            rng = np.random.default_rng([self._seed, index])
+            for change in self.changes:
+                pixels, no_data = change_image(pixels, no_data, change, rng)
+            self._last = index, pixels, no_data
+        return self._last[1:]
+
+
+Fields = FieldStore | RawFields | ChangedFields
 """8-bit fields by number: ``field`` gives one, ``no_data`` which of its pixels are none."""

@@ -5,27 +5,25 @@ are taken for stained, the model is adapted to them, and its other fields are pr
 """
 
 import argparse
-import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import pandas as pd
 
 from jimt.curation.manifest import Curated
 from jimt.errors import InputError, in_one_sentence, writing
-from jimt.evaluation.curve_words import KINDS, adaptation_frame, adaptation_in_words, adaptation_rows
+from jimt.evaluation.adapted_errors import errors_of_draws, mean_row
+from jimt.evaluation.curve_words import adaptation_frame, adaptation_in_words, adaptation_rows
 from jimt.evaluation.field_shares import MIN_CELLS
-from jimt.evaluation.scores import training_data
-from jimt.statistics.paired_errors import mean_errors
+from jimt.evaluation.scores import own_data
 from jimt.system.files import ADAPTATION_CURVE, BEST, CROSSVAL_RESULT, read_json, write_json, write_whole
 from jimt.system.screen import print_whole, table_of
 from jimt.vocabulary import Excluded, Split
 
 if TYPE_CHECKING:
-    from jimt.models.stained_evidence import Evidence, What
+    from jimt.models.stained_evidence import What
 
 CONFIDENCE: Final = 0.95
 
@@ -54,7 +52,7 @@ def adaptation_curve(
     n_fields, groups, share_of = 0, set[str](), None
     for path in _checkpoints(folder):  # what a model says of a fold's fields is kept no longer than it takes
         fields = _fields_of_fold(path, what, skipped, accelerator)
-        found += _errors(fields, what=what, n_stained=n_stained, n_draws=n_draws, seed=seed)
+        found += errors_of_draws(fields, pool="group", what=what, n_stained=n_stained, n_draws=n_draws, seed=seed)
         n_fields, groups = n_fields + len(fields), groups | {field["group"] for field in fields}
         share_of = fields[0]["evidence"].share_of if fields else share_of
     errors = pd.DataFrame(found)
@@ -68,7 +66,7 @@ def adaptation_curve(
         {
             "truth": truth,
             "stained": int(str(number)),
-            **_row(part),
+            **mean_row(part, confidence=CONFIDENCE),
             "groups_left_out": n_groups - part["group"].nunique(),
         }
         for (truth, number), part in errors.groupby(["truth", "stained"], sort=False)
@@ -104,7 +102,7 @@ def _fields_of_fold(path: Path, what: "What", skipped: list[str], accelerator: s
     if what == "last-layer":
         refuse_last_layer(predictor.checkpoint)
     settings = pi_settings(predictor.checkpoint)
-    curated = training_data(predictor.checkpoint.record, None, path)
+    curated = own_data(predictor.checkpoint.record, path)
     counted = curated.summary["cells"]
     found = []
     for field, rows in _held_out(curated).groupby("field"):
@@ -138,59 +136,6 @@ def _held_out(curated: Curated) -> pd.DataFrame:
     groups = set(manifest.loc[test, "group"].dropna())
     between = (manifest["excluded"] == Excluded.AMBIGUOUS.value) & manifest["group"].isin(groups)
     return manifest[test | between.to_numpy(bool)]
-
-
-def _errors(
-    fields: list[dict[str, Any]], *, what: "What", n_stained: Sequence[int], n_draws: int, seed: int
-) -> Iterator[dict[str, Any]]:
-    """Of each group, number of stained fields, draw and other field, how far each answer is off."""
-    from jimt.models.adapting import as_it_was, fit, share_after
-
-    for group in sorted({field["group"] for field in fields}):
-        own = [field for field in fields if field["group"] == group]
-        temperature = own[0]["temperature"]
-        before = [share_after(field["evidence"], as_it_was(temperature)) for field in own]
-        for number in n_stained:
-            for draw, stained in enumerate(_draws(len(own), number, n_draws=n_draws, seed=seed)):
-                evidence: list[Evidence] = [own[place]["evidence"] for place in stained]
-                fitted = fit(evidence, temperature=temperature, what=what)
-                for place in sorted(set(range(len(own))) - set(stained)):
-                    adapted = share_after(own[place]["evidence"], fitted)
-                    for truth in ("counted", "pi"):
-                        known = [own[other][truth] for other in stained if np.isfinite(own[other][truth])]
-                        true = own[place][truth]
-                        if not known or not np.isfinite(true):
-                            continue
-                        answers = zip(KINDS, (adapted, before[place], float(np.mean(known))), strict=True)
-                        told = {"truth": truth, "stained": number, "group": group, "field": own[place]["name"]}
-                        yield told | {"draw": draw} | {kind: abs(answer - true) for kind, answer in answers}
-
-
-def _draws(n: int, number: int, *, n_draws: int, seed: int) -> list[tuple[int, ...]]:
-    """Which of some fields are stained, in each draw; none where no field would be left.
-
-    >>> _draws(3, 2, n_draws=5, seed=0)
-    [(0, 1), (0, 2), (1, 2)]
-    >>> _draws(2, 2, n_draws=5, seed=0)
-    []
-    """
-    if number >= n:
-        return []
-    if math.comb(n, number) <= n_draws:
-        return list(itertools.combinations(range(n), number))
-    rng, drawn = np.random.default_rng([seed, n, number]), set[tuple[int, ...]]()
-    while len(drawn) < n_draws:
-        drawn.add(tuple(sorted(rng.choice(n, number, replace=False).tolist())))
-    return sorted(drawn)
-
-
-def _row(part: pd.DataFrame) -> dict[str, Any]:
-    """Mean errors of the fields that were left, each the mean over the draws that left it."""
-    of_fields = part.groupby(["group", "field"], as_index=False)[list(KINDS)].mean()
-    errors = {kind: of_fields[kind].to_numpy(np.float64) for kind in KINDS}
-    found = mean_errors(errors, of_fields["group"].to_numpy(object), confidence=CONFIDENCE)
-    told: dict[str, Any] = {"groups": int(of_fields["group"].nunique()), "fields": len(of_fields)}
-    return told | {name: {"value": mean.value, "interval": mean.interval} for name, mean in found.items()}
 
 
 @in_one_sentence()

@@ -57,6 +57,14 @@ def training_data(record: "Record", curated_folder: Path | None, checkpoint: Pat
     return without_adapted(curated, record, trained_on=True)
 
 
+def own_data(record: "Record", checkpoint: Path) -> Curated:
+    """As ``training_data``, for a command that takes no other curated data set than the one the record names."""
+    try:
+        return training_data(record, None, checkpoint)
+    except InputError as error:
+        raise error.without("--curated FOLDER") from error
+
+
 def without_adapted(curated: Curated, record: "Record", *, trained_on: bool) -> Curated:
     """A data set without the fields that a model was adapted to: it was told their PI, whatever their files are called.
 

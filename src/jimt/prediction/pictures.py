@@ -10,11 +10,11 @@ from jimt.config.checks import PIXEL_SIZE, check
 from jimt.curation.copies import pixel_digest
 from jimt.curation.decoding import BadImageError
 from jimt.curation.images import check_type
+from jimt.curation.magnification import resample
 from jimt.curation.payload import payload, used_bits
 from jimt.curation.pixel_sizes import PixelSize, differ
 from jimt.prediction.answers import Picture, Source
 from jimt.prediction.image_files import open_images
-from jimt.prediction.magnification import resample
 from jimt.prediction.planes import PlaneChoice, channel_number, read_plane
 
 COLOURED: Final = 0.08

@@ -73,10 +73,20 @@ def measure_image(pixels: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArra
     fine = (blurred[1.0] - blurred[2.0])[valid]
     middle = (blurred[2.0] - blurred[4.0])[valid]
     sd = float(image[valid].std()) + _LEAST
-    noise = _TO_SD * float(np.median(np.abs(convolve(image, _SECOND_DIFFERENCE)[valid]))) / _OF_NOISE
+    noise = noise_sd(image, valid)
     ratios = (
         (fine.std() + _LEAST / 10) / (middle.std() + _LEAST / 10),
         (noise + _LEAST) / sd,
         sd / (mean + _LEAST),
     )
     return np.log(np.array(ratios, np.float64))
+
+
+def noise_sd(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> float:
+    """Standard deviation from pixel to pixel that is not of cells, grey levels.
+
+    Args:
+        image: Grey levels, shape ``(height, width)``; where there are no data their mean.
+        valid: Which pixels are data, likewise; at least one.
+    """
+    return _TO_SD * float(np.median(np.abs(convolve(image, _SECOND_DIFFERENCE)[valid]))) / _OF_NOISE
