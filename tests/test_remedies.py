@@ -52,6 +52,9 @@ NEEDS_NONE: dict[Place, str] = {
     ("config/hydra_errors.py", "_of_hydra"): "the sentence is Hydra's",
     ("prediction/stained_fields.py", "read_stained"): "a note says so, and the model is adapted to the others",
     ("prediction/asking.py", "Asking._checked"): "a note of the field says so, and it is predicted",
+    ("evaluation/image_matching.py", "_towards"): "a line of the answer says what could not be matched, and why",
+    ("evaluation/image_matching.py", "as_dense"): "likewise",
+    ("evaluation/matched_scores.py", "scores_of"): "likewise",
     ("data/fields.py", "RawFields._read"): "what the image must be is all there is to say",
     ("models/predictor.py", "Predictor.patches_of"): "likewise",
 }

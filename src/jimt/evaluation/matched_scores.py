@@ -83,7 +83,7 @@ def _variant(tested: Tested, name: str, as_it_is: Variant, *, seed: int) -> tupl
     if name == DENSITY:
         like, (low, high), density = as_dense(curated, own, target)
         kept = tested.table["field"].isin(like).to_numpy()
-        done = f"{len(like)} of {len(own.fields)} fields, {low:.3g} to {high:.3g}"
+        done = f"{len(like)} of {len(own.fields)} fields, {_short(low)} to {_short(high)}"
         told: dict[str, Any] = {"done": done, "density": DENSITY_OF[density]}
         return Variant(as_it_is.scores, as_it_is.shares, kept), told
     if name == EVERYTHING:
@@ -97,6 +97,10 @@ def _variant(tested: Tested, name: str, as_it_is: Variant, *, seed: int) -> tupl
         return as_it_is, told
     scores = scores_of(tested.predictor, fields, tested.table)
     return Variant(scores, dead_shares(tested, fields, scores)), told
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _everything(tested: Tested, *, seed: int) -> tuple[ChangedFields, str]:
