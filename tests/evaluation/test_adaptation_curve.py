@@ -105,10 +105,11 @@ def predict_quietly(run: Path, image: Path, out: Path, words: list[str]) -> None
 
 def fields_of(folder: Path, *, fold: int) -> list[float]:
     """Errors of the fields that a fold holds out, as the curve has them before they are averaged."""
-    from jimt.evaluation.adaptation_curve import _checkpoints, _errors, _fields_of_fold
+    from jimt.evaluation.adaptation_curve import _checkpoints, _fields_of_fold
+    from jimt.evaluation.adapted_errors import errors_of_draws
 
     fields = _fields_of_fold(_checkpoints(folder)[fold], "calibration", [], None)
-    rows = _errors(fields, what="calibration", n_stained=[1], n_draws=5, seed=0)
+    rows = errors_of_draws(fields, pool="group", what="calibration", n_stained=[1], n_draws=5, seed=0)
     return [row["adapted"] for row in rows]
 
 
