@@ -64,7 +64,7 @@ def read_judge(path: Path) -> pd.DataFrame:
         InputError: If it is absent, or no such table.
     """
     if not path.is_file():
-        raise InputError(f"{path} is missing", advice="give a table that jimt annotate has written")
+        raise InputError(f"{path} is missing", advice="give a table of hand labels, such as audit_anna.csv")
     return standing_labels(label_rows(path), path)[[*_PLACE, "label"]]
 
 
