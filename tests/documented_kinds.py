@@ -50,6 +50,10 @@ def help_of(name: str) -> Run:
     return Run(("--help",), says=name)
 
 
+_WHOLE = "curation.align=true curation.empty_filter.enabled=false choose=stain trainer.max_epochs=10"
+NESTED = f"dataset=mcf7 {_WHOLE}"
+OF_HOECHST = f"dataset=mcf7 dataset.nuclei=hoechst {_WHOLE}"
+"""A nested cross-validation of ``task=stain`` on the real fields, without and with their stain of all nuclei."""
 _PROBE = "method=linear_probe backbone=efficientnet_lite0 curation.empty_filter.enabled=false"
 TRANSFERS: dict[str, Run | Compose] = {
     "jimt transfer RUN_A RUN_B": Run(says="bal. accuracy"),

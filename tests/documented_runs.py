@@ -4,7 +4,7 @@ A command without an entry here makes ``test_documents.py`` fail. No placeholder
 with a data set called NAME, runs called RUN, RUN_1, RUN_2, RUN_A and RUN_B, and a folder called FOLDER.
 """
 
-from documented_kinds import TRANSFERS, Ask, Compose, Read, Run, help_of, of_grid
+from documented_kinds import NESTED, OF_HOECHST, TRANSFERS, Ask, Compose, Read, Run, help_of, of_grid
 from jimt.__main__ import COMMANDS
 
 # appended: a network of 0.5 M parameters, one epoch, one thread, so that a training takes a second
@@ -197,8 +197,11 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         ("mcf7 resnet18.tv_in1k",), MCF7
     ),
     "jimt crossval task=stain dataset=mcf7 choose=stain": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
-    "jimt crossval task=stain dataset=mcf7 curation.align=true curation.empty_filter.enabled=false choose=stain "
-    "trainer.max_epochs=10": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
+    f"jimt crossval task=stain {NESTED}": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
+    f"jimt crossval task=stain stain=nuclei {NESTED}": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
+    f"jimt crossval task=stain stain=nuclei stain.nuclei_of=nuclei {OF_HOECHST}": Compose(
+        ("mcf7 resnet18.tv_in1k",), MCF7
+    ),
     "jimt train task=stain stain=nuclei backbone=resnet18 dataset=synthetic augmentation=intensity "
     "trainer.max_epochs=8": Compose(("synthetic resnet18.tv_in1k",), "minutes; test_stain.py trains task=stain"),
     "jimt prepare dataset=synthetic_doses": Compose(("synthetic_doses",), "a minute; test_plate.py simulates less"),
