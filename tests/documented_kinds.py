@@ -54,6 +54,12 @@ _WHOLE = "curation.align=true curation.empty_filter.enabled=false choose=stain t
 NESTED = f"dataset=mcf7 {_WHOLE}"
 OF_HOECHST = f"dataset=mcf7 dataset.nuclei=hoechst {_WHOLE}"
 """A nested cross-validation of ``task=stain`` on the real fields, without and with their stain of all nuclei."""
+LARGE = (
+    "task=stain stain=nuclei backbone=resnet18 dataset=synthetic augmentation=intensity trainer.max_epochs=16 "
+    "dataset.name=synthetic_large dataset.root=data/synthetic_large dataset.simulation.n_wells=24 "
+    "dataset.simulation.fields_per_well=8 curation.empty_filter.enabled=false"
+)
+"""A training on more simulated fields than the data set has."""
 _PROBE = "method=linear_probe backbone=efficientnet_lite0 curation.empty_filter.enabled=false"
 TRANSFERS: dict[str, Run | Compose] = {
     "jimt transfer RUN_A RUN_B": Run(says="bal. accuracy"),
