@@ -1,6 +1,7 @@
 """``jimt export``: a model as ONNX, or as a package of the BioImage Model Zoo; patches as folders of PNG."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from jimt.errors import InputError, in_one_sentence
@@ -28,12 +29,15 @@ def main(arguments: list[str] | None = None) -> None:
         return
     out = options.out or (options.run if options.run.is_dir() else options.run.parent) / "exported" / options.format
     # late: the list of options needs no torch
-    if options.format == "zoo":
-        print(f"{_write_zoo(options, out)} holds the model")
-        return
-    from jimt.export.onnx_files import write_onnx
+    from jimt.report.progress import watched
 
-    differences = write_onnx(options.run, out)
+    with watched(lambda line: print(line, file=sys.stderr, flush=True), of="export"):
+        if options.format == "zoo":
+            print(f"{_write_zoo(options, out)} holds the model")
+            return
+        from jimt.export.onnx_files import write_onnx
+
+        differences = write_onnx(options.run, out)
     print(f"{out} holds the model; on raw fields of odd sizes its answers differ from the run's in float32 by at most")
     for name, value in differences.items():
         print(f"  {name}: {value:.1e}")

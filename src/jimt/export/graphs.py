@@ -52,7 +52,9 @@ class PatchGraph(nn.Module):
         cut = cut.reshape(n, n_rows, size, n_columns, size).permute(0, 1, 3, 2, 4)
         patches = cut.reshape(-1, 1, size, size)
         orientations = range(self._gives.orientations)
-        logits = [network(_turned(patches, each), channels=1, tile=size).double() for each in orientations]
+        logits = [
+            network(_turned(patches, each), channels=1, tile=size, multiple=None).double() for each in orientations
+        ]
         score = torch.sigmoid(_sum(logits) / len(orientations) / self._gives.temperature)
         return (score.float().reshape(n, 1, n_rows, n_columns),)
 
@@ -98,7 +100,8 @@ class FieldGraph(nn.Module):
             padded = padded.index_select(axis, mirrored(place, side, edge_twice=False))
         found = []
         for orientation in range(self._gives.orientations):
-            maps = network(_turned(padded, orientation), channels=self._channels, tile=self._tile)
+            turned = _turned(padded, orientation)
+            maps = network(turned, channels=self._channels, tile=self._tile, multiple=self._multiple)
             maps = maps.flip(3) if orientation >= 4 else maps
             found.append(maps.rot90(-(orientation % 4), (2, 3)))
         rows, columns = ((side + self._tile - 1) // self._tile for side in (height, width))

@@ -14,6 +14,7 @@ from jimt.errors import InputError
 from jimt.export.raw_counts import grey_range, is_fixed
 from jimt.models.checkpoint import Checkpoint
 from jimt.models.predictor import Predictor
+from jimt.report.progress import part
 
 TOLERANCE: Final = 1e-4
 """Of scores, of probabilities and of log(PI / background)."""
@@ -48,8 +49,12 @@ def check_answers(
     exact = exact_predictor(checkpoint)
     found: dict[str, float] = {}
     for image in odd_fields(checkpoint)[: None if also_8_bit else -1]:
-        wanted = answers_of(exact, image)
-        for name, values in answer(image).items():
+        size = f"{image.shape[1]} x {image.shape[0]} px, {image.dtype}"
+        with part(f"the model's answer to a field of {size}"):
+            wanted = answers_of(exact, image)
+        with part(f"ONNX Runtime's answer to a field of {size}"):
+            given = answer(image)
+        for name, values in given.items():
             alike = values.shape == wanted[name].shape and np.isfinite(values).all()
             difference = float(np.abs(values - wanted[name]).max()) if alike else np.inf
             found[name] = max(found.get(name, 0.0), difference)

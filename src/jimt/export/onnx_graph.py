@@ -13,9 +13,10 @@ from torch.export import Dim
 from jimt.errors import InputError
 from jimt.export.graphs import graph_of
 from jimt.export.onnx_files import OPSET
-from jimt.export.placed_networks import NETWORK, PlacedNetwork
+from jimt.export.placed_networks import NETWORK, Blocks, PlacedNetwork, known_padding
 from jimt.export.raw_counts import Pixels
 from jimt.models.checkpoint import Checkpoint
+from jimt.report.progress import part
 
 IMAGE: Final = "image"
 """Name of the one input."""
@@ -40,17 +41,19 @@ def onnx_model(checkpoint: Checkpoint, pixels: Pixels, told: dict[str, str]) -> 
     placed = PlacedNetwork(checkpoint).eval()
     graph = graph_of(checkpoint, placed, pixels).eval()
     size = checkpoint.input.patch_size
+    of_blocks: nn.Module = placed
     if placed.multiple is None:
         seen, sides = torch.zeros(3, 1, size, size), {0: Dim.DYNAMIC}
     else:
-        most = 1 << 20  # pixels: a bound, without which torch asks whether sides may overflow
-        height, width = (placed.multiple * Dim(name, min=1, max=most) for name in ("rows", "columns"))
-        seen = torch.zeros(2, 1, 3 * placed.multiple, 5 * placed.multiple)
-        sides = {0: Dim.DYNAMIC, 2: height, 3: width}
-    inner = translated(placed, seen, sides, ["grey"], ["found"], checkpoint.network.name)
+        of_blocks = Blocks(placed, placed.multiple).eval()
+        seen = torch.zeros(2, 1, 3, placed.multiple, 5, placed.multiple)
+        sides = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 4: Dim.DYNAMIC}
+    with part(f"{checkpoint.network.name} in operations of ONNX"), known_padding():
+        inner = translated(of_blocks, seen, sides, ["grey"], ["found"], checkpoint.network.name)
     fields = torch.zeros(2, 1, 2 * size + 37, 2 * size + 21, dtype=getattr(torch, pixels))
     dynamic = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
-    outer = translated(graph, fields, dynamic, [IMAGE], list(graph.outputs), checkpoint.network.name)
+    with part("what is around it in operations of ONNX"):
+        outer = translated(graph, fields, dynamic, [IMAGE], list(graph.outputs), checkpoint.network.name)
     _put_in(inner, outer)
     _name_sides(outer)
     _forget_sources(outer)

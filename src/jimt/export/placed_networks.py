@@ -4,10 +4,14 @@ A graph of the whole model calls it once for each orientation, by a stand-in tha
 minutes to follow a network through sides that are not known to be multiples of anything.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, cast
 
 import torch
+from timm.layers import padding
 from torch import Tensor, nn
+from torch.fx.experimental.symbolic_shapes import statically_known_true
 from torch.nn import functional
 
 from jimt.export.sides import means_of_tiles
@@ -19,10 +23,15 @@ NETWORK: Final = "jimt::Network"
 """The stand-in: domain and name of an operation that ONNX does not have."""
 
 
-def network(grey: Tensor, *, channels: int, tile: int) -> Tensor:
-    """Stands for what a placed network gives of fields of shape ``(n, 1, height, width)``, in places of ``tile`` px."""
-    shape = (grey.shape[0], channels, grey.shape[2] // tile, grey.shape[3] // tile)
-    return torch.onnx.ops.symbolic(NETWORK, (grey,), dtype=torch.float32, shape=shape, version=1)
+def network(grey: Tensor, *, channels: int, tile: int, multiple: int | None) -> Tensor:
+    """Stands for what a placed network gives of fields of shape ``(n, 1, height, width)``, in places of ``tile`` px.
+
+    It takes the fields in the blocks of ``Blocks``, or as they are where ``multiple`` is None.
+    """
+    n, _, height, width = grey.shape
+    blocks = grey if multiple is None else grey.reshape(n, 1, height // multiple, multiple, width // multiple, multiple)
+    shape = (n, channels, height // tile, width // tile)
+    return torch.onnx.ops.symbolic(NETWORK, (blocks,), dtype=torch.float32, shape=shape, version=1)
 
 
 class PlacedNetwork(nn.Module):
@@ -77,3 +86,45 @@ class PlacedNetwork(nn.Module):
         if self._is_finer:
             return means_of_tiles(logit, size)
         return functional.interpolate(logit, size, mode="bilinear", align_corners=False)
+
+
+class Blocks(nn.Module):
+    """A placed network of fields whose sides are told in blocks, shape ``(n, 1, rows, multiple, columns, multiple)``.
+
+    They lie in memory as the fields do; but torch knows of each side that it halves without a rest, and compares what
+    layers make of them in seconds.
+
+    Args:
+        placed: The network.
+        multiple: Side of a block, pixels.
+    """
+
+    def __init__(self, placed: PlacedNetwork, multiple: int) -> None:
+        super().__init__()
+        self.placed, self._multiple = placed, multiple
+
+    def forward(self, blocks: Tensor) -> Tensor:
+        """As ``PlacedNetwork``."""
+        n, _, rows, _, columns, _ = blocks.shape
+        return cast(Tensor, self.placed(blocks.reshape(n, 1, rows * self._multiple, columns * self._multiple)))
+
+
+@contextmanager
+def known_padding() -> Iterator[None]:
+    """Meanwhile timm pads by a number, not by a formula of the side, what a stride parts without a rest.
+
+    With TensorFlow's padding ("same", in ``tf_`` networks) each layer's formula holds that of the layer before, and
+    torch takes ten minutes to follow them.
+    """
+    of_side = padding.get_same_padding
+
+    def known(side: int, kernel_size: int, stride: int, dilation: int) -> int:
+        if isinstance(side, torch.SymInt) and statically_known_true(side % stride == 0):
+            return max((kernel_size - 1) * dilation + 1 - stride, 0)
+        return cast(int, of_side(side, kernel_size, stride, dilation))
+
+    padding.get_same_padding = known  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        padding.get_same_padding = of_side

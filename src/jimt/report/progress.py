@@ -1,4 +1,4 @@
-"""Tells what a report is being made of, wherever a part takes longer than a person would wait without a word."""
+"""Tells what a command is making, wherever a part takes longer than a person would wait without a word."""
 
 import threading
 import time
@@ -39,11 +39,14 @@ def part(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def watched(tell: Callable[[str], None], *, patience: float = PATIENCE, again: float = _AGAIN) -> Iterator[None]:
+def watched(
+    tell: Callable[[str], None], *, of: str = "report", patience: float = PATIENCE, again: float = _AGAIN
+) -> Iterator[None]:
     """Tell each part that takes longer than ``patience`` seconds, and how long it has taken every ``again`` seconds.
 
     Args:
         tell: Called with a line, from a thread of its own.
+        of: What is being made, as the line begins.
         patience: Seconds.
         again: Seconds.
     """
@@ -59,7 +62,7 @@ def watched(tell: Callable[[str], None], *, patience: float = PATIENCE, again: f
             due = patience if innermost.told is None else again
             if now - (innermost.told or innermost.since) >= due:
                 innermost.told = now
-                tell(f"report, {': '.join(each.what for each in under_way)} ({now - innermost.since:.0f} s)")
+                tell(f"{of}, {': '.join(each.what for each in under_way)} ({now - innermost.since:.0f} s)")
 
     thread = threading.Thread(target=watch, daemon=True)
     token = _parts.set(parts)
