@@ -1,6 +1,9 @@
 """``jimt export RUN --format onnx``: a file and a script that answer as the run does, with neither torch nor jimt."""
 
+import functools
 import hashlib
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +13,10 @@ import onnx
 import onnxruntime
 import pytest
 import tifffile
+import torch
+from timm.layers import Conv2dSame
+from torch import nn
+from torch.export import Dim
 
 import jimt
 from conftest import REPOSITORY
@@ -18,8 +25,11 @@ from jimt.export import onnx_check
 from jimt.export.export import main
 from jimt.export.onnx_check import TOLERANCE, check
 from jimt.export.onnx_files import Exported, model_bytes, script_of, write_onnx
+from jimt.export.placed_networks import Blocks, known_padding
 from jimt.export.raw_counts import RawCounts
 from jimt.models.checkpoint import Checkpoint
+from jimt.models.predictor import Predictor
+from jimt.report.progress import watched
 from stain_runs import stain_run
 
 WITHOUT = """
@@ -98,6 +108,7 @@ def exported(checkpoint: Checkpoint, folder: Path, *, pixels: str = "uint16") ->
         ("pooled", {"bit_shift": 4, "orientations": 1}),
         ("tiles", {"scaling": "percentile_dataset"}),
         ("stain", {"scaling": "full_range", "bit_depth": 16, "reduction": 2, "orientations": 2}),
+        ("stain", {"backbone": "tf_efficientnet_lite0", "reduction": 4}),  # as experiment=demo_stain
     ],
 )
 def test_any_kind_of_model_answers_alike(kind, settings, tmp_path):
@@ -117,6 +128,39 @@ def test_percentiles_of_the_whole_field_are_taken_by_the_script(tmp_path):
     checkpoint = model(scaling="percentile_image", orientations=1)
     paths = exported(checkpoint, tmp_path, pixels="uint8")
     assert max(check(checkpoint, *paths).values()) < 1e-5
+
+
+def script_alone(folder: Path, checkpoint: Checkpoint) -> dict:
+    """The functions of a script, with no file of a model beside it."""
+    (folder / "predict.py").write_text(script_of(Exported(checkpoint, "0" * 64, "# Model card")))
+    return runpy.run_path(str(folder / "predict.py"))
+
+
+FIELDS = {
+    "whole": raw_field((101, 187)),
+    "with zero-filled edges": np.pad(raw_field((101, 187))[17:, 9:], ((17, 0), (9, 0))),
+    "constant": np.full((70, 80), 1234, np.uint16),
+    "saturated": np.full((70, 80), 4095, np.uint16),
+    "of floats": raw_field((101, 187)).astype(np.float32) * np.float32(1.7),
+    "of 8 bits": (raw_field((101, 187)) >> 4).astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+@pytest.mark.parametrize("bits", [{"bit_depth": 12}, {"bit_depth": 12, "bit_shift": 4}, {"bit_depth": 16}])
+def test_the_script_takes_percentiles_of_what_holds_data(kind, bits, tmp_path):
+    checkpoint, image = model(scaling="percentile_image", **bits), FIELDS[kind]
+    if image.dtype == np.uint16:
+        image = image << bits.get("bit_shift", 0)
+    wanted = Predictor(checkpoint).fields_of([image]).field(0)
+    np.testing.assert_array_equal(script_alone(tmp_path, checkpoint)["scaled"](image), wanted)
+
+
+@pytest.mark.parametrize("image", [np.zeros((70, 80), np.uint16), np.full((70, 80), np.nan, np.float32)])
+def test_the_script_refuses_what_holds_no_data(image, tmp_path):
+    answer = script_alone(tmp_path, model(scaling="percentile_image"))["answer"]
+    with pytest.raises(SystemExit, match="error: the image holds nothing but zeros, or numbers that are none"):
+        answer(None, image)
 
 
 def test_a_file_that_answers_otherwise_is_not_left(reported, tmp_path, monkeypatch):
@@ -144,3 +188,38 @@ def test_fields_of_the_check_have_odd_sides_and_fill_the_counts():
     counts = fields[0] & 4095
     assert counts.max() > 3500
     assert counts.min() < 500
+
+
+class Halved(nn.Module):
+    """Two layers with TensorFlow's padding, which is a formula of the side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(Conv2dSame(1, 2, 3, stride=2), Conv2dSame(2, 1, 5, stride=2))
+
+    def forward(self, grey: torch.Tensor) -> torch.Tensor:
+        return self.layers(grey)
+
+
+def test_padding_is_a_number_where_torch_follows_a_network():
+    network = Halved().eval()
+    sides = ({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 4: Dim.DYNAMIC},)
+    with known_padding():
+        program = torch.export.export(
+            Blocks(network, 32), (torch.zeros(2, 1, 3, 32, 5, 32),), dynamic_shapes=sides, strict=False
+        )
+    paddings = [node.args[1] for node in program.graph.nodes if node.target is torch.ops.aten.pad.default]
+    assert paddings == [[0, 1, 0, 1], [1, 2, 1, 2]]
+    grey = torch.linspace(0, 1, 3 * 7 * 32 * 4 * 32).view(3, 1, 7 * 32, 4 * 32)
+    given = program.module()(grey.view(3, 1, 7, 32, 4, 32))
+    torch.testing.assert_close(given, network(grey))
+    network(grey[:, :, :33])  # a side of any length is padded by its formula again
+
+
+def test_a_user_is_told_what_an_export_waits_for(reported, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("jimt.report.progress.watched", functools.partial(watched, patience=0.2))
+    main([str(reported), "--format", "onnx", "--out", str(tmp_path / "out")])
+    told = capsys.readouterr().err
+    for step in ("test_resnet.r160_in1k", "what is around it"):
+        assert re.search(rf"^export, {step} in operations of ONNX \(\d+ s\)$", told, re.MULTILINE), told

@@ -141,7 +141,8 @@ def _documentation(exported: Exported, publication: Publication) -> str:
 ## How to ask it
 
 The input is a bright-field field as the camera took it, 16 bits, in focus, at a pixel size of {pixel_size}. Patches
-without cells are scored like all others: look at none of their scores.
+without cells are scored like all others: look at none of their scores. Zero-filled edges, as an alignment leaves them,
+count as part of the image: cut them off first.
 
 ## Validation
 
