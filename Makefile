@@ -4,9 +4,11 @@ VENV ?= .venv
 # older graphics cards: make venv CONSTRAINTS=constraints/titan-xp.txt
 CONSTRAINTS ?= constraints/current.txt
 PY = $(VENV)/bin/python
+# bioimageio.core, which agrees with no environment of jimt
+ZOO ?= .venv-zoo
 INPUTS = pyproject.toml constraints/common.txt $(CONSTRAINTS)
 
-.PHONY: venv demo test test-slow test-older lint
+.PHONY: venv zoo demo test test-slow test-zoo test-older lint
 
 # Installs again only when pyproject.toml, the constraints or the checkout's place have changed.
 venv:
@@ -16,6 +18,13 @@ venv:
 	  && $(PYTHON) -m venv $(VENV) \
 	  && $(PY) -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]' \
 	  && { pwd; cat $(INPUTS); } > $(VENV)/installed; }
+
+zoo:
+	@cmp -s constraints/zoo.txt $(ZOO)/installed || { \
+	  echo "installing into $(ZOO) (a minute, half a gigabyte)" \
+	  && $(PYTHON) -m venv --clear $(ZOO) \
+	  && $(ZOO)/bin/python -m pip install --quiet --disable-pip-version-check -r constraints/zoo.txt \
+	  && cp constraints/zoo.txt $(ZOO)/installed; }
 
 demo: venv
 	$(PY) train.py experiment=demo
@@ -31,6 +40,10 @@ test: venv
 
 test-slow: venv
 	$(TESTS) -m slow
+
+# Packages of the BioImage Model Zoo, by the zoo's own test.
+test-zoo: venv zoo
+	JIMT_ZOO_PYTHON=$(abspath $(ZOO))/bin/python $(TESTS) -m 'slow or not slow' tests/export/test_zoo.py
 
 # What must not differ between the two stacks: curation, one training step, checkpoints.
 test-older:

@@ -63,6 +63,7 @@ def started_by(command: str, *, folder: Path, stand_ins: Path, noted: Path) -> l
         "VENV",
         "CONSTRAINTS",
         "PYTHON",
+        "ZOO",
     ):  # of the make that may have started pytest
         environment.pop(name, None)
     done = subprocess.run(["bash", "-ec", command], cwd=folder, env=environment, capture_output=True, text=True)

@@ -98,6 +98,10 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         ("python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow",), "tests do not start all tests"
     ),
     "python -m pytest tests/curation": Ask(("python -m pytest tests/curation",), "tests do not start tests"),
+    "make test-zoo": Ask(
+        ("python -m pip install --quiet --disable-pip-version-check -r constraints/zoo.txt",),
+        ".ci/run makes the environment, and all tests use it",
+    ),
     "make lint": Ask(("python -m ruff check .", "python -m mypy"), "tests do not start the linters"),
     # ---- curation
     "jimt prepare dataset=NAME": Run(leaves="data/curated/NAME/manifest.parquet"),

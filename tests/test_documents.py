@@ -73,7 +73,8 @@ def clone(tmp_path_factory, uneven) -> Clone:
     for name in ("train.py", "prepare.py", "benchmarks", "pyproject.toml", "constraints", "Makefile", "conf", "src"):
         (folder / name).symlink_to(REPOSITORY / name)
     write_stand_ins(notes / "bin")
-    shutil.copytree(notes / "bin", folder / ".venv/bin")
+    for environment in (".venv", ".venv-zoo"):
+        shutil.copytree(notes / "bin", folder / environment / "bin")
     clone = Clone(folder, notes)
 
     def write(path: str, text: str) -> None:
