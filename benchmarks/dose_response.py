@@ -26,7 +26,7 @@ from scipy.special import expit, logit
 
 from jimt.prediction.dose_answers import CONFIDENCE, N_SHUFFLES, SIGNIFICANCE
 from jimt.statistics.dose_response import FittedCurve, fit_dose_response
-from jimt.statistics.dose_surface import Curve, Shapes, Surface
+from jimt.statistics.dose_surface import Curve, Shapes, Surface, whole_grid
 from jimt.statistics.plate_quality import edge_difference, z_prime
 
 Floats = NDArray[np.float64]
@@ -89,7 +89,7 @@ def holds(ends: tuple[float | None, float | None], truth: float) -> bool:
 
 def of_bootstrap(doses: Floats, shares: Floats, rng: np.random.Generator) -> tuple[float | None, float | None]:
     """Interval of the EC50 from wells drawn anew among those of each dose; one less of each, weighed up for it."""
-    shapes = Shapes(doses)
+    shapes = Shapes(doses, *whole_grid(doses))
     of_dose = [np.flatnonzero(doses == dose) for dose in np.unique(doses)]
     found = []
     for _ in range(N_RESAMPLES):

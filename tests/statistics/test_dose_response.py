@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 from scipy.stats import f as fisher
+from scipy.stats import t as student
 
 from jimt.statistics.dose_response import fit_dose_response, p_of_no_effect, why_no_curve
 
@@ -50,6 +51,23 @@ def test_wells_of_a_curve_without_spread_give_it_back():
     assert found.verdict == "ec50"
     assert (found.curve.ec50, found.curve.slope) == pytest.approx((10**0.3, 1.5), rel=1e-3)
     assert (found.curve.at_zero, found.curve.at_high) == pytest.approx((0.1, 0.8), abs=1e-3)
+
+
+@pytest.mark.parametrize("spread", [0.01, 0.001, 0.0001])
+def test_intervals_of_wells_close_to_their_curve_are_as_narrow_as_scipy_has_them_and_hold_it(spread):
+    shares = drawn(0.313, 1.43, 0.1, 0.85, spread=spread)
+    found = fitted(DOSES, shares)
+    assert found.ec50[0] < found.curve.ec50 < found.ec50[1]
+    assert found.slope[0] < found.curve.slope < found.slope[1]
+    of_curve = logistic(DOSES, 0.313, 1.43, 0.1, 0.85)
+    best, covariance = curve_fit(
+        logistic, DOSES, shares, p0=(0.3, 1.4, 0.1, 0.8), sigma=of_curve * (1 - of_curve) + 0.02
+    )
+    half = student.ppf(0.975, len(DOSES) - 4) * np.sqrt(np.diag(covariance))  # which so little spread makes exact
+    intervals = np.log10(found.ec50), found.slope, found.at_zero, found.at_high
+    for (low, high), value, reach in zip(intervals, best, half, strict=True):
+        assert (high - low) / 2 == pytest.approx(reach, rel=0.15)
+        assert (high + low) / 2 == pytest.approx(value, abs=0.2 * reach)
 
 
 def test_another_unit_moves_the_ec50_and_nothing_else():

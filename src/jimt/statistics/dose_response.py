@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.stats import f as fisher
 
-from jimt.statistics.dose_surface import SLOPES, Curve, Shapes, Surface, profile_interval, rise
+from jimt.statistics.dose_surface import SLOPES, Curve, Shapes, Surface, profile_interval, rise, whole_grid
 
 Floats = NDArray[np.float64]
 Ends = tuple[float | None, float | None]
@@ -36,6 +36,11 @@ FEWEST_WELLS: Final = 6
 _FLOOR: Final = 0.02
 """Of the spread, so that wells near 0 and 1 do not decide alone: what is predicted is never as sure as a count."""
 _N_WEIGHTINGS: Final = 2
+_FEWEST_STEPS: Final = 10
+"""Of the grid within an interval: with fewer it is off by what lies between two values."""
+_AT_END: Final = 1 + 1e-6
+_ZOOMED: Final = 61
+_MOST_ZOOMS: Final = 12
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,7 @@ def fit_dose_response(
     p_value = p_of_no_effect(doses, shares, n_shuffles=n_shuffles, seed=seed)
     if p_value > significance:
         return FittedCurve("no effect", p_value)
-    shapes, weights = Shapes(doses), np.ones(len(doses))
+    shapes, weights = Shapes(doses, *whole_grid(doses)), np.ones(len(doses))
     for _ in range(_N_WEIGHTINGS):
         of_curve = Surface(shapes, shares, weights).best().shares(doses)
         spread = of_curve * (1 - of_curve) + _FLOOR
@@ -117,11 +122,11 @@ def fit_dose_response(
     curve, least = _refined(surface.best(), doses, shares, weights)
     freedom = len(doses) - 4
     allowed = least * (1 + float(fisher.ppf(confidence, 1, freedom)) / freedom) + 1e-9
-    low, high = (10**end for end in profile_interval(surface.decades, surface.profile_of_ec50(), allowed))
+    surface, ends_of_ec50, (gentle, steep) = _zoomed(surface, curve, doses, shares, weights, allowed)
+    low, high = (10**end for end in ends_of_ec50)
     first, last = float(doses[doses > 0][0]), float(doses[-1])
     ends = (low if low >= first else None), (high if high <= last else None)
     verdict, bound = _verdict(low, high, first=first, last=last)
-    gentle, steep = profile_interval(SLOPES, surface.profile_of_slope(), allowed)
     band_doses, curves = np.geomspace(first, last, 80), surface.allowed(allowed)
     return FittedCurve(
         verdict,
@@ -129,12 +134,43 @@ def fit_dose_response(
         curve,
         ec50=ends,
         bound=bound,
-        slope=(gentle if gentle > SLOPES[0] else None, steep if steep < SLOPES[-1] else None),
+        slope=(gentle if gentle > SLOPES[0] * _AT_END else None, steep if steep * _AT_END < SLOPES[-1] else None),
         at_zero=curves.interval_of_plateau(0),
         at_high=curves.interval_of_plateau(1),
         band_doses=band_doses,
         band=curves.band(np.concatenate([[0.0], band_doses])),
     )
+
+
+def _zoomed(
+    surface: Surface, curve: Curve, doses: Floats, shares: Floats, weights: Floats, allowed: float
+) -> tuple[Surface, tuple[float, float], tuple[float, float]]:
+    """A grid as fine as the intervals ask for, and the intervals of the EC50's logarithm and the slope on it.
+
+    Wells that lie close to their curve allow less than lies between two values of the whole grid.
+    """
+    at = np.array([np.log10(curve.ec50), np.log(curve.slope)])
+    outer = np.array([surface.decades[[0, -1]], np.log(surface.slopes[[0, -1]])])
+    for _ in range(_MOST_ZOOMS):
+        ends = np.array(
+            [
+                profile_interval(surface.decades, surface.profile_of_ec50(), allowed),
+                np.log(profile_interval(surface.slopes, surface.profile_of_slope(), allowed)),
+            ]
+        )
+        ends = np.stack([np.minimum(ends[:, 0], at), np.maximum(ends[:, 1], at)], axis=1)
+        edges = np.array([surface.decades[[0, -1]], np.log(surface.slopes[[0, -1]])])
+        steps = (edges[:, 1] - edges[:, 0]) / [len(surface.decades) - 1, len(surface.slopes) - 1]
+        spans = ends[:, 1] - ends[:, 0]
+        cut = np.isclose(ends, edges, atol=1e-9, rtol=0) & ~np.isclose(edges, outer, atol=1e-9, rtol=0)
+        if (spans >= _FEWEST_STEPS * steps).all() and not cut.any():
+            break
+        room = np.maximum(2 * steps, np.where(cut.any(axis=1), spans, 0))
+        first, last = np.maximum(ends[:, 0] - room, outer[:, 0]), np.minimum(ends[:, 1] + room, outer[:, 1])
+        grid = (np.linspace(low, high, _ZOOMED) for low, high in zip(first, last, strict=True))
+        decades, slopes = next(grid), np.exp(next(grid))
+        surface = Surface(Shapes(doses, decades, slopes), shares, weights)
+    return surface, (float(ends[0, 0]), float(ends[0, 1])), (float(np.exp(ends[1, 0])), float(np.exp(ends[1, 1])))
 
 
 def _verdict(low: float, high: float, *, first: float, last: float) -> tuple[Verdict, float | None]:

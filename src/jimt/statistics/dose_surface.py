@@ -62,19 +62,30 @@ def rise(decades: Floats, slope: float | Floats, doses: Floats) -> Floats:
     return np.asarray(1 / (1 + 10.0**exponents))
 
 
+def whole_grid(doses: Floats) -> tuple[Floats, Floats]:
+    """Logarithms of EC50s to the base 10, from below the lowest dose to above the highest, and slopes.
+
+    Args:
+        doses: Of each well, some above 0.
+    """
+    positive = np.log10(doses[doses > 0])
+    low, high = positive.min() - _BEYOND, positive.max() + _BEYOND
+    return np.linspace(low, high, round((high - low) / _STEP) + 1), SLOPES
+
+
 class Shapes:
     """Curves from 0 to 1 by EC50 and slope, at the doses of one compound's wells.
 
     Args:
         doses: Of each well, shape ``(n_wells,)``, some above 0.
+        decades: Logarithm of EC50s to the base 10, ascending.
+        slopes: Hill's, likewise.
     """
 
-    def __init__(self, doses: Floats) -> None:
+    def __init__(self, doses: Floats, decades: Floats, slopes: Floats) -> None:
         levels, self.level_of = np.unique(doses, return_inverse=True)
-        positive = np.log10(levels[levels > 0])
-        low, high = positive[0] - _BEYOND, positive[-1] + _BEYOND
-        self.decades: Floats = np.linspace(low, high, round((high - low) / _STEP) + 1)
-        self.risen = np.stack([rise(self.decades, slope, levels) for slope in SLOPES], axis=1)
+        self.decades, self.slopes = decades, slopes
+        self.risen = np.stack([rise(decades, slope, levels) for slope in slopes], axis=1)
 
 
 class Surface:
@@ -87,7 +98,7 @@ class Surface:
     """
 
     def __init__(self, shapes: Shapes, shares: Floats, weights: Floats) -> None:
-        self.decades, risen, level_of = shapes.decades, shapes.risen, shapes.level_of
+        self.decades, self.slopes, risen, level_of = shapes.decades, shapes.slopes, shapes.risen, shapes.level_of
         weight, total = np.bincount(level_of, weights), np.bincount(level_of, weights * shares)
         self._squares = float((weights * shares**2).sum())
         self._zero_zero, self._high_high = (1 - risen) ** 2 @ weight, risen**2 @ weight
@@ -131,14 +142,14 @@ class Surface:
         """The curve of the grid with the least sum of squares."""
         row, column = np.unravel_index(int(self._least.argmin()), self._least.shape)
         plateaus = float(self._at_zero[row, column]), float(self._at_high[row, column])
-        return Curve(float(10 ** self.decades[row]), float(SLOPES[column]), *plateaus)
+        return Curve(float(10 ** self.decades[row]), float(self.slopes[column]), *plateaus)
 
     def profile_of_ec50(self) -> Floats:
         """Least sum of squares with each EC50 of ``decades``."""
         return np.asarray(self._least.min(axis=1))
 
     def profile_of_slope(self) -> Floats:
-        """Least sum of squares with each of ``SLOPES``."""
+        """Least sum of squares with each of ``slopes``."""
         return np.asarray(self._least.min(axis=0))
 
     def allowed(self, most: float) -> "AllowedCurves":
@@ -149,7 +160,7 @@ class Surface:
         squares = np.stack([self._zero_zero[kept], self._high_high[kept], self._zero_high[kept]])
         room = np.maximum(most - self._least[kept], 0) / np.maximum(squares[0] * squares[1] - squares[2] ** 2, _TINY)
         plateaus = np.stack([self._at_zero[kept], self._at_high[kept]])
-        return AllowedCurves(self.decades[rows], SLOPES[columns], plateaus, squares, room)
+        return AllowedCurves(self.decades[rows], self.slopes[columns], plateaus, squares, room)
 
 
 @dataclass(frozen=True)
