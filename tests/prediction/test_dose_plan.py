@@ -41,6 +41,8 @@ def test_a_table_is_read_as_a_spreadsheet_of_any_country_saves_it(tmp_path, text
         (["1 nM", "10 nm", "1 μM"], [1, 10, 1000], "nM"),
         (["500 ng/mL", "1 ug/ml", "2 mg/L", "3 ug / mL"], [0.5, 1, 2, 3], "µg/mL"),
         (["2 Gy", "0", "4 Gy"], [2, 0, 4], "Gy"),
+        (["2 U/ml", "4 U/mL", "8 u/ml"], [2, 4, 8], "U/ml"),
+        (["500 nmol/L", "1 \u03bcmol/l", "2 umol / L", "3 µM"], [0.5, 1, 2, 3], "µM"),
         (["0,5", "1,000"], [0.5, 1], None),
         (["1,5E-06 M", "0 M"], [1.5e-6, 0], "M"),
     ],
@@ -53,6 +55,14 @@ def test_units_of_one_kind_are_told_in_one(texts, numbers, unit):
 
 BAD = {
     "no number": ("A1,DMSO", "has the dose DMSO, which is no number: write a number, 0 for the vehicle", "A1,0"),
+    "spaced": (
+        "A1,1 000 nM\nA2,2 000 nM",
+        "has the dose 1 000 nM, whose number is not plain: write 1000",
+        "A1,1000 nM",
+    ),
+    "apostrophe": ("A1,1'000", "has the dose 1'000, whose number is not plain: write 1000 or 1e3", "A1,1e3"),
+    "power": ("A1,1x10^-6 M", "has the dose 1x10^-6 M, whose number is not plain", "A1,1e-6 M"),
+    "typeset minus": ("A1,\u22126", "has the negative dose \u22126: write the dose itself", "A1,1e-6"),
     "negative": ("A1,-6", "has the negative dose -6: write the dose itself, where this is its logarithm", "A1,1e-6"),
     "missing": ("A1,", "has no dose: write it, 0 for the vehicle, or remove the line", "A1,0"),
     "infinite": ("A1,1e999", "which is no number: write a smaller one", "A1,1e9"),

@@ -40,7 +40,14 @@ def test_times_are_in_order_by_their_value_whatever_the_order_of_their_names():
     series, notes = followed("A1_s1_T10.tif", "A1_s1_T9.tif", "A1_s1_T100.tif", "B1_s1_T9.tif", "B1_s1_T10.tif")
     assert times(series) == {"A01/1": [9, 10, 100], "B01/1": [9, 10]}
     assert series.unit == "time point"
-    assert notes == ["time points are missing of 1 positions, which have fewer than 3: B01/1 (2)"]
+    assert notes == ["time points are missing of 1 position with fewer than 3: B01/1 (2)"]
+
+
+def test_times_before_the_treatment_come_first():
+    assert times(followed("A1_s1_6h.tif", "A1_s1_0h.tif", "A1_s1_-6h.tif", "A1_s1_-12h.tif")[0]) == {
+        "A01/1": [-12, -6, 0, 6]
+    }
+    assert times(followed("B1_s1_-1.tif", "B1_s1_0.tif", "B1_s1_1.tif")[0]) == {"B01/1": [-1, 0, 1]}
 
 
 def test_other_units_of_one_series_are_put_into_one():
@@ -72,7 +79,7 @@ def test_a_time_that_is_twice_is_refused_and_a_placeholder_that_tells_positions_
 def test_a_position_of_one_time_is_told_and_where_all_are_so_nothing_is_followed():
     series, notes = followed("A1_s1_0h.tif", "A1_s1_6h.tif", "A2_s1_6h.tif")
     assert len(series.positions) == 2
-    assert notes == ["1 positions have one time alone and cannot be followed: A02/1"]
+    assert notes == ["1 position has one time alone and cannot be followed: A02/1"]
     assert followed("B1_s1_0h.tif", "B2_s1_0h.tif") == (None, [])
     assert followed("B1_s1_0h.tif", "B2_s1_6h.tif") == (None, [])
     assert followed("plain.tif", pattern=None) == (None, [])

@@ -66,6 +66,14 @@ def test_intervals_hold_the_time_at_which_the_well_passes_as_often_as_they_say()
 
 def test_single_positions_have_no_interval_and_ones_that_agree_stand_for_themselves():
     assert not onset_with_range([0, 1, 2], [0.1, 0.6, 0.7], [None] * 3, threshold=0.5, held=2).known
-    ends = [None, (0.4, 0.8), (0.6, 0.8)]  # at first no position has a dead cell
+    ends = [(0.0, 0.0), (0.4, 0.8), (0.6, 0.8)]  # at first no position has a dead cell
     found = onset_with_range([0, 1, 2], [0.0, 0.6, 0.7], ends, threshold=0.5, held=2)
     assert (found.earliest, found.latest) == (0, 2)
+
+
+def test_a_time_of_one_position_alone_says_nothing_of_the_range():
+    times, shares = [0, 6, 12, 18], [0.1, 0.2, 0.9, 0.9]
+    ends = [(0.05, 0.15), (0.1, 0.3), None, None]  # the other position was imaged no longer
+    found = onset_with_range(times, shares, ends, threshold=0.5, held=2)
+    assert (found.found.time, found.known) == (12, True)
+    assert (found.earliest, found.latest) == (6, None)

@@ -12,6 +12,8 @@ from jimt.errors import InputError
 _DOSE: Final = re.compile(r"([+-]?(?:\d[\d.,]*|[.,]\d+)(?:[eE][+-]?\d+)?)\s*(\D.*)?", re.ASCII | re.DOTALL)
 _THOUSANDS: Final = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
 """Which is a number with commas between thousands, or one with a decimal comma: 1,000."""
+_NOT_PLAIN: Final = re.compile(r"[\d'\u2019^]|[x×*·.,]\s*\d")
+"""Begins what is no unit but more of the number: 1 000, 1'000, 1x10^-6."""
 _PREFIXES: Final = {"f": -15, "p": -12, "n": -9, "µ": -6, "m": -3, "": 0}
 _MOLAR: Final = {f"{prefix}M": power for prefix, power in _PREFIXES.items()}
 _PER_VOLUME: Final = {
@@ -58,6 +60,8 @@ def read_doses(typed: Sequence[TypedDose]) -> tuple[list[float], str | None]:
         for number, (_, unit), dose in zip(numbers, parts, typed, strict=True)
         if number or unit
     ]
+    first: dict[str, str] = {}  # the spelling of units that differ in nothing but small and capital letters
+    told = [(number, unit and first.setdefault(unit.casefold(), unit), dose) for number, unit, dose in told]
     units = Counter(unit for _, unit, _ in told)
     if not units:
         return numbers, None
@@ -79,12 +83,18 @@ def _scaled(number: float, power: int) -> float:
 
 
 def _parts(dose: TypedDose) -> tuple[str, str | None]:
-    read = _DOSE.fullmatch(dose.text.strip())
+    read = _DOSE.fullmatch(dose.text.strip().replace("\u2212", "-"))
     if read is None:
         raise InputError(
             f"{dose.where} has the dose {dose.text}, which is no number", advice="write a number, 0 for the vehicle"
         )
-    return read[1], (read[2] or "").strip() or None
+    unit = (read[2] or "").strip() or None
+    if unit is not None and _NOT_PLAIN.match(unit):
+        raise InputError(
+            f"{dose.where} has the dose {dose.text}, whose number is not plain",
+            advice="write 1000 or 1e3 for a thousand, and 1e-6 for a millionth",
+        )
+    return read[1], unit
 
 
 def _decimal_comma(numbers: Sequence[tuple[str, TypedDose]]) -> bool:
@@ -127,10 +137,11 @@ def _number(text: str, dose: TypedDose, *, commas: bool) -> float:
 
 
 def _known(unit: str | None) -> str | None:
-    """A unit as it is spelt here, where it is known: uM, μM and um are µM."""
+    """A unit as it is spelt here, where it is known: uM, μM, um and µmol/L are µM."""
     if unit is None:
         return None
     plain = re.sub(r"\s*/\s*", "/", unit.replace("\u03bc", "µ"))
+    plain = re.sub(r"mol/L$", "M", plain, flags=re.IGNORECASE)
     plain = re.sub(r"^u(?=M$|g/)|(?<=/)u(?=L$)", "µ", plain, flags=re.IGNORECASE)
     known = {name.casefold(): name for kind in _KINDS for name in kind}
     return known.get(plain.casefold(), unit)

@@ -209,7 +209,12 @@ def _mean(
     counted = [np.array([share for _, share in at[tick] if share is not None], np.float64) for tick in ticks]
     shares = tuple(float(values.mean()) if len(values) else None for values in counted)
     ends = tuple(t_interval_of_mean(values, confidence=confidence) for values in counted)
-    found = onset_with_range(times, shares, ends, threshold=threshold, held=HELD)
+    agreeing = [
+        (share, share) if len(values) > 1 and share is not None else None
+        for values, share in zip(counted, shares, strict=True)
+    ]
+    of_range = [found or same for found, same in zip(ends, agreeing, strict=True)]
+    found = onset_with_range(times, shares, of_range, threshold=threshold, held=HELD)
     return tuple(ticks), times, shares, ends, tuple(map(len, counted)), found
 
 

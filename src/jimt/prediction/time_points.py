@@ -18,7 +18,7 @@ _UNIT_OF: Final = {word: unit for unit, words in _WORDS.items() for word in word
 _COUNTED: Final = ("", "t", "tp", "time", "timepoint", "time point", "frame", "cycle", "scan")
 """Before a number, these tell no unit."""
 _PLAIN: Final = re.compile(
-    r"(?P<before>[^\W\d_]+(?: [^\W\d_]+)?)?[ _-]?(?P<number>\d+(?:[.,]\d+)?)[ _]?(?P<after>[^\W\d_]+)?"
+    r"(?:(?P<before>[^\W\d_]+(?: [^\W\d_]+)?)[ _-]?|(?P<minus>[-\u2212]))?(?P<number>\d+(?:[.,]\d+)?)[ _]?(?P<after>[^\W\d_]+)?"
 )
 _LONG: Final = re.compile(
     "".join(rf"(?:(?P<{unit}>\d+) ?(?:{'|'.join(_WORDS[unit][::-1])})[ _]?)?" for unit in _SECONDS)
@@ -47,11 +47,13 @@ def read_moment(text: str) -> Moment | None:
     (Moment(value=12.0, unit=None), Moment(value=5400.0, unit='h'), Moment(value=9000.0, unit='min'))
     >>> read_moment("day3"), read_moment("early")
     (Moment(value=259200.0, unit='d'), None)
+    >>> read_moment("-6h")  # before what is counted from
+    Moment(value=-21600.0, unit='h')
     """
-    folded = text.strip().casefold()
+    folded = text.strip(" _").casefold()
     if (plain := _PLAIN.fullmatch(folded)) is not None:
         before, after = plain["before"] or "", plain["after"]
-        number = float(plain["number"].replace(",", "."))
+        number = float(plain["number"].replace(",", ".")) * (1 if plain["minus"] is None else -1)
         if before in _COUNTED and after is None:
             return Moment(number, None)
         unit = _UNIT_OF.get(after if after is not None else before)
@@ -73,7 +75,7 @@ def unit_of(moments: list[Moment]) -> Unit:
         return "time point"
     if all(moment.unit == "d" for moment in moments):
         return "d"
-    longest = max(moment.value for moment in moments)
+    longest = max(abs(moment.value) for moment in moments)
     return "min" if longest < _LONGEST["min"] else "h" if longest <= _LONGEST["h"] else "d"
 
 

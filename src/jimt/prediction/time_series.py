@@ -167,12 +167,14 @@ def _gaps(series: Series) -> list[str]:
         more = f" and {len(lacking) - _LISTED} more" if len(lacking) > _LISTED else ""
         most = max(len(ticks) for ticks in of_plate.values())
         notes.append(
-            f"time points are missing of {len(lacking)} positions, which have fewer than {most}: {listed}{more}"
+            f"time points are missing of {len(lacking)} position{'s' * (len(lacking) != 1)} with fewer than {most}: "
+            f"{listed}{more}"
         )
     if single:
         listed = ", ".join(each.name for each in single[:_LISTED])
         more = f" and {len(single) - _LISTED} more" if len(single) > _LISTED else ""
-        notes.append(f"{len(single)} positions have one time alone and cannot be followed: {listed}{more}")
+        have = "position has" if len(single) == 1 else "positions have"
+        notes.append(f"{len(single)} {have} one time alone and cannot be followed: {listed}{more}")
     return notes
 
 

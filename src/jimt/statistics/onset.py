@@ -99,17 +99,14 @@ def onset_with_range(
     Args:
         times: Rising, in any unit.
         shares: Of each time; None where there is none.
-        ends: Interval of each share; None where there is none, as of a single position.
+        ends: Interval of each share; None where there is none, as of a single position, whose share then says nothing of
+            the range. Both ends are the share where all positions agree, as at shares of 0.
         threshold: As of ``onset``.
         held: Likewise.
     """
     found = onset(times, shares, threshold=threshold, held=held)
-    if found.passing == "unknown" or sum(interval is not None for interval in ends) < 2:
+    if found.passing == "unknown" or sum(interval is not None and interval[0] < interval[1] for interval in ends) < 2:
         return OnsetRange(found)
-    # where all positions agree, as at shares of 0, there is no interval, and the share stands for both ends
-    low, high = (
-        [share if interval is None else interval[end] for share, interval in zip(shares, ends, strict=True)]
-        for end in (0, 1)
-    )
+    low, high = ([None if interval is None else interval[end] for interval in ends] for end in (0, 1))
     upper, lower = (onset(times, limits, threshold=threshold, held=held) for limits in (high, low))
     return OnsetRange(found, upper.after, lower.time, True)
