@@ -72,6 +72,7 @@ def curve(folder: Path, *words: str) -> list[dict]:
 
 def test_the_curve_is_what_adapting_and_predicting_field_by_field_comes_to(learned, wells, tmp_path, capsys):
     (row,) = curve(learned, "--stained", "1", "2")  # of two fields none is left beside two stained
+    assert "2 stained: no group has a field over beside so many" in capsys.readouterr().out
     assert (row["truth"], row["stained"], row["groups"], row["fields"]) == ("pi", 1, 6, 12)
     root = Path(data_of(wells)[0].root)
     scores = pd.read_csv(learned / "scores.csv")

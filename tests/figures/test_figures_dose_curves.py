@@ -26,7 +26,7 @@ def panel(shape: str) -> DosePanel:
 
 
 def drawn(*panels: DosePanel):
-    return draw_dose_curves(panels, unit="µM", label="dead share", confidence=0.95)
+    return draw_dose_curves(panels, title=None, unit="µM", label="dead share", confidence=0.95)
 
 
 def test_a_circle_is_a_well_at_its_decade_and_dose_0_has_a_place_left_of_a_break():
@@ -40,6 +40,14 @@ def test_a_circle_is_a_well_at_its_decade_and_dose_0_has_a_place_left_of_a_break
     assert labels[places[0]] == "0"
     assert [label for tick, label in labels.items() if tick >= -1] == ["0.1", "1", "10", "100"]
     assert axes.get_xlabel() == "dose (µM)"
+
+
+def test_a_figure_of_one_of_several_times_says_which():
+    figure = draw_dose_curves(
+        [panel("number")], title="plate p, time 6h", unit=None, label="dead share", confidence=0.95
+    )
+    assert figure.get_suptitle() == "plate p, time 6h"
+    assert drawn(panel("number")).get_suptitle() == ""
 
 
 def test_an_open_end_is_an_arrow_and_no_effect_a_broken_line():

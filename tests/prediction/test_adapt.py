@@ -132,7 +132,7 @@ def test_it_is_a_run_that_says_where_it_comes_from(probe, uneven, tmp_path, monk
     with pytest.raises(InputError, match=r"run2 holds another training \(adaptation\)"):
         train(composed_train(*uneven, *TINY_PROBE, f"run_dir={tmp_path / 'run2'}"))
     capsys.readouterr()
-    assert "was itself adapted, to 1 stained fields, from" in str(adapts(tmp_path / "run2", *words[1:-1], "x"))
+    assert "was itself adapted, to 1 stained field, from" in str(adapts(tmp_path / "run2", *words[1:-1], "x"))
 
 
 def test_test_fields_that_it_was_adapted_to_are_not_tested_on(probe, uneven, tmp_path, capsys):
@@ -161,7 +161,7 @@ def test_test_fields_that_it_was_adapted_to_are_not_tested_on(probe, uneven, tmp
                 shutil.copy(root / f"{name}--{channel}.tif", tmp_path / f"seen/P1/A1_s0_{word}.tif")
             break
     assert adapts(probe, tmp_path / "seen", *WITH_PI, "--out", tmp_path / "known") is None
-    assert "1 of these fields were trained on" in capsys.readouterr().out
+    assert "the model was trained on 1 of these fields" in capsys.readouterr().out
 
 
 def test_what_cannot_be_adapted_to_is_left_out_with_its_reason(probe, tmp_path, capsys):
@@ -193,6 +193,8 @@ def test_what_cannot_be_done_is_refused_in_a_sentence_and_nothing_is_written(pro
     write_field(tmp_path / "new", "A1")
     told = adapts(probe, tmp_path / "new", *WITH_PI, "--out", probe)
     assert told == f"error: {probe} holds something already: name a folder that is not there yet"
+    told = adapts(probe, tmp_path / "new", *PATTERN, "--check", "Hoechst", "--out", tmp_path / "run2")
+    assert str(told).endswith("reads the channels BF, PI: give --check WORD")
     (tmp_path / "new/P1/A1_s0_PI.tif").unlink()
     assert "no" in str(adapts(probe, tmp_path / "new", *WITH_PI, "--out", tmp_path / "run2"))
     assert not (tmp_path / "run2").exists()

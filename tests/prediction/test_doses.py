@@ -168,6 +168,33 @@ def test_plates_are_told_apart_and_a_table_without_plates_holds_for_all(tmp_path
     assert [each["plate"] for each in dose_rows(made.answered(tmp_path))] == ["p", "q"]
 
 
+def test_of_several_times_the_last_is_told_and_all_are_drawn_with_their_time(tmp_path, monkeypatch):
+    monkeypatch.setattr("jimt.figures.style.DPI", 50)
+    made = Plate()
+    made.add_compound("doxo", 2.0, n=1)
+    made.add_controls(1)
+    at_last, made.rows = made.rows, []
+    for time, effect in (("2h", 0.5), ("30min", 0.0), ("1d", 1.0)):
+        for each in at_last:
+            share = 0.08 + effect * (each.dead_share - 0.08)
+            given = {"well": each.well, "plate": "p", "time": time, "dead_share": share}
+            if (each.well, time) != ("B02", "1d"):  # one well stops early
+                made.rows.append(row(len(made.rows), f"{each.well}_{time}", **given))
+    found = made.answered(tmp_path)
+    assert [plate.key[1] for plate in found.plates] == ["30min", "2h", "1d"]
+    told = dose_sentences(found)
+    assert told[0].startswith("plate p, time 1d: doxo: EC50 ")
+    assert not any("30min" in line or "2h" in line for line in told)
+    assert told[-1] == "this is of the last time; doses.csv and the figures have 2 earlier ones too"
+    shown = write_doses(found, tmp_path, label="dead share")
+    assert [words for words, _ in shown.figures] == ["plate p, time 1d"]
+    assert [words for words, _ in shown.earlier] == ["plate p, time 30min", "plate p, time 2h"]
+    assert pd.read_csv(tmp_path / "doses.csv", encoding="utf-8-sig")["time"].tolist() == ["30min", "2h", "1d"]
+    page = written(tmp_path, made.rows, pictures=False, doses=shown).read_text()
+    assert "Dose-response curves of 2 earlier times" in page
+    assert page.index("dose_response_p_1d.png") < page.index("dose_response_p_30min.png")
+
+
 def test_the_vehicle_of_a_compound_is_its_own_and_that_of_none_is_shared(tmp_path):
     made = Plate()
     for compound, at_zero in (("doxo", 0.05), ("taxol", 0.4)):

@@ -175,6 +175,12 @@ def main(arguments: list[str] | None = None) -> None:
     header, rows = adaptation_rows(curve)
     title = f"Error of the dead share ({curve['share_of']}) of fields of groups that the model had not seen"
     print_whole(table_of(title, header, rows), console)
+    lacking = [
+        number for number in sorted(set(options.stained)) if number not in {row["stained"] for row in curve["rows"]}
+    ]
+    for number in lacking:
+        line = f"{number} stained: no group has a field over beside so many"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for line in (*adaptation_in_words(curve), *(f"left out: {reason}" for reason in curve["fields_left_out"])):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(f"table and figure are in {options.run}", highlight=False, markup=False, soft_wrap=True)

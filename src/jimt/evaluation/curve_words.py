@@ -52,12 +52,12 @@ def adaptation_in_words(curve: dict[str, Any]) -> list[str]:
         most = rows[-1]["stained"]
         if helps:
             row = helps[0]
-            n, one = row["stained"], row["stained"] == 1
+            n, one, difference = row["stained"], row["stained"] == 1, row["adapted - before"]
             text = (
                 f"Stain {n} field{'s' * (not one)} of the next experiment and adapt the model to "
                 f"{'it' if one else 'them'}: against {TRUTHS[truth]}, the dead share of its other fields is then "
-                f"off by {number_text(row[KINDS[0]]['value'])} in place of {number_text(row[KINDS[1]]['value'])} "
-                f"({value_text(row['adapted - before']['value'], row['adapted - before']['interval'], signed=True)})"
+                f"off by {number_text(row[KINDS[0]]['value'])} in place of {number_text(row[KINDS[1]]['value'])}, a "
+                f"change of {value_text(difference['value'], difference['interval'], signed=True)}"
             )
         else:
             row = min(rows, key=lambda row: row["adapted - before"]["value"])
@@ -69,20 +69,34 @@ def adaptation_in_words(curve: dict[str, Any]) -> list[str]:
                 f"Against {TRUTHS[truth]}, up to {most} stained field{'s' * (most != 1)} of the next experiment "
                 f"{gain}: the dead share of its other fields is off by "
                 f"{number_text(row[KINDS[0]]['value'])} with {row['stained']}, in place of "
-                f"{number_text(row[KINDS[1]]['value'])} "
-                f"({value_text(difference['value'], difference['interval'], signed=True)})"
+                f"{number_text(row[KINDS[1]]['value'])}, a change of "
+                f"{value_text(difference['value'], difference['interval'], signed=True)}"
             )
         beaten = min(rows, key=lambda row: row[f"{KINDS[0]} - {KINDS[2]}"]["value"])
         difference = (beats or [beaten])[0][f"{KINDS[0]} - {KINDS[2]}"]
         against = value_text(difference["value"], difference["interval"], signed=True)
-        verdict = "is nearer than" if beats else "is not nearer, by more than chance, than"
-        text += f". The adapted model {verdict} the mean share of the stained fields alone ({against})."
+        if beats:
+            text += f". The adapted model is nearer than the mean share of the stained fields alone, by {against}."
+        elif all(_is_above(each[f"{KINDS[0]} - {KINDS[2]}"]) for each in rows):
+            text += (
+                ". The mean share of the stained fields alone is nearer than the adapted model: the fields of a group "
+                f"are so alike that the model adds nothing to the stain, and is further off by {against}."
+            )
+        else:
+            text += (
+                ". The adapted model is not nearer, by more than chance, than the mean share of the stained fields "
+                f"alone: the difference is {against}."
+            )
         told.append(text)
     return told
 
 
 def _is_below(difference: dict[str, Any]) -> bool:
     return difference["interval"] is not None and difference["interval"][1] < 0
+
+
+def _is_above(difference: dict[str, Any]) -> bool:
+    return difference["interval"] is not None and difference["interval"][0] > 0
 
 
 def learning_frame(curve: dict[str, Any]) -> pd.DataFrame:
@@ -118,7 +132,7 @@ def learning_in_words(curve: dict[str, Any]) -> list[str]:
     if step is not None:
         shares = [number_text(row["share_error"]["value"]) for row in (last, whole)]
         sentence = f"the error of the dead share goes from {shares[0]} to {shares[1]}"
-        sentence += f" ({value_text(step['value'], step['interval'], signed=True)})"
+        sentence += f", a change of {value_text(step['value'], step['interval'], signed=True)}"
         verdict = (
             "so more experiments like these can be expected to help"
             if _is_below(step)

@@ -26,7 +26,7 @@ def draw_adaptation(rows: Sequence[dict[str, Any]]) -> Figure:
         rows: Of ``adaptation_curve.json``.
     """
     truths = [truth for truth in _TRUTHS if any(row["truth"] == truth for row in rows)]
-    figure, (panels,) = new_axes(3.3 * len(truths) + 0.4, 3.6, 1, len(truths), sharey=True)
+    figure, (panels,) = new_axes(3.3 * len(truths) + 0.4, 3.8, 1, len(truths), sharey=True)
     for axes, truth in zip(panels, truths, strict=True):
         shown = [row for row in rows if row["truth"] == truth]
         for number, (kind, (label, colour, marker)) in enumerate(_KINDS.items()):
@@ -39,7 +39,7 @@ def draw_adaptation(rows: Sequence[dict[str, Any]]) -> Figure:
             title=_TRUTHS[truth], xlabel="stained fields of a group", xlim=(-0.5, len(shown) - 0.5), ylim=(0, None)
         )
     panels[0].set_ylabel("error of the dead share")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(truths))
     return figure
 
 

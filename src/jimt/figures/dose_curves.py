@@ -43,7 +43,9 @@ class DosePanel:
 
 
 @styled
-def draw_dose_curves(panels: Sequence[DosePanel], *, unit: str | None, label: str, confidence: float) -> Figure:
+def draw_dose_curves(
+    panels: Sequence[DosePanel], *, title: str | None, unit: str | None, label: str, confidence: float
+) -> Figure:
     """Dead shares by dose on an axis of decades, on which 0 has a place of its own left of a break.
 
     A circle is a well. The curve has its interval as a band; a vertical line is the EC50 and a bar its interval, or an
@@ -51,6 +53,7 @@ def draw_dose_curves(panels: Sequence[DosePanel], *, unit: str | None, label: st
 
     Args:
         panels: Of each compound; at least one.
+        title: Plate and time, where there are several.
         unit: Of the doses.
         label: What the share is of, for the axis.
         confidence: Coverage of the intervals.
@@ -65,6 +68,8 @@ def draw_dose_curves(panels: Sequence[DosePanel], *, unit: str | None, label: st
         last = grid[(len(panels) - 1 - column) // columns, column]
         last.set_xlabel("dose" if unit is None else f"dose ({drawable(unit)})")
     figure.supylabel(label, fontsize=9)
+    if title is not None:
+        figure.suptitle(shortened(drawable(title), length=60), fontsize=9)
     handles = [
         Line2D([], [], linestyle="", marker="o", markerfacecolor="none", color=_INK, ms=4.5, label="a well"),
         Line2D([], [], color=COLOURS[DEAD], label="curve"),

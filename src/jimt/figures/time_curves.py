@@ -16,6 +16,8 @@ from jimt.vocabulary import DEAD
 
 _INK: Final = "#333333"
 _COLUMNS: Final = 6
+_BELOW: Final = -0.08
+"""Where the interval of the onset lies, so that it hides no share of 0."""
 _Points = tuple[Sequence[float], Sequence[float | None]]
 
 
@@ -83,16 +85,17 @@ def draw_time_curves(
         Line2D([], [], color=COLOURS[DEAD], label="their mean"),
         Patch(facecolor=COLOURS[DEAD], alpha=0.22, label=f"its {percent_text(confidence)} interval"),
         Line2D([], [], color=_INK, linewidth=1, label="onset"),
+        Line2D([], [], color=_INK, linewidth=2.4, marker=">", ms=4.5, label="its interval, open at an arrow"),
         Line2D([], [], color=_INK, marker="x", linestyle="", ms=5, label="drifted or moved"),
     ]
-    figure.legend(handles=handles, loc="outside upper left", ncols=5 if wide else 3)
+    figure.legend(handles=handles, loc="outside upper left", ncols=6 if columns > 4 else min(columns + 1, 3))
     return figure
 
 
 def _draw(axes: Axes, panel: TimePanel, threshold: float) -> None:
-    axes.set_title(shortened(drawable(panel.title), length=26))
+    axes.set_title(shortened(drawable(panel.title), length=24))
     axes.text(0.03, 0.97, panel.words, transform=axes.transAxes, va="top", fontsize=7, color=_INK, zorder=5)
-    axes.set(ylim=(-0.04, 1.14), yticks=[0, 0.5, 1])
+    axes.set(ylim=(-0.13, 1.14), yticks=[0, 0.5, 1])
     axes.set_yticklabels(["0", "0.5", "1"])
     axes.axhline(threshold, color=_INK, linewidth=0.7, linestyle=":")
     for times, shares in panel.members:
@@ -108,10 +111,10 @@ def _draw(axes: Axes, panel: TimePanel, threshold: float) -> None:
     if panel.onset_range is not None and panel.onset_range != (None, None):
         earliest, latest = panel.onset_range
         first, last = times[0] if earliest is None else earliest, times[-1] if latest is None else latest
-        axes.plot([first, last], [0, 0], color=_INK, linewidth=2.4, solid_capstyle="butt", zorder=4)
+        axes.plot([first, last], [_BELOW] * 2, color=_INK, linewidth=2.4, solid_capstyle="butt", zorder=4)
         for end, place, marker in ((earliest, first, "<"), (latest, last, ">")):
             if end is None:
-                axes.plot([place], [0], color=_INK, marker=marker, ms=4.5, zorder=4, clip_on=False)
+                axes.plot([place], [_BELOW], color=_INK, marker=marker, ms=4.5, zorder=4, clip_on=False)
 
 
 def _numbers(values: Sequence[float | None]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":

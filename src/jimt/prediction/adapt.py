@@ -94,9 +94,13 @@ def refuse_adapted(checkpoint: "Checkpoint", named: Path) -> None:
     adaptation = checkpoint.record.adaptation
     if adaptation is not None:
         raise InputError(
-            f"{named} was itself adapted, to {len(adaptation.fields)} stained fields, from {adaptation.origin}",
+            f"{named} was itself adapted, to {_stained(len(adaptation.fields))}, from {adaptation.origin}",
             advice="adapt that one to these fields and the others together",
         )
+
+
+def _stained(number: int) -> str:
+    return f"{number} stained field{'s' * (number != 1)}"
 
 
 def _refuse_filled(out: Path) -> None:
@@ -160,7 +164,7 @@ def _tell(
         for each, told, before, after in zip(stained, evidence, *shares, strict=True)
     ]
     header = ["field", "by PI", "before", "adapted"]
-    title = f"Dead share ({evidence[0].share_of}) of the {len(stained)} fields that it was adapted to"
+    title = f"Dead share ({evidence[0].share_of}) of the {_stained(len(stained))} that it was adapted to"
     print_whole(table_of(title, header, rows), console)
 
 

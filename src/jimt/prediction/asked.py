@@ -121,15 +121,19 @@ def find_pi(asked: Asked, names: DatasetNames | None, found: Found) -> dict[int,
     if pattern is None or CHANNEL not in pattern.names:  # a channel of the same files
         return {source.number: source for source in found.sources}
     leave_out = None if names is None else names.leave_out
-    of_pi = find_sources(
-        asked.images,
-        pattern=pattern,
-        root=root,
-        leave_out=leave_out,
-        channel=str(asked.check),
-        time=asked.time,
-        out=asked.out,
-    )
+    try:
+        of_pi = find_sources(
+            asked.images,
+            pattern=pattern,
+            root=root,
+            leave_out=leave_out,
+            channel=str(asked.check),
+            time=asked.time,
+            out=asked.out,
+        )
+    except InputError as error:  # of PI the channel is another option
+        given = tuple(remedy.replace("--channel", "--check") for remedy in error.remedies)
+        raise InputError(error.cause, advice=error.advice, remedies=given) from error
     every = (*of_pi.sources, *(source for source, _ in of_pi.failed))  # reading these tells why
     by_name = {(source.name, source.series, source.time_index): source for source in every}
     beside = {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from jimt.errors import ways_out
 from jimt.figures.plate import plate_shape, well_place
 from jimt.prediction.dose_plan import DosedWell, DosePlan
-from jimt.prediction.plate_maps import PlateKey
+from jimt.prediction.plate_maps import PlateKey, in_order
 from jimt.statistics.dose_response import FittedCurve, fit_dose_response, why_no_curve
 from jimt.statistics.plate_quality import EdgeDifference, ZPrime, edge_difference, z_prime
 
@@ -77,12 +77,17 @@ class Doses:
     """What doses did.
 
     Attributes:
-        plates: Each plate, at each time.
+        plates: Each plate, at each time, from the first to the last.
         unit: Of all doses; None where none is told.
     """
 
     plates: tuple[PlateAnswer, ...]
     unit: str | None
+
+    @property
+    def at_last(self) -> tuple[PlateAnswer, ...]:
+        """Each plate at its last time."""
+        return tuple({plate.key[0]: plate for plate in self.plates}.values())
 
 
 def dose_answers(wells: pd.DataFrame, plan: DosePlan) -> Doses:
@@ -96,7 +101,7 @@ def dose_answers(wells: pd.DataFrame, plan: DosePlan) -> Doses:
     for row in wells.to_dict("records"):
         if (given := plan.of(row["plate"], row["well"])) is not None:
             plates.setdefault((row["plate"], row["time"]), []).append((given, row))
-    return Doses(tuple(_of_plate(key, rows) for key, rows in plates.items()), plan.unit)
+    return Doses(tuple(_of_plate(key, plates[key]) for key in in_order(plates)), plan.unit)
 
 
 def _of_plate(key: PlateKey, rows: list[_Row]) -> PlateAnswer:

@@ -25,10 +25,12 @@ class DosesShown:
     Attributes:
         sentences: What was found.
         figures: Each with what it is of, and its file.
+        earlier: Likewise of times before the last.
     """
 
     sentences: tuple[str, ...]
     figures: tuple[tuple[str, str], ...]
+    earlier: tuple[tuple[str, str], ...] = ()
 
 
 def write_doses(doses: Doses, folder: Path, *, label: str) -> DosesShown:
@@ -49,11 +51,19 @@ def write_doses(doses: Doses, folder: Path, *, label: str) -> DosesShown:
     names = plate_files([plate.key for plate in drawn], kind=_FIGURE)
     for plate in drawn:
         figure = draw_dose_curves(
-            list(panels_of(plate, doses.unit)), unit=doses.unit, label=label, confidence=CONFIDENCE
+            list(panels_of(plate, doses.unit)),
+            title=plate_name(plate.key) if len(doses.plates) > 1 else None,
+            unit=doses.unit,
+            label=label,
+            confidence=CONFIDENCE,
         )
         write_whole(folder / names[plate.key], png(figure))
-    figures = tuple((plate_name(plate.key), names[plate.key]) for plate in drawn)
-    return DosesShown(tuple(dose_sentences(doses)), figures)
+    at_last = {plate.key for plate in doses.at_last}
+    last, earlier = (
+        tuple((plate_name(plate.key), names[plate.key]) for plate in drawn if (plate.key in at_last) is is_last)
+        for is_last in (True, False)
+    )
+    return DosesShown(tuple(dose_sentences(doses)), last, earlier)
 
 
 def remove_doses(folder: Path) -> bool:

@@ -64,12 +64,14 @@ def dose_text(dose: float, unit: str | None) -> str:
 
 
 def dose_sentences(doses: Doses) -> list[str]:
-    """What was found of each compound, and of controls and edges of each plate."""
+    """What was found of each compound, and of controls and edges of each plate: of several times, at the last."""
     told = []
-    for plate in doses.plates:
+    for plate in doses.at_last:
         where = f"{plate_name(plate.key)}: " if len(doses.plates) > 1 else ""
         told += [f"{where}{compound_sentence(compound, doses.unit)}" for compound in plate.compounds]
         told += [f"{where}{line}" for line in (_of_controls(plate), _of_edge(plate))]
+    if n_before := len(doses.plates) - len(doses.at_last):
+        told.append(f"this is of the last time; doses.csv and the figures have {n_before} earlier ones too")
     return told
 
 

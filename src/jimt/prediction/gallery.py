@@ -120,6 +120,7 @@ def write_gallery(
         films=[] if over_time is None else [(printable(name), quote(path)) for name, path in over_time.films],
         doses=None if doses is None else [printable(line) for line in doses.sentences],
         dose_figures=[] if doses is None else [(words, quote(name)) for words, name in doses.figures],
+        earlier_doses=[] if doses is None else [(words, quote(name)) for words, name in doses.earlier],
         well_columns=columns,
         wells=cells,
         failed=[(printable(row.file), printable(row.failed)) for row in rows if row.failed is not None],

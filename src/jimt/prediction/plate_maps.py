@@ -1,6 +1,7 @@
 """Plate maps of the mean dead shares of wells, a PNG for each plate and time."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,8 @@ import pandas as pd
 from jimt.figures.plate import PlateWell, draw_plate
 from jimt.figures.style import png
 from jimt.prediction.answer_tables import printable
+from jimt.prediction.time_points import time_ranks
+from jimt.prediction.well_shares import natural
 from jimt.system.files import write_whole
 from jimt.vocabulary import ShareOf
 
@@ -35,7 +38,17 @@ def plates_of(wells: pd.DataFrame) -> dict[PlateKey, list[PlateWell]]:
             has_flags=row["n_flagged"] > 0,
         )
         plates.setdefault((row["plate"], row["time"]), []).append(well)
-    return plates
+    return {key: plates[key] for key in in_order(plates)}
+
+
+def in_order(keys: Collection[PlateKey]) -> list[PlateKey]:
+    """Plates as a person sorts them, each by time.
+
+    >>> in_order([("p10", "6h"), ("p9", "6h"), ("p9", "30min")])
+    [('p9', '30min'), ('p9', '6h'), ('p10', '6h')]
+    """
+    ranks = time_ranks(time for _, time in keys)
+    return sorted(keys, key=lambda key: (natural(key[0]), ranks[key[1]]))
 
 
 def plate_name(key: PlateKey) -> str:

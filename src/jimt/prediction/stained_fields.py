@@ -116,7 +116,7 @@ def doubts_about(checkpoint: Checkpoint, path: Path, stained: list[Stained], evi
     n_known = sum(each.known_as.brightfield in digests for each in stained)
     if n_known:
         told.append(
-            f"{n_known} of these fields were trained on: the model does better on them than on others, and is adapted "
-            "too little"
+            f"the model was trained on {n_known} of these fields: it does better on what it knows than on others, and "
+            "is adapted too little"
         )
     return told

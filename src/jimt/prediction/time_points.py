@@ -1,8 +1,11 @@
 """When a field was imaged: as the names of files tell it, or the files themselves."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
+
+from jimt.prediction.source_names import natural_key
 
 Unit = Literal["min", "h", "d", "time point"]
 """In which times are told; time points are counted where nothing tells how much time lies between them."""
@@ -18,7 +21,8 @@ _UNIT_OF: Final = {word: unit for unit, words in _WORDS.items() for word in word
 _COUNTED: Final = ("", "t", "tp", "time", "timepoint", "time point", "frame", "cycle", "scan")
 """Before a number, these tell no unit."""
 _PLAIN: Final = re.compile(
-    r"(?:(?P<before>[^\W\d_]+(?: [^\W\d_]+)?)[ _-]?|(?P<minus>[-\u2212]))?(?P<number>\d+(?:[.,]\d+)?)[ _]?(?P<after>[^\W\d_]+)?"
+    r"(?:(?P<before>[^\W\d_]+(?: [^\W\d_]+)?)[ _-]?|(?P<minus>[-\u2212]))?"
+    r"(?P<number>\d+(?:[.,]\d+)?)[ _]?(?P<after>[^\W\d_]+)?"
 )
 _LONG: Final = re.compile(
     "".join(rf"(?:(?P<{unit}>\d+) ?(?:{'|'.join(_WORDS[unit][::-1])})[ _]?)?" for unit in _SECONDS)
@@ -63,6 +67,20 @@ def read_moment(text: str) -> Moment | None:
         told = {unit: int(number) for unit, number in parts.groupdict().items() if number is not None}
         return Moment(sum(number * _SECONDS[unit] for unit, number in told.items()), list(told)[-1])
     return None
+
+
+def time_ranks(texts: Iterable[str | None]) -> dict[str | None, int]:
+    """The place of each time, by its value where all of them are times that can be compared, else as a person sorts.
+
+    >>> time_ranks(["2h", "30min", None, "1d"])
+    {None: -1, '30min': 0, '2h': 1, '1d': 2}
+    """
+    names = {text for text in texts if text is not None}
+    moments = {text: moment for text in names if (moment := read_moment(text)) is not None}
+    comparable = len(moments) == len(names) and len({moment.unit is None for moment in moments.values()}) < 2
+    by_name = sorted(names, key=natural_key)
+    ordered = sorted(by_name, key=lambda text: moments[text].value) if comparable else by_name
+    return {None: -1} | {text: place for place, text in enumerate(ordered)}
 
 
 def unit_of(moments: list[Moment]) -> Unit:

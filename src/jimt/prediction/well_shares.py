@@ -10,6 +10,7 @@ import pandas as pd
 
 from jimt.prediction.answer_tables import counts, write_rows
 from jimt.prediction.answers import FieldRow
+from jimt.prediction.time_points import time_ranks
 from jimt.statistics.intervals import t_interval_of_mean
 
 WELL_COLUMNS: Final = (
@@ -53,10 +54,11 @@ def well_rows(rows: Iterable[FieldRow], *, confidence: float, include_flagged: b
     for row in rows:
         if row.well is not None:
             wells.setdefault((row.plate, row.well, row.time), []).append(row)
+    ranks = time_ranks(time for _, _, time in wells)
     told = [
         {"plate": plate, "well": well, "time": time}
         | _of_fields(wells[plate, well, time], confidence=confidence, include_flagged=include_flagged)
-        for plate, well, time in sorted(wells, key=lambda names: tuple(map(natural, names)))
+        for plate, well, time in sorted(wells, key=lambda key: (natural(key[0]), natural(key[1]), ranks[key[2]]))
     ]
     return pd.DataFrame(told, columns=list(WELL_COLUMNS), dtype=object)
 

@@ -99,8 +99,8 @@ def onset_with_range(
     Args:
         times: Rising, in any unit.
         shares: Of each time; None where there is none.
-        ends: Interval of each share; None where there is none, as of a single position, whose share then says nothing of
-            the range. Both ends are the share where all positions agree, as at shares of 0.
+        ends: Interval of each share; None where there is none, as of a single position, whose share then says nothing
+            of the range. Both ends are the share where all positions agree, as at shares of 0.
         threshold: As of ``onset``.
         held: Likewise.
     """
