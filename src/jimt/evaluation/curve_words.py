@@ -34,7 +34,8 @@ def adaptation_rows(curve: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     header = ["against", "stained", "groups", *KINDS, *(f"{KINDS[0]} - {kind}" for kind in KINDS[1:])]
     rows = []
     for row in curve["rows"]:
-        cells = [TRUTHS[row["truth"]], str(row["stained"]), f"{row['groups']} ({row['groups_left_out']} left out)"]
+        left_out = f" ({row['groups_left_out']} left out)" if row["groups_left_out"] else ""
+        cells = [TRUTHS[row["truth"]], str(row["stained"]), f"{row['groups']}{left_out}"]
         cells += [value_text(row[kind]["value"], row[kind]["interval"]) for kind in KINDS]
         differences = (row[f"{KINDS[0]} - {kind}"] for kind in KINDS[1:])
         cells += [value_text(each["value"], each["interval"], signed=True) for each in differences]
