@@ -28,6 +28,7 @@ ELSEWHERE: dict[Place, str] = {
         "Cluster._await_worker",
     ): "likewise, and workers",
     ("config/setting_names.py", "unknown_setting"): "names are one's own: test_choosing.py gives some",
+    ("prediction/asked.py", "find_pi"): "test_adapt.py names another channel, and that of PI",
     ("networks/backbones.py", "FeatureExtractor._map_of"): "test_features_of_fields.py has such a network",
 }
 """Places whose remedies are run where there is what they need."""

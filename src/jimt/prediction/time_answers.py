@@ -181,13 +181,8 @@ def _curve(positions: Sequence[FollowedPosition], *, threshold: float, confidenc
         for each in positions
     ]
     name = first.name if first.well is None else first.well
-    return Curve(
-        first.plate,
-        first.well,
-        name,
-        tuple(positions),
-        *_mean(of_positions, threshold=threshold, confidence=confidence),
-    )
+    mean = _mean(of_positions, threshold=threshold, confidence=confidence)
+    return Curve(first.plate, first.well, name, tuple(positions), *mean)
 
 
 def _mean(
@@ -209,11 +204,8 @@ def _mean(
     counted = [np.array([share for _, share in at[tick] if share is not None], np.float64) for tick in ticks]
     shares = tuple(float(values.mean()) if len(values) else None for values in counted)
     ends = tuple(t_interval_of_mean(values, confidence=confidence) for values in counted)
-    agreeing = [
-        (share, share) if len(values) > 1 and share is not None else None
-        for values, share in zip(counted, shares, strict=True)
-    ]
-    of_range = [found or same for found, same in zip(ends, agreeing, strict=True)]
+    told = zip(ends, counted, shares, strict=True)  # where all members agree, their share is both ends
+    of_range = [end or ((mean, mean) if len(values) > 1 and mean is not None else None) for end, values, mean in told]
     found = onset_with_range(times, shares, of_range, threshold=threshold, held=HELD)
     return tuple(ticks), times, shares, ends, tuple(map(len, counted)), found
 
