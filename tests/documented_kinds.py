@@ -50,16 +50,31 @@ def help_of(name: str) -> Run:
     return Run(("--help",), says=name)
 
 
+MCF7 = "mcf7 is not part of the repository"
 _WHOLE = "curation.align=true curation.empty_filter.enabled=false choose=stain trainer.max_epochs=10"
-NESTED = f"dataset=mcf7 {_WHOLE}"
-OF_HOECHST = f"dataset=mcf7 dataset.nuclei=hoechst {_WHOLE}"
+_NESTED = f"dataset=mcf7 {_WHOLE}"
+_OF_HOECHST = f"dataset=mcf7 dataset.nuclei=hoechst {_WHOLE}"
 """A nested cross-validation of ``task=stain`` on the real fields, without and with their stain of all nuclei."""
-LARGE = (
+_LARGE = (
     "task=stain stain=nuclei backbone=resnet18 dataset=synthetic augmentation=intensity trainer.max_epochs=16 "
     "dataset.name=synthetic_large dataset.root=data/synthetic_large dataset.simulation.n_wells=24 "
     "dataset.simulation.fields_per_well=8 curation.empty_filter.enabled=false"
 )
 """A training on more simulated fields than the data set has."""
+OF_STAIN: dict[str, Run | Compose] = {
+    "jimt crossval task=stain dataset=mcf7 curation.align=true curation.empty_filter.enabled=false": Compose(
+        ("mcf7 resnet18.tv_in1k",), MCF7
+    ),
+    "jimt crossval task=stain dataset=mcf7 choose=stain": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
+    f"jimt crossval task=stain {_NESTED}": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
+    f"jimt crossval task=stain stain=nuclei {_NESTED}": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
+    f"jimt crossval task=stain stain=nuclei stain.nuclei_of=nuclei {_OF_HOECHST}": Compose(
+        ("mcf7 resnet18.tv_in1k",), MCF7
+    ),
+    "jimt train task=stain stain=nuclei backbone=resnet18 dataset=synthetic augmentation=intensity "
+    "trainer.max_epochs=8": Compose(("synthetic resnet18.tv_in1k",), "minutes; test_stain.py trains task=stain"),
+    f"jimt train {_LARGE}": Compose(("synthetic_large resnet18.tv_in1k",), "minutes; test_stain.py trains task=stain"),
+}
 _PROBE = "method=linear_probe backbone=efficientnet_lite0 curation.empty_filter.enabled=false"
 TRANSFERS: dict[str, Run | Compose] = {
     "jimt transfer RUN_A RUN_B": Run(says="bal. accuracy"),

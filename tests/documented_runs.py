@@ -4,7 +4,7 @@ A command without an entry here makes ``test_documents.py`` fail. No placeholder
 with a data set called NAME, runs called RUN, RUN_1, RUN_2, RUN_A and RUN_B, and a folder called FOLDER.
 """
 
-from documented_kinds import LARGE, NESTED, OF_HOECHST, TRANSFERS, Ask, Compose, Read, Run, help_of, of_grid
+from documented_kinds import MCF7, OF_STAIN, TRANSFERS, Ask, Compose, Read, Run, help_of, of_grid
 from jimt.__main__ import COMMANDS
 
 # appended: a network of 0.5 M parameters, one epoch, one thread, so that a training takes a second
@@ -72,7 +72,6 @@ TOGETHER: dict[str, tuple[str, ...]] = {
     "stain.nuclei_of=cells": ("task=stain", "stain.nuclei=1"),
 }
 """What an override of a sentence needs beside it."""
-MCF7 = "mcf7 is not part of the repository"
 PAPER = "the paper's images are not part of the repository"
 
 
@@ -197,18 +196,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         ),
         says="fold 0 chose ",
     ),
-    "jimt crossval task=stain dataset=mcf7 curation.align=true curation.empty_filter.enabled=false": Compose(
-        ("mcf7 resnet18.tv_in1k",), MCF7
-    ),
-    "jimt crossval task=stain dataset=mcf7 choose=stain": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
-    f"jimt crossval task=stain {NESTED}": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
-    f"jimt crossval task=stain stain=nuclei {NESTED}": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
-    f"jimt crossval task=stain stain=nuclei stain.nuclei_of=nuclei {OF_HOECHST}": Compose(
-        ("mcf7 resnet18.tv_in1k",), MCF7
-    ),
-    "jimt train task=stain stain=nuclei backbone=resnet18 dataset=synthetic augmentation=intensity "
-    "trainer.max_epochs=8": Compose(("synthetic resnet18.tv_in1k",), "minutes; test_stain.py trains task=stain"),
-    f"jimt train {LARGE}": Compose(("synthetic_large resnet18.tv_in1k",), "minutes; test_stain.py trains task=stain"),
+    **OF_STAIN,
     "jimt prepare dataset=synthetic_doses": Compose(("synthetic_doses",), "a minute; test_plate.py simulates less"),
     "jimt predict RUN 'IMAGES/*/*_BF.tif' --out fields": Run(leaves="fields/index.html"),
     "jimt predict RUN IMAGES --pattern '{plate}/{well}_s{field}_{channel}.tif' --channel BF --out by_well": Run(
