@@ -65,6 +65,10 @@ OF_STAIN: dict[str, Run | Compose] = {
     "jimt crossval task=stain dataset=mcf7 curation.align=true curation.empty_filter.enabled=false": Compose(
         ("mcf7 resnet18.tv_in1k",), MCF7
     ),
+    "jimt crossval task=stain dataset=mcf7 curation.align=true curation.empty_filter.enabled=false "
+    "crossval.leave=group stain.reduction=1 stain.crop=160 trainer.max_epochs=10": Compose(
+        ("mcf7 resnet18.tv_in1k",), MCF7
+    ),
     "jimt crossval task=stain dataset=mcf7 choose=stain": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
     f"jimt crossval task=stain {_NESTED}": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
     f"jimt crossval task=stain stain=nuclei {_NESTED}": Compose(("mcf7 resnet18.tv_in1k",), MCF7),
