@@ -118,8 +118,8 @@ def test_a_slip_in_a_file_of_ones_own_is_one_sentence_that_names_it(command, tmp
 
 
 DATA_SETS = (
-    "doxo, mcf7, mcf7_dated, mcf7_named, no_treatment, ours, synthetic, synthetic_doses, synthetic_plate, "
-    "synthetic_treated"
+    "doxo, mcf7, mcf7_dated, mcf7_named, no_treatment, ours, synthetic, synthetic_camera, synthetic_doses, "
+    "synthetic_plate, synthetic_treated"
 )
 
 
