@@ -3,12 +3,12 @@
 from typing import Any
 
 import pandas as pd
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
 from jimt.statistics.metrics import headline_metrics, terminal_columns
 from jimt.statistics.value_text import NO_VALUE, interval_text, number_text, value_text
+from jimt.system.screen import open_table
 
 
 def as_frame(entries: list[dict[str, Any]]) -> pd.DataFrame:
@@ -31,15 +31,7 @@ def as_frame(entries: list[dict[str, Any]]) -> pd.DataFrame:
 
 def as_table(entries: list[dict[str, Any]]) -> Table:
     """The table, to be printed."""
-    table = Table(
-        title="Each model on each data set",
-        title_justify="left",
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
+    table = open_table("Each model on each data set")
     for column in ("model\ntrained on", "tested on"):
         table.add_column(column)
     columns = terminal_columns()

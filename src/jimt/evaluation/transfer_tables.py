@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import pandas as pd
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
 from jimt.evaluation.curve_words import KINDS, TRUTHS
 from jimt.evaluation.matching_gains import MEASURES, SHARE_ERROR
 from jimt.statistics.value_text import NO_VALUE, value_text
+from jimt.system.screen import open_table
 
 SHORT: Final = {
     "nothing": "as it is",
@@ -85,15 +85,7 @@ def bridging_table(bridge: dict[str, Any], *, n_stained: int) -> Table:
 
 
 def _table(title: str, header: Sequence[str]) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
+    table = open_table(title)
     for number, column in enumerate(header):
         table.add_column(column, justify="right" if number else "left")
     return table

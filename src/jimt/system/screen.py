@@ -32,6 +32,22 @@ def table_of(title: str, header: Sequence[str], rows: Iterable[Sequence[str]], *
     return table
 
 
+def open_table(title: str) -> "Table":
+    """A table without a frame, for cells of several lines; its columns and rows are yet to be added."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+
+
 def print_whole(table: "Table", console: "Console") -> None:
     """Print a table with each line of its cells unbroken, beyond the console's edge where it is wider.
 
