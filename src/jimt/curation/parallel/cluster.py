@@ -1,5 +1,5 @@
 # mypy: allow-untyped-calls
-"""Reads raw images on the workers of a Dask cluster.
+"""Reads images on the workers of a Dask cluster: raw images to curate, fields to predict.
 
 Pixels travel by way of a file system that all machines share, everything else by way of the scheduler. joblib's own
 Dask backend is not used: where the cluster fails it waits for ever (joblib 1.6), whether an image killed every worker
@@ -8,17 +8,15 @@ that read it, or no worker is left.
 
 import asyncio
 import logging
-import os
 import pickle
-import platform
 import tempfile
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dask
 import distributed
@@ -27,19 +25,18 @@ from distributed.comm.core import connect
 
 import jimt
 from jimt.config.curating import ExecutorConfig
-from jimt.curation.parallel.executors import BATCH, ExecutorError, Result, located
-from jimt.curation.raw_images import RawImage
-from jimt.errors import DISK_FULL
+from jimt.curation.parallel.executors import BATCH, Called, ExecutorError, Item, Result
+from jimt.curation.parallel.worker import GOES_ON, Call, name_of, write_probe
 
 _CONNECT_SECONDS = 5.0
 _LOOK_SECONDS = 5.0  # without a result, until somebody looks whether there still are workers
 # what connecting fails with: nobody there, no such address, no certificate, something there that is no scheduler
 _NO_SCHEDULER = (OSError, ValueError, TypeError, MemoryError)
-_GOES_ON = "the same command goes on from here"
+Some = TypeVar("Some", bound=Item)
 
 
 @contextmanager
-def open_cluster(config: ExecutorConfig, folder: Path, sample: Sequence[RawImage]) -> Iterator["Cluster"]:
+def open_cluster(config: ExecutorConfig, called: Called, folder: Path, sample: Sequence[Item]) -> Iterator["Cluster"]:
     """A cluster whose workers were checked: they have this jimt, read ``sample`` and write below ``folder``.
 
     Raises:
@@ -54,13 +51,13 @@ def open_cluster(config: ExecutorConfig, folder: Path, sample: Sequence[RawImage
         except _NO_SCHEDULER as error:
             raise ExecutorError(
                 f"no Dask scheduler answers at {config.scheduler} ({str(error) or 'it says nothing'})",
-                remedies=("curation.executor.scheduler=tcp://HOST:8786", "dask scheduler"),
+                remedies=(called.scheduler, "dask scheduler"),
             ) from error
         client.loop.asyncio_loop.set_exception_handler(lambda loop, context: None)  # Dask drops tasks without a look
         with client:
-            cluster = Cluster(client, config)
-            for raw in sample:
-                cluster.check(raw, folder)
+            cluster = Cluster(client, config, called)
+            for item in sample:
+                cluster.check(item, folder)
             yield cluster
 
 
@@ -85,65 +82,88 @@ async def _say_hello(address: str) -> None:
 
 
 class Cluster:
-    """Hands raw images to the workers; an image whose worker died is given to another, by the scheduler."""
+    """Hands items to the workers; an item whose worker died is given to another, by the scheduler."""
 
-    def __init__(self, client: distributed.Client, config: ExecutorConfig) -> None:
+    def __init__(self, client: distributed.Client, config: ExecutorConfig, called: Called) -> None:
         self._client = client
+        self._called = called
         self._scheduler = config.scheduler
         self._worker_timeout = config.worker_timeout
 
-    def check(self, raw: RawImage, folder: Path) -> None:
-        """Have each worker read and write; one that is busy or joins later is checked with its first image."""
+    def check(self, item: Item, folder: Path) -> None:
+        """Have each worker read and write; one that is busy or joins later is checked with its first item."""
         with self._lost_scheduler(), tempfile.TemporaryDirectory(dir=folder, prefix=".shared-") as name:
             shared = Path(name).absolute()
-            probes = [self._submit(write_probe, raw, shared)]  # makes a cluster that adapts to its work start a worker
+            probes = [
+                self._submit(write_probe, item, shared, self._called)
+            ]  # makes a cluster that adapts to its work start a worker
             self._await_worker()
-            probes += [self._submit(write_probe, raw, shared, worker=worker) for worker in self._client.nthreads()]
+            probes += [
+                self._submit(write_probe, item, shared, self._called, worker=worker)
+                for worker in self._client.nthreads()
+            ]
             with suppress(TimeoutError):
                 distributed.wait(probes, timeout=self._worker_timeout)
             for probe in probes:
                 if not probe.done():
                     continue
-                path, node = self._result(raw, probe)
+                path, node = self._result(item, probe)
                 try:
                     path.unlink()
                 except OSError as error:
                     raise ExecutorError(
                         f"what a worker on {node} writes in {folder} cannot be used here ({error.strerror})",
                         advice=(
-                            "run the workers as the same user, with curation.output_root on a file "
-                            "system all machines share"
+                            f"run the workers as the same user, with {self._called.output} on a file system all "
+                            "machines share"
                         ),
                     ) from error
 
-    def __call__(
-        self, function: Callable[..., Result], images: Sequence[RawImage], *arguments: Any
-    ) -> Iterator[Result]:
-        """Results in the order of the images; a few images a core are under way, however many there are."""
-        waiting: deque[tuple[RawImage, distributed.Future[Result]]] = deque()
+    def __call__(self, function: Callable[..., Result], items: Iterable[Some], *arguments: Any) -> Iterator[Result]:
+        """Results in the order of the items; a few items a core are under way, however many there are.
+
+        Raises:
+            ExecutorError: If the cluster cannot go on, or an item has killed every worker that it was given to.
+        """
+        for _, outcome in self.outcomes(function, items, *arguments):
+            if isinstance(outcome, ExecutorError):
+                raise outcome
+            yield outcome
+
+    def outcomes(
+        self, function: Callable[..., Result], items: Iterable[Some], *arguments: Any
+    ) -> Iterator[tuple[Some, Result | ExecutorError]]:
+        """Likewise each item with its result, or with the sentence that it has killed every worker it was given to."""
+        waiting: deque[tuple[Some, distributed.Future[Result]]] = deque()
         limit = BATCH
-        for number, raw in enumerate(images):
+        for number, item in enumerate(items):
             with self._lost_scheduler():
                 if number % BATCH == 0:  # workers may have joined
                     limit = max(BATCH, 2 * sum(self._client.nthreads().values()))
-                waiting.append((raw, self._submit(function, located(raw), *arguments)))
+                waiting.append((item, self._submit(function, item, *arguments)))
             if len(waiting) >= limit:
-                yield self._result(*waiting.popleft())
+                yield self._outcome(*waiting.popleft())
         while waiting:
-            yield self._result(*waiting.popleft())
+            yield self._outcome(*waiting.popleft())
+
+    def _outcome(self, item: Some, future: "distributed.Future[Result]") -> tuple[Some, Result | ExecutorError]:
+        try:
+            return item, self._result(item, future)
+        except _KilledWorkersError as error:
+            return item, error
 
     def _submit(
-        self, function: Callable[..., Result], raw: RawImage, *arguments: Any, worker: str | None = None
+        self, function: Callable[..., Result], item: Item, *arguments: Any, worker: str | None = None
     ) -> "distributed.Future[Result]":
         return self._client.submit(
             pickle.loads,
-            pickle.dumps(Call((jimt.__version__, function, raw, *arguments))),
+            pickle.dumps(Call((jimt.__version__, self._called, function, item, *arguments))),
             key=f"{function.__name__}-{uuid.uuid4().hex}",  # reading writes a file: the same again is another task
             workers=worker,
             allow_other_workers=worker is not None,  # else the probe of a worker that left would never end
         )
 
-    def _result(self, raw: RawImage, future: "distributed.Future[Result]") -> Result:
+    def _result(self, item: Item, future: "distributed.Future[Result]") -> Result:
         with self._lost_scheduler():
             while True:
                 try:
@@ -152,9 +172,9 @@ class Cluster:
                 except TimeoutError:
                     self._await_worker()
                 except distributed.KilledWorker as error:
-                    raise ExecutorError(
-                        f"{error.allowed_failures + 1} workers died while they read {raw.brightfield}",
-                        advice=(f"see their logs, and give them more memory if they had too little; {_GOES_ON}"),
+                    raise _KilledWorkersError(
+                        f"{error.allowed_failures + 1} workers died while they read {name_of(item)}",
+                        advice=f"see their logs, and give them more memory if they had too little; {GOES_ON}",
                     ) from error
                 except ImportError as error:
                     raise ExecutorError(
@@ -168,7 +188,7 @@ class Cluster:
         except TimeoutError as error:
             raise ExecutorError(
                 f"the scheduler {self._scheduler} has had no worker for {self._worker_timeout:g} s, and "
-                f"{_GOES_ON} when it has",
+                f"{GOES_ON} when it has",
                 remedies=(f"dask worker {self._scheduler}",),
             ) from error
 
@@ -180,51 +200,9 @@ class Cluster:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # of a file
             raise ExecutorError(
-                f"the scheduler {self._scheduler} was lost", advice=f"start it and its workers again; {_GOES_ON}"
+                f"the scheduler {self._scheduler} was lost", advice=f"start it and its workers again; {GOES_ON}"
             ) from error
 
 
-class Call:
-    """Unpickled, the result of ``_on_worker``: Dask is given bytes, for it ends a worker that cannot import a task."""
-
-    def __init__(self, arguments: tuple[Any, ...]) -> None:
-        self._arguments = arguments
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return _on_worker, self._arguments
-
-
-def _on_worker(version: str, function: Callable[..., Result], raw: RawImage, *arguments: Any) -> Result:
-    """Do the work, or say why this worker cannot: else a good image would count as bad."""
-    node = platform.node()
-    if jimt.__version__ != version:
-        raise ExecutorError(
-            f"a worker on {node} has jimt {jimt.__version__}", advice=f"install {version} there, as it is here"
-        )
-    for path in (raw.brightfield, raw.fluorescence):
-        if path is not None and not os.access(path, os.R_OK):
-            raise ExecutorError(
-                f"a worker on {node} cannot read {path}",
-                advice="dataset.root must lie on a file system all machines share, at the same path",
-            )
-    try:
-        return function(raw, *arguments)
-    except OSError as error:
-        if error.errno in DISK_FULL:
-            raise
-        raise ExecutorError(
-            f"a worker on {node} failed at {raw.brightfield} ({error})", advice="the same command goes on from here"
-        ) from error
-
-
-def write_probe(raw: RawImage, folder: Path) -> tuple[Path, str]:
-    """Write a file as ``read_field`` does; returns its path and this machine's name."""
-    try:
-        descriptor, name = tempfile.mkstemp(dir=folder)
-    except OSError as error:
-        raise ExecutorError(
-            f"a worker on {platform.node()} cannot write in {folder.parent} ({error.strerror})",
-            advice="curation.output_root must lie on a file system all machines share, at the same path",
-        ) from error
-    os.close(descriptor)
-    return Path(name), platform.node()
+class _KilledWorkersError(ExecutorError):
+    """An item has killed every worker that it was given to."""

@@ -1,11 +1,12 @@
-"""Where raw images are read: in processes of this machine, or on the workers of a Dask cluster."""
+"""Where images are read: in processes of this machine, or on the workers of a Dask cluster."""
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import joblib
 
@@ -13,12 +14,52 @@ from jimt.config.curating import ExecutorConfig
 from jimt.curation.raw_images import RawImage
 from jimt.errors import InputError
 
+if TYPE_CHECKING:
+    from jimt.curation.parallel.cluster import Cluster
+
 Result = TypeVar("Result")
-BATCH = 32  # raw images whose results may wait in memory
+BATCH = 32  # images whose results may wait in memory
 
 
 class ExecutorError(InputError):
     """The cluster cannot do the work or go on with it; what was committed is kept, for the same command to go on."""
+
+
+class Item(Protocol):
+    """What a worker of a cluster is given: a raw image, a field to predict."""
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """Files that the worker must be able to read, by absolute paths; the first one names the item."""
+        ...
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a command calls the things that a cluster may lack, for the sentences that a user sees.
+
+    Attributes:
+        dask: What asks for Dask.
+        images: What must lie where all machines read it.
+        output: What must lie where they write.
+        scheduler: What to type to name a scheduler.
+        without: What to type to do without Dask.
+    """
+
+    dask: str
+    images: str
+    output: str
+    scheduler: str
+    without: tuple[str, ...]
+
+
+_CURATION: Final = Called(
+    dask="curation.executor.backend=dask",
+    images="dataset.root",
+    output="curation.output_root",
+    scheduler="curation.executor.scheduler=tcp://HOST:8786",
+    without=("curation.executor.backend=local curation.executor.scheduler=null",),
+)
 
 
 class InParallel(Protocol):
@@ -47,16 +88,32 @@ def open_executor(
     if config.backend == "local":
         yield functools.partial(_locally, n_jobs)
         return
+    with open_dask(config, _CURATION, folder=folder, sample=[located(raw) for raw in images[:1]]) as cluster:
+        yield lambda function, those, *arguments: cluster(function, map(located, those), *arguments)
+
+
+@contextmanager
+def open_dask(config: ExecutorConfig, called: Called, *, folder: Path, sample: Sequence[Item]) -> Iterator["Cluster"]:
+    """The workers of a Dask cluster, until the block ends.
+
+    Args:
+        config: Names the scheduler.
+        called: What the command calls what may be missing.
+        folder: An existing folder below which workers will write.
+        sample: Some of what workers will be given; they are asked whether they see its files.
+
+    Raises:
+        ExecutorError: If Dask is not installed, or the cluster cannot do the work; the message says what to change.
+    """
     try:
         import distributed  # noqa: F401  late: not everybody has it
     except ImportError as error:
         raise ExecutorError(
-            f"curation.executor.backend=dask needs Dask ({error})",
-            remedies=("curation.executor.backend=local curation.executor.scheduler=null", "pip install distributed"),
+            f"{called.dask} needs Dask ({error})", remedies=(*called.without, "pip install distributed")
         ) from error
     from jimt.curation.parallel.cluster import open_cluster
 
-    with open_cluster(config, folder, [located(raw) for raw in images[:1]]) as cluster:
+    with open_cluster(config, called, folder, sample) as cluster:
         yield cluster
 
 
