@@ -34,8 +34,9 @@ from jimt.models.predictor import Predictor, open_predictor
 from jimt.models.stain_network import StainNetwork
 from jimt.networks.backbones import FeatureExtractor
 from jimt.prediction.asked import Asked, find_fields
-from jimt.prediction.asking import Asking
+from jimt.prediction.asking import Asking, question_of
 from jimt.prediction.engine import predict_fields
+from jimt.prediction.field_files import write_field_files
 from jimt.prediction.parts import Parts
 from jimt.prediction.pictures import read_picture
 from jimt.prediction.results import results_of, write_results
@@ -46,17 +47,22 @@ T = TypeVar("T")
 
 def asked_for(run: Path, images: Sequence[str], out: Path) -> Asked:
     """What the command would be asked."""
-    return Asked(run, tuple(images), out, None, None, None, "sharpest", None, None, None, False, False, *3 * (None,))
+    return Asked(run, tuple(images), out, None, None, None, "sharpest", None, None, None, False, False, *4 * (None,))
 
 
 def command(predictor: Predictor, asked: Asked) -> NDArray[np.float64]:
     """Scores of all patches, by the command."""
     found = find_fields(asked, None)
-    asking = Asking(predictor, asked, channel=None, pixel_size=None, pi=None, of_pi={})
+    asking = Asking(predictor, question_of(asked, asked.run, None))
     parts = Parts(asked.out, {}, {})
     quiet = Console(quiet=True)
     failed = predict_fields(
-        found.sources, parts, read=asking.read, ask=asking.answer, write=asking.write, console=quiet
+        found.sources,
+        parts,
+        read=lambda source: asking.read(source, None),
+        ask=asking.answer,
+        write=lambda answer: write_field_files(answer, asked.out),
+        console=quiet,
     )
     write_results(results_of(asked, predictor.checkpoint, found, failed, parts, None), parts)
     return pd.read_csv(asked.out / "patches.csv")["score"].to_numpy()

@@ -204,6 +204,10 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     ),
     "jimt predict RUN IMAGES --pattern '{plate}/{well}_s{field}_{channel}.tif' --channel BF --check PI "
     "--out checked": Run(says="Held against PI: "),
+    "jimt predict RUN IMAGES --pattern '{plate}/{well}_s{field}_{channel}.tif' --channel BF --out by_well "
+    "--dask tcp://HOST:8786": Run(
+        ("--help",), says="--dask", why="no machine is called HOST; test_spreading.py has a cluster of its own"
+    ),
     "jimt predict RUN TIMES --pattern '{plate}/{well}_s{field}_{time}.tif' --onset 0.5 --out over_time": Run(
         says="Onset, the first time with a dead share of 0.5"
     ),

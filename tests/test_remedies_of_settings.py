@@ -369,7 +369,7 @@ RUNS: dict[Place, object] = {
     ("config/hydra_errors.py", "_unknown_flag"): of_flags,
     ("config/hydra_errors.py", "unreadable"): of_lost_quotes,
     ("training/crossval.py", "cross_validate"): of_a_cross_validation,
-    ("curation/parallel/executors.py", "open_executor"): of_dask,
+    ("curation/parallel/executors.py", "open_dask"): of_dask,
     ("system/hardware.py", "check_gpus"): of_cards,
     ("system/hardware.py", "check_capability"): of_an_old_card,
     ("config/hydra_schema.py", "to_dataclasses"): without_a_value,

@@ -18,31 +18,9 @@ from filelock import FileLock
 import jimt
 from conftest import TINY, TINY_PROBE, composed_train, uneven_field
 from forked import Forked
-from jimt.prediction.predict import main
 from jimt.system.locks import RUN_LOCK
 from jimt.training.run import train
-
-PATTERN = ("--pattern", "{plate}/{well}_s{field}_{channel}.tif", "--channel", "BF")
-
-
-def write_plate(folder: Path, *, n_wells: int = 4, n_fields: int = 2, seed: int = 7) -> Path:
-    """Fields of two channels, as an instrument may call them; wells are more and more dead."""
-    rng = np.random.default_rng(seed)
-    (folder / "P1").mkdir(parents=True)
-    for well in range(n_wells):
-        for field in range(n_fields):
-            for channel, image in zip(("BF", "PI"), uneven_field(rng), strict=True):
-                tifffile.imwrite(folder / f"P1/A{well + 1}_s{field}_{channel}.tif", image)
-    return folder
-
-
-def predicts(*words: object) -> int:
-    """The exit status of the command in this process."""
-    try:
-        main([str(word) for word in words])
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+from predicting import PATTERN, contents, predicts, write_plate
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +64,6 @@ def test_scores_are_those_of_the_model_and_reach_the_edges_of_the_field(run, tmp
     by_hand = fields.groupby("well")["dead_share"].mean()
     np.testing.assert_allclose(wells.set_index("well")["dead_share"], by_hand, atol=1e-5)
     assert "A04" in capsys.readouterr().out
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.suffix in (".csv", ".geojson", ".png", ".jpg")
-    }
 
 
 def test_a_prediction_that_was_killed_goes_on_and_comes_to_the_same_bytes(patches, tmp_path):

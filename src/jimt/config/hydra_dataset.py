@@ -1,11 +1,11 @@
-"""The settings of a data set by its name, for commands that compose no config of their own."""
+"""The settings of a data set by its name, or of a cluster, for commands that compose no config of their own."""
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from jimt.config.curating import PrepareConfig
+from jimt.config.curating import ExecutorConfig, PrepareConfig
 from jimt.config.data import DatasetConfig
 from jimt.config.hydra_errors import in_a_sentence
 from jimt.config.hydra_schema import to_dataclasses
@@ -37,3 +37,15 @@ def dataset_of_name(name: str) -> DatasetConfig:
                 raise
             raise told from error
     return config.dataset
+
+
+def executor_of_scheduler(address: str) -> ExecutorConfig:
+    """The Dask cluster that a curation would use with ``conf/executor/dask.yaml``.
+
+    Args:
+        address: Of its scheduler.
+    """
+    overrides = ["executor=dask", f"curation.executor.scheduler={quoted(address)}"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config: PrepareConfig = to_dataclasses(compose("prepare", overrides=overrides))
+    return config.curation.executor

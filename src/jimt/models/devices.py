@@ -25,3 +25,11 @@ def prediction_device(accelerator: str, *, index: int, precision: str) -> torch.
     except InputError as error:  # what scores a finished training takes flags, and no overrides
         raise InputError(error.cause, remedies=("--accelerator cpu",)) from error
     return torch.device("cuda", index)
+
+
+def compute_in_threads(n: int) -> None:
+    """Let what this thread asks of a network be computed in so many threads.
+
+    Not in as many as the machine has processors: other processes beside this one compute too.
+    """
+    torch.set_num_threads(n)

@@ -37,7 +37,7 @@ def adapt_run(asked: "Asked", what: "What", console: "Console") -> Path:
     from jimt.models.predictor import Predictor
     from jimt.prediction.answer_tables import printable
     from jimt.prediction.asked import find_fields, find_pi
-    from jimt.prediction.asking import open_asking
+    from jimt.prediction.asking import open_asking, question_of
     from jimt.prediction.inputs import names_of
     from jimt.prediction.pictures import check_pixel_size
     from jimt.prediction.stained_fields import ask_about, doubts_about, read_stained
@@ -57,9 +57,9 @@ def adapt_run(asked: "Asked", what: "What", console: "Console") -> Path:
     _refuse_filled(asked.out)
     found = find_fields(asked, names)
     of_pi = find_pi(asked, names, found)
-    asking = open_asking(asked, path, names, of_pi)
+    asking = open_asking(question_of(asked, path, names))
     left_out = {source.name: reason for source, reason in found.failed}
-    stained, evidence = read_stained(asking, found.sources, left_out, what)
+    stained, evidence = read_stained(asking, found.sources, of_pi, left_out, what)
     for note in (*found.notes, *(f"{name} is left out: {reason}" for name, reason in left_out.items())):
         say(f"note: {note}")
     if not stained:
@@ -176,7 +176,7 @@ def main(arguments: list[str] | None = None) -> Path:
     from jimt.prediction.asked import Asked
 
     what = options.pop("what")
-    idle = {"include_flagged": False, "excel": False, "doses": None, "onset": None}
+    idle = {"include_flagged": False, "excel": False, "doses": None, "onset": None, "dask": None}
     asked = Asked(**options | idle | {"images": tuple(options["images"])})
     try:
         return adapt_run(asked, what, Console(emoji=False))  # which a name may spell

@@ -34,6 +34,7 @@ class Asked:
         onset: Dead share whose passing is the onset of a time series; None for the usual one.
         doses: Table of what wells were given; None for no curves.
         accelerator: ``cpu`` or ``gpu``; None for the training's.
+        dask: Address of the scheduler of a Dask cluster; None to predict on this machine.
     """
 
     run: Path
@@ -51,6 +52,7 @@ class Asked:
     onset: float | None
     doses: Path | None
     accelerator: str | None
+    dask: str | None
 
 
 def depends_on(asked: Asked, checkpoint: Path, names: DatasetNames | None) -> dict[str, Any]:

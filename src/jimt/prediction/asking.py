@@ -1,4 +1,4 @@
-"""Reads, asks and writes one field, as a command asks for it."""
+"""Reads one field and asks the model about it, as a command asks for it."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from jimt.curation.decoding import BadImageError
 from jimt.data.fields import Fields
 from jimt.errors import InputError
 from jimt.models.checkpoint import Checkpoint, read_checkpoint
-from jimt.models.pi_truth import NOT_CHECKED, PiSettings, pi_labels, pi_settings, pi_share
+from jimt.models.pi_truth import NOT_CHECKED, pi_labels, pi_settings, pi_share
 from jimt.models.predictor import Predictor
 from jimt.prediction.answers import FieldAnswer, Picture, Source
 from jimt.prediction.asked import Asked, channel_of_file, pixel_size_of
 from jimt.prediction.field_answer import answer_field, patches_with_data
-from jimt.prediction.field_files import write_field_files
 from jimt.prediction.inputs import DatasetNames
 from jimt.prediction.pictures import read_picture
+from jimt.prediction.planes import PlaneChoice
 
 
 @dataclass(frozen=True)
@@ -33,30 +33,53 @@ class Opened:
     pi: Picture | str | None
 
 
+@dataclass(frozen=True)
+class Question:
+    """What is asked of all fields of a command alike; small, since a worker of a cluster is given it with each field.
+
+    Attributes:
+        checkpoint: The model's file.
+        channel: Place of bright-field in a file, or its name; None where there is one channel.
+        z: Which plane of several.
+        pixel_size: Micrometres; None to go by the files.
+        check: Channel of PI, where it lies in the same file; None where answers are not checked.
+        accelerator: ``cpu`` or ``gpu``; None for the training's.
+    """
+
+    checkpoint: Path
+    channel: int | str | None
+    z: PlaneChoice
+    pixel_size: float | None
+    check: int | str | None
+    accelerator: str | None
+
+
+def question_of(asked: Asked, checkpoint: Path, names: DatasetNames | None) -> Question:
+    """What a command asks of all its fields.
+
+    Args:
+        asked: The command.
+        checkpoint: The model's file.
+        names: What a data set's settings say; None where none is named.
+    """
+    channel, pixel_size = channel_of_file(asked, names), pixel_size_of(asked, names)
+    return Question(checkpoint, channel, asked.z, pixel_size, asked.check, asked.accelerator)
+
+
 class Asking:
-    """Answers the fields of one command.
+    """Answers fields, one by one.
 
     Args:
         predictor: The model.
-        asked: The command.
-        channel: Place of bright-field in a file, or its name; None where there is one channel.
-        pixel_size: Micrometres; None to go by the files.
-        pi: How PI tells dead from living; None where answers are not checked.
-        of_pi: Where PI of each field is, by its number.
+        question: What is asked of all of them.
+
+    Raises:
+        InputError: If answers are to be checked by PI, and the model's cannot be.
     """
 
-    def __init__(
-        self,
-        predictor: Predictor,
-        asked: Asked,
-        *,
-        channel: int | str | None,
-        pixel_size: float | None,
-        pi: PiSettings | None,
-        of_pi: dict[int, Source],
-    ) -> None:
-        self._predictor, self._asked, self._channel = predictor, asked, channel
-        self._pixel_size, self._pi, self._of_pi = pixel_size, pi, of_pi
+    def __init__(self, predictor: Predictor, question: Question) -> None:
+        self._predictor, self._question = predictor, question
+        self._pi = None if question.check is None else pi_settings(predictor.checkpoint)
 
     @property
     def predictor(self) -> Predictor:
@@ -73,21 +96,25 @@ class Asking:
         return read_picture(
             source,
             channel=channel,
-            z=self._asked.z,
-            pixel_size=self._pixel_size,
+            z=self._question.z,
+            pixel_size=self._question.pixel_size,
             model_pixel_size=takes.pixel_size,
             patch_size=patch_size,
             bit_depth=takes.bit_depth,
             bit_shift=takes.bit_shift,
         )
 
-    def read(self, source: Source) -> Opened:
+    def read(self, source: Source, of_pi: Source | None) -> Opened:
         """Read bright-field, and PI where it is beside it.
+
+        Args:
+            source: The field.
+            of_pi: Where its PI is; None where there is none, or answers are not checked.
 
         Raises:
             InputError: If it cannot be used, or the model was adapted to this very field.
         """
-        picture = self._picture(source, self._channel, patch_size=self.checkpoint.input.patch_size)
+        picture = self._picture(source, self._question.channel, patch_size=self.checkpoint.input.patch_size)
         adaptation = self.checkpoint.record.adaptation
         if adaptation is not None and picture.digest in adaptation.digests:
             raise InputError(
@@ -95,10 +122,9 @@ class Asking:
                 "their PI",
                 advice="leave it out, or ask the model as it was before",
             )
-        of_pi = self._of_pi.get(source.number)
         if of_pi is None:
             return Opened(picture, None)
-        channel = self._asked.check if of_pi.path == source.path else None
+        channel = self._question.check if of_pi.path == source.path else None
         try:
             stain = self._picture(of_pi, channel, patch_size=1)
         except BadImageError as error:
@@ -145,28 +171,27 @@ class Asking:
         patches = answer.patches.assign(label=np.where(occupied, labels, NOT_CHECKED))
         return dataclasses.replace(answer, row=dataclasses.replace(answer.row, pi_share=share), patches=patches)
 
-    def write(self, answer: FieldAnswer) -> None:
-        """Write the files of one field."""
-        write_field_files(answer, self._asked.out)
-
 
 def _noted(answer: FieldAnswer, note: str) -> FieldAnswer:
     return dataclasses.replace(answer, row=dataclasses.replace(answer.row, notes=(*answer.row.notes, note)))
 
 
-def open_asking(asked: Asked, checkpoint: Path, names: DatasetNames | None, of_pi: dict[int, Source]) -> Asking:
+def open_asking(question: Question) -> Asking:
     """Open the model of a command.
-
-    Args:
-        asked: The command.
-        checkpoint: The model's file.
-        names: What a data set's settings say; None where none is named.
-        of_pi: Where PI of each field is.
 
     Raises:
         InputError: If the model cannot be opened, or PI cannot check it.
     """
-    predictor = Predictor(read_checkpoint(checkpoint), accelerator=asked.accelerator)
-    pi = None if asked.check is None else pi_settings(predictor.checkpoint)
-    channel, pixel_size = channel_of_file(asked, names), pixel_size_of(asked, names)
-    return Asking(predictor, asked, channel=channel, pixel_size=pixel_size, pi=pi, of_pi=of_pi)
+    return Asking(Predictor(read_checkpoint(question.checkpoint), accelerator=question.accelerator), question)
+
+
+def model_of(question: Question) -> Checkpoint:
+    """The model of a command that other machines ask, whether or not this one could.
+
+    Raises:
+        InputError: If it cannot be read, or PI cannot check it.
+    """
+    checkpoint = read_checkpoint(question.checkpoint)
+    if question.check is not None:
+        pi_settings(checkpoint)
+    return checkpoint

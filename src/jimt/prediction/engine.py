@@ -41,15 +41,10 @@ def predict_fields(
         Why fields have no answer, by their number.
     """
     failed: dict[int, str] = {}
-    left = [source for source in sources if not parts.has(source)]
-    if len(left) < len(sources):
-        n_done = len(sources) - len(left)
-        console.print(f"{n_done:,} of {len(sources):,} fields are done already", highlight=False)
+    left = not_done(sources, parts, console)
     if not left:
         return failed
-    progress = Progress(
-        TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
-    )
+    progress = progress_on(console)
     with progress, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         task = progress.add_task("", total=len(left))
         written: deque[Future[None]] = deque()
@@ -77,6 +72,20 @@ def predict_fields(
                 pool.shutdown(wait=False, cancel_futures=True)
             raise
     return failed
+
+
+def not_done(sources: Sequence[Source], parts: Parts, console: Console) -> list[Source]:
+    """The fields that are left; how many are done already is printed."""
+    left = [source for source in sources if not parts.has(source)]
+    if len(left) < len(sources):
+        n_done = len(sources) - len(left)
+        console.print(f"{n_done:,} of {len(sources):,} fields are done already", highlight=False)
+    return left
+
+
+def progress_on(console: Console) -> Progress:
+    """Fields done and the time that is left, as it is expected."""
+    return Progress(TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
 
 
 def _ahead(

@@ -12,6 +12,7 @@ from jimt.prediction.source_names import file_stem
 DEAD: Final = 0.5
 """Probability of death from which on a place is taken for dead."""
 MAPS, OUTLINES, THUMBNAILS = "maps", "outlines", "thumbnails"
+FOLDERS: Final = (MAPS, OUTLINES, THUMBNAILS)
 """Folders of the output folder."""
 
 
@@ -28,7 +29,7 @@ def write_field_files(answer: FieldAnswer, out: Path) -> None:
         out: The output folder.
     """
     stem = stem_of(answer.row)
-    for folder in (MAPS, OUTLINES, THUMBNAILS):
+    for folder in FOLDERS:
         (out / folder).mkdir(exist_ok=True)
     write_picture(answer, out / MAPS / f"{stem}.png", threshold=DEAD)
     write_map_tiff(answer, out / MAPS / f"{stem}.ome.tiff")

@@ -41,7 +41,8 @@ class Parts:
     def __init__(self, out: Path, asked: dict[str, Any], of_pi: Mapping[int, Source]) -> None:
         self._folder = out / _FOLDER
         self._of_pi = of_pi
-        self._paths: dict[int, Path] = {}
+        self._names: dict[int, str] = {}
+        self._rows: dict[int, FieldRow] = {}  # which are small, and every table asks for all of them
         known = self._folder / _ASKED
         if known.is_file():
             before = read_json(known, advice="give another folder", remedies=("--out FOLDER",)).get("asked")
@@ -70,45 +71,72 @@ class Parts:
             return any(not inner.name.startswith(f".{_ASKED}") for inner in path.iterdir())
         return path.name != RUN_LOCK
 
-    def _path(self, source: Source) -> Path:
-        """Of the field, as long as its file and that of its PI stay as they are."""
-        if source.number not in self._paths:
+    @property
+    def folder(self) -> Path:
+        """Where they lie."""
+        return self._folder
+
+    def path(self, source: Source) -> Path:
+        """Of the field's part, as long as its file and that of its PI stay as they are."""
+        if source.number not in self._names:
             of_field = [*_state(source), source.name]
             if (pi := self._of_pi.get(source.number)) is not None and pi.path != source.path:
                 of_field += _state(pi)
-            self._paths[source.number] = self._folder / f"{digest_of(of_field)[:32]}.part"
-        return self._paths[source.number]
+            self._names[source.number] = digest_of(of_field)[:32]
+        return self._folder / f"{self._names[source.number]}.part"
 
     def has(self, source: Source) -> bool:
         """Whether a field is done; one whose part is damaged is not."""
         try:
-            self.read(source)
+            self._rows[source.number] = self._row(source, self._content(source)[0])
         except InputError:
             return False
         return True
 
     def add(self, source: Source, row: FieldRow, patches: pd.DataFrame) -> None:
         """Note that a field is done: after this, none of its files is written again."""
-        part = json.dumps({"row": dataclasses.asdict(row), "patches": patches.to_dict("list")}).encode()
-        write_whole(self._path(source), _digest(part) + b"\n" + part)
+        write_part(self.path(source), row, patches)
+        self.note(source, row)
+
+    def note(self, source: Source, row: FieldRow) -> None:
+        """Likewise of one whose part somebody else has written."""
+        self._rows[source.number] = row
 
     def read(self, source: Source) -> tuple[FieldRow, pd.DataFrame]:
         """What a field has given: its row, and its patches."""
-        path, advice = self._path(source), "run the same command again"
+        row, patches = self._content(source)
+        return self._row(source, row), pd.DataFrame(json.loads(patches))
+
+    def row(self, source: Source) -> FieldRow:
+        """Its row alone."""
+        if source.number not in self._rows:
+            self._rows[source.number] = self._row(source, self._content(source)[0])
+        return self._rows[source.number]
+
+    def _content(self, source: Source) -> tuple[bytes, bytes]:
+        """Row and patches as they were written."""
+        path, advice = self.path(source), "run the same command again"
         try:
             digest, _, content = path.read_bytes().partition(b"\n")
         except OSError as error:
             raise InputError(f"{path} is missing or cannot be read", advice=advice) from error
         if digest != _digest(content):  # a disk or a hand has changed it since
             raise InputError(f"{path} is damaged", advice=advice)
-        part = json.loads(content)
-        told = part["row"] | {name: tuple(part["row"][name]) for name in _TUPLES}
-        told |= {name: getattr(source, name) for name in _OF_SOURCE}  # which may be read otherwise since
-        return FieldRow(**told), pd.DataFrame(part["patches"])
+        row, _, patches = content.partition(b"\n")
+        return row, patches
 
-    def row(self, source: Source) -> FieldRow:
-        """Its row alone."""
-        return self.read(source)[0]
+    def _row(self, source: Source, content: bytes) -> FieldRow:
+        told = json.loads(content)
+        told |= {name: tuple(told[name]) for name in _TUPLES}
+        told |= {name: getattr(source, name) for name in _OF_SOURCE}  # which may be read otherwise since
+        return FieldRow(**told)
+
+
+def write_part(path: Path, row: FieldRow, patches: pd.DataFrame) -> None:
+    """Write what a field has given: a line for its row and one for its patches, below a line that tells damage."""
+    lines = json.dumps(dataclasses.asdict(row)), json.dumps(patches.to_dict("list"))
+    content = "\n".join(lines).encode()
+    write_whole(path, _digest(content) + b"\n" + content)
 
 
 def _digest(content: bytes) -> bytes:

@@ -48,21 +48,33 @@ def predict(asked: "Asked", console: "Console") -> int:
     of_pi = find_pi(asked, names, found)
 
     # later still: torch takes seconds, and what cannot be done is said before
-    from jimt.prediction.asking import open_asking
+    from jimt.prediction.asking import model_of, open_asking, question_of
     from jimt.prediction.dose_files import DOSE_TABLE, remove_doses
     from jimt.prediction.engine import predict_fields
+    from jimt.prediction.field_files import write_field_files
     from jimt.prediction.parts import Parts
     from jimt.prediction.printed_results import print_results
     from jimt.prediction.results import results_of, write_results
+    from jimt.prediction.spreading import spread_fields
     from jimt.system.locks import owner
 
-    asking = open_asking(asked, checkpoint, names, of_pi)
+    question = question_of(asked, checkpoint, names)
+    asking = open_asking(question) if asked.dask is None else None  # of a cluster each worker opens the model
+    model = model_of(question) if asking is None else asking.checkpoint
     with owner(asked.out, who="a prediction"), writing(asked.out, advice="give another folder"):
         parts = Parts(asked.out, depends_on(asked, checkpoint, names), of_pi)
-        failed = predict_fields(
-            found.sources, parts, read=asking.read, ask=asking.answer, write=asking.write, console=console
-        )
-        results = results_of(asked, asking.checkpoint, found, failed, parts, plan)
+        if asking is not None:
+            failed = predict_fields(
+                found.sources,
+                parts,
+                read=lambda source: asking.read(source, of_pi.get(source.number)),
+                ask=asking.answer,
+                write=lambda answer: write_field_files(answer, asked.out),
+                console=console,
+            )
+        else:
+            failed = spread_fields(found.sources, parts, question, of_pi=of_pi, asked=asked, console=console)
+        results = results_of(asked, model, found, failed, parts, plan)
         if plan is None and remove_doses(asked.out):
             console.print(f"note: {DOSE_TABLE} and its figures are removed: this command has no --doses", markup=False)
         write_results(results, parts)
@@ -150,6 +162,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--doses", type=Path, metavar="CSV", help="what wells were given: a table well,dose[,compound,role,plate]"
+    )
+    parser.add_argument(
+        "--dask", metavar="ADDRESS", help="predict on the workers of this Dask scheduler, such as tcp://HOST:8786"
     )
     return parser
 

@@ -1,6 +1,6 @@
 """The stained fields that a model is adapted to: bright-field and PI, and what makes them tell little."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,13 +42,18 @@ class Stained:
 
 
 def read_stained(
-    asking: Asking, sources: Sequence[Source], left_out: dict[str, str], what: What
+    asking: Asking,
+    sources: Sequence[Source],
+    of_pi: Mapping[int, Source],
+    left_out: dict[str, str],
+    what: What,
 ) -> tuple[list[Stained], list[Evidence]]:
     """Read the stained fields, and ask the model about them.
 
     Args:
         asking: How fields are read, and the model.
         sources: The fields.
+        of_pi: Where PI of each is, by its number.
         left_out: Takes those that cannot be used, by name, with the reason.
         what: What is to be fitted.
 
@@ -61,7 +66,7 @@ def read_stained(
     predictor = asking.predictor
     for source in sources:
         try:
-            opened = asking.read(source)
+            opened = asking.read(source, of_pi.get(source.number))
             if opened.pi is None:
                 raise InputError("no PI lies beside it")
             if isinstance(opened.pi, str):

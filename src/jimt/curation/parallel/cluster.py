@@ -146,7 +146,7 @@ class Cluster:
         while waiting:
             yield self._outcome(*waiting.popleft())
 
-    def _outcome(self, item: Some, future: "distributed.Future[Result]") -> tuple[Some, Result | ExecutorError]:
+    def _outcome(self, item: Some, future: "distributed.Future[Any]") -> tuple[Some, Any]:
         try:
             return item, self._result(item, future)
         except _KilledWorkersError as error:
