@@ -309,6 +309,7 @@ def test_only_the_first_process_of_a_training_opens_a_run(tmp_path, monkeypatch)
     loggers = make_loggers(config, run_folder=tmp_path / "run", name="a", settings=SETTINGS)
     for logger in loggers:
         logger.log_metrics({"train/loss": 1.0}, step=0)
+    for logger in loggers[1:]:  # metrics.csv opens nothing
         logger.experiment.whatever()
     finish(loggers, failed=False)
     assert not (tmp_path / "run").exists()
@@ -326,7 +327,7 @@ def test_a_resumed_run_keeps_the_metrics_of_its_finished_epochs(tmp_path):
     before = pd.read_csv(tmp_path / "metrics.csv")
 
     second = make_loggers(config, run_folder=tmp_path, name="a", settings=SETTINGS)
-    continue_metrics_csv(second, tmp_path, before_epoch=2)
+    continue_metrics_csv(second, before_epoch=2)
     kept = pd.read_csv(tmp_path / "metrics.csv")  # at once: the next epoch may be cut off as well
     pd.testing.assert_frame_equal(kept, before.iloc[:6], check_dtype=False)
     train_tiny(second, epochs=1)
@@ -339,7 +340,7 @@ def test_a_resumed_run_keeps_the_metrics_of_its_finished_epochs(tmp_path):
 
 def test_a_run_that_was_cut_off_before_its_first_row_is_resumed(tmp_path):
     loggers = make_loggers(logger_config(wandb=False), run_folder=tmp_path, name="a", settings=SETTINGS)
-    continue_metrics_csv(loggers, tmp_path, before_epoch=1)
+    continue_metrics_csv(loggers, before_epoch=1)
     loggers[0].log_metrics({"train/loss": 1.0, "epoch": 1}, step=1)
     finish(loggers, failed=False)
     with (tmp_path / "metrics.csv").open() as file:

@@ -8,6 +8,7 @@ from torch.nn import functional
 from torchmetrics import MeanMetric
 
 from jimt.data.dataset import PatchBatch
+from jimt.models.epoch_row import log_epoch
 from jimt.models.freezing import train_trainable
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.schedules import optimizer_of, seed_epoch
@@ -62,12 +63,12 @@ class LiveDeadClassifier(pl.LightningModule):
         self.train_metrics.update(logits.detach(), batch.label, batch.group)
         n = len(batch.label)
         self.log("train/loss_step", loss, on_step=True, on_epoch=False, batch_size=n)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=n, sync_dist=True)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=n, sync_dist=True, logger=False)
         return loss
 
     def on_train_epoch_end(self) -> None:
         """Log the training patches' metrics, augmented and drawn as they were."""
-        self.log_dict(self.train_metrics.compute())
+        log_epoch(self, means=["train/loss"], values=self.train_metrics.compute())
         self.train_metrics.reset()
 
     def validation_step(self, batch: PatchBatch, batch_idx: int) -> None:

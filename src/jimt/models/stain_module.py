@@ -12,6 +12,7 @@ from torchmetrics import MeanMetric
 
 from jimt.data.crops import StainBatch
 from jimt.data.dataset import process_share
+from jimt.models.epoch_row import log_epoch
 from jimt.models.freezing import train_trainable
 from jimt.models.schedules import optimizer_of, seed_epoch
 from jimt.models.split_metrics import SplitMetrics
@@ -82,10 +83,15 @@ class StainModule(pl.LightningModule):
         loss = (losses * losses.new_tensor(self._weights)).sum()
         n = len(batch.pixels)
         self.log("train/loss_step", loss, on_step=True, on_epoch=False, batch_size=n)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=n, sync_dist=True)
-        for output, value in zip(self.network.outputs, losses, strict=True):
-            self.log(f"train/loss_{output}", value, on_step=False, on_epoch=True, batch_size=n, sync_dist=True)
+        each = {f"train/loss_{name}": value for name, value in zip(self.network.outputs, losses, strict=True)}
+        means = {"train/loss": loss, **each}
+        self.log_dict(means, on_step=False, on_epoch=True, batch_size=n, sync_dist=True, logger=False)
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log the losses of the training crops."""
+        each = [f"train/loss_{name}" for name in self.network.outputs]
+        log_epoch(self, means=["train/loss", *each], values={})
 
     def validation_step(self, batch: StainBatch, batch_idx: int) -> None:
         """Take in one validation field and its patches."""

@@ -17,6 +17,8 @@ LAST: Final = Path("checkpoints", "last.ckpt")
 """Lightning's, of a fine-tuning: the best and the last finished epoch, to go on from."""
 FINISHED: Final = "finished.json"
 """Of a run that has come to its end: what its result depends on."""
+METRICS_BY_EPOCH: Final = "metrics.csv"
+"""Of a fine-tuning: what was logged, by step and by epoch."""
 VALIDATION_FILE: Final = "val_metrics.json"
 """Metrics of the best checkpoint on the validation split, by name."""
 METRICS_FILE: Final = "test_metrics.json"

@@ -1,9 +1,12 @@
-"""What a training does after an epoch: a line on the screen, and an end where nothing gets better."""
+"""What a training does after an epoch: a line on the screen, loggers written out, an end where nothing gets better."""
 
 import time
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, EarlyStopping
+
+from jimt.training.loggers.lightning_loggers import sync
 
 
 class Patience(EarlyStopping):
@@ -12,6 +15,16 @@ class Patience(EarlyStopping):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop a resumed run that has waited long enough."""
         trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
+
+
+class SyncLoggers(Callback):
+    """Has the disk keep what was logged before it keeps the checkpoint."""
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Write out what loggers hold back."""
+        sync(trainer.loggers)
 
 
 class EpochLine(Callback):

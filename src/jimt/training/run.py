@@ -31,6 +31,7 @@ from jimt.system.files import (
     FINISHED,
     LAST,
     MAPS_FILE,
+    METRICS_BY_EPOCH,
     METRICS_FILE,
     MODEL_CARD,
     REPORT,
@@ -192,13 +193,13 @@ def _start(training: Training, curated: Curated) -> None:
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "figures", ignore_errors=True)
     if resumes is None:
-        (folder / "metrics.csv").unlink(missing_ok=True)
+        (folder / METRICS_BY_EPOCH).unlink(missing_ok=True)
         shutil.rmtree(folder / "tensorboard", ignore_errors=True)  # but never wandb: it may not be uploaded yet
         shutil.rmtree(folder / BEST.parent, ignore_errors=True)
     else:
         relocate(resumes.path)
         print(f"resuming {folder} after epoch {resumes.n_epochs}")
-        continue_metrics_csv(training.loggers, folder, before_epoch=resumes.n_epochs)
+        continue_metrics_csv(training.loggers, before_epoch=resumes.n_epochs)
     labels = curated.manifest.loc[curated.manifest["split"] == Split.TRAIN.value, "label"]
     part = config.backbone.trainable or "frozen"
     print(

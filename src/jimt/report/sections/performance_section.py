@@ -20,6 +20,7 @@ from jimt.statistics.curves import Curve, accuracy_by_unit, calibration, curve
 from jimt.statistics.metrics import CALIBRATION_ERROR, METRICS
 from jimt.statistics.value_text import interval_text, number_text, percent_text
 from jimt.statistics.weighted_patches import CALIBRATION_BINS
+from jimt.system.files import METRICS_BY_EPOCH
 from jimt.vocabulary import DEAD, LABEL_NAMES, LIVE, SCALES
 
 
@@ -119,7 +120,7 @@ def training_blocks(model: Model) -> Iterator[Block]:
     """Loss and validation metrics by epoch; nothing of a cross-validation or a frozen network."""
     if model.is_crossval or model.record.method == "linear_probe":
         return
-    path = model.folder / "metrics.csv"
+    path = model.folder / METRICS_BY_EPOCH
     if not path.is_file():
         raise InputError(f"{path} is missing")
     table = pd.read_csv(path)

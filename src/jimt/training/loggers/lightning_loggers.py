@@ -1,7 +1,6 @@
 """The loggers of a training: how they are opened, what they show of its evaluation, and how they are closed."""
 
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -9,13 +8,14 @@ from typing import Any, Protocol, cast
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from jimt.config.trainer import LoggerConfig
 from jimt.errors import InputError
 from jimt.figures.discrimination import confusion_matrices, roc_curves
 from jimt.statistics.curves import curve
 from jimt.statistics.weighted_patches import is_right
+from jimt.training.loggers.metrics_csv import MetricsCsv
 from jimt.vocabulary import DEAD, LIVE
 
 _MODES = ("online", "offline", "disabled")
@@ -39,7 +39,7 @@ def make_loggers(
     Raises:
         InputError: If ``WANDB_MODE`` is none that W&B knows.
     """
-    loggers: list[Logger] = [CSVLogger(run_folder, name="", version="")]
+    loggers: list[Logger] = [MetricsCsv(run_folder)]
     if config.tensorboard:
         board = TensorBoardLogger(run_folder, name="", version="tensorboard", default_hp_metric=False)
         board.hparams = settings
@@ -66,27 +66,25 @@ def make_loggers(
     return loggers
 
 
-def continue_metrics_csv(loggers: Sequence[Logger], run_folder: Path, *, before_epoch: int) -> None:
-    """Keep the rows of earlier epochs: Lightning deletes a ``metrics.csv`` that it finds.
-
-    To be called before anything is logged.
+def continue_metrics_csv(loggers: Sequence[Logger], *, before_epoch: int) -> None:
+    """Keep the rows of earlier epochs in ``metrics.csv``; to be called before anything is logged.
 
     Args:
         loggers: Of ``make_loggers``.
-        run_folder: The folder of the run that goes on.
         before_epoch: The first epoch to be trained again, from 0; its rows and all later ones go.
     """
-    path = run_folder / "metrics.csv"
-    if not path.is_file() or path.stat().st_size == 0:
-        return
-    rows = pd.read_csv(path, dtype=str)
-    of_epoch = pd.to_numeric(rows["epoch"]).bfill()  # the learning rate stands before the first row of its epoch
-    kept = rows[of_epoch < before_epoch]
-    logger = next(logger for logger in loggers if isinstance(logger, CSVLogger))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty")
-        logger.experiment.metrics = [row.dropna().to_dict() for _, row in kept.iterrows()]
-    logger.save()
+    for logger in loggers:
+        if isinstance(logger, MetricsCsv):
+            logger.go_on(before_epoch=before_epoch)
+
+
+def sync(loggers: Sequence[Logger]) -> None:
+    """Write to the disk what was logged, before a checkpoint claims it; W&B's own process sees to its part."""
+    for logger in loggers:
+        if isinstance(logger, MetricsCsv):
+            logger.sync()
+        elif isinstance(logger, TensorBoardLogger):
+            logger.experiment.flush()
 
 
 def finish(loggers: Sequence[Logger], *, failed: bool) -> None:
