@@ -171,6 +171,17 @@ def test_a_failed_trial_is_recorded_and_the_search_goes_on(small, tune_config, f
     assert len(list((tmp_path / "search").rglob("best.ckpt"))) == 2
 
 
+def test_what_a_kill_left_of_the_checkpoints_of_a_failed_trial_is_removed(small, tune_config, fake, tmp_path):
+    fake.fails = {1: InputError("the weights are out of reach")}
+    tune(tune_config(*small, *CONTRAST, "tune.n_trials=2"))
+    left = tmp_path / "search/trial_000/checkpoints/last.ckpt"
+    left.parent.mkdir()
+    left.touch()
+    tune(tune_config(*small, *CONTRAST, "tune.n_trials=2"))
+    assert not left.exists()
+    assert (tmp_path / "search/trial_001/checkpoints/best.ckpt").is_file()
+
+
 def test_a_search_ends_when_nothing_but_failures_has_come(small, tune_config, fake):
     fake.fails = dict.fromkeys(range(1, 100), InputError("there is no card"))
     with pytest.raises(InputError, match="no trial came to its end; trial 2 failed .there is no card"):

@@ -94,11 +94,15 @@ def test_finished_choices_are_kept_without_their_checkpoints(nested, uneven, mon
     def trains(*args, **options):
         raise AssertionError("a choice was trained again")
 
+    left = next(folder.glob("choice_0/*/inner_0")) / "checkpoints/best.ckpt"  # by a kill before it was removed
+    left.parent.mkdir()
+    left.touch()
     monkeypatch.setattr(choosing, "train", trains)
     cross_validate(
         config_of(uneven, *NESTED, f"run_dir={folder}"),
         with_overrides=lambda further: config_of(uneven, *NESTED, f"run_dir={folder}", *further),
     )
+    assert not list(folder.glob("choice_*/**/*.ckpt"))
 
 
 def test_choices_of_other_data_are_refused_since_they_would_have_other_folds(uneven, tmp_path):

@@ -52,7 +52,8 @@ def write_results(
             told = f"of {len(rows)}, {metric} {best['value']:.4f}"
             write_whole(folder / BEST_FILE, _as_experiment(folder, overrides, best, told))
         if not config.tune.keep_all_checkpoints:
-            for row in finished[1:]:
+            given_up = [row for row in rows if row["state"] in ("pruned", "failed")]  # a kill may have left theirs
+            for row in [*finished[1:], *given_up]:
                 shutil.rmtree(run_folder_of(folder, row["trial"]) / BEST.parent, ignore_errors=True)
     return result
 

@@ -101,7 +101,7 @@ def _inner_scores(
             train(of_fold, fold=inner, begins=begins)
             write_whole(run_folder / SCORES, scored(run_folder).to_csv(index=False))
             write_json(run_folder / MADE_OF, made)
-            shutil.rmtree(run_folder / "checkpoints")
+        shutil.rmtree(run_folder / "checkpoints", ignore_errors=True)  # also where a kill came before it
         tables.append(read_scores(run_folder / SCORES))
     return pd.concat(tables, ignore_index=True)
 

@@ -122,7 +122,7 @@ def _scores(
         train(_of_fold(config, run_folder), fold=fold, begins=begins)
         write_whole(run_folder / SCORES, scored_fold(run_folder, maps_cache(run_folder.parent)).to_csv(index=False))
         write_json(run_folder / MADE_OF, made)
-        shutil.rmtree(run_folder / "checkpoints")
+    shutil.rmtree(run_folder / "checkpoints", ignore_errors=True)  # also where a kill came before it
     return read_scores(run_folder / SCORES)
 
 
