@@ -8,7 +8,7 @@ PY = $(VENV)/bin/python
 ZOO ?= .venv-zoo
 INPUTS = pyproject.toml constraints/common.txt $(CONSTRAINTS)
 
-.PHONY: venv zoo demo test test-slow test-zoo test-older lint
+.PHONY: venv zoo demo test test-slow test-zoo test-older lint bench bench-quick bench-long
 
 # Installs again only when pyproject.toml, the constraints or the checkout's place have changed.
 venv:
@@ -54,3 +54,13 @@ lint: venv
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+# Ratios against plain references, on an idle machine; what is measured is written into benchmarks/RESULTS.md.
+bench: venv
+	$(PY) benchmarks/speed.py --write
+
+bench-long: venv
+	$(PY) benchmarks/speed.py --long --repeats 3 --write
+
+bench-quick: venv
+	$(PY) benchmarks/speed.py --quick

@@ -343,6 +343,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "python benchmarks/curation.py --rounds 1": Run(
         ("--images", "4", "--size", "560", "672", "--warming", "0"), says="median:", slow=True
     ),
+    "python benchmarks/speed.py": Run(("--quick", "--rows", "11"), says="scikit-learn in a loop", slow=True),
     "python benchmarks/coverage.py": Run(("--data-sets", "2"), says="80 groups, ICC 0.3", slow=True),
     "python benchmarks/coverage.py --scores scores.csv": Run(("--data-sets", "2"), says="80 drawn of 3", slow=True),
     "python benchmarks/coverage.py --data-sets 500 --jobs 2": Run(

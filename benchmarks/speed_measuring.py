@@ -1,0 +1,176 @@
+"""What the rows of ``speed.py`` have in common: works that take turns, processes with their peak memory, rows."""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+
+from jimt.config.hydra_schema import to_dataclasses
+from jimt.config.own_configs import CONF
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Suite:
+    """How a suite is run.
+
+    Attributes:
+        folder: Where data and models are made once and kept.
+        repeats: How often each work takes its turn, after one turn to warm up.
+        threads: Of torch.
+        scale: Of the sizes: below 1 for a quick look.
+    """
+
+    folder: Path
+    repeats: int
+    threads: int
+    scale: float
+
+    def sized(self, n: int, *, least: int) -> int:
+        """A number of images or steps at this scale."""
+        return max(least, round(self.scale * n))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the results.
+
+    Attributes:
+        number: Of the question.
+        what: What is measured.
+        against: What it is compared with.
+        target: What is wanted of the ratio, as ``>= 4`` or ``<= 0.5``; empty where nothing is.
+        ratios: One for each repeat.
+        values: What both sides measured, medians with their unit, as text.
+        note: What a reader must know beside it.
+    """
+
+    number: int
+    what: str
+    against: str
+    target: str
+    ratios: tuple[float, ...]
+    values: str
+    note: str = ""
+
+    @property
+    def ratio(self) -> float:
+        """Median of the ratios."""
+        return statistics.median(self.ratios)
+
+    @property
+    def is_met(self) -> bool | None:
+        """Whether the target is met; None where there is none."""
+        if not self.target:
+            return None
+        how, bound = self.target.split()
+        return self.ratio >= float(bound) if how == ">=" else self.ratio <= float(bound)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process that ended well: its seconds by the clock, its peak memory in MiB, and what it printed."""
+
+    seconds: float
+    peak: float
+    output: str
+
+
+def process(words: Sequence[str], *, threads: int | None = None, folder: Path = REPOSITORY) -> Ended:
+    """Run ``python WORDS`` as a process of its own; one that fails ends the suite with its last words."""
+    environment = dict(os.environ, PYTHONPATH=str(REPOSITORY / "src"))
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    with tempfile.TemporaryFile("w+") as log, tempfile.NamedTemporaryFile("r") as told:
+        start = time.perf_counter()
+        command = [sys.executable, "-S", "-c", _LAUNCHER, told.name, sys.executable, *words]
+        status = subprocess.run(command, stdout=log, stderr=log, cwd=folder, env=environment, check=False).returncode
+        seconds = time.perf_counter() - start
+        log.seek(0)
+        output, peak = log.read(), told.read()
+    if status != 0:
+        sys.exit(f"error: python {' '.join(words)} failed:\n{output[-2000:]}")
+    return Ended(seconds, float(peak) / 1024, output)
+
+
+# A new process begins with the peak of the one that started it, so that one must be small.
+_LAUNCHER = """
+import resource, subprocess, sys
+status = subprocess.run(sys.argv[2:]).returncode
+with open(sys.argv[1], "w") as told:
+    told.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(status)
+"""
+
+
+def clocked(work: Callable[[], object]) -> Callable[[], float]:
+    """A work that tells how many seconds it took."""
+
+    def timed() -> float:
+        start = time.perf_counter()
+        work()
+        return time.perf_counter() - start
+
+    return timed
+
+
+def in_turn(repeats: int, *works: Callable[[], float]) -> list[list[float]]:
+    """What works tell that take turns, so that what disturbs the machine disturbs all; the first turn is to warm up."""
+    turns = [[work() for work in works] for _ in range(repeats + 1)]
+    return [list(told) for told in zip(*turns[1:], strict=True)]
+
+
+def ratios_of(over: Sequence[float], under: Sequence[float]) -> tuple[float, ...]:
+    """Ratio of each repeat."""
+    return tuple(a / b for a, b in zip(over, under, strict=True))
+
+
+def median_of(values: Sequence[float], unit: str) -> str:
+    """A median as text."""
+    return f"{statistics.median(values):.3g} {unit}"
+
+
+def config_of(name: str, *overrides: str) -> Any:
+    """The config of a command with these overrides."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return to_dataclasses(compose(name, overrides=list(overrides)))
+
+
+def simulated(suite: Suite, name: str, *, wells: int, fields: int, height: int, width: int) -> list[str]:
+    """Overrides of a simulated data set, made where it is first asked for; without the empty filter."""
+    return [
+        "dataset=synthetic",
+        f"dataset.name={name}",
+        f"dataset.root={suite.folder / name}",
+        f"dataset.simulation.n_wells={wells}",
+        f"dataset.simulation.fields_per_well={fields}",
+        f"dataset.simulation.height={height}",
+        f"dataset.simulation.width={width}",
+        f"curation.output_root={suite.folder / 'curated'}",
+        "curation.empty_filter.enabled=false",
+        "curation.split.train=2",
+        "curation.split.val=1",
+        "curation.split.test=1",
+    ]
+
+
+def trained(suite: Suite, name: str, *overrides: str) -> Path:
+    """The folder of a model, trained for two batches where it is not there: how good it is changes no time."""
+    folder = suite.folder / name
+    if not (folder / "finished.json").is_file():
+        data = simulated(suite, "few", wells=8, fields=1, height=448, width=448)
+        few = (
+            [] if "experiment=frozen_tiles" in overrides else ["trainer.max_epochs=1", "trainer.limit_train_batches=2"]
+        )
+        words = [*data, *few, "report=false", "backbone.weights=random", f"hydra.run.dir={folder}", *overrides]
+        process(["train.py", *words], threads=suite.threads)
+    return folder

@@ -1,0 +1,67 @@
+"""What was measured, as a page and as one picture."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from speed_measuring import Row
+
+from jimt.figures.style import new_axes, png, styled
+
+MET, MISSED = "#009E73", "#D55E00"
+
+
+def write_markdown(path: Path, machine: Mapping[str, str], rows: Sequence[Row]) -> None:
+    """The page: a table of all rows, and the machine."""
+    told = ", ".join(f"{name} {value}" for name, value in machine.items())
+    lines = [
+        "# What is as fast as the machine allows, and what is not",
+        "",
+        "Written by `make bench` (rows 1 to 11) and `make bench-long` (rows 12 to 14). A ratio is the median of",
+        "repeats in which both sides took turns, in brackets the smallest and the largest. What profiles say, and the",
+        "floors of what is out of reach, stand in [README.md](README.md).",
+        "",
+        f"{told}.",
+        "",
+        "![Ratios, as shares of what is wanted](results.png)",
+        "",
+        "| row | what | against | ratio | wanted | measured |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        spread = f" ({min(row.ratios):.3g} to {max(row.ratios):.3g})" if len(row.ratios) > 1 else ""
+        mark = "**" if row.is_met else ""
+        note = f"; {row.note}" if row.note else ""
+        cells = [
+            str(row.number),
+            row.what,
+            row.against,
+            f"{mark}{row.ratio:.3g}{mark}{spread}",
+            row.target,
+            row.values + note,
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    path.write_text("\n".join([*lines, "", "Bold: as wanted.", ""]), encoding="utf-8")
+
+
+@styled
+def draw(path: Path, rows: Sequence[Row]) -> None:
+    """How far each row is on the way to what is wanted, on one logarithmic axis; 1 is there."""
+    wanted = [row for row in rows if row.target]
+    figure, axes = new_axes(9.0, 0.27 * len(wanted) + 1.0)
+    for y, row in enumerate(wanted):
+        how, bound = row.target.split()
+        reached = [ratio / float(bound) if how == ">=" else float(bound) / ratio for ratio in row.ratios]
+        median = row.ratio / float(bound) if how == ">=" else float(bound) / row.ratio
+        colour = MET if row.is_met else MISSED
+        axes.plot([min(reached), max(reached)], [y, y], color=colour, linewidth=2, solid_capstyle="round")
+        axes.plot(median, y, marker="o" if row.is_met else "X", color=colour, markersize=6)
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_xscale("log")
+    ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_yticks(range(len(wanted)), [f"{row.number}  {row.what}, against {row.against}" for row in wanted])
+    axes.tick_params(axis="y", labelsize=7)
+    axes.invert_yaxis()
+    axes.set_xlabel("reached, as a multiple of what is wanted (bars: smallest to largest repeat)")
+    path.write_bytes(png(figure))

@@ -1,0 +1,96 @@
+"""Rows of what a person waits for at a start, and of memory that must not grow with the number of images."""
+
+import shutil
+from collections.abc import Sequence
+
+from speed_measuring import Row, Suite, in_turn, median_of, process, ratios_of, simulated, trained
+from speed_prediction import fields_to_predict
+
+
+def start_rows(suite: Suite) -> list[Row]:
+    """Row 9: whole commands against the import of their libraries."""
+    run = trained(suite, "model_fine_tuned_patches", "backbone=resnet18")
+    image = fields_to_predict(suite, 1)
+    out = suite.folder / "one_answer"
+    data = simulated(suite, "few", wells=8, fields=1, height=448, width=448)
+
+    def predicted() -> float:
+        shutil.rmtree(out, ignore_errors=True)
+        return process(["-m", "jimt", "predict", str(run), *image, "--out", str(out)], threads=suite.threads).seconds
+
+    def of(words: Sequence[str]) -> float:
+        return process(words, threads=suite.threads).seconds
+
+    step = ["train.py", *data, "backbone=resnet18", "backbone.weights=random", "trainer.fast_dev_run=true"]
+    step.append(f"hydra.run.dir={suite.folder / 'first_step'}")
+    imported, helped, stepped, one, reported = in_turn(
+        suite.repeats,
+        lambda: of(["-c", "import torch, pytorch_lightning, timm"]),
+        lambda: of(["-m", "jimt", "--help"]),
+        lambda: of(step),
+        predicted,
+        lambda: of(["-m", "jimt", "report", str(run)]),
+    )
+    against = "import of torch, Lightning and timm"
+    rows = [
+        Row(
+            9,
+            "jimt --help, seconds",
+            "one second",
+            "<= 0.7",
+            tuple(helped),
+            f"{median_of(helped, 's')}",
+        )
+    ]
+    for what, seconds in (
+        ("train.py, one batch of training and one of validation", stepped),
+        ("jimt predict of one field", one),
+        ("jimt report of a small run", reported),
+    ):
+        words = f"{median_of(seconds, 's')} against {median_of(imported, 's')}"
+        rows.append(Row(9, what, against, "<= 1.5", ratios_of(seconds, imported), words))
+    return rows
+
+
+def memory_rows(suite: Suite) -> list[Row]:
+    """Row 8: peak memory at four times the images; that of curation is measured beside its speed."""
+    run = trained(suite, "model_fine_tuned_patches", "backbone=resnet18")
+    rows = []
+    n = suite.sized(4, least=2)
+
+    def trained_on(fields: int) -> float:
+        size = {"height": 448, "width": 448}
+        data = simulated(suite, f"memory_{fields}", wells=8, fields=fields, **size)
+        folder = suite.folder / f"memory_run_{fields}"
+        shutil.rmtree(folder, ignore_errors=True)
+        words = ["backbone=resnet18", "backbone.weights=random", "trainer.max_epochs=1", "report=false"]
+        process(["prepare.py", *data])  # or the peak would be that of the curation
+        return process(["train.py", *data, *words, f"hydra.run.dir={folder}"], threads=suite.threads).peak
+
+    def predicted(number: int) -> float:
+        out = suite.folder / "many_answers"
+        shutil.rmtree(out, ignore_errors=True)
+        words = ["-m", "jimt", "predict", str(run), *fields_to_predict(suite, number), "--out", str(out)]
+        return process(words, threads=suite.threads).peak
+
+    def reported(fields: int) -> float:
+        folder = suite.folder / f"memory_run_{fields}"
+        return process(["-m", "jimt", "report", str(folder)], threads=suite.threads).peak
+
+    for what, measure, few in (
+        ("training", trained_on, 1),
+        ("prediction", predicted, 2 * n),
+        ("report", reported, 1),
+    ):
+        small, large = measure(few), measure(4 * few)
+        rows.append(
+            Row(
+                8,
+                f"peak memory of {what}",
+                "a quarter of the images",
+                "<= 1.1",
+                (large / small,),
+                f"{large:.0f} MiB against {small:.0f} MiB",
+            )
+        )
+    return rows

@@ -1,0 +1,171 @@
+"""Rows of numbers made of scores: the bootstrap, reports, and cost against size."""
+
+import re
+import shutil
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import metrics
+from speed_curation import curate, pairs
+from speed_measuring import REPOSITORY, Row, Suite, clocked, in_turn, median_of, process, ratios_of, simulated, trained
+from speed_prediction import fields_to_predict
+
+from jimt.statistics.metrics import METRICS, grouped_patches, resampled_metrics
+from jimt.statistics.resampling import resample_groups
+
+N_PATCHES, N_GROUPS, N_RESAMPLES = 5000, 60, 2000
+Scored = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.object_]]
+
+
+def scored(n: int, n_groups: int) -> Scored:
+    """Labels, scores and groups drawn at random."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 2, n)
+    scores = 1 / (1 + np.exp(-(labels - 0.5 + random.normal(0, 1, n))))
+    return labels, scores, np.array([f"W{group}" for group in random.integers(0, n_groups, n)], object)
+
+
+def bootstrap(of: Scored, n_resamples: int) -> None:
+    """All metrics of resampled groups."""
+    labels, scores, groups = of
+    resamples = resample_groups(groups, n_resamples=n_resamples, seed=0)
+    assert resamples is not None
+    names = [name for name, metric in METRICS.items() if metric.within != "raw image"]
+    resampled_metrics(grouped_patches(labels, scores, groups, None), names, resamples.scaled(resamples.counts))
+
+
+def by_scikit_learn(of: Scored, n_resamples: int) -> None:
+    """The same in a loop over resamples, without the metrics within groups, which scikit-learn has not."""
+    labels, scores, groups = of
+    random = np.random.default_rng(0)
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    for _ in range(n_resamples):
+        rows = np.concatenate([members[i] for i in random.integers(0, len(members), len(members) - 1)])
+        label, score = labels[rows], scores[rows]
+        said = score > 0.5
+        metrics.balanced_accuracy_score(label, said)
+        metrics.roc_auc_score(label, score)
+        metrics.average_precision_score(label, score)
+        metrics.brier_score_loss(label, score)
+        for positive in (0, 1):
+            metrics.recall_score(label, said, pos_label=positive)
+            metrics.f1_score(label, said, pos_label=positive)
+
+
+def bootstrap_rows(suite: Suite) -> list[Row]:
+    """Row 11."""
+    of = scored(N_PATCHES, N_GROUPS)
+    n_loop = suite.sized(100, least=20)
+    ours, theirs = in_turn(
+        suite.repeats,
+        clocked(partial(bootstrap, of, N_RESAMPLES)),
+        lambda: clocked(partial(by_scikit_learn, of, n_loop))() * N_RESAMPLES / n_loop,
+    )
+    return [
+        Row(
+            11,
+            f"bootstrap over groups, {N_RESAMPLES:,} resamples of {N_PATCHES:,} patches, all metrics",
+            "scikit-learn in a loop",
+            ">= 100",
+            ratios_of(theirs, ours),
+            f"{median_of(ours, 's')} against {median_of(theirs, 's')}",
+            f"the loop is timed on {n_loop} resamples",
+        )
+    ]
+
+
+def report_rows(suite: Suite) -> list[Row]:
+    """Row 12: seconds of reports, of 5,000 patches beyond forward passes and of a cross-validation of 70 fields."""
+    rows = []
+    words = [str(REPOSITORY / "benchmarks" / "report.py"), "--folder", str(suite.folder / "report")]
+    beyond = []
+    for _ in range(suite.repeats):
+        found = re.search(r"so ([\d.]+) s beyond", process(words).output)
+        assert found is not None
+        beyond.append(float(found[1]))
+    rows.append(
+        Row(
+            12,
+            "report of 5,000 test patches beyond forward passes, of 20 s",
+            "20 s",
+            "<= 1",
+            tuple(each / 20 for each in beyond),
+            median_of(beyond, "s"),
+        )
+    )
+    folder = suite.folder / "crossval"
+    data = simulated(suite, "seventy", wells=14, fields=5, height=560, width=672)
+    if not (folder / "crossval.json").is_file():
+        model = ["experiment=frozen_tiles", "backbone.weights=random", "report=false"]
+        process(["-m", "jimt", "crossval", *data, *model, f"hydra.run.dir={folder}"], threads=suite.threads)
+    seconds = []
+    for _ in range(suite.repeats):
+        for path in (folder / "figures").glob("*"):
+            path.unlink()
+        seconds.append(process(["-m", "jimt", "report", str(folder)], threads=suite.threads).seconds)
+    rows.append(
+        Row(
+            12,
+            "report of a five-fold cross-validation of 70 fields",
+            "30 s",
+            "<= 1",
+            tuple(each / 30 for each in seconds),
+            median_of(seconds, "s"),
+        )
+    )
+    return rows
+
+
+def suite_rows(suite: Suite) -> list[Row]:
+    """Row 13: the default tests, two at a time."""
+    words = ["-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    ended = process(words, threads=1)
+    told = ended.output.strip().splitlines()[-1]
+    return [
+        Row(
+            13,
+            "default tests, two at a time",
+            "4 minutes",
+            "<= 1",
+            (ended.seconds / 240,),
+            f"{ended.seconds:.0f} s",
+            told,
+        )
+    ]
+
+
+def growth_rows(suite: Suite) -> list[Row]:
+    """Row 14: how time grows with size: slope of log(time) over log(size), at 1, 4 and 16 times."""
+    run = trained(suite, "model_fine_tuned_patches", "backbone=resnet18")
+    n_pairs, n_fields, n_patches = (suite.sized(n, least=least) for n, least in ((60, 16), (8, 2), (2000, 500)))
+
+    def curated(times: int) -> float:
+        return curate(pairs(suite, times * n_pairs), suite.folder / "grown").seconds
+
+    def predicted(times: int) -> float:
+        out = suite.folder / "grown_answers"
+        shutil.rmtree(out, ignore_errors=True)
+        images = fields_to_predict(suite, times * n_fields)
+        return process(["-m", "jimt", "predict", str(run), *images, "--out", str(out)], threads=suite.threads).seconds
+
+    def resampled(times: int) -> float:
+        return clocked(partial(bootstrap, scored(times * n_patches, N_GROUPS), 500))()
+
+    works: list[tuple[str, str, Callable[[int], float]]] = [
+        ("curation without the filter", f"{n_pairs} pairs", curated),
+        ("jimt predict, fine-tuned patches", f"{n_fields} fields", predicted),
+        ("bootstrap over groups", f"{n_patches:,} patches", resampled),
+    ]
+    rows = []
+    for name, size, work in works:
+        times = in_turn(suite.repeats, *(partial(work, factor) for factor in (1, 4, 16)))
+        slopes = [float(np.polyfit(np.log([1, 4, 16]), np.log(turn), 1)[0]) for turn in zip(*times, strict=True)]
+        last = [float(np.log(c / b) / np.log(4)) for _, b, c in zip(*times, strict=True)]
+        words = ", ".join(median_of(each, "s") for each in times)
+        note = f"from 4 to 16 times {np.median(last):.2f}: a start-up counts least there"
+        rows.append(
+            Row(14, f"{name}, 1, 4 and 16 times {size}", "exponent of time", "<= 1.1", tuple(slopes), words, note)
+        )
+    return rows
