@@ -79,6 +79,7 @@ OF_STAIN: dict[str, Run | Compose] = {
     "trainer.max_epochs=8": Compose(("synthetic resnet18.tv_in1k",), "minutes; test_stain.py trains task=stain"),
     f"jimt train {_LARGE}": Compose(("synthetic_large resnet18.tv_in1k",), "minutes; test_stain.py trains task=stain"),
 }
+_CONDITIONS = "curation.empty_filter.enabled=false hydra.run.dir=runs/"
 _PROBE = "method=linear_probe backbone=efficientnet_lite0 curation.empty_filter.enabled=false"
 TRANSFERS: dict[str, Run | Compose] = {
     "jimt transfer RUN_A RUN_B": Run(says="bal. accuracy"),
@@ -93,6 +94,13 @@ TRANSFERS: dict[str, Run | Compose] = {
             (f"{name} tf_efficientnet_lite0",), "two minutes; test_transfer_bridges.py trains on two microscopes"
         )
         for name, run in (("synthetic", "synthetic"), ("synthetic_camera", "camera"))
+    },
+    "jimt prepare dataset=mcf7 curation.empty_filter.enabled=false": Compose(("mcf7",), MCF7),
+    **{
+        f"jimt train experiment=frozen_tiles dataset=mcf7_{name} {_CONDITIONS}{name}": Compose(
+            (f"mcf7_{name} resnet18.tv_in1k",), MCF7
+        )
+        for name in ("dated", "named")
     },
 }
 """From one data set to another."""

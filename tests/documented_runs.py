@@ -111,7 +111,6 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "jimt prepare dataset=synthetic_plate": Compose(
         ("synthetic_plate",), "a minute; test_simulated_data_set.py simulates smaller wells"
     ),
-    "jimt prepare dataset=mcf7": Compose(("mcf7",), MCF7),
     "jimt prepare dataset=NAME hand_labels_only=true": Run(
         ("dataset.empty_labels=hand.csv", *FILTERED),
         leaves="data/curated/NAME.hand_labels.npz",

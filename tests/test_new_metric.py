@@ -133,7 +133,7 @@ def test_it_is_compared_and_transferred_and_tested_on_other_labels(tmp_path):
         scored(seed).assign(label=labels).to_csv(tmp_path / name / "test_scores.csv", index=False)
     result = compare(tmp_path / "one", tmp_path / "two", confidence=0.95)
     assert result["accuracy"]["difference"] == result["accuracy"]["second"] - result["accuracy"]["first"]
-    entry = {"backbone": "resnet18", "trained_on": "wells", "tested_on": "wells"} | measured()
+    entry = {"backbone": "resnet18", "model": "wells", "tested_on": "wells"} | measured()
     assert "plain accuracy" in transfer.as_markdown([entry])
     table = scored()
     given = dict.fromkeys(("live_mean", "live_sd", "dead_mean", "dead_sd"))

@@ -14,12 +14,13 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from conftest import SMALL, composed_prepare, small_field, write_pair
+from conftest import MIXTURE, SMALL, composed_prepare, small_field, write_pair
 from curations import embeds
 from jimt.curation.curate import curate
 from jimt.curation.hand_label_pool import HandLabelled, load_hand_labelled, pool, save_hand_labelled
 from jimt.curation.hand_labels_only import keep_hand_labels_of
 from jimt.curation.manifest import open_curated
+from jimt.curation.summary import describe
 from jimt.errors import InputError
 from jimt.report.blocks import Drawing, Text
 from jimt.report.sections.filter_section import empty_filter_blocks
@@ -282,3 +283,29 @@ def test_groups_are_known_where_all_data_sets_know_theirs(tmp_path):
     kept, _ = load_hand_labelled(tmp_path / "kept.npz", "b.c", made_with={"size": 1})
     assert kept.groups is None
     np.testing.assert_array_equal(kept.features, other.features)
+
+
+# ---- thresholds of another data set
+
+
+@pytest.mark.parametrize(
+    ("of_one", "of_other", "warned"),
+    [
+        (True, False, "behind an empty filter, and doxo is curated without an empty filter: with one curation"),
+        (False, True, "without an empty filter, and doxo is curated behind an empty filter: with one curation"),
+        (True, True, None),
+        (False, False, None),
+    ],
+)
+def test_thresholds_that_were_fitted_to_what_a_filter_left_are_told_where_there_is_none(
+    two_sets, prepared, tmp_path, of_one, of_other, warned
+):
+    for name in BOTH:
+        shutil.copy(prepared / f"{name}.hand_labels.npz", tmp_path)
+    own = [*MIXTURE, f"curation.output_root={tmp_path}", "curation.label.fit_on=no_treatment"]
+    for name, with_filter in zip(BOTH, (of_one, of_other), strict=True):
+        folder = run(two_sets, name, *own, f"curation.empty_filter.enabled={str(with_filter).lower()}")
+    curated = open_curated(folder)
+    assert curated.thresholds["behind_empty_filter"] == of_one
+    told = [line for line in describe(curated.summary, curated.thresholds) if "WARNING: the thresholds were" in line]
+    assert [f"fitted on no_treatment {warned}" in line for line in told] == [True] * (warned is not None)

@@ -121,6 +121,7 @@ def result(*, contrast: dict, adapted: dict, separation: dict | None = None) -> 
         "differences": [{"first": "A", "second": "B", "measures": measures}],
         "bridges": [
             {
+                "model": "A",
                 "trained_on": "A",
                 "tested_on": "B",
                 "matching": rows,
@@ -180,6 +181,22 @@ def test_so_few_groups_that_nothing_can_be_told_are_said():
     assert told[0] == "Whether the images of A and B differ, so few groups cannot tell."
     assert told[1].startswith("Whether matching images of B mends what the model of A says, so few groups cannot tell.")
     assert told[2].startswith("Whether 2 stained fields of B mend the dead shares of the model of A, so few groups")
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        ((-0.15, -0.05), "1 stained field of B mends the dead shares"),
+        ((0.05, 0.15), "1 stained field of B spoils the dead shares"),
+        ((-0.15, 0.05), "1 stained field of B does not mend the dead shares"),
+        (None, "Whether 1 stained field of B mends the dead shares"),
+    ],
+)
+def test_a_single_stained_field_is_one(gain, said):
+    told = in_words(
+        result(contrast=value(0.8, None, 0.0), adapted=stained(gain, None) | {"stained": 1}, separation=APART)
+    )
+    assert told[2].startswith(said)
 
 
 def test_what_makes_it_worse_and_one_class_alone_are_said():

@@ -266,7 +266,7 @@ def test_the_table_of_long_names_fits_a_terminal_whole(columns):
         "metrics": {"auroc": value, "balanced_accuracy": value},
         "counts": {"live": 10893, "dead": 979, "groups": 12},
     }
-    names = {"backbone": "tf_efficientnet_lite0.in1k", "trained_on": "no_treatment"}
+    names = {"backbone": "tf_efficientnet_lite0.in1k", "model": "no_treatment", "trained_on": "no_treatment"}
     entries = [names | {"tested_on": "no_treatment"} | measured, names | {"tested_on": "doxo", "metrics": None}]
     screen = io.StringIO()
     print_whole(as_table(entries), Console(file=screen, width=columns))

@@ -13,11 +13,12 @@ from jimt.curation.image_changes import Change
 from jimt.curation.manifest import open_curated
 from jimt.data.fields import ChangedFields
 from jimt.errors import InputError
+from jimt.evaluation.adaptation_curve import main as adaptation_curve
 from jimt.evaluation.image_differences import measure
 from jimt.evaluation.image_matching import match
 from jimt.evaluation.matched_scores import MATCHED, scores_of
 from jimt.evaluation.scores import read_scores, score_test_split
-from jimt.evaluation.transfer import main, transfer
+from jimt.evaluation.transfer import main, transfer, write
 from jimt.models.predictor import open_predictor
 from jimt.synthetic import Microscope, simulate_dataset
 from jimt.training.run import train
@@ -241,17 +242,43 @@ def test_the_error_of_the_dead_share_is_that_of_counted_cells(folder, usual, sta
 # ---- what cannot be told
 
 
-def test_runs_of_one_data_set_are_told_that_nothing_separates_them(folder, usual):
-    other = folder / "runs/usual_again"
-    if not other.exists():
-        own = ["dataset.name=usual", f"dataset.root={folder / 'usual'}", f"curation.output_root={folder / 'curated'}"]
-        where = ["dataset.pixel_size=0.3225", f"run_dir={other}"]
-        train(composed_train(*CURATED, *own, *where, *TINY_PROBE, "probe.c=0.1"))
-    found = transfer([usual, other], whole=True, match=True, **ASKED)
+@pytest.fixture(scope="module")
+def again(folder, usual) -> Path:
+    """A second model of the first data set."""
+    run = folder / "runs/usual_again"
+    own = ["dataset.name=usual", f"dataset.root={folder / 'usual'}", f"curation.output_root={folder / 'curated'}"]
+    train(composed_train(*CURATED, *own, "dataset.pixel_size=0.3225", f"run_dir={run}", *TINY_PROBE, "probe.c=0.1"))
+    return run
+
+
+def test_runs_of_one_data_set_are_told_that_nothing_separates_them(usual, again):
+    found = transfer([usual, again], whole=True, match=True, **ASKED)
     assert (len(found["scores"]), found["differences"], found["bridges"]) == (2, [], [])
     assert found["words"] == [
         "All runs were trained on usual: give one of another data set to hear what separates them."
     ]
+
+
+def test_two_models_of_one_data_set_are_told_apart_by_their_runs(usual, again, stark, tmp_path, capsys):
+    main([str(run) for run in (usual, again, stark)] + ["--no-matching", "--out", str(tmp_path)])
+    out = capsys.readouterr().out
+    for name in ("usual (usual)", "usual (usual_again)"):
+        assert f"The model of {name} on stark" in out
+        assert f"the model of {name}" in out
+        assert f"| {name} | stark |" in (tmp_path / "transfer.md").read_text()
+    assert "The model of stark on usual" in out
+    alike = json.loads((tmp_path / "transfer.json").read_text())["scores"]
+    assert [each["trained_on"] for each in alike] == ["usual"] * 4 + ["stark"] * 2
+
+
+def test_what_an_earlier_transfer_left_does_not_stand_beside_a_new_one(usual, again, stark, result, tmp_path):
+    write(result, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 8
+    write(transfer([usual, stark], whole=True, match=False, **ASKED), tmp_path)
+    assert not (tmp_path / "transfer_matching.csv").exists()  # an empty file is no table
+    assert len(pd.read_csv(tmp_path / "transfer_adaptation.csv")) == 2
+    write(transfer([usual, again], whole=True, match=True, **ASKED), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["transfer.csv", "transfer.json", "transfer.md"]
 
 
 def test_models_of_two_tasks_are_told_that_their_dead_shares_are_of_other_things(folder, usual):
@@ -285,11 +312,21 @@ def test_the_command_writes_tables_and_a_figure_and_prints_no_line_beyond_100_co
     assert (tmp_path / "out/transfer.svg").is_file()
 
 
-@pytest.mark.parametrize("words", [["--stained", "0"], ["--draws", "-1"], ["--stained", "two"]])
-def test_numbers_that_are_none_are_refused(words, usual, capsys):
+@pytest.mark.parametrize(
+    ("words", "least"),
+    [
+        (["--stained", "0"], 1),
+        (["--draws", "-1"], 1),
+        (["--stained", "two"], 1),
+        (["--seed", "-1"], 0),
+        (["--seed", "x"], 0),
+    ],
+)
+@pytest.mark.parametrize("command", [main, adaptation_curve])
+def test_numbers_that_are_none_are_refused(command, words, least, usual, capsys):
     with pytest.raises(SystemExit):
-        main([str(usual), *words])
-    assert f"{words[1]} is no number from 1 on" in capsys.readouterr().err
+        command([str(usual), *words])
+    assert f"{words[1]} is no number from {least} on" in capsys.readouterr().err
 
 
 def test_more_stained_fields_than_there_are_leave_none_to_predict(usual, stark):

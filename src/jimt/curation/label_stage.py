@@ -20,6 +20,8 @@ from jimt.curation.splits import check_both_classes, split_groups
 from jimt.errors import InputError, as_typed
 from jimt.vocabulary import AMBIGUOUS, POSITIVE_SCALES, Excluded, Split
 
+_BEHIND_FILTER: Final = "behind_empty_filter"
+"""Of ``thresholds.json``: whether they were fitted to the patches that a filter of empty ones left."""
 _SECTIONS: Final = {
     "positive": "curation.label.positive",
     "nuclei": "curation.nuclei",
@@ -59,6 +61,7 @@ def label_patches_of(
     if reference is None:
         fitted = _fit(curation, values[np.isfinite(values)])  # patches without a nucleus have none
         reference = {"source": f"fitted on {dataset.name}", "n_sigma": settings.n_sigma, **dataclasses.asdict(fitted)}
+        reference |= {_BEHIND_FILTER: bool(manifest["empty_score"].notna().any())}
     reference |= measured_by(curation)
     labels = label_patches(values, live_below=reference["live_below"], dead_above=reference["dead_above"])
     manifest.loc[kept, "label_value"] = values
@@ -67,6 +70,18 @@ def label_patches_of(
         Excluded.AMBIGUOUS.value
     )
     return reference
+
+
+def describe_other_patches(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
+    """What to know of thresholds that were fitted behind an empty filter, where there is none here, or the reverse."""
+    there, here = thresholds.get(_BEHIND_FILTER), summary["empty_filter"]["status"] == "trained"
+    if there is None or there == here:
+        return []
+    how = {True: "behind an empty filter", False: "without an empty filter"}
+    return [
+        f"WARNING: the thresholds were {thresholds['source']} {how[there]}, and {summary['dataset']} is curated "
+        f"{how[here]}: with one curation.empty_filter.enabled for both, other patches would be live or dead"
+    ]
 
 
 def measured_by(curation: CurationConfig) -> dict[str, Any]:

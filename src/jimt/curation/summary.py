@@ -11,6 +11,7 @@ from jimt.curation.audit import audit_in_words
 from jimt.curation.exchanged import describe_exchanged
 from jimt.curation.hand_labels import describe_off_grid
 from jimt.curation.high_background import describe_high_backgrounds
+from jimt.curation.label_stage import describe_other_patches
 from jimt.curation.nuclei import describe_nuclei
 from jimt.curation.patches import Scaling
 from jimt.curation.saturation import describe_saturation
@@ -102,6 +103,7 @@ def describe(summary: dict[str, Any], thresholds: dict[str, Any]) -> list[str]:
     lines.append(_describe_filter(summary["empty_filter"]))
     lines += _describe_unused_labels(summary["empty_filter"])
     lines += _describe_labels(thresholds)
+    lines += describe_other_patches(summary, thresholds)
     if summary["high_backgrounds"]:
         lines += describe_high_backgrounds(summary["high_backgrounds"], summary["config"]["curation"]["label"])
     if summary["cells"] is not None:

@@ -18,6 +18,7 @@ from jimt.evaluation.adapted_errors import errors_of_draws, mean_row
 from jimt.evaluation.curve_words import adaptation_frame, adaptation_in_words, adaptation_rows
 from jimt.evaluation.field_shares import MIN_CELLS
 from jimt.evaluation.scores import own_data
+from jimt.system.arguments import from_0, from_1
 from jimt.system.files import ADAPTATION_CURVE, BEST, CROSSVAL_RESULT, read_json, write_json, write_whole
 from jimt.system.screen import print_whole, table_of
 from jimt.vocabulary import Excluded, Split
@@ -148,10 +149,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished cross-validation")
     parser.add_argument("--what", choices=["calibration", "last-layer"], default="calibration", help="what is fitted")
     parser.add_argument(
-        "--stained", type=_number, nargs="+", default=[1, 2, 4], metavar="N", help="numbers of stained fields: 1 2 4"
+        "--stained", type=from_1, nargs="+", default=[1, 2, 4], metavar="N", help="numbers of stained fields: 1 2 4"
     )
-    parser.add_argument("--draws", type=_number, default=20, metavar="N", help="draws of each, at most: 20")
-    parser.add_argument("--seed", type=int, default=0, help="of the draws: 0")
+    parser.add_argument("--draws", type=from_1, default=20, metavar="N", help="draws of each, at most: 20")
+    parser.add_argument("--seed", type=from_0, default=0, help="of the draws: 0")
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], help="device, where it is not the training's")
     options = parser.parse_args(arguments)
     curve = adaptation_curve(
@@ -184,9 +185,3 @@ def main(arguments: list[str] | None = None) -> None:
     for line in (*adaptation_in_words(curve), *(f"left out: {reason}" for reason in curve["fields_left_out"])):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(f"table and figure are in {options.run}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _number(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text} is no number from 1 on")
-    return int(text)

@@ -131,13 +131,16 @@ def differences(first: Looks, second: Looks, *, confidence: float, seed: int) ->
     """
     density = first.density_beside(second)
     found = [_of_pixel_size(first, second)]
-    for name in (*LOOKS, DENSITY):
+    compared = (*LOOKS, DENSITY)
+    for name in compared:
         values = first.values(name, density=density), second.values(name, density=density)
         one, other = (
             typical(each, looks.groups, confidence=confidence, seed=seed)
             for each, looks in zip(values, (first, second), strict=True)
         )
-        apart = separation(values, (first.groups, second.groups), confidence=confidence)
+        apart = separation(
+            values, (first.groups, second.groups), confidence=confidence, n_compared=len(compared), seed=seed
+        )
         words = f"density, {DENSITY_OF[density]}" if name == DENSITY else DIFFERENCES[name]
         found.append(Difference(name, words, one, other, apart))
     return sorted(found, key=lambda each: each.rank)

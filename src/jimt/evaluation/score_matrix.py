@@ -53,7 +53,7 @@ def as_table(entries: list[dict[str, Any]]) -> Table:
 
 def _names(entry: dict[str, Any]) -> tuple[str, str, str]:
     backbone: str = entry["backbone"]
-    return backbone.partition(".")[0], entry["trained_on"], entry["tested_on"]
+    return backbone.partition(".")[0], entry["model"], entry["tested_on"]
 
 
 def _counts(entry: dict[str, Any]) -> tuple[str, str]:

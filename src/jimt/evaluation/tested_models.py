@@ -57,6 +57,15 @@ def open_models(runs: Sequence[Path], *, accelerator: str | None) -> list[Model]
     return models
 
 
+def names_of(models: Sequence[Model]) -> list[str]:
+    """What tables and sentences call each model: its data set, and beside another of the same, its run."""
+    of = [str(model.curated.summary["dataset"]) for model in models]
+    folders = [model.folder.resolve().name for model in models]
+    alike = len(set(folders)) < len(folders)
+    runs = [str(model.folder) if alike else folder for model, folder in zip(models, folders, strict=True)]
+    return [name if of.count(name) == 1 else f"{name} ({run})" for name, run in zip(of, runs, strict=True)]
+
+
 def data_sets(models: Sequence[Model]) -> list[Curated]:
     """The data sets of some models, each once.
 

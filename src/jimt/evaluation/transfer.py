@@ -18,7 +18,7 @@ from jimt.evaluation.matched_scores import Tested, matched_rows
 from jimt.evaluation.reported_metrics import test_metrics
 from jimt.evaluation.score_matrix import as_frame, as_markdown, as_table
 from jimt.evaluation.scores import score_test_split
-from jimt.evaluation.tested_models import Model, data_sets, open_models, without_training
+from jimt.evaluation.tested_models import Model, data_sets, names_of, open_models, without_training
 from jimt.evaluation.transfer_adaptation import adaptation_of
 from jimt.evaluation.transfer_tables import (
     adaptation_frame,
@@ -28,6 +28,7 @@ from jimt.evaluation.transfer_tables import (
     matching_frame,
 )
 from jimt.evaluation.transfer_words import in_words
+from jimt.system.arguments import from_0, from_1
 from jimt.system.files import write_json, write_whole
 from jimt.system.locks import make_folder, unmake_folders
 from jimt.system.screen import print_whole
@@ -76,13 +77,13 @@ def transfer(
     looks = {str(curated.summary["dataset"]): measure(curated) for curated in data}
     result: dict[str, Any] = {"confidence": CONFIDENCE, "whole": whole, "stained": n_stained, "draws": n_draws}
     result |= {"seed": seed, "scores": [], "differences": _differences(list(looks.values()), seed=seed), "bridges": []}
-    for model in models:
+    for model, name in zip(models, names_of(models), strict=True):
         for curated in data:
-            entry, tested = _scored(model, curated, looks, whole=whole)
+            entry, tested = _scored(model, name, curated, looks, whole=whole)
             result["scores"].append(entry)
             if model.is_of(curated):
                 continue
-            bridge: dict[str, Any] = {key: entry[key] for key in ("run", "trained_on", "tested_on")}
+            bridge: dict[str, Any] = {key: entry[key] for key in ("run", "model", "trained_on", "tested_on")}
             bridge |= {"matching": None, "adaptation": None, "no_adaptation": None, "against": None, "share_of": None}
             if tested is not None:
                 if match:
@@ -108,13 +109,14 @@ def _differences(looks: Sequence[Looks], *, seed: int) -> list[dict[str, Any]]:
 
 
 def _scored(
-    model: Model, curated: Curated, looks: dict[str, Looks], *, whole: bool
+    model: Model, name: str, curated: Curated, looks: dict[str, Looks], *, whole: bool
 ) -> tuple[dict[str, Any], Tested | None]:
     """A model on a data set, and what it was tested on, None where nothing was left."""
     kept, n_left_out = without_training(model, curated, whole=whole)
     record = model.predictor.checkpoint.record
     entry: dict[str, Any] = {
         "run": str(model.folder),
+        "model": name,
         "backbone": model.predictor.checkpoint.network.name,
         "weights": record.weights,
         "trained_on": model.curated.summary["dataset"],
@@ -140,7 +142,7 @@ def _scored(
 
 
 def write(result: dict[str, Any], folder: Path) -> None:
-    """Write the tables and the figure."""
+    """Write the tables and the figure that have something to show, and remove those of an earlier transfer."""
     from jimt.figures.bridges import draw_transfer
     from jimt.figures.style import save
 
@@ -148,11 +150,18 @@ def write(result: dict[str, Any], folder: Path) -> None:
         write_whole(folder / f"{_FILES}.csv", as_frame(result["scores"]).to_csv(index=False))
         write_whole(folder / f"{_FILES}.md", as_markdown(result["scores"]))
         write_json(folder / f"{_FILES}.json", result)
+        frames = {"differences": differences_frame, "matching": matching_frame, "adaptation": adaptation_frame}
+        for name, frame in frames.items():
+            path, table = folder / f"{_FILES}_{name}.csv", frame(result)
+            if len(table):
+                write_whole(path, table.to_csv(index=False))
+            else:
+                path.unlink(missing_ok=True)
         if result["bridges"]:
-            frames = {"differences": differences_frame, "matching": matching_frame, "adaptation": adaptation_frame}
-            for name, frame in frames.items():
-                write_whole(folder / f"{_FILES}_{name}.csv", frame(result).to_csv(index=False))
             save(draw_transfer(result), folder, _FILES)
+        else:
+            for kind in ("png", "svg"):
+                (folder / f"{_FILES}.{kind}").unlink(missing_ok=True)
 
 
 @in_one_sentence()
@@ -167,9 +176,9 @@ def main(arguments: list[str] | None = None) -> None:
         "--whole", action="store_true", help="test on all of another data set, not on its test split alone"
     )
     parser.add_argument("--no-matching", action="store_true", help="do not score images again that are matched")
-    parser.add_argument("--stained", type=_number, default=2, metavar="N", help="fields that are adapted to: 2")
-    parser.add_argument("--draws", type=_number, default=20, metavar="N", help="draws of these, at most: 20")
-    parser.add_argument("--seed", type=int, default=0, help="of draws, resamples and noise: 0")
+    parser.add_argument("--stained", type=from_1, default=2, metavar="N", help="fields that are adapted to: 2")
+    parser.add_argument("--draws", type=from_1, default=20, metavar="N", help="draws of these, at most: 20")
+    parser.add_argument("--seed", type=from_0, default=0, help="of draws, resamples and noise: 0")
     parser.add_argument("--out", type=Path, default=Path(), help="where tables and figure go")
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], help="device, where it is not the training's")
     options = parser.parse_args(arguments)
@@ -208,9 +217,3 @@ def _tell(result: dict[str, Any], folder: Path) -> None:
         )
     what = "tables and figure are" if result["bridges"] else "tables are"
     console.print(f"{what} in {folder.resolve()}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _number(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text} is no number from 1 on")
-    return int(text)

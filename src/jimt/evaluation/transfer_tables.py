@@ -50,7 +50,7 @@ def bridging_table(bridge: dict[str, Any], *, n_stained: int) -> Table:
     """
     against = "" if bridge["against"] is None else f"\n(against {TRUTHS[bridge['against']]})"
     header = ["images matched in", "AUROC\nless as it is", "within groups\nless as it is"]
-    title = f"The model of {escape(bridge['trained_on'])} on {escape(bridge['tested_on'])}"
+    title = f"The model of {escape(bridge['model'])} on {escape(bridge['tested_on'])}"
     table = _table(title, [*header, f"error of dead share{against}"])
     for row in bridge["matching"] or []:
         name = SHORT[row["matched"]]

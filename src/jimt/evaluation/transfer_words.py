@@ -24,7 +24,7 @@ def in_words(result: dict[str, Any]) -> list[str]:
     told = [_what_separates(pair) for pair in result["differences"]]
     for bridge in result["bridges"]:
         told += _what_bridges(bridge)
-    shares = {bridge["share_of"]: bridge["trained_on"] for bridge in result["bridges"] if bridge["share_of"]}
+    shares = {bridge["share_of"]: bridge["model"] for bridge in result["bridges"] if bridge["share_of"]}
     if len(shares) > 1:
         of = ", ".join(f"that of {name}'s model of {share}" for share, name in shares.items())
         told.append(f"The models differ in what their dead share is a share of ({of}): compare no errors between them.")
@@ -50,7 +50,7 @@ def _what_separates(pair: dict[str, Any]) -> str:
 
 
 def _what_bridges(bridge: dict[str, Any]) -> list[str]:
-    model, data = f"the model of {bridge['trained_on']}", bridge["tested_on"]
+    model, data = f"the model of {bridge['model']}", bridge["tested_on"]
     if bridge["matching"] is None and bridge["adaptation"] is None and bridge["no_adaptation"] is None:
         return [f"Nothing is left of {data} to test {model} on: it was trained on all of it."]
     told = []
@@ -104,16 +104,17 @@ def _of_adaptation(bridge: dict[str, Any], *, model: str, data: str) -> str:
     n, gain, beside = found["stained"], found["adapted - before"], found["adapted - mean of the stained"]
     errors = f"from {number_text(found['before']['value'])} to {number_text(found['adapted']['value'])}"
     change = value_text(gain["value"], gain["interval"], signed=True)
-    one = f"{n} stained field{'s' * (n != 1)} of {data}"
+    one, s = f"{n} stained field{'s' * (n != 1)} of {data}", "s" * (n == 1)
     if gain["interval"] is None:
-        text = f"Whether {one} mend the dead shares of {model}, so few groups cannot tell: their error goes {errors}"
+        text = f"Whether {one} mend{s} the dead shares of {model}, so few groups cannot tell: their error goes {errors}"
     elif gain["interval"][1] < 0:
-        text = f"{one[0].upper()}{one[1:]} mend the dead shares of {model}: their error goes {errors} ({change})"
+        text = f"{one[0].upper()}{one[1:]} mend{s} the dead shares of {model}: their error goes {errors} ({change})"
     elif gain["interval"][0] > 0:
-        text = f"{one[0].upper()}{one[1:]} spoil the dead shares of {model}: their error goes {errors} ({change})"
+        text = f"{one[0].upper()}{one[1:]} spoil{s} the dead shares of {model}: their error goes {errors} ({change})"
     else:
         text = (
-            f"{one[0].upper()}{one[1:]} do not mend the dead shares of {model} by more than chance: their error goes "
+            f"{one[0].upper()}{one[1:]} {'does' if s else 'do'} not mend the dead shares of {model} by more than "
+            "chance: their error goes "
         )
         text += f"{errors} ({change})"
     low, high = beside["interval"] or (-1.0, 1.0)

@@ -45,7 +45,7 @@ def _draw_differences(axes: Axes, bridge: dict[str, Any], pairs: Sequence[dict[s
     axes.axvline(0.5, color="0.6", linestyle=":", linewidth=0.8)
     axes.set_yticks(range(len(shown)), labels=[each["words"].partition(",")[0] for each in shown])
     axes.set(ylim=(max(len(shown), 2) - 0.5, -0.5), xlim=(0.45, 1.03), xlabel="AUROC of telling apart")
-    one, other = (drawable(shortened(bridge[key])) for key in ("trained_on", "tested_on"))
+    one, other = (drawable(shortened(bridge[key])) for key in ("model", "tested_on"))
     axes.set_title(f"trained on {one}\ntested on {other}")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from jimt.errors import InputError, writing
+from jimt.system.arguments import from_0
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -125,7 +126,7 @@ def add_reading(parser: argparse.ArgumentParser, *, checks: str, is_needed: bool
         metavar="Z",
         help="plane: a number from 0, sharpest (default), max, mean",
     )
-    parser.add_argument("--time", type=_number, metavar="T", help="one time point of each file, from 0; default: all")
+    parser.add_argument("--time", type=from_0, metavar="T", help="one time point of each file, from 0; default: all")
     parser.add_argument(
         "--pixel-size", type=float, metavar="UM", help="micrometres a pixel, where the files do not tell it"
     )
@@ -167,12 +168,6 @@ def _parser() -> argparse.ArgumentParser:
         "--dask", metavar="ADDRESS", help="predict on the workers of this Dask scheduler, such as tcp://HOST:8786"
     )
     return parser
-
-
-def _number(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text} is no number from 0 on")
-    return int(text)
 
 
 def _number_or_word(text: str) -> int | str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from jimt.errors import InputError, filling_a_disk, in_one_sentence, ways_out, writing
+from jimt.system.arguments import from_1
 from jimt.system.files import MODEL_CARD, REPORT
 
 
@@ -111,9 +112,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], help="device, where it is not the training's")
     parser.add_argument("--curated", type=Path, help="curated data set, where it has moved")
     parser.add_argument(
-        "--max-shown", type=_count, help="test patches with a thumbnail, at most (2000); more make a larger page"
+        "--max-shown", type=from_1, help="test patches with a thumbnail, at most (2000); more make a larger page"
     )
-    parser.add_argument("--max-mapped", type=_count, help="test patches whose maps are held against PI, at most (200)")
+    parser.add_argument("--max-mapped", type=from_1, help="test patches whose maps are held against PI, at most (200)")
     options = parser.parse_args(arguments)
     print_written(
         write_report(
@@ -124,9 +125,3 @@ def main(arguments: list[str] | None = None) -> None:
             max_mapped=options.max_mapped,
         )
     )
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not allowed: it takes 1 or more")
-    return int(text)
