@@ -13,7 +13,7 @@ import pytest
 from commands import line
 from conftest import REPOSITORY, SMALL, TINY
 from forked import Forked, run_forked
-from jimt.__main__ import COMMANDS
+from jimt.__main__ import COMMANDS, main
 
 
 def command(script: str, *arguments: str, **options) -> subprocess.CompletedProcess:
@@ -88,6 +88,19 @@ def test_an_error_is_one_line_and_the_exit_status_is_not_zero(tmp_path):
     assert done.stderr.startswith("error: nowhere is missing: download")
     assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_told_to_stop_says_so_in_one_line_and_leaves_no_empty_folder(tmp_path, monkeypatch):
+    def interrupted(*asked: object, **how: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jimt.evaluation.transfer.transfer", interrupted)
+    monkeypatch.setattr("jimt.evaluation.test_split.evaluate", interrupted)
+    for words in (["transfer", "A", "B", "--out", str(tmp_path / "tables")], ["evaluate", "A"]):
+        monkeypatch.setattr("sys.argv", ["jimt", *words])
+        with pytest.raises(SystemExit, match=r"^error: told to stop \(Ctrl-C\)$"):
+            main()
+    assert not (tmp_path / "tables").exists()
 
 
 def test_a_misspelt_key_is_named():

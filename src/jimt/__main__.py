@@ -53,7 +53,10 @@ def main() -> None:
         # Lightning and multiprocessing start other processes as this one was: a console script of Windows is no Python
         sys.modules["__main__"].__spec__ = __spec__
         module, _, function = COMMANDS[name][0].partition(":")
-        getattr(importlib.import_module(module), function)()
+        try:
+            getattr(importlib.import_module(module), function)()
+        except KeyboardInterrupt:
+            sys.exit("error: told to stop (Ctrl-C)")
 
 
 def usage() -> str:

@@ -303,6 +303,7 @@ def test_thresholds_that_were_fitted_to_what_a_filter_left_are_told_where_there_
     for name in BOTH:
         shutil.copy(prepared / f"{name}.hand_labels.npz", tmp_path)
     own = [*MIXTURE, f"curation.output_root={tmp_path}", "curation.label.fit_on=no_treatment"]
+    own.append("curation.label.scale=log_background_ratio")  # each field has both classes, whatever its gain
     for name, with_filter in zip(BOTH, (of_one, of_other), strict=True):
         folder = run(two_sets, name, *own, f"curation.empty_filter.enabled={str(with_filter).lower()}")
     curated = open_curated(folder)

@@ -1,14 +1,18 @@
 """The report in a real browser: every figure is seen, a point shows its patch, and nothing is complained about."""
 
 import base64
+import re
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
+import jimt.report.page
 from browsers import listened_to, opened_browser
 from jimt.evaluation.scores import TestPatches
+from jimt.report.blocks import Table
 from jimt.report.interactive import linked_scatter
 from jimt.report.study import open_study
 from jimt.report.thumbnails import SIDE, sheet, thumbnails
@@ -61,6 +65,32 @@ def test_every_figure_is_rendered_within_the_page(page):
         assert box["width"] > 100
         assert box["x"] + box["width"] <= 1180
     assert page.evaluate("document.documentElement.scrollWidth") <= 1180
+
+
+@pytest.mark.parametrize("n", [3, 4, 6])
+def test_a_table_of_values_with_intervals_fits_a_page_of_1080_px_and_breaks_all_of_them_alike(browser, n, tmp_path):
+    header = ["against", "stained", "groups", *["mean of the stained", "adapted - mean of the stained"] * 3][: 3 + n]
+    rows = [
+        ["counted cells", "4", "11 (8 left out)", *["-0.105 (-0.237 to +0.031)"] * n],
+        ["PI", "1", "19", *["0.2"] * n],
+    ]
+    style = re.search(
+        "<style>.*</style>", (Path(jimt.report.page.__file__).parent / "page.html").read_text(), re.DOTALL
+    )
+    page = browser.new_page(viewport={"width": 1080, "height": 600})
+    page.set_content(f"{style[0]}<main>{Table('Errors', header, rows).html()}</main>")
+    assert (
+        page.evaluate("(() => { const t = document.querySelector('.table'); return t.scrollWidth - t.clientWidth })()")
+        <= 0
+    )
+    heights = page.evaluate(
+        "[...document.querySelectorAll('tbody tr:first-child td.number')].map(n_lines)".replace(
+            "n_lines", "(td) => new Set([...td.children].map((span) => span.getBoundingClientRect().top)).size"
+        )
+    )
+    assert set(heights[-n:]) == {2 if n > 3 else 1}
+    assert "-0.105 (-0.237 to +0.031)" in page.locator("tbody").inner_text().replace("\n(", " (")
+    page.close()
 
 
 def test_the_table_of_contents_leads_to_every_section(page):

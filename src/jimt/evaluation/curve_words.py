@@ -81,7 +81,8 @@ def adaptation_in_words(curve: dict[str, Any]) -> list[str]:
         elif all(_is_above(each[f"{KINDS[0]} - {KINDS[2]}"]) for each in rows):
             text += (
                 ". The mean share of the stained fields alone is nearer than the adapted model: the fields of a group "
-                f"are so alike that the model adds nothing to the stain, and is further off by {against}."
+                f"are so alike that the model adds nothing to the stain, and is further off by {against}: take that "
+                "mean for the other fields."
             )
         else:
             text += (

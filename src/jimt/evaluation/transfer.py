@@ -194,7 +194,7 @@ def main(arguments: list[str] | None = None) -> None:
             accelerator=options.accelerator,
         )
         write(result, options.out)
-    except InputError:
+    except (InputError, KeyboardInterrupt):
         unmake_folders(made)
         raise
     _tell(result, options.out)

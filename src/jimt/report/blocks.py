@@ -20,6 +20,7 @@ _PAGE_DPI = 150  # of a figure in the page: a quarter of the pixels that its fil
 _QUALITY = 82  # of WebP: a tenth of a PNG's size where a figure holds photographs
 _WEBP_LIMIT = 16383  # pixels along a side, by the format
 _CLASS = ' class="{}"'
+_BESIDE = 3  # columns of numbers with an interval that fit the page beside each other
 
 
 @dataclass(frozen=True)
@@ -91,32 +92,40 @@ class Table:
 
     def html(self) -> str:
         """The table."""
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.header)
         numbers = [column > 0 and _is_numeric(row[column] for row in self.rows) for column in range(len(self.header))]
+        head = "".join(
+            f"<th{_CLASS.format('number') if right else ''}>{html.escape(name)}</th>"
+            for name, right in zip(self.header, numbers, strict=True)
+        )
+        with_interval = [any(" (" in row[column] for row in self.rows) for column in range(len(self.header))]
+        is_wide = sum(a and b for a, b in zip(numbers, with_interval, strict=True)) > _BESIDE
         body, before = "", ""
         for number, row in enumerate(self.rows):
             row = ["" if self.groups_rows and row[0] == before else row[0], *row[1:]]
             before = row[0] or before
             cells = "".join(
-                f"<td{_CLASS.format('number')}>{_number(cell)}</td>" if right else f"<td>{html.escape(cell)}</td>"
+                _number_cell(cell) if right else f"<td>{html.escape(cell)}</td>"
                 for cell, right in zip(row, numbers, strict=True)
             )
             body += f"<tr{_CLASS.format('paper') if number in self.quoted else ''}>{cells}</tr>"
         caption = f" {html.escape(self.caption)}" if self.caption else ""
         return (
             f'<div class="table"><div class="caption"><b>{html.escape(self.title)}.</b>{caption}</div>'
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+            f"<table{_CLASS.format('stacked') if is_wide else ''}><thead><tr>{head}</tr></thead>"
+            f"<tbody>{body}</tbody></table></div>"
         )
 
 
-def _number(cell: str) -> str:
-    """A number, and its interval on a line of its own where the table would not fit the page: neither is broken.
+def _number_cell(cell: str) -> str:
+    """A number, and its interval beside it, or in a wide table below it; neither of them is broken.
 
-    >>> _number("0.5 (0.4 to 0.6)")
-    '<span>0.5</span> <span>(0.4 to 0.6)</span>'
+    >>> _number_cell("0.5 (0.4 to 0.6)")
+    '<td class="number value"><span>0.5</span> <span>(0.4 to 0.6)</span></td>'
     """
     value, bracket, interval = html.escape(cell).partition(" (")
-    return f"<span>{value}</span> <span>({interval}</span>" if bracket else f"<span>{value}</span>"
+    if not bracket:
+        return f"<td{_CLASS.format('number')}>{value}</td>"
+    return f"<td{_CLASS.format('number value')}><span>{value}</span> <span>({interval}</span></td>"
 
 
 def _is_numeric(cells: Iterable[str]) -> bool:

@@ -48,6 +48,8 @@ def _adaptation(curve: dict[str, Any]) -> Iterator[Block]:
     try:
         told, (header, rows) = adaptation_in_words(curve), adaptation_rows(curve)
         figure = draw_adaptation(curve["rows"])
+        fitted = {"calibration": "calibration", "last-layer": "last layer and calibration"}[curve["what"]]
+        what = f"Error of the dead share ({curve['share_of']}), by the number of stained fields; adapted: {fitted}"
     except (KeyError, TypeError, IndexError) as error:
         raise InputError(f"{ADAPTATION_CURVE} is damaged", advice="compute it again") from error
     yield Text(" ".join(told))
@@ -57,5 +59,4 @@ def _adaptation(curve: dict[str, Any]) -> Iterator[Block]:
         f"{percent_text(curve['confidence'])} intervals over groups."
     )
     yield Drawing("adaptation_curve", "What stained fields of a new experiment buy", caption, figure)
-    what = f"Error of the dead share ({curve['share_of']}), by the number of stained fields ({curve['what']})"
     yield Table(what, header, rows)
