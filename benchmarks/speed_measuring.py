@@ -86,7 +86,7 @@ class Ended:
 
 
 def process(words: Sequence[str], *, threads: int | None = None, folder: Path = REPOSITORY) -> Ended:
-    """Run ``python WORDS`` as a process of its own; one that fails ends the suite with its last words."""
+    """Run Python with these words as a process of its own; one that fails ends the suite with its last words."""
     environment = dict(os.environ, PYTHONPATH=str(REPOSITORY / "src"))
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)

@@ -101,6 +101,10 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
         ("python -m pip install --quiet --disable-pip-version-check -r constraints/zoo.txt",),
         ".ci/run makes the environment, and all tests use it",
     ),
+    **{
+        f"make bench{kind}": Ask((f"python benchmarks/speed.py {flags}",), "minutes of an idle machine")
+        for kind, flags in {"": "--write", "-quick": "--quick", "-long": "--long --repeats 3 --write"}.items()
+    },
     "make lint": Ask(("python -m ruff check .", "python -m mypy"), "tests do not start the linters"),
     # ---- curation
     "jimt prepare dataset=NAME": Run(leaves="data/curated/NAME/manifest.parquet"),
