@@ -79,6 +79,8 @@ def test_patches_of_unknown_groups_give_values_alone_and_published_ones_no_share
     _, found = gains(rows, answers(rows, skill=1), [answers(rows, skill=2)], None, confidence=0.95)
     assert found["auroc"]["value"] is not None
     assert (found["auroc"]["interval"], found["share_error"]["value"]) == (None, None)
+    within = found["auroc_within_groups"]  # all patches together are no group
+    assert (within["value"], within["gain"], within["gain_interval"]) == (None, None, None)
 
 
 def test_a_part_of_the_fields_is_held_against_all_of_them():

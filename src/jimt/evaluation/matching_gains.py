@@ -130,7 +130,8 @@ def gains(
         told: dict[str, Any] = dict(after.counts)
         for name in MEASURES:
             spread = over_groups if after.is_of_enough_groups(name) else None
-            value, gain = (float(values[key][0]) for key in (name, f"gain of {name}"))
+            is_known = known or name == SHARE_ERROR or not METRICS[name].within
+            value, gain = (float(values[key][0]) if is_known else np.nan for key in (name, f"gain of {name}"))
             told[name] = {
                 "value": value if np.isfinite(value) else None,
                 "interval": _interval(spread, name, confidence=confidence),
