@@ -11,8 +11,8 @@ import pytest
 import tifffile
 
 from conftest import TINY_PROBE, composed_train, small_field
-from jimt.prediction.predict import main
 from jimt.training.run import train
+from predicting import predicts
 
 PATTERN = ("--pattern", "{plate}/{well}_s{field}_{time}.tif")
 HOURS = (0, 6, 12, 18, 24)
@@ -39,14 +39,6 @@ def write_plate(folder: Path) -> Path:
             image = (image // 2).astype(np.uint16)
         tifffile.imwrite(folder / f"P1/{well}_s{field}_{hour}h.tif", image)
     return folder
-
-
-def predicts(*words: object) -> int:
-    try:
-        main([str(word) for word in words])
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")

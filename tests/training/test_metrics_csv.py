@@ -1,5 +1,6 @@
 """``metrics.csv`` of a training that was killed and resumed is that of an uninterrupted one, wherever it was killed."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -171,17 +172,21 @@ def logged(folder: Path, *rows: dict[str, float]) -> MetricsCsv:
     return logger
 
 
-def test_a_kill_while_a_resumed_run_takes_its_rows_over_loses_none(tmp_path, monkeypatch):
-    logged(tmp_path, {"train/loss": 0.5, "epoch": 0}, {"train/loss": 0.25, "epoch": 1})
-    before = (tmp_path / "metrics.csv").read_bytes()
-
+@contextlib.contextmanager
+def killed_while_writing(monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(os, "fsync", killed)
-        with pytest.raises(KeyboardInterrupt):
-            MetricsCsv(tmp_path).go_on(before_epoch=1)
+        yield
+
+
+def test_a_kill_while_a_resumed_run_takes_its_rows_over_loses_none(tmp_path, monkeypatch):
+    logged(tmp_path, {"train/loss": 0.5, "epoch": 0}, {"train/loss": 0.25, "epoch": 1})
+    before = (tmp_path / "metrics.csv").read_bytes()
+    with killed_while_writing(monkeypatch):
+        MetricsCsv(tmp_path).go_on(before_epoch=1)
     assert (tmp_path / "metrics.csv").read_bytes() == before
 
 
@@ -189,14 +194,8 @@ def test_a_new_column_is_empty_in_the_rows_before_and_a_kill_then_loses_none(tmp
     logger = logged(tmp_path, {"lr": 0.1}, {"train/loss": 0.5, "epoch": 0})
     assert (tmp_path / "metrics.csv").read_text().splitlines() == ["epoch,lr,step,train/loss", ",0.1,0,", "0,,1,0.5"]
     before = (tmp_path / "metrics.csv").read_bytes()
-
-    def killed(*_):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", killed)
-        with pytest.raises(KeyboardInterrupt):
-            logger.log_metrics({"val/loss": 0.25, "epoch": 0}, step=2)
+    with killed_while_writing(monkeypatch):
+        logger.log_metrics({"val/loss": 0.25, "epoch": 0}, step=2)
     assert (tmp_path / "metrics.csv").read_bytes() == before
 
 
