@@ -72,7 +72,7 @@ def curation_rows(suite: Suite) -> list[Row]:
         return number / ended.seconds
 
     rates = in_turn(
-        suite.repeats,
+        suite.repeats_of_processes,
         lambda: n_plain / plain(few, patches).seconds,
         lambda: ours(small, n // 4),
         lambda: ours(large, n),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra import compose, initialize_config_dir
 
 from jimt.config.hydra_schema import to_dataclasses
@@ -28,12 +29,29 @@ class Suite:
         repeats: How often each work takes its turn, after one turn to warm up.
         threads: Of torch.
         scale: Of the sizes: below 1 for a quick look.
+        accelerator: ``cpu`` or ``gpu``.
     """
 
     folder: Path
     repeats: int
     threads: int
     scale: float
+    accelerator: str = "cpu"
+
+    @property
+    def repeats_of_processes(self) -> int:
+        """Of whole commands, which take longer and differ less."""
+        return min(3, self.repeats)
+
+    @property
+    def device(self) -> torch.device:
+        """Where networks compute."""
+        return torch.device("cuda", 0) if self.accelerator == "gpu" else torch.device("cpu")
+
+    @property
+    def trainer(self) -> list[str]:
+        """Overrides of a training there."""
+        return [f"trainer={self.accelerator}"]
 
     def sized(self, n: int, *, least: int) -> int:
         """A number of images or steps at this scale."""
@@ -85,7 +103,9 @@ class Ended:
     output: str
 
 
-def process(words: Sequence[str], *, threads: int | None = None, folder: Path = REPOSITORY) -> Ended:
+def process(
+    words: Sequence[str], *, threads: int | None = None, folder: Path = REPOSITORY, statuses: Sequence[int] = (0,)
+) -> Ended:
     """Run Python with these words as a process of its own; one that fails ends the suite with its last words."""
     environment = dict(os.environ, PYTHONPATH=str(REPOSITORY / "src"))
     if threads is not None:
@@ -97,7 +117,7 @@ def process(words: Sequence[str], *, threads: int | None = None, folder: Path = 
         seconds = time.perf_counter() - start
         log.seek(0)
         output, peak = log.read(), told.read()
-    if status != 0:
+    if status not in statuses:
         sys.exit(f"error: python {' '.join(words)} failed:\n{output[-2000:]}")
     return Ended(seconds, float(peak) / 1024, output)
 
@@ -112,13 +132,20 @@ sys.exit(status)
 """
 
 
+def now() -> float:
+    """Seconds of a clock, when a GPU has done what it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 def clocked(work: Callable[[], object]) -> Callable[[], float]:
     """A work that tells how many seconds it took."""
 
     def timed() -> float:
-        start = time.perf_counter()
+        start = now()
         work()
-        return time.perf_counter() - start
+        return now() - start
 
     return timed
 
@@ -171,6 +198,14 @@ def trained(suite: Suite, name: str, *overrides: str) -> Path:
         few = (
             [] if "experiment=frozen_tiles" in overrides else ["trainer.max_epochs=1", "trainer.limit_train_batches=2"]
         )
-        words = [*data, *few, "report=false", "backbone.weights=random", f"hydra.run.dir={folder}", *overrides]
+        words = [
+            *data,
+            *few,
+            *suite.trainer,
+            "report=false",
+            "backbone.weights=random",
+            f"hydra.run.dir={folder}",
+            *overrides,
+        ]
         process(["train.py", *words], threads=suite.threads)
     return folder

@@ -1,6 +1,8 @@
 """Rows of scoring: patches of stored fields, and whole fields by the command, against plain loops in float32."""
 
 import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +28,7 @@ def scoring_rows(suite: Suite) -> list[Row]:
     rows = []
     for precision, words in (("bf16-mixed", "bfloat16"), ("32-true", "float32")):
         run = trained(suite, f"tuned_{precision}", "backbone=resnet18", f"trainer.precision={precision}")
-        predictor = open_predictor(run, accelerator="cpu")
+        predictor = open_predictor(run, accelerator=suite.accelerator)
         torch.set_num_threads(suite.threads)
         curated = open_curated(curated_root(suite) / "few")
         manifest = curated.manifest.iloc[: suite.sized(64, least=16)]
@@ -34,7 +36,11 @@ def scoring_rows(suite: Suite) -> list[Row]:
         times = in_turn(
             suite.repeats,
             clocked(partial(predictor.live_scores, curated.store, manifest)),
-            clocked(partial(one_by_one, predictor, predictor.checkpoint.load_network().eval(), curated, few)),
+            clocked(
+                partial(
+                    one_by_one, predictor, predictor.checkpoint.load_network().eval().to(suite.device), curated, few
+                )
+            ),
         )
         rates = [[len(table) / each for each in t] for table, t in zip((manifest, few), times, strict=True)]
         rows.append(
@@ -55,7 +61,8 @@ def one_by_one(predictor: Predictor, network: nn.Module, curated: Curated, rows:
     """Pass patches through a network as it was trained, one at a time."""
     takes = predictor.checkpoint.input
     for patch in cut_patches(curated.store.field, places_of(rows), size=takes.patch_size):
-        network(to_network_input(torch.from_numpy(patch)[None, None], mean=takes.mean, std=takes.std))
+        image = torch.from_numpy(patch)[None, None].to(predictor.device)
+        network(to_network_input(image, mean=takes.mean, std=takes.std))
 
 
 def curated_root(suite: Suite) -> Path:
@@ -78,7 +85,7 @@ def fields_to_predict(suite: Suite, n: int) -> list[str]:
 
 def prediction_rows(suite: Suite) -> list[Row]:
     """Row 6: the whole command but its start-up."""
-    images = fields_to_predict(suite, suite.sized(4, least=2))
+    images = fields_to_predict(suite, 2)
     tiles = ["experiment=frozen_tiles"]
     cases = [
         ("fine-tuned patches", ["backbone=resnet18"], ">= 4", ""),
@@ -96,10 +103,11 @@ def prediction_rows(suite: Suite) -> list[Row]:
         shutil.rmtree(out, ignore_errors=True)
         asked = asked_for(suite.folder, images, out)
 
-        works = [clocked(partial(answered, predictor, asked)), clocked(partial(loop, predictor, plain, asked))]
+        first = replace(asked, images=tuple(images[:1]))  # loops take longest, and fields are of one size
+        works = [clocked(partial(answered, predictor, asked)), times_of(images, partial(loop, predictor, plain, first))]
         is_whole = isinstance(plain, StainNetwork) or predictor.checkpoint.output.tile is not None
         if is_whole:
-            works.append(clocked(partial(patches_by_same_backbone, predictor, asked)))
+            works.append(times_of(images, partial(patches_by_same_backbone, predictor, first)))
         times = in_turn(suite.repeats, *works)
         off = difference(predictor, asked, answered(predictor, asked))
         note = f"scores differ from float32 by {off:.4f} at most"
@@ -119,6 +127,11 @@ def prediction_rows(suite: Suite) -> list[Row]:
             )
             note = ""
     return rows
+
+
+def times_of(images: Sequence[str], work: Callable[[], object]) -> Callable[[], float]:
+    """Seconds that as many fields would take as there are images, by those of one."""
+    return lambda: len(images) * clocked(work)()
 
 
 def answered(predictor: Predictor, asked: Asked) -> NDArray[np.float64]:

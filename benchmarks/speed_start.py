@@ -24,7 +24,7 @@ def start_rows(suite: Suite) -> list[Row]:
     step = ["train.py", *data, "backbone=resnet18", "backbone.weights=random", "trainer.fast_dev_run=true"]
     step.append(f"hydra.run.dir={suite.folder / 'first_step'}")
     imported, helped, stepped, one, reported = in_turn(
-        suite.repeats,
+        suite.repeats_of_processes,
         lambda: of(["-c", "import torch, pytorch_lightning, timm"]),
         lambda: of(["-m", "jimt", "--help"]),
         lambda: of(step),

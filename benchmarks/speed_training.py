@@ -4,8 +4,8 @@ import copy
 import re
 import shutil
 import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import cv2
@@ -18,6 +18,7 @@ from speed_measuring import (
     config_of,
     in_turn,
     median_of,
+    now,
     process,
     ratios_of,
     simulated,
@@ -48,7 +49,7 @@ class BareSteps(Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
-        self._validation, self._start = 0.0, time.perf_counter()
+        self._validation, self._start = 0.0, now()
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, i: int) -> None:
         """Keep the first batch, as the network takes it."""
@@ -57,28 +58,28 @@ class BareSteps(Callback):
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Validation is not of the epoch's training."""
-        self._since = time.perf_counter()
+        self._since = now()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The same."""
-        self._validation += time.perf_counter() - self._since
+        self._validation += now() - self._since
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop the clock, then take the bare steps."""
-        self.epochs.append(time.perf_counter() - self._start - self._validation)
+        self.epochs.append(now() - self._start - self._validation)
         network = copy.deepcopy(pl_module.network).train()
         theirs = trainer.optimizers[0]
         kept = {key: theirs.defaults[key] for key in ("fused", "foreach") if key in theirs.defaults}
         optimizer = type(theirs)([p for p in network.parameters() if p.requires_grad], lr=1e-5, **kept)
         is_bfloat16 = str(trainer.precision) == "bf16-mixed"
-        start = time.perf_counter()
+        start = now()
         for _ in range(int(trainer.num_training_batches)):
             optimizer.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16, enabled=is_bfloat16):
+            with torch.autocast(pl_module.device.type, torch.bfloat16, enabled=is_bfloat16):
                 loss = self._loss(pl_module, network)
             loss.backward()
             optimizer.step()
-        self.bare.append(time.perf_counter() - start)
+        self.bare.append(now() - start)
 
     def _loss(self, module: pl.LightningModule, network: torch.nn.Module) -> torch.Tensor:
         if isinstance(module, StainModule):
@@ -87,15 +88,19 @@ class BareSteps(Callback):
         return functional.cross_entropy(network(self._batch.patches).float(), self._batch.label)
 
 
-def training_rows(suite: Suite) -> list[Row]:
+Case = tuple[str, int, int, tuple[str, ...]]
+CASES: tuple[Case, ...] = (
+    ("ResNet-18, batch 4", 4, 16, ("backbone=resnet18", "optim.batch_size=4")),
+    ("ResNet-18, batch 32", 32, 2, ("backbone=resnet18", "optim.batch_size=32")),
+    ("Inception-v3, batch 16", 16, 2, ("backbone=inception_v3", "optim.batch_size=16")),
+    ("task=stain, ResNet-18, batch 8", 8, 4, ("task=stain", "backbone=resnet18", "optim.batch_size=8")),
+)
+"""Trainings: what they are called, their batch, steps of an epoch, and overrides."""
+
+
+def training_rows(suite: Suite, cases: Sequence[Case] = CASES) -> list[Row]:
     """Row 1: whole epochs against bare steps."""
     data = simulated(suite, "train", wells=8, fields=2, height=560, width=672)
-    cases = [
-        ("ResNet-18, batch 4", 4, 32, ["backbone=resnet18", "optim.batch_size=4"]),
-        ("ResNet-18, batch 32", 32, 4, ["backbone=resnet18", "optim.batch_size=32"]),
-        ("Inception-v3, batch 16", 16, 4, ["backbone=inception_v3", "optim.batch_size=16"]),
-        ("task=stain, ResNet-18, batch 8", 8, 8, ["task=stain", "backbone=resnet18", "optim.batch_size=8"]),
-    ]
     rows = []
     for name, size, steps, overrides in cases:
         steps = suite.sized(steps, least=2)
@@ -105,6 +110,7 @@ def training_rows(suite: Suite) -> list[Row]:
         config = config_of(
             "train",
             *data,
+            *suite.trainer,
             *overrides,
             "augmentation=intensity",
             "backbone.weights=random",
@@ -162,7 +168,7 @@ def loading_rows(suite: Suite) -> list[Row]:
             [turned, transforms.RandomHorizontalFlip(), transforms.ToTensor(), transforms.Normalize(mean, std)]
         ),
     )
-    n = suite.sized(2048, least=256)
+    n = suite.sized(1024, least=256)
     torch.set_num_threads(1)
     found = []
     for workers in (0, 1, 2):
@@ -173,6 +179,7 @@ def loading_rows(suite: Suite) -> list[Row]:
             accumulate=1,
             eval_batch_size=32,
             num_workers=workers,
+            pinned=suite.accelerator == "gpu",
             seed=0,
             mean=mean,
             std=std,
@@ -182,9 +189,9 @@ def loading_rows(suite: Suite) -> list[Row]:
         )
         loaders = (module.train_dataloader(), DataLoader(folder, batch_size=32, shuffle=True, num_workers=workers))
         ours, theirs = (
-            _rate(loader, n, lambda batch, module=module: module.on_after_batch_transfer(batch, 0))
+            _rate(loader, n, partial(_on_device, module, suite.device))
             if i == 0
-            else _rate(loader, n // 4, lambda batch: batch)
+            else _rate(loader, n // 4, lambda batch: batch[0].to(suite.device))
             for i, loader in enumerate(loaders)
         )
         rates = in_turn(suite.repeats, ours, theirs)
@@ -204,6 +211,12 @@ def loading_rows(suite: Suite) -> list[Row]:
     return found
 
 
+def _on_device(module: LiveDeadDataModule, device: torch.device, batch: Any) -> Any:
+    """A batch as the network is given it."""
+    there = type(batch)(*(part.to(device, non_blocking=True) for part in batch))
+    return module.on_after_batch_transfer(there, 0)
+
+
 def _rate(loader: Any, n: int, then: Callable[[Any], Any]) -> Callable[[], float]:
     """Patches a second, from the first batch that arrives on: workers are started once an epoch."""
 
@@ -212,11 +225,11 @@ def _rate(loader: Any, n: int, then: Callable[[Any], Any]) -> Callable[[], float
         while seen < n:
             batches = iter(loader)
             then(next(batches))
-            start = time.perf_counter()
+            start = now()
             for batch in batches:
                 then(batch)
                 seen += 32
-            seconds += time.perf_counter() - start
+            seconds += now() - start
         return seen / seconds
 
     return measured
@@ -225,7 +238,7 @@ def _rate(loader: Any, n: int, then: Callable[[Any], Any]) -> Callable[[], float
 def processes_rows(suite: Suite) -> list[Row]:
     """Row 10: two processes of one thread each against one."""
     data = simulated(suite, "train", wells=8, fields=2, height=560, width=672)
-    n_epochs = suite.sized(4, least=2)
+    n_epochs = suite.sized(3, least=2)
 
     def seconds(devices: int) -> float:
         folder = suite.folder / "ddp"
@@ -246,7 +259,7 @@ def processes_rows(suite: Suite) -> list[Row]:
         told = re.findall(r"^epoch .* ([\d.]+) s$", process(words, threads=1).output, re.MULTILINE)
         return statistics.median(float(each) for each in told[1:])
 
-    one, two = in_turn(max(1, suite.repeats // 2), lambda: seconds(1), lambda: seconds(2))
+    one, two = in_turn(suite.repeats_of_processes, lambda: seconds(1), lambda: seconds(2))
     return [
         Row(
             10,

@@ -4,7 +4,7 @@ A command without an entry here makes ``test_documents.py`` fail. No placeholder
 with a data set called NAME, runs called RUN, RUN_1, RUN_2, RUN_A and RUN_B, and a folder called FOLDER.
 """
 
-from documented_kinds import MCF7, OF_STAIN, TRANSFERS, Ask, Compose, Read, Run, help_of, of_grid
+from documented_kinds import MCF7, OF_SPEED, OF_STAIN, TRANSFERS, Ask, Compose, Read, Run, help_of, of_grid
 from jimt.__main__ import COMMANDS
 
 # appended: a network of 0.5 M parameters, one epoch, one thread, so that a training takes a second
@@ -346,7 +346,7 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     "python benchmarks/curation.py --rounds 1": Run(
         ("--images", "4", "--size", "560", "672", "--warming", "0"), says="median:", slow=True
     ),
-    "python benchmarks/speed.py": Run(("--quick", "--rows", "11"), says="scikit-learn in a loop", slow=True),
+    **OF_SPEED,
     "python benchmarks/coverage.py": Run(("--data-sets", "2"), says="80 groups, ICC 0.3", slow=True),
     "python benchmarks/coverage.py --scores scores.csv": Run(("--data-sets", "2"), says="80 drawn of 3", slow=True),
     "python benchmarks/coverage.py --data-sets 500 --jobs 2": Run(

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from commands import line
-from processes import CONTEXT
+from processes import new_process
 
 
 class Forked:
@@ -32,9 +32,7 @@ class Forked:
         self._outputs = Path(tempfile.mkdtemp())
         arguments = line(*words)[1:]
         whole = os.environ | {"OMP_NUM_THREADS": "1"} | environment
-        self._process = CONTEXT.Process(
-            target=_run, args=(arguments, Path.cwd(), self._outputs, dict(whole), draws), daemon=False
-        )
+        self._process = new_process(_run, arguments, Path.cwd(), self._outputs, dict(whole), draws, daemon=False)
         self._process.start()
         self.words = words
 

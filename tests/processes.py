@@ -6,10 +6,12 @@ import signal
 import socket
 import warnings
 from collections.abc import Callable
+from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
@@ -17,14 +19,24 @@ from pytorch_lightning.callbacks import Callback
 import drop_resnet  # noqa: F401  # known to timm in every process
 from jimt.config.training import TrainConfig
 
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["jimt.training.run"])
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["preloaded"])
 _LIMIT = 240  # seconds, on a busy machine
+
+
+def new_process(function: Callable[..., None], *arguments: Any, daemon: bool | None = None) -> BaseProcess:
+    """A process that will call a function when it is started."""
+    with pytest.MonkeyPatch.context() as patch:  # the server finds its modules by PYTHONPATH alone
+        before = os.environ.get("PYTHONPATH", "")
+        patch.setenv("JIMT_TESTS_PYTHONPATH", before)
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(Path(__file__).parent), before))))
+        ensure_running()
+    return _CONTEXT.Process(target=function, args=arguments, daemon=daemon)
 
 
 def in_process(function: Callable[..., None], *arguments: Any) -> int:
     """Exit status of a process that calls a function; minus a signal's number if one killed it."""
-    return _exit_status(CONTEXT.Process(target=function, args=arguments))
+    return _exit_status(new_process(function, *arguments))
 
 
 def train_in_process(config: TrainConfig, *callbacks: Callback) -> int:
@@ -38,7 +50,7 @@ def train_in_processes(config: TrainConfig, *callbacks: Callback) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     world = config.trainer.devices
-    started = [CONTEXT.Process(target=_train_as, args=(rank, world, port, config, callbacks)) for rank in range(world)]
+    started = [new_process(_train_as, rank, world, port, config, callbacks) for rank in range(world)]
     for process in started:
         process.start()
     try:

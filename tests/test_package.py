@@ -46,7 +46,7 @@ ROOMS = {
         "torch",
         "torchvision",
     },
-    "data": {"numpy", "pandas", "pytorch_lightning", "rich", "torch"},
+    "data": {"cv2", "numpy", "pandas", "pytorch_lightning", "rich", "torch"},
     "models": {"numpy", "pandas", "pytorch_lightning", "skops", "torch", "torchmetrics"},
     "interpretation": {"numpy", "pytorch_grad_cam", "scipy", "sklearn", "torch"},
     "figures": {"matplotlib", "numpy", "pandas", "scipy"},

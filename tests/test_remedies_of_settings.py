@@ -32,14 +32,14 @@ validates = partial(composed_train, "run_dir=run", name="crossval")
 searches = partial(composed_train, "run_dir=run", name="tune")
 
 
+NAMED = {"brightfield": "Trans", "fluorescence": "G"}
+
+
 def of_a_data_set(lab: Lab) -> None:
     one = "dataset=no_treatment"
     lab.mends(composed_prepare, one, "dataset.pattern=null", fill={"PATTERN": "'{well}_{channel}.tif'"})
     lab.mends(composed_prepare, one, "dataset.layout=patches", "dataset.pattern=null", "dataset.group=[plate]")
-    words = {
-        "dataset.brightfield=WORD": "dataset.brightfield=Trans",
-        "dataset.fluorescence=WORD": "dataset.fluorescence=G",
-    }
+    words = {f"dataset.{name}=WORD": f"dataset.{name}={word}" for name, word in NAMED.items()}
     lab.mends(composed_prepare, one, "dataset.brightfield=PI", fill=words)
     lab.mends(composed_prepare, one, "dataset.layout=patches", "dataset.pattern=null", "dataset.cells=cells.csv")
     lab.mends(composed_prepare, one, "dataset.layout=stack", "dataset.brightfield_index=1", fill={"NUMBER": "2"})
@@ -89,6 +89,7 @@ def of_the_trainer(lab: Lab) -> None:
     lab.mends(trains, "trainer.num_nodes=2", "trainer=gpu")
     lab.mends(trains, "trainer.overfit_batches=1", "trainer.limit_train_batches=1")
     lab.mends(trains, "trainer.precision=16-mixed")
+    lab.mends(trains, "trainer.compile=reduce-overhead")
 
 
 def of_training(lab: Lab) -> None:
@@ -143,7 +144,8 @@ def of_a_pattern(lab: Lab) -> None:
 def checks_cards(*overrides: str) -> None:
     trainer = trains(*overrides).trainer
     if trainer.accelerator == "gpu":
-        hardware.check_gpus(devices=trainer.devices, precision=trainer.precision, compile_network=trainer.compile)
+        compiles = trainer.compile != "none"
+        hardware.check_gpus(devices=trainer.devices, precision=trainer.precision, compile_network=compiles)
 
 
 def of_cards(lab: Lab) -> None:
@@ -169,7 +171,7 @@ def cards(lab: Lab, capability: tuple[int, int], kernels: list[str]) -> None:
 def of_an_old_card(lab: Lab) -> None:
     cards(lab, (6, 1), ["sm_60"])
     lab.mends(checks_cards, "trainer=gpu", "trainer.precision=bf16-mixed")
-    lab.mends(checks_cards, "trainer=gpu", "trainer.compile=true")
+    lab.mends(checks_cards, "trainer=gpu", "trainer.compile=default")
     for capability in ((3, 5), (6, 1), (12, 0)):
         cards(lab, capability, ["sm_80"])
         lab.mends(checks_cards, "trainer=gpu", not_run=INSTALLS)

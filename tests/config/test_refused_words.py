@@ -61,7 +61,8 @@ def test_what_a_plus_may_add_is_added(command, training):
     [
         ("optim.lr=fast", "optim.lr=fast is no number"),
         ("seed=1.5", "seed=1.5 is no whole number"),
-        ("trainer.compile=maybe", "trainer.compile=maybe is neither true nor false"),
+        ("trainer.compile=true", "trainer.compile=True is not allowed: it takes one of none"),
+        ("trainer.fast_dev_run=maybe", "trainer.fast_dev_run=maybe is neither true nor false"),
         ("optim.lr=null", "optim.lr takes a value, and null is none"),
         ("seed=0,1", "seed=0,1 has several values, which -m tries one after another: give -m"),
         ("optim.lr={", "optim.lr={ cannot be read: write KEY=VALUE"),

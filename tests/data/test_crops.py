@@ -314,6 +314,7 @@ def datamodule(curated, *overrides):
         batch_size=8,
         accumulate=1,
         num_workers=0,
+        pinned=False,
         seed=0,
         mean=(0.0,) * 3,
         std=(1.0,) * 3,

@@ -86,7 +86,7 @@ def test_a_published_patch_is_a_whole_field(prepare_config, small, tmp_path):
 
 
 def test_evaluation_serves_every_patch_once_and_in_order(curated, small_pairs, dataset):
-    batches = list(evaluation_loader(dataset, batch_size=16, num_workers=0))
+    batches = list(evaluation_loader(dataset, batch_size=16, num_workers=0, pinned=False))
     assert [len(batch.label) for batch in batches[:-1]] == [16] * (len(dataset) // 16)
     assert 0 < len(batches[-1].label) < 16  # the last one is not filled up
     assert torch.cat([batch.row for batch in batches]).tolist() == list(range(len(dataset)))
@@ -99,8 +99,8 @@ def test_evaluation_serves_every_patch_once_and_in_order(curated, small_pairs, d
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # from Python 3.12 on; how torch starts workers
 def test_worker_processes_serve_the_same_patches(dataset):
     assert len(pickle.dumps(dataset)) < 20_000  # what crosses to a worker holds no pixels: these are 364,000
-    there = list(evaluation_loader(pickle.loads(pickle.dumps(dataset)), batch_size=64, num_workers=1))
-    here = list(evaluation_loader(dataset, batch_size=64, num_workers=0))
+    there = list(evaluation_loader(pickle.loads(pickle.dumps(dataset)), batch_size=64, num_workers=1, pinned=False))
+    here = list(evaluation_loader(dataset, batch_size=64, num_workers=0, pinned=False))
     for one, other in zip(here, there, strict=True):
         for tensor, same in zip(one, other, strict=True):
             assert torch.equal(tensor, same)
@@ -111,7 +111,9 @@ def test_processes_share_out_every_patch_once_in_as_many_batches_each(curated):
         dataset = PatchDataset(curated.folder, used_rows(curated)[:n_rows], size=64)
         shares = []
         for rank in range(world):
-            loader = evaluation_loader(dataset, batch_size=batch_size, num_workers=0, rank=rank, world=world)
+            loader = evaluation_loader(
+                dataset, batch_size=batch_size, num_workers=0, pinned=False, rank=rank, world=world
+            )
             shares.append([batch.row.tolist() for batch in loader])
         # under DDP a forward pass waits for the others: one batch more would wait for ever
         assert len({len(share) for share in shares}) == 1

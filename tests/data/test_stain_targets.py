@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from conftest import composed_train
 from jimt.data.stain_targets import StainTargets, TargetSettings, discs, places, target_settings
 from jimt.errors import InputError
-from processes import CONTEXT
+from processes import new_process
 from stains import ALL, PI, made
 
 
@@ -167,7 +167,7 @@ def test_what_is_kept_is_what_is_computed_in_half_precision_and_computed_once(tm
 
 
 def test_trainings_that_begin_together_wait_for_one_another_and_each_target_is_computed_once(tmp_path):
-    processes = [CONTEXT.Process(target=prepare_slowly, args=(tmp_path,)) for _ in range(2)]
+    processes = [new_process(prepare_slowly, tmp_path) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:

@@ -282,3 +282,27 @@ def test_without_wells_there_is_no_plate(tmp_path):
     text = written(tmp_path, [row()], pictures=False).read_text("utf-8")
     assert 'id="plates"' not in text
     assert 'id="well"' not in text
+
+
+def test_of_thousands_of_fields_some_are_shown_and_the_others_on_demand(browser, tmp_path):
+    rows = [row(number, f"A01_{number}", well="A01", dead_share=number / 1000) for number in range(500)]
+    page = browser.new_page()
+    page.goto(written(tmp_path, rows, pictures=False).as_uri())
+    more = page.locator("#more")
+    assert page.locator(".field").count() == 240
+    assert page.locator("#count").inner_text() == "500 fields."
+    assert more.inner_text() == "Show 240 more (260 not shown yet)"
+    more.click()
+    assert page.locator(".field").count() == 480
+    assert more.inner_text() == "Show 20 more (20 not shown yet)"
+    more.click()
+    assert names(page) == [f"A01_{number}" for number in range(500)]
+    assert more.is_hidden()
+    # what is asked for is found among all of them, and the order is of all of them
+    page.get_by_label("Sort by", exact=True).select_option("dead share, highest first")
+    assert names(page)[:2] == ["A01_499", "A01_498"]
+    assert page.locator(".field").count() == 240
+    page.get_by_label("Name", exact=True).fill("A01_49")
+    assert len(names(page)) == 11
+    assert more.is_hidden()
+    page.close()

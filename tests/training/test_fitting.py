@@ -156,10 +156,10 @@ def test_progress_is_shown_as_asked(uneven, train_config, capfd, progress, shown
 
 def test_a_network_is_compiled_where_that_is_asked_for(uneven, train_config, monkeypatch):
     compiled = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiled.append(type(module).__name__))
-    for asked in ("false", "true"):
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, mode: compiled.append((type(module).__name__, mode)))
+    for asked in ("none", "default"):
         train(train_config(*uneven, *TINY, "trainer.max_epochs=1", f"trainer.compile={asked}", "retrain=true"))
-    assert compiled == ["ResNet"]
+    assert compiled == [("ResNet", "default")]
 
 
 # ---- networks

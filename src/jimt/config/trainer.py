@@ -17,7 +17,8 @@ class TrainerConfig(Settings, section="trainer"):
     strategy: str = field(metadata=one_of("auto", "ddp"))
     precision: str = field(metadata=one_of("auto", "32-true", "bf16-mixed", "16-mixed"))
     """``auto``: bfloat16 on a CPU that has instructions for it (AVX512-BF16, AMX-BF16), 32 bit everywhere else."""
-    compile: bool
+    compile: str = field(metadata=one_of("none", "default", "reduce-overhead"))
+    """Of ``torch.compile``, its own word: ``reduce-overhead`` replays CUDA graphs, for small batches on a GPU."""
     max_epochs: int | None = field(metadata=ONE_OR_MORE)
     """Null under ``method=linear_probe``."""
     patience: int | None = field(metadata=NULL_OR_ONE_OR_MORE)
@@ -52,6 +53,11 @@ class TrainerConfig(Settings, section="trainer"):
             raise InputError(
                 "trainer.precision=16-mixed is for graphics cards: on a CPU torch trains in 32 bit or in bfloat16",
                 remedies=("trainer.precision=auto", "trainer=gpu"),
+            )
+        if self.accelerator == "cpu" and self.compile == "reduce-overhead":
+            raise InputError(
+                "trainer.compile=reduce-overhead replays CUDA graphs, and a CPU has none",
+                remedies=("trainer.compile=default", "trainer=gpu"),
             )
         if self.overfit_batches is not None and self.limit_train_batches is not None:
             raise InputError(

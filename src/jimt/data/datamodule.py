@@ -84,6 +84,7 @@ class LiveDeadDataModule(pl.LightningDataModule):
         accumulate: Batches a step.
         eval_batch_size: Validation patches a step.
         num_workers: Processes that cut patches; 0 for none.
+        pinned: Whether batches lie in memory that a GPU copies from while the CPU goes on.
         seed: Seed of the weighted draw and the augmentation.
         mean: Normalisation the backbone's weights expect.
         std: Likewise.
@@ -101,6 +102,7 @@ class LiveDeadDataModule(pl.LightningDataModule):
         accumulate: int,
         eval_batch_size: int,
         num_workers: int,
+        pinned: bool,
         seed: int,
         mean: Triple,
         std: Triple,
@@ -115,6 +117,7 @@ class LiveDeadDataModule(pl.LightningDataModule):
         self._accumulate = accumulate
         self._eval_batch_size = eval_batch_size
         self._num_workers = num_workers
+        self._pinned = pinned
         self._seed = seed
         self._mean = mean
         self._std = std
@@ -143,6 +146,7 @@ class LiveDeadDataModule(pl.LightningDataModule):
             sampler,
             batch_size=self._batch_size,
             num_workers=self._num_workers,
+            pinned=self._pinned,
             first_epoch=self._first_epoch,
         )
 
@@ -155,6 +159,7 @@ class LiveDeadDataModule(pl.LightningDataModule):
             self.rows(Split.VAL),
             batch_size=self._eval_batch_size,
             num_workers=self._num_workers,
+            pinned=self._pinned,
             rank=rank,
             world=world,
         )

@@ -108,7 +108,7 @@ def as_is(batch: Any) -> Any:
 
 
 def evaluation_loader(
-    dataset: PatchDataset, *, batch_size: int, num_workers: int, rank: int = 0, world: int = 1
+    dataset: PatchDataset, *, batch_size: int, num_workers: int, pinned: bool, rank: int = 0, world: int = 1
 ) -> DataLoader[PatchBatch]:
     """Every patch exactly once over all processes, upright, in the manifest's order.
 
@@ -119,20 +119,28 @@ def evaluation_loader(
         dataset: The patches.
         batch_size: Patches at once.
         num_workers: Processes that cut patches; 0 for none.
+        pinned: Whether batches lie in memory that a GPU copies from while the CPU goes on.
         rank: This process.
         world: Number of processes.
     """
     keys = [Key(row, 0) for row in range(rank, len(dataset), world)]
     if world == 1:
-        return DataLoader(dataset, batch_size=batch_size, sampler=keys, num_workers=num_workers, collate_fn=as_is)
+        return DataLoader(
+            dataset,
+            batch_size=batch_size,
+            sampler=keys,
+            num_workers=num_workers,
+            collate_fn=as_is,
+            pin_memory=pinned,
+        )
     largest, smallest = -(-len(dataset) // world), len(dataset) // world
     parts = np.array_split(np.arange(len(keys)), min(-(-largest // batch_size), smallest))
     batches = [[keys[int(index)] for index in part] for part in parts]
-    return DataLoader(dataset, batch_sampler=batches, num_workers=num_workers, collate_fn=as_is)
+    return DataLoader(dataset, batch_sampler=batches, num_workers=num_workers, collate_fn=as_is, pin_memory=pinned)
 
 
 def training_loader(
-    dataset: Dataset[Any], sampler: "Drawn", *, batch_size: int, num_workers: int, first_epoch: int
+    dataset: Dataset[Any], sampler: "Drawn", *, batch_size: int, num_workers: int, pinned: bool, first_epoch: int
 ) -> DataLoader[Any]:
     """What a sampler draws, each process its even share of a batch.
 
@@ -141,6 +149,7 @@ def training_loader(
         sampler: Whose draw depends on the epoch.
         batch_size: Over all processes.
         num_workers: Processes that read; 0 for none.
+        pinned: As of ``evaluation_loader``.
         first_epoch: That is trained: of a resumed run, that after the last finished one.
     """
     # Lightning lets workers fetch the first batches before it tells the sampler the epoch
@@ -151,6 +160,7 @@ def training_loader(
         sampler=sampler,
         num_workers=num_workers,
         collate_fn=as_is,
+        pin_memory=pinned,
         # torch draws a number for each pass, which would shift what is drawn against that of a resumed run
         generator=torch.Generator(),
     )

@@ -31,6 +31,7 @@ class StainDataModule(pl.LightningDataModule):
         batch_size: Crops a batch over all processes; each takes its even share.
         accumulate: Batches a step.
         num_workers: Processes that cut crops; 0 for none.
+        pinned: As of ``LiveDeadDataModule``.
         seed: Seed of the draw and the augmentation.
         mean: Normalisation the backbone's weights expect.
         std: Likewise.
@@ -51,6 +52,7 @@ class StainDataModule(pl.LightningDataModule):
         batch_size: int,
         accumulate: int,
         num_workers: int,
+        pinned: bool,
         seed: int,
         mean: Triple,
         std: Triple,
@@ -60,7 +62,8 @@ class StainDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self._curated, self._stain, self._augmentation = curated, stain, augmentation
-        self._batch_size, self._accumulate, self._num_workers = batch_size, accumulate, num_workers
+        self._batch_size, self._accumulate = batch_size, accumulate
+        self._num_workers, self._pinned = num_workers, pinned
         self._seed, self._mean, self._std = seed, mean, std
         self._validates, self._repeats, self._first_epoch = validates, repeats, first_epoch
         self._targets = StainTargets(curated, target_settings(stain))
@@ -97,6 +100,7 @@ class StainDataModule(pl.LightningDataModule):
             sampler,
             batch_size=self._batch_size,
             num_workers=self._num_workers,
+            pinned=self._pinned,
             first_epoch=self._first_epoch,
         )
 
@@ -107,7 +111,14 @@ class StainDataModule(pl.LightningDataModule):
         dataset = FieldDataset(self._curated, self._targets, self._rows, multiple=self._stain.multiple)
         rank, world = process_share()
         keys = field_keys(len(dataset), rank=rank, world=world)
-        return DataLoader(dataset, batch_size=1, sampler=keys, num_workers=self._num_workers, collate_fn=as_is)
+        return DataLoader(
+            dataset,
+            batch_size=1,
+            sampler=keys,
+            num_workers=self._num_workers,
+            collate_fn=as_is,
+            pin_memory=self._pinned,
+        )
 
     def on_after_batch_transfer(self, batch: StainBatch, dataloader_idx: int) -> StainBatch:
         """On the device, the whole batch at once: turn, mirror, change, expand to three channels, normalise."""

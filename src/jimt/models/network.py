@@ -57,9 +57,9 @@ class LiveDeadNetwork(nn.Module):
         """Put pretrained weights into the backbone; as ``weights.load_weights``."""
         return load_weights(self.network, self._backbone, weights)
 
-    def compile_parts(self) -> None:
-        """Compile what computes, in place: the checkpoint's keys stay those of the network."""
-        self.network.compile()
+    def compile_parts(self, *, mode: str) -> None:
+        """Compile what computes, in place, by ``torch.compile``'s mode; a checkpoint's keys stay the network's."""
+        self.network.compile(mode=mode)
 
     @property
     def own_head(self) -> nn.Module:

@@ -78,10 +78,10 @@ class StainNetwork(nn.Module):
         self.encoder.load_state_dict({name: value for name, value in wanted.items() if value is not None})
         return found
 
-    def compile_parts(self) -> None:
-        """Compile what computes, in place: the checkpoint's keys stay those of the network."""
+    def compile_parts(self, *, mode: str) -> None:
+        """Compile what computes, in place, by ``torch.compile``'s mode; a checkpoint's keys stay the network's."""
         for part in (self.network.encoder, self.network.decoder):
-            part.compile()
+            part.compile(mode=mode)
 
     def feature_map(self, images: Tensor) -> Tensor:
         """What the last layer is given, shape ``(n, n_features, height, width)`` in some resolution."""

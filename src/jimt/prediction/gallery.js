@@ -79,7 +79,15 @@ function card(field) {
 
 // ---- fields: which are shown, in which order
 
-const cards = data.fields.map(card);
+// a plate of 384 wells has thousands of fields: a card is made when it is first shown, so many at a time
+const atATime = 240;
+let most = atATime;
+const cards = new Map();
+function cardOf(at) {
+  if (!cards.has(at)) cards.set(at, card(data.fields[at]));
+  return cards.get(at);
+}
+
 const number = (value, none) => (value === null ? none : value);
 const compare = new Intl.Collator("en", { numeric: true }).compare;
 const orders = {
@@ -123,13 +131,22 @@ function isShown(field) {
 }
 
 function update() {
+  most = atATime;
+  show();
+}
+
+function show() {
   const order = orders[get("sort").value];
   const shown = data.fields.map((field, at) => at).filter((at) => isShown(data.fields[at]));
   shown.sort((a, b) => order(data.fields[a], data.fields[b]) || a - b);
   const asMaps = get("maps").checked;
+  const drawn = shown.slice(0, most).map(cardOf);
   get("fields").classList.toggle("all-maps", asMaps);
-  if (asMaps) for (const at of shown) cards[at].showMap();
-  get("fields").replaceChildren(...shown.map((at) => cards[at]));
+  if (asMaps) for (const element of drawn) element.showMap();
+  get("fields").replaceChildren(...drawn);
+  const left = shown.length - drawn.length;
+  get("more").hidden = left === 0;
+  get("more").textContent = `Show ${Math.min(left, atATime)} more (${left} not shown yet)`;
   const n = data.fields.length;
   get("count").textContent = shown.length === n ? `${n} field${n === 1 ? "" : "s"}.` : `${shown.length} of ${n} fields shown.`;
   if (get("chosen")) get("chosen").textContent = wellSelect.value ? `Shown: ${data.wells[Number(wellSelect.value)]}.` : "";
@@ -201,6 +218,7 @@ if (get("plate")) {
   get("plate").addEventListener("change", () => { drawPlate(); update(); });
   drawPlate();
 }
+get("more").addEventListener("click", () => { most += atATime; show(); });
 get("controls").addEventListener("input", update);
 get("controls").addEventListener("submit", (event) => event.preventDefault());
 get("controls").addEventListener("reset", () => setTimeout(update));

@@ -123,7 +123,7 @@ def check_capability(
         )
     if compile_network and capability < _OLDEST_WITH_COMPILE:
         raise InputError(
-            f"{known} cannot run what torch.compile writes, which starts at 7.0", remedies=("trainer.compile=false",)
+            f"{known} cannot run what torch.compile writes, which starts at 7.0", remedies=("trainer.compile=none",)
         )
 
 

@@ -131,6 +131,7 @@ def _loading(training: Training) -> dict[str, Any]:
         "batch_size": optim.batch_size,
         "accumulate": optim.accumulate,
         "num_workers": settings.num_workers,
+        "pinned": settings.accelerator == "gpu",
         "seed": config.seed,
         "mean": training.takes.mean,
         "std": training.takes.std,

@@ -105,7 +105,7 @@ def settle_precision(config: TrainConfig, *, device_index: int, resumes: Unfinis
         keep_freed_memory()
     else:
         devices = max(trainer.devices, device_index + 1)
-        check_gpus(devices=devices, precision=trainer.precision, compile_network=trainer.compile)
+        check_gpus(devices=devices, precision=trainer.precision, compile_network=trainer.compile != "none")
     if trainer.precision != "auto":
         return trainer.precision
     if resumes is not None:
