@@ -6,6 +6,7 @@ and ``trainer.compile`` offer, at batches of 4 and 32; then rows 1 (training), 2
 """
 
 import argparse
+import contextlib
 import itertools
 import statistics
 import sys
@@ -24,8 +25,6 @@ from torch.nn import functional
 
 from jimt.networks.backbones import create_backbone
 
-STEPS = 10
-"""Of a turn."""
 BATCHES = (4, 32)
 WAYS = {
     "32-true": None,
@@ -58,13 +57,13 @@ class Steps:
         precision: A key of ``WAYS``.
         compiled: One of ``COMPILED``.
         layout: Memory format of network and batch.
-        device: Where.
+        suite: Where, and how many steps a turn has.
     """
 
-    def __init__(
-        self, batch: int, precision: str, compiled: str, layout: torch.memory_format, device: torch.device
-    ) -> None:
+    def __init__(self, batch: int, precision: str, compiled: str, layout: torch.memory_format, suite: Suite) -> None:
         torch.manual_seed(0)
+        device = suite.device
+        self._n = suite.sized(10, least=1)
         self._batch, self._type, self._device = batch, WAYS[precision], device
         self._network = create_backbone("resnet18.tv_in1k", num_classes=2).to(device, memory_format=layout).train()
         if compiled != "none":
@@ -75,9 +74,9 @@ class Steps:
         self._labels = torch.arange(batch, device=device) % 2
 
     def __call__(self) -> float:
-        """Images a second of ``STEPS`` steps."""
+        """Images a second."""
         start = now()
-        for _ in range(STEPS):
+        for _ in range(self._n):
             self._optimizer.zero_grad()
             with self._autocast():
                 logits = self._network(self._images)
@@ -85,7 +84,7 @@ class Steps:
             self._scaler.scale(loss).backward()
             self._scaler.step(self._optimizer)
             self._scaler.update()
-        return self._batch * STEPS / (now() - start)
+        return self._batch * self._n / (now() - start)
 
     def _autocast(self) -> AbstractContextManager[None]:
         return nullcontext() if self._type is None else torch.autocast(self._device.type, self._type)
@@ -100,8 +99,8 @@ def ways_table(suite: Suite) -> Table:
     columns = []
     ways = offered(suite.device)
     for batch in BATCHES:
-        plain = Steps(batch, "32-true", "none", torch.contiguous_format, suite.device)
-        works = [Steps(batch, *way, torch.channels_last, suite.device) for way in ways]
+        plain = Steps(batch, "32-true", "none", torch.contiguous_format, suite)
+        works = [Steps(batch, *way, torch.channels_last, suite) for way in ways]
         rates = [statistics.median(told) for told in in_turn(suite.repeats, plain, *works)]
         columns.append([f"{rate:.0f} ({rate / rates[0]:.2f} x)" for rate in rates[1:]])
     for way, *told in zip(ways, *columns, strict=True):
@@ -141,7 +140,9 @@ def main() -> None:
     console.print(ways_table(suite))
     kinds = {1: lambda: training_rows(suite, CASES[:2]), 2: lambda: loading_rows(suite), 5: lambda: scoring_rows(suite)}
     for number in options.rows:
-        for row in kinds[number]():
+        with contextlib.redirect_stdout(sys.stderr):  # what the commands print is not the result
+            rows = kinds[number]()
+        for row in rows:
             console.print(line_of(row), highlight=False, markup=False, soft_wrap=True)
     console.print(f"{time.perf_counter() - start:.0f} s", highlight=False)
 

@@ -6,6 +6,7 @@ made once and kept in ``runs/speed``. ``--write`` puts results into ``benchmarks
 """
 
 import argparse
+import contextlib
 import datetime
 import json
 import platform
@@ -87,7 +88,8 @@ def main() -> None:
     for number in numbers:
         for measure in ROWS[number]:
             began = time.perf_counter()
-            rows = measure(suite)
+            with contextlib.redirect_stdout(sys.stderr):  # what the commands print is not the result
+                rows = measure(suite)
             found += rows
             for row in rows:
                 console.print(line_of(row), highlight=False, markup=False, soft_wrap=True)

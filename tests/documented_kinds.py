@@ -107,7 +107,7 @@ TRANSFERS: dict[str, Run | Compose] = {
 OF_SPEED: dict[str, Run] = {
     "python benchmarks/speed.py": Run(("--quick", "--rows", "11"), says="scikit-learn in a loop", slow=True),
     "python benchmarks/gpu.py": Run(
-        ("--accelerator", "cpu", "--repeats", "1", "--rows", "2"), says="patches to the device", slow=True
+        ("--accelerator", "cpu", "--repeats", "1", "--rows"), says="Bare training steps", slow=True
     ),
     "python benchmarks/campaign.py RUN": Run(
         ("--fields", "9", "18", "--patches", "2"), says="bytes of the page a field", slow=True

@@ -32,14 +32,12 @@ validates = partial(composed_train, "run_dir=run", name="crossval")
 searches = partial(composed_train, "run_dir=run", name="tune")
 
 
-NAMED = {"brightfield": "Trans", "fluorescence": "G"}
-
-
 def of_a_data_set(lab: Lab) -> None:
     one = "dataset=no_treatment"
     lab.mends(composed_prepare, one, "dataset.pattern=null", fill={"PATTERN": "'{well}_{channel}.tif'"})
     lab.mends(composed_prepare, one, "dataset.layout=patches", "dataset.pattern=null", "dataset.group=[plate]")
-    words = {f"dataset.{name}=WORD": f"dataset.{name}={word}" for name, word in NAMED.items()}
+    named = {"brightfield": "Trans", "fluorescence": "G"}
+    words = {f"dataset.{name}=WORD": f"dataset.{name}={word}" for name, word in named.items()}
     lab.mends(composed_prepare, one, "dataset.brightfield=PI", fill=words)
     lab.mends(composed_prepare, one, "dataset.layout=patches", "dataset.pattern=null", "dataset.cells=cells.csv")
     lab.mends(composed_prepare, one, "dataset.layout=stack", "dataset.brightfield_index=1", fill={"NUMBER": "2"})

@@ -107,7 +107,7 @@ def test_a_titan_xp_refuses_bfloat16(precision):
 
 
 def test_a_titan_xp_refuses_torch_compile():
-    with pytest.raises(InputError, match=r"TITAN Xp .*torch\.compile.*trainer\.compile=false"):
+    with pytest.raises(InputError, match=r"TITAN Xp .*torch\.compile.*trainer\.compile=none"):
         check(TITAN_XP, TORCH_2_7_1, compile_network=True)
     check(TURING, TORCH_2_7_1, compile_network=True)
 
