@@ -61,6 +61,12 @@ _LARGE = (
     "dataset.simulation.fields_per_well=8 curation.empty_filter.enabled=false"
 )
 """A training on more simulated fields than the data set has."""
+_EASY = (
+    "task=stain stain=nuclei backbone=resnet18 dataset=synthetic augmentation=intensity trainer.max_epochs=8 "
+    "dataset.name=easy dataset.root=data/easy dataset.simulation.n_wells=24 dataset.simulation.fields_per_well=2 "
+    "dataset.simulation.difficulty=0.2 curation.empty_filter.enabled=false"
+)
+"""A training on cells that look as alive or dead as they are."""
 OF_STAIN: dict[str, Run | Compose] = {
     "jimt crossval task=stain dataset=mcf7 curation.align=true curation.empty_filter.enabled=false": Compose(
         ("mcf7 resnet18.tv_in1k",), MCF7
@@ -78,6 +84,7 @@ OF_STAIN: dict[str, Run | Compose] = {
     "jimt train task=stain stain=nuclei backbone=resnet18 dataset=synthetic augmentation=intensity "
     "trainer.max_epochs=8": Compose(("synthetic resnet18.tv_in1k",), "minutes; test_stain.py trains task=stain"),
     f"jimt train {_LARGE}": Compose(("synthetic_large resnet18.tv_in1k",), "minutes; test_stain.py trains task=stain"),
+    f"jimt train {_EASY}": Compose(("easy resnet18.tv_in1k",), "minutes; test_stain.py trains task=stain"),
 }
 _CONDITIONS = "curation.empty_filter.enabled=false hydra.run.dir=runs/"
 _PROBE = "method=linear_probe backbone=efficientnet_lite0 curation.empty_filter.enabled=false"
@@ -106,6 +113,9 @@ TRANSFERS: dict[str, Run | Compose] = {
 """From one data set to another."""
 OF_SPEED: dict[str, Run] = {
     "python benchmarks/speed.py": Run(("--quick", "--rows", "11"), says="scikit-learn in a loop", slow=True),
+    "python benchmarks/looks.py": Run(
+        ("--wells", "20", "--difficulties", "0"), says="100% of 20 wells within 0.05", slow=True
+    ),
     "python benchmarks/gpu.py": Run(
         ("--accelerator", "cpu", "--repeats", "1", "--rows"), says="Bare training steps", slow=True
     ),
