@@ -124,7 +124,7 @@ def in_mb(ours: int, theirs: int) -> str:
 def filter_rows(suite: Suite) -> list[Row]:
     """Row 4: features of the empty filter, which are nearly all that a curation with the filter computes."""
     random = np.random.default_rng(0)
-    n = suite.sized(4, least=2)
+    n = suite.sized(3, least=2)
     fields = random.integers(0, 256, (n, HEIGHT, WIDTH), dtype=np.uint8)
     corners = list(zip(*patch_origins(HEIGHT, WIDTH, size=224, stride=112), strict=True))
     places = np.array([(number, *corner) for number in range(n) for corner in corners], np.int64)
