@@ -2,7 +2,8 @@
 
 Each row is a ratio, measured in turns: jimt's work, the reference's, again jimt's. References are honest: the same
 threads, allocator and memory format where these are not what is compared. Data and models are simulated; they are
-made once and kept in ``runs/speed``. ``--write`` puts results into ``benchmarks/RESULTS.md`` and ``results.png``.
+made once and kept in ``runs/speed``, or in ``--folder``: on a slow disk give one in memory, or rows 3 and 8 tell of the
+disk. ``--write`` puts results into ``benchmarks/RESULTS.md`` and ``results.png``.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -47,6 +48,14 @@ ROWS: dict[int, tuple[Callable[[Suite], list[Row]], ...]] = {
 }
 LONG = (12, 13, 14)
 QUICK = (2, 3, 4, 5, 7, 11)
+
+
+def file_system(folder: Path) -> str:
+    """Of a folder, as Linux calls it: what is written and read goes to a disk, or stays in memory (``tmpfs``)."""
+    mounts = Path("/proc/mounts")
+    lines = [line.split() for line in mounts.read_text().splitlines()] if mounts.is_file() else []
+    above = [(len(place), kind) for _, place, kind, *_ in lines if folder.resolve().is_relative_to(place)]
+    return max(above, default=(0, "unknown"))[1]
 
 
 def machine() -> dict[str, str]:
@@ -94,22 +103,28 @@ def main() -> None:
             for row in rows:
                 console.print(line_of(row), highlight=False, markup=False, soft_wrap=True)
             print(f"   ({time.perf_counter() - began:.0f} s)", file=sys.stderr, flush=True)
+            if options.write:
+                keep(suite, found)
     table = Table(title=f"{time.perf_counter() - start:.0f} s, {suite.repeats} repeats, {suite.threads} threads")
     for column in ("row", "what", "ratio", "wanted"):
         table.add_column(column)
     for row in sorted(found, key=lambda row: row.number):
         table.add_row(str(row.number), row.what, f"{row.ratio:.3g}", row.target)
     console.print(table)
-    if options.write:
-        kept = REPOSITORY / "benchmarks" / "results.json"
-        old = json.loads(kept.read_text())["rows"] if kept.is_file() else []
-        measured = {row.number for row in found}
-        rows = [Row(**{**each, "ratios": tuple(each["ratios"])}) for each in old if each["number"] not in measured]
-        rows = sorted([*rows, *found], key=lambda row: row.number)
-        told = {**machine(), "threads": str(suite.threads), "repeats": str(suite.repeats)}
-        kept.write_text(json.dumps({"machine": told, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
-        write_markdown(REPOSITORY / "benchmarks" / "RESULTS.md", told, rows)
-        draw(REPOSITORY / "benchmarks" / "results.png", rows)
+
+
+def keep(suite: Suite, found: Sequence[Row]) -> None:
+    """Put rows in the place of those of before, as they are measured: a later one may fail."""
+    kept = REPOSITORY / "benchmarks" / "results.json"
+    old = json.loads(kept.read_text())["rows"] if kept.is_file() else []
+    measured = {row.number for row in found}
+    rows = [Row(**{**each, "ratios": tuple(each["ratios"])}) for each in old if each["number"] not in measured]
+    rows = sorted([*rows, *found], key=lambda row: row.number)
+    told = machine() | {"data on": file_system(suite.folder)}
+    told |= {"threads": str(suite.threads), "repeats": str(suite.repeats)}
+    kept.write_text(json.dumps({"machine": told, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
+    write_markdown(REPOSITORY / "benchmarks" / "RESULTS.md", told, rows)
+    draw(REPOSITORY / "benchmarks" / "results.png", rows)
 
 
 def line_of(row: Row) -> str:

@@ -1,5 +1,6 @@
 """What was measured, as a page and as one picture."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -46,8 +47,9 @@ def write_markdown(path: Path, machine: Mapping[str, str], rows: Sequence[Row]) 
 @styled
 def draw(path: Path, rows: Sequence[Row]) -> None:
     """How far each row is on the way to what is wanted, on one logarithmic axis; 1 is there."""
-    wanted = [row for row in rows if row.target]
-    figure, axes = new_axes(9.0, 0.27 * len(wanted) + 1.0)
+    wanted = sorted((row for row in rows if row.target), key=lambda row: row.number)
+    figure, grid = new_axes(10.0, 0.27 * len(wanted) + 1.0)
+    axes = grid[0, 0]
     for y, row in enumerate(wanted):
         how, bound = row.target.split()
         reached = [ratio / float(bound) if how == ">=" else float(bound) / ratio for ratio in row.ratios]
@@ -60,8 +62,10 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
     ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
-    axes.set_yticks(range(len(wanted)), [f"{row.number}  {row.what}, against {row.against}" for row in wanted])
+    n_of = Counter(row.what for row in wanted)
+    labels = [f"{row.number}  {row.what}{f', against {row.against}' * (n_of[row.what] > 1)}" for row in wanted]
+    axes.set_yticks(range(len(wanted)), labels)
     axes.tick_params(axis="y", labelsize=7)
     axes.invert_yaxis()
-    axes.set_xlabel("reached, as a multiple of what is wanted (bars: smallest to largest repeat)")
+    axes.set_xlabel("reached, over what is wanted\n(bars: all repeats; right of the line: as wanted)")
     path.write_bytes(png(figure))
