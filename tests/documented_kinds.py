@@ -113,6 +113,7 @@ TRANSFERS: dict[str, Run | Compose] = {
 """From one data set to another."""
 OF_SPEED: dict[str, Run] = {
     "python benchmarks/speed.py": Run(("--quick", "--rows", "11"), says="scikit-learn in a loop", slow=True),
+    "python benchmarks/mixture.py": Run(says="live below 259.0, dead above 397.2"),
     "python benchmarks/looks.py": Run(
         ("--wells", "20", "--difficulties", "0"), says="100% of 20 wells within 0.05", slow=True
     ),

@@ -69,6 +69,7 @@ TOGETHER: dict[str, tuple[str, ...]] = {
     "stain.crop=null stain.positive_crops=0": ("task=stain",),
     "stain.decoder=fpn": ("task=stain",),
     "stain.decoder=unet": ("task=stain",),
+    "trainer.compile=reduce-overhead": ("trainer=gpu",),
     "stain.nuclei_of=cells": ("task=stain", "stain.nuclei=1"),
 }
 """What an override of a sentence needs beside it."""
@@ -357,7 +358,6 @@ RUNS: dict[str, Run | Compose | Ask | Read] = {
     ),
     "python benchmarks/dose_response.py": Run(("--plates", "1"), says="added at the edge", slow=True),
     "python benchmarks/dose_response.py --plates 1000": Run(("--plates", "1"), says="added at the edge", slow=True),
-    "python benchmarks/mixture.py": Run(says="live below 259.0, dead above 397.2"),
     "python benchmarks/channel_shift.py FOLDER": Run(("--help",), says="holds brightfield/", why=MCF7),
     "python benchmarks/prediction.py RUN IMAGES": Run(("--rounds", "1"), says="scores differ by 0.000"),
     "python benchmarks/empty_filter.py": Run(("--help",), says="hand labels of", why=MCF7),
