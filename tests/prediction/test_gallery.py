@@ -193,6 +193,20 @@ def test_the_page_fits_a_phone_and_paper(browser, page, tmp_path):
         other.close()
 
 
+@pytest.mark.parametrize(("last", "columns"), [("H12", 12), ("P24", 24), ("AF48", 48)])
+def test_a_plate_is_whole_on_paper(browser, tmp_path, last, columns):
+    page = browser.new_page(viewport={"width": 700, "height": 1000})
+    page.emulate_media(media="print")
+    rows = [row(number, well, well=well) for number, well in enumerate(("A01", last))]
+    page.goto(written(tmp_path, rows, pictures=False).as_uri())
+    assert page.locator(".plate tr").first.locator("th").count() == columns + 1
+    edges = page.locator(".plate button").evaluate_all("(all) => all.map((e) => e.getBoundingClientRect())")
+    assert edges[-1]["right"] <= 700
+    assert all(edge["width"] > 7 for edge in edges)
+    assert all(edge["width"] == pytest.approx(edge["height"], abs=3) for edge in edges)
+    page.close()
+
+
 def test_names_are_shown_as_they_are_and_nothing_is_executed(browser, complaints, tmp_path):
     told = {"flags": ("focus",), "share_of": "nuclei", "n_cells": 3}
     rows = [
@@ -249,7 +263,7 @@ def test_five_thousand_fields_open_and_sort_in_seconds_and_load_few_pictures(bro
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(written(tmp_path, rows, pictures=False).as_uri())
-    assert page.locator(".field").count() == 5000
+    assert page.locator(".field").count() == 240
     took = page.evaluate("(() => { const t = performance.now(); update(); return performance.now() - t; })()")
     assert took < 5000
     assert len(asked) < 500
@@ -290,7 +304,7 @@ def test_of_thousands_of_fields_some_are_shown_and_the_others_on_demand(browser,
     page.goto(written(tmp_path, rows, pictures=False).as_uri())
     more = page.locator("#more")
     assert page.locator(".field").count() == 240
-    assert page.locator("#count").inner_text() == "500 fields."
+    assert page.locator("#count").inner_text() == "500 fields, the first 240 of them below."
     assert more.inner_text() == "Show 240 more (260 not shown yet)"
     more.click()
     assert page.locator(".field").count() == 480
@@ -304,5 +318,49 @@ def test_of_thousands_of_fields_some_are_shown_and_the_others_on_demand(browser,
     assert page.locator(".field").count() == 240
     page.get_by_label("Name", exact=True).fill("A01_49")
     assert len(names(page)) == 11
+    assert page.locator("#count").inner_text() == "11 of 500 fields shown."
     assert more.is_hidden()
+    page.get_by_label("Name", exact=True).fill("A01_3")
+    assert more.is_hidden()
+    page.get_by_label("Name", exact=True).fill("A01_")
+    page.get_by_label("Dead share to").fill("40")
+    assert page.locator("#count").inner_text() == "401 of 500 fields, the first 240 of them below."
+    page.emulate_media(media="print")  # where the button is not: what is left out must be said
+    assert page.locator("#count").is_visible()
+    page.close()
+
+
+def test_whoever_has_no_mouse_goes_on_among_the_fields_that_more_has_brought(browser, tmp_path):
+    rows = [row(number, f"A01_{number}", well="A01", dead_share=number / 1000) for number in range(300)]
+    page = browser.new_page()
+    page.goto(written(tmp_path, rows, pictures=False).as_uri())
+    page.locator("#more").press("Enter")
+    assert page.evaluate("document.activeElement.closest('.field').ariaLabel") == "field A01_240"
+    page.close()
+
+
+def test_the_plate_is_one_stop_of_the_tab_key_and_arrows_go_from_well_to_well(browser, tmp_path):
+    every = [f"{letter}{column:02d}" for letter in "ABCDEFGH" for column in range(1, 13)]
+    wells = [well for well in every if well != "A03"]
+    page = browser.new_page()
+    page.goto(written(tmp_path, [row(n, well, well=well) for n, well in enumerate(wells)], pictures=False).as_uri())
+
+    def focused() -> str:
+        return page.evaluate("document.activeElement.closest('.plate') ? document.activeElement.title.slice(0, 3) : ''")
+
+    while not focused():
+        page.keyboard.press("Tab")
+    assert focused() == "A01"
+    seen = []
+    for key in ("Up", "Left", "Right", "Right", "Left", "Right", "Down", "Left", "Up", "Down", "Right"):
+        page.keyboard.press(f"Arrow{key}")
+        seen.append(focused())
+    # over A03, of which there is no field, and not beyond the edge
+    assert seen == ["A01", "A01", "A02", "A04", "A02", "A04", "B04", "B03", "B03", "C03", "C04"]
+    page.keyboard.press("Enter")
+    assert names(page) == ["C04"]
+    page.keyboard.press("Tab")
+    assert focused() == ""
+    page.keyboard.press("Shift+Tab")
+    assert focused() == "C04"
     page.close()

@@ -148,7 +148,9 @@ function show() {
   get("more").hidden = left === 0;
   get("more").textContent = `Show ${Math.min(left, atATime)} more (${left} not shown yet)`;
   const n = data.fields.length;
-  get("count").textContent = shown.length === n ? `${n} field${n === 1 ? "" : "s"}.` : `${shown.length} of ${n} fields shown.`;
+  const found = shown.length === n ? `${n} field${n === 1 ? "" : "s"}` : `${shown.length} of ${n} fields`;
+  get("count").textContent = left ? `${found}, the first ${drawn.length} of them below.`
+    : shown.length === n ? `${found}.` : `${found} shown.`;
   if (get("chosen")) get("chosen").textContent = wellSelect.value ? `Shown: ${data.wells[Number(wellSelect.value)]}.` : "";
   for (const button of document.querySelectorAll(".plate button"))
     button.setAttribute("aria-pressed", String(button.dataset.well === wellSelect.value));
@@ -160,6 +162,7 @@ function drawPlate() {
   const plate = data.plates[Number(get("plate").value)];
   const table = made("table", "plate");
   const columns = plate.columns.length;
+  table.style.setProperty("--columns", columns);
   table.style.setProperty("--side", columns > 24 ? "17px" : columns > 12 ? "32px" : "50px");
   table.style.setProperty("--text", columns > 12 ? "11.5px" : "15px");
   table.append(made("caption", "", `${plate.words}: mean dead share of each well, per cent${plate.leftOut}`));
@@ -184,7 +187,24 @@ function drawPlate() {
     }
     table.append(line);
   }
+  // the plate is one stop of the Tab key, which would else stop at hundreds of wells before the fields
+  const stopAt = (well) => { for (const each of table.querySelectorAll("button")) each.tabIndex = each === well ? 0 : -1; };
+  stopAt(table.querySelector("button"));
+  table.addEventListener("focusin", (event) => stopAt(event.target));
+  table.addEventListener("keydown", goByArrow);
   get("plate-map").replaceChildren(table);
+}
+
+const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+
+// to the next well in a row or column, over places that have no fields
+function goByArrow(event) {
+  if (!(event.key in steps) || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const [down, right] = steps[event.key], rows = event.currentTarget.rows;
+  let [row, column] = [event.target.closest("tr").rowIndex + down, event.target.closest("td").cellIndex + right];
+  while (rows[row]?.cells[column] && !rows[row].cells[column].querySelector("button")) [row, column] = [row + down, column + right];
+  rows[row]?.cells[column]?.querySelector("button").focus();
 }
 
 function wellButton(well, plate) {
@@ -218,7 +238,12 @@ if (get("plate")) {
   get("plate").addEventListener("change", () => { drawPlate(); update(); });
   drawPlate();
 }
-get("more").addEventListener("click", () => { most += atATime; show(); });
+get("more").addEventListener("click", (event) => {
+  const before = most;
+  most += atATime;
+  show();
+  if (event.detail === 0) get("fields").children[before].querySelector("a").focus(); // pressed by a key: goes on from there
+});
 get("controls").addEventListener("input", update);
 get("controls").addEventListener("submit", (event) => event.preventDefault());
 get("controls").addEventListener("reset", () => setTimeout(update));
