@@ -29,6 +29,7 @@ ELSEWHERE: dict[Place, str] = {
     ): "likewise, and workers",
     ("config/setting_names.py", "unknown_setting"): "names are one's own: test_choosing.py gives some",
     ("prediction/asked.py", "find_pi"): "test_adapt.py names another channel, and that of PI",
+    ("prediction/spreading.py", "_open"): "test_spreading.py has a worker without a card",
     ("networks/backbones.py", "FeatureExtractor._map_of"): "test_features_of_fields.py has such a network",
 }
 """Places whose remedies are run where there is what they need."""

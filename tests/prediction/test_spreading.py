@@ -220,7 +220,7 @@ def test_a_field_that_kills_its_workers_ends_no_run_and_is_predicted_by_the_next
         ("images", "a worker on .* cannot read .*A1_s0_BF.tif: the run and the images must lie on a file system"),
         ("folder", r"a worker on .* cannot write in .* \(Read-only file system\): --out must lie"),
         ("model", "a worker on .* reads another model than this machine at .*best.ckpt: the run and the images"),
-        ("device", r"a worker on .* cannot open the model \(no such card\): run all workers in an environment"),
+        ("device", r"a worker on .* cannot open the model \(no such card\): run .*, or give --accelerator cpu"),
     ],
 )
 def test_a_worker_that_cannot_do_the_work_is_told_in_one_sentence(
@@ -239,7 +239,11 @@ def test_a_worker_that_cannot_do_the_work_is_told_in_one_sentence(
         def mkstemp(**where):
             raise OSError(errno.EROFS, "Read-only file system")
 
+        real = spreading.open_asking
+
         def no_card(question):
+            if question.accelerator != "gpu":
+                return real(question)
             raise InputError("no such card", remedies=("--accelerator cpu",))
 
         if fault == "version":
@@ -254,16 +258,67 @@ def test_a_worker_that_cannot_do_the_work_is_told_in_one_sentence(
             spreading.open_asking = no_card
 
     processes.client.run(broken, fault)
-    assert asks(run, plate, tmp_path / "out", processes) == 2
+    of_card = ("--accelerator", "gpu") if fault == "device" else ()
+    assert asks(run, plate, tmp_path / "out", processes, *of_card) == 2
     told = capsys.readouterr().err
     assert re.search(sentence, told), told
     assert told.count("\n") == 1
+    assert not (tmp_path / "out").exists()  # so that it can be asked otherwise
+    if fault == "device":
+        assert asks(run, plate, tmp_path / "out", processes, "--accelerator", "cpu") in (0, 4)
     processes.have(0)
 
 
+def test_a_cluster_that_fails_keeps_what_was_answered_before(run, plate, alone, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out"
+    real, noted = spreading.Parts.note, []
+
+    def note(parts, source, row):
+        if len(noted) == 3:
+            raise RuntimeError
+        noted.append(source)
+        real(parts, source, row)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(spreading.Parts, "note", note)
+        with pytest.raises(RuntimeError):
+            predicts(run, plate, *CHECKED, "--out", out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert n_parts(out) >= 3
+    assert predicts(run, plate, *CHECKED, "--out", out, "--dask", "nowhere") == 2
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert predicts(run, plate, *CHECKED, "--out", out) in (0, 4)
+    assert pages_too(out) == alone
+
+
+def test_what_a_worker_has_begun_meanwhile_is_gone_on_with(tmp_path, monkeypatch):
+    parts = spreading.Parts(tmp_path / "out", {"model": "a"}, {})
+    folder = tmp_path / "out/.jimt"
+    (folder / ".writing-1").mkdir()
+    parts.withdraw()
+    assert (folder / "asked.json").is_file()
+    (folder / ".writing-1").rmdir()
+    real = Path.unlink
+
+    def unlink(path, **options):
+        real(path, **options)
+        (folder / ".writing-2").mkdir()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", unlink)
+        parts.withdraw()
+    again = spreading.Parts(tmp_path / "out", {"model": "a"}, {})
+    again.withdraw()  # of another command: it stays
+    assert (folder / "asked.json").is_file()
+
+
 def test_without_dask_or_a_scheduler_one_sentence_says_so(run, plate, tmp_path, capsys, monkeypatch):
-    assert predicts(run, plate, *PATTERN, "--out", tmp_path / "a", "--dask", "nowhere") == 2
-    assert "no Dask scheduler answers at nowhere" in capsys.readouterr().err
+    for address in ("nowhere", "${nowhere}", "it's \\", ""):
+        assert predicts(run, plate, *PATTERN, "--out", tmp_path / "a", "--dask", address) == 2
+        assert f"no Dask scheduler answers at {address} (missing port number" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+    assert predicts(run, plate, "--out", tmp_path / "a") in (0, 4)  # asked otherwise
+    capsys.readouterr()
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert predicts(run, plate, *PATTERN, "--out", tmp_path / "b", "--dask", "tcp://127.0.0.1:1") == 2
     assert "--dask needs Dask" in capsys.readouterr().err

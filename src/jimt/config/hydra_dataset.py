@@ -1,5 +1,7 @@
 """The settings of a data set by its name, or of a cluster, for commands that compose no config of their own."""
 
+import dataclasses
+
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
@@ -45,7 +47,7 @@ def executor_of_scheduler(address: str) -> ExecutorConfig:
     Args:
         address: Of its scheduler.
     """
-    overrides = ["executor=dask", f"curation.executor.scheduler={quoted(address)}"]
+    overrides = ["executor=dask", "curation.executor.scheduler=tcp://HOST:8786"]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config: PrepareConfig = to_dataclasses(compose("prepare", overrides=overrides))
-    return config.curation.executor
+    return dataclasses.replace(config.curation.executor, scheduler=address)  # as it was typed: Hydra would read a ${

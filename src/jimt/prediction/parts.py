@@ -43,6 +43,7 @@ class Parts:
         self._of_pi = of_pi
         self._names: dict[int, str] = {}
         self._rows: dict[int, FieldRow] = {}  # which are small, and every table asks for all of them
+        self._asked, self._is_new = asked, False
         known = self._folder / _ASKED
         if known.is_file():
             before = read_json(known, advice="give another folder", remedies=("--out FOLDER",)).get("asked")
@@ -64,6 +65,18 @@ class Parts:
             )
         self._folder.mkdir(parents=True, exist_ok=True)
         write_json(known, {"asked": asked})
+        self._is_new = True
+
+    def withdraw(self) -> None:
+        """Leave the output folder as it was found, where this command has begun it and no field is being answered."""
+        known = self._folder / _ASKED
+        if not self._is_new or any(path != known for path in self._folder.iterdir()):
+            return
+        known.unlink()
+        try:
+            self._folder.rmdir()
+        except OSError:  # a worker that was left behind has begun a field
+            write_json(known, {"asked": self._asked})
 
     def _is_foreign(self, path: Path) -> bool:
         """Whether something in the output folder is of nobody who was killed before anything was asked."""

@@ -23,6 +23,7 @@ from jimt.prediction.engine import not_done, progress_on
 from jimt.prediction.field_files import FOLDERS, write_field_files
 from jimt.prediction.parts import Parts, write_part
 from jimt.system.files import digest_of_file
+from jimt.system.locks import unmake_folders
 
 _CALLED: Final = Called(
     dask="--dask",
@@ -109,17 +110,23 @@ def spread_fields(
             part = parts.path(source).absolute()
             yield FieldTask(source, _located(source), located, shared, model, part, out.absolute())
 
-    for folder in FOLDERS:
-        (out / folder).mkdir(exist_ok=True)
     progress = progress_on(console)
-    with open_dask(executor, _CALLED, folder=out, sample=[next(tasks())]) as cluster, progress:
-        bar = progress.add_task("", total=len(left))
-        for task, outcome in cluster.outcomes(answer_on_worker, tasks()):
-            if isinstance(outcome, FieldRow):
-                parts.note(task.source, outcome)
-            else:
-                failed[task.source.number] = str(outcome)
-            progress.advance(bar)
+    try:
+        with open_dask(executor, _CALLED, folder=out, sample=[next(tasks())]) as cluster, progress:
+            for folder in FOLDERS:
+                (out / folder).mkdir(exist_ok=True)
+            bar = progress.add_task("", total=len(left))
+            for task, outcome in cluster.outcomes(answer_on_worker, tasks()):
+                if isinstance(outcome, FieldRow):
+                    parts.note(task.source, outcome)
+                else:
+                    failed[task.source.number] = str(outcome)
+                progress.advance(bar)
+    except InputError:
+        for folder in FOLDERS:
+            unmake_folders([out / folder])
+        parts.withdraw()
+        raise
     for unfinished in parts.folder.glob(f"{_ASIDE}*"):  # of workers that were killed
         shutil.rmtree(unfinished, ignore_errors=True)
     return failed
@@ -181,4 +188,5 @@ def _open(question: Question, model: str) -> Asking:
         raise ExecutorError(
             f"a worker on {node} cannot open the model ({error.cause})",
             advice="run all workers in an environment like this one, on machines that have what it asks for",
+            remedies=error.remedies,
         ) from error
