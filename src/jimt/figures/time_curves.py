@@ -1,5 +1,6 @@
 """Dead shares over time, one panel for each well."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -74,12 +75,12 @@ def draw_time_curves(
     width, height = (1.9 * columns + 0.4, 1.6 * rows + 0.9) if wide else (4.2 * columns + 0.4, 3.2 * rows + 0.7)
     figure, grid = new_axes(width, height, rows, columns, sharex=True, sharey=True)
     for axes, panel in zip(grid.flat, panels, strict=False):
-        _draw(axes, panel, threshold)
+        _draw(axes, panel, threshold, line=26 if wide else 64)
     hide(grid.flat[len(panels) :])
     for column in range(columns):  # the lowest panel of each, below which there may be none
         grid[(len(panels) - 1 - column) // columns, column].tick_params(labelbottom=True)
     figure.supxlabel(unit if unit == "time point" else f"time ({unit})", fontsize=9)
-    figure.supylabel(label, fontsize=9)
+    figure.supylabel(textwrap.fill(label, (22 if wide else 44) * rows), fontsize=9)
     handles = [
         Line2D([], [], color="#999999", linewidth=0.8, label="a position" if kind == "wells" else "a well"),
         Line2D([], [], color=COLOURS[DEAD], label="their mean"),
@@ -92,9 +93,11 @@ def draw_time_curves(
     return figure
 
 
-def _draw(axes: Axes, panel: TimePanel, threshold: float) -> None:
+def _draw(axes: Axes, panel: TimePanel, threshold: float, *, line: int) -> None:
+    """One panel, in which lines of its words have at most ``line`` letters."""
     axes.set_title(shortened(drawable(panel.title), length=24))
-    axes.text(0.03, 0.97, panel.words, transform=axes.transAxes, va="top", fontsize=7, color=_INK, zorder=5)
+    words = textwrap.fill(panel.words, line)
+    axes.text(0.03, 0.97, words, transform=axes.transAxes, va="top", fontsize=7, color=_INK, zorder=5)
     axes.set(ylim=(-0.13, 1.14), yticks=[0, 0.5, 1])
     axes.set_yticklabels(["0", "0.5", "1"])
     axes.axhline(threshold, color=_INK, linewidth=0.7, linestyle=":")
