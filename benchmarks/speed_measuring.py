@@ -41,7 +41,7 @@ class Suite:
     @property
     def repeats_of_processes(self) -> int:
         """Of whole commands, which take longer and differ less."""
-        return min(3, self.repeats)
+        return min(2, self.repeats)
 
     @property
     def device(self) -> torch.device:

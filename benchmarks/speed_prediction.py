@@ -85,7 +85,7 @@ def fields_to_predict(suite: Suite, n: int) -> list[str]:
 
 def prediction_rows(suite: Suite) -> list[Row]:
     """Row 6: the whole command but its start-up."""
-    images = fields_to_predict(suite, 2)
+    images = fields_to_predict(suite, 8)
     tiles = ["experiment=frozen_tiles"]
     cases = [
         ("fine-tuned patches", ["backbone=resnet18"], ">= 4", ""),

@@ -38,8 +38,8 @@ from jimt.vocabulary import LIVE
 class BareSteps(Callback):
     """Between epochs, as many bare steps on one resident batch, with a copy of the network and the same optimiser.
 
-    An epoch is timed from its start to its end without its validation: drawing, cutting, changing and normalising
-    patches, steps, metrics, logging.
+    An epoch is timed from its start to its validation: drawing, cutting, changing and normalising patches, steps,
+    metrics. What comes once an epoch is left out, validation and checkpoint: of few steps it would be a large part.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class BareSteps(Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
-        self._validation, self._start = 0.0, now()
+        self._start = now()
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, i: int) -> None:
         """Keep the first batch, as the network takes it."""
@@ -57,16 +57,12 @@ class BareSteps(Callback):
             self._batch = type(batch)(*(part.clone() if torch.is_tensor(part) else part for part in batch))
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Validation is not of the epoch's training."""
-        self._since = now()
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The same."""
-        self._validation += now() - self._since
+        """Stop the clock, but not where validation is tried before the first epoch."""
+        if not trainer.sanity_checking:
+            self.epochs.append(now() - self._start)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop the clock, then take the bare steps."""
-        self.epochs.append(now() - self._start - self._validation)
+        """Take the bare steps."""
         network = copy.deepcopy(pl_module.network).train()
         theirs = trainer.optimizers[0]
         kept = {key: theirs.defaults[key] for key in ("fused", "foreach") if key in theirs.defaults}
@@ -259,7 +255,7 @@ def processes_rows(suite: Suite) -> list[Row]:
         told = re.findall(r"^epoch .* ([\d.]+) s$", process(words, threads=1).output, re.MULTILINE)
         return statistics.median(float(each) for each in told[1:])
 
-    one, two = in_turn(min(2, suite.repeats), lambda: seconds(1), lambda: seconds(2))
+    one, two = in_turn(suite.repeats_of_processes, lambda: seconds(1), lambda: seconds(2))
     return [
         Row(
             10,
