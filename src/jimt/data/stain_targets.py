@@ -201,16 +201,20 @@ def _nuclei(curated: Curated, settings: TargetSettings) -> tuple[pd.DataFrame, s
     return table, set(fields.unique().tolist())
 
 
-def places(pixels: NDArray[np.generic]) -> NDArray[np.float64]:
+def places(pixels: NDArray[np.generic], *, tile: int = STRIDE) -> NDArray[np.float64]:
     """Mean of the pixels of each place; what of a place lies beyond the field counts as 0.
 
     >>> places(np.ones((4, 6)))
     array([[1. , 0.5]])
+
+    Args:
+        pixels: Shape ``(height, width)``.
+        tile: Side of a place, pixels.
     """
-    height, width = (-(-side // STRIDE) for side in pixels.shape)
-    padded = np.zeros((height * STRIDE, width * STRIDE))
+    height, width = (-(-side // tile) for side in pixels.shape)
+    padded = np.zeros((height * tile, width * tile))
     padded[: pixels.shape[0], : pixels.shape[1]] = pixels
-    return np.asarray(padded.reshape(height, STRIDE, width, STRIDE).mean((1, 3)))
+    return np.asarray(padded.reshape(height, tile, width, tile).mean((1, 3)))
 
 
 def discs(centres: NDArray[np.float64], shape: tuple[int, ...], *, radius: float) -> NDArray[np.float64]:

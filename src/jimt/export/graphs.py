@@ -92,7 +92,7 @@ class FieldGraph(nn.Module):
         return score.float(), torch.sigmoid(logit / temperature).float()
 
     def _of_tiles(self, grey: Tensor) -> Tensor:
-        """What the network gives of each tile, the mean over orientations, as ``mapwise.map_of_field``."""
+        """What the network gives of each tile, the mean over orientations, as ``mapwise.maps_of_field``."""
         height, width = grey.shape[2:]
         padded = grey
         for axis, side in ((2, height), (3, width)):

@@ -1,8 +1,9 @@
 """A frozen network's feature maps of whole fields, on a grid of tiles, and the scores of patches cut from them."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from jimt.models.checkpoint import Input
 from jimt.models.devices import ExceedsMemory
 from jimt.models.like_training import windows_of
 from jimt.models.network import LiveDeadNetwork
+from jimt.networks.decoders import resized
+from jimt.networks.side_by_side import side_by_side
 from jimt.statistics.stained_calibration import logit_of, probability_of
 from jimt.vocabulary import MULTIPLE
 
@@ -117,16 +120,21 @@ class MapPredictor:
             yield number, result
 
     def _map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return map_of_field(
-            self.network.feature_map,
+        def in_tiles(images: torch.Tensor) -> list[torch.Tensor]:
+            height, width = (side // self.tile for side in images.shape[2:])
+            return [resized(self.network.feature_map(images), (height, width))]
+
+        (found,) = maps_of_field(
+            in_tiles,
             pixels,
             takes=self.takes,
             orientations=self.orientations,
-            tile=self.tile,
             multiple=MULTIPLE,
             device=self.device,
             precision=self.precision,
         )
+        height, width = pixels.shape
+        return found[:, : -(-height // self.tile), : -(-width // self.tile)]
 
     def _windows(
         self, rows: pd.DataFrame, field: int
@@ -140,29 +148,28 @@ class MapPredictor:
             yield row, (rows_of, columns_of), (down, across)
 
 
-@torch.inference_mode()
-def map_of_field(
-    answer: Callable[[torch.Tensor], torch.Tensor],
+def maps_of_field(
+    answer: Callable[[torch.Tensor], Sequence[torch.Tensor]],
     pixels: NDArray[np.uint8],
     *,
     takes: Input,
     orientations: int,
-    tile: int,
     multiple: int,
     device: torch.device,
     precision: str,
-) -> NDArray[np.float32]:
-    """What a network gives of each tile of a whole field, shape ``(n_features, height, width)`` in tiles.
+    reduction: int = 1,
+) -> list[NDArray[np.float32]]:
+    """What a network gives of a whole field, as it lies: arrays of shape ``(n_maps, height, width)``.
 
     Args:
-        answer: Maps of normalised images, in any resolution.
-        pixels: The field in 8 bits, shape ``(height, width)``; continued by reflection where it ends within a tile.
+        answer: Maps of normalised images, in one resolution or several.
+        pixels: The field in 8 bits, shape ``(height, width)``. It is continued by reflection, to which maps belong too.
         takes: What the network takes.
         orientations: How many of the eight the answer is the mean of.
-        tile: Side of a tile, pixels.
         multiple: Pixels that the sides are continued to a multiple of.
         device: Where it runs.
         precision: Lightning's word for what it computes in.
+        reduction: Pixels along each side whose mean is one of the network's.
 
     Raises:
         ExceedsMemory: If the field needs more memory than the GPU has.
@@ -170,28 +177,28 @@ def map_of_field(
     height, width = pixels.shape
     beyond = ((0, -height % multiple), (0, -width % multiple))
     padded = np.pad(pixels, beyond, mode="reflect")[None, None]
-    size = (padded.shape[2] // tile, padded.shape[3] // tile)
+
+    @torch.inference_mode()
+    def upright(orientation: int) -> list[torch.Tensor]:
+        turned = image.rot90(orientation % 4, (2, 3))
+        turned = turned.flip(3) if orientation >= 4 else turned
+        images = to_network_input(turned, mean=takes.mean, std=takes.std)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+            found = answer(images)
+        flipped = (maps.flip(3) if orientation >= 4 else maps for maps in found)
+        return [maps.rot90(-(orientation % 4), (2, 3)).float() for maps in flipped]
+
     try:
-        image, total = torch.from_numpy(padded).to(device), torch.zeros((), device=device)
-        for orientation in range(orientations):
-            turned = image.rot90(orientation % 4, (2, 3))
-            turned = turned.flip(3) if orientation >= 4 else turned
-            images = to_network_input(turned, mean=takes.mean, std=takes.std)
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-                maps = answer(images)
-            maps = maps.float()
-            maps = maps.flip(3) if orientation >= 4 else maps
-            total = total + _resized(maps.rot90(-(orientation % 4), (2, 3)), size)
-        average = (total / orientations)[0]
-        result: NDArray[np.float32] = average[:, : -(-height // tile), : -(-width // tile)].cpu().numpy()
+        image = torch.from_numpy(padded).to(device)
+        if reduction > 1:  # of one channel and once, where the network would do it of three in each orientation
+            image = functional.avg_pool2d(image.float() / 255, reduction)
+        first, *others = side_by_side((partial(upright, turn) for turn in range(orientations)), device=device)
+        with torch.inference_mode():
+            for each in others:
+                for total, maps in zip(first, each, strict=True):
+                    total += maps
+            return [(total[0] / orientations).cpu().numpy() for total in first]
     except torch.OutOfMemoryError as error:
         raise ExceedsMemory(
             f"a field of {width} x {height} px needs more memory than the GPU has", remedies=("--accelerator cpu",)
         ) from error
-    return result
-
-
-def _resized(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    if maps.shape[2] > size[0]:
-        return functional.adaptive_avg_pool2d(maps, size)
-    return functional.interpolate(maps, size, mode="bilinear", align_corners=False)

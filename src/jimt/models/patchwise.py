@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from jimt.models.checkpoint import Input
 from jimt.models.devices import ExceedsMemory
 from jimt.models.like_training import windows_of
 from jimt.models.network import LiveDeadNetwork
+from jimt.networks.side_by_side import at_once, side_by_side
 
 _PLACE = ["field", "y", "x"]
 
@@ -74,18 +76,21 @@ class PatchPredictor:
 
     def _outputs(self, answer: Callable[[Tensor], Tensor], fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
         self.network.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        batches = _batches(fields, rows, size=self.takes.patch_size, batch_size=self.batch_size)
+        together = at_once(len(rows), batch_size=self.batch_size, device=self.device)
+        batches = _batches(fields, rows, size=self.takes.patch_size, batch_size=together)
         try:
-            with torch.inference_mode():
-                found = [self._mean_over_orientations(answer, patches.to(self.device)) for patches in batches]
+            works = (partial(self._mean_over_orientations, answer, patches) for patches in batches)
+            found = list(side_by_side(works, device=self.device))
         except torch.OutOfMemoryError as error:
             raise ExceedsMemory(
-                f"{min(self.batch_size, len(rows))} patches at once need more memory than the GPU has",
+                f"{min(together, len(rows))} patches at once need more memory than the GPU has",
                 remedies=("--accelerator cpu",),
             ) from error
         return np.concatenate(found)
 
-    def _mean_over_orientations(self, answer: Callable[[Tensor], Tensor], patches: Tensor) -> NDArray[np.float32]:
+    @torch.inference_mode()
+    def _mean_over_orientations(self, answer: Callable[[Tensor], Tensor], grey: Tensor) -> NDArray[np.float32]:
+        patches = grey.to(self.device)
         total = torch.zeros((), device=self.device)
         for orientation in range(self.orientations):
             turned = orient(patches, torch.full((len(patches),), orientation, device=self.device))

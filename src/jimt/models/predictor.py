@@ -136,6 +136,10 @@ class Predictor:
         scorer = self._stain()
         return dict(zip(scorer.network.outputs, scorer.maps(fields, number), strict=True))
 
+    def cells(self, fields: Fields, number: int) -> NDArray[np.float64]:
+        """Share of each place of one field that is of cells, shape ``(height, width)``; errors as of ``maps``."""
+        return self._stain().cells(fields, number)
+
     def live_tiles(self, fields: Fields, number: int) -> NDArray[np.float64] | None:
         """P(live) of each tile of one field, shape ``(height, width)`` in tiles; None of a model without tiles."""
         if not isinstance(self.scorer, MapPredictor):

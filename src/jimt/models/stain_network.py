@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from jimt.errors import InputError
 from jimt.networks.backbones import create_backbone
-from jimt.networks.decoders import Decoder, create_encoder_decoder
+from jimt.networks.decoders import Decoder, create_encoder_decoder, resized
 from jimt.networks.weights import load_weights
 from jimt.vocabulary import STRIDE
 
@@ -83,9 +83,12 @@ class StainNetwork(nn.Module):
         for part in (self.network.encoder, self.network.decoder):
             part.compile(mode=mode)
 
-    def feature_map(self, images: Tensor) -> Tensor:
-        """What the last layer is given, shape ``(n, n_features, height, width)`` in some resolution."""
-        seen = functional.avg_pool2d(images, self.reduction) if self.reduction > 1 else images
+    def feature_map(self, seen: Tensor) -> Tensor:
+        """What the last layer is given of reduced images, shape ``(n, n_features, height, width)`` in some resolution.
+
+        Args:
+            seen: Normalised, ``reduction`` pixels along each side as one.
+        """
         return cast(Tensor, self.network.decoder(self.network.encoder(seen)))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -94,17 +97,24 @@ class StainNetwork(nn.Module):
         Args:
             images: Normalised, shape ``(n, 3, height, width)``, the sides multiples of 32 times the reduction.
         """
-        return _in_places(self._last(self.feature_map(images)), images)
+        seen = functional.avg_pool2d(images, self.reduction) if self.reduction > 1 else images
+        return self._in_places(self._last(self.feature_map(seen)), seen)
 
     def maps(self, images: Tensor) -> Tensor:
         """Likewise log(PI / background), and the probability of everything else."""
         return self.as_maps(self(images).float())
 
-    def maps_and_features(self, images: Tensor) -> Tensor:
-        """``maps``, and below them ``feature_map`` at the same resolution, in one pass."""
-        features = self.feature_map(images)
-        maps = self.as_maps(_in_places(self._last(features), images).float())
-        return torch.cat([maps, _in_places(features, images).float()], dim=1)
+    def maps_and_features(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """``maps`` of reduced images, and their ``feature_map`` in places or larger squares, in one pass."""
+        features = self.feature_map(seen)
+        maps = self.as_maps(self._in_places(self._last(features), seen).float())
+        is_finer = features.shape[2] > maps.shape[2]
+        return maps, self._in_places(features, seen) if is_finer else features
+
+    def _in_places(self, values: Tensor, seen: Tensor) -> Tensor:
+        """Values of any resolution in places of ``STRIDE`` pixels of the images before they were reduced."""
+        height, width = (side * self.reduction // STRIDE for side in seen.shape[2:])
+        return resized(values, (height, width))
 
     def as_maps(self, raw: Tensor) -> Tensor:
         """What ``forward`` gives, after the logistic function of everything but log(PI / background).
@@ -118,14 +128,6 @@ class StainNetwork(nn.Module):
             nucleus, dead = (maps[name].sigmoid() for name in NUCLEI)
             made |= {"dead": nucleus * dead, "live": nucleus * (1 - dead)}
         return torch.stack([made[name] for name in self.outputs], dim=1)
-
-
-def _in_places(values: Tensor, images: Tensor) -> Tensor:
-    """Values of any resolution in places of ``STRIDE`` pixels of the images."""
-    size = (images.shape[2] // STRIDE, images.shape[3] // STRIDE)
-    if values.shape[2] > size[0]:
-        return functional.adaptive_avg_pool2d(values, size)
-    return functional.interpolate(values, size, mode="bilinear", align_corners=False)
 
 
 def _plain(name: str) -> str:

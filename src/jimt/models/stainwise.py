@@ -1,6 +1,7 @@
 """Maps of the stain of whole fields, and the scores of patches and fields that follow from them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from jimt.data.fields import Fields
 from jimt.data.stain_targets import MIN_VALID, places
 from jimt.models.checkpoint import Input, StainScore
 from jimt.models.like_training import windows_of
-from jimt.models.mapwise import map_of_field
+from jimt.models.mapwise import maps_of_field
 from jimt.models.stain_network import StainNetwork
 from jimt.statistics.predicted_nuclei import nuclei_of_maps
 from jimt.vocabulary import MULTIPLE, STRIDE
@@ -32,6 +33,15 @@ STAINED: Final = 1.5
 """Times the background: what is stained where positive pixels are not predicted."""
 FEW: Final = 0.01
 """Share of a patch that is added to its area of nuclei, a fifth of it to that of dead ones: a share of few is noise."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is kept of a field that has passed: its maps, the mean features of its windows, its area of cells."""
+
+    maps: NDArray[np.float32]
+    windows: NDArray[np.float32]
+    cells: NDArray[np.float64]
 
 
 class StainPredictor:
@@ -57,54 +67,59 @@ class StainPredictor:
     ) -> None:
         self.network, self._takes, self._score = network, takes, score
         self._orientations, self._device, self._precision = orientations, device, precision
-        self._kept: dict[int, NDArray[np.float32]] = {}
-        self._windows: dict[int, NDArray[np.float32]] = {}
+        self._kept: dict[int, _Seen] = {}
         self._kept_of: Fields | None = None
 
     def forget(self) -> None:
         """Keep no map: the network has changed."""
-        self._kept_of, self._kept, self._windows = None, {}, {}
+        self._kept_of, self._kept = None, {}
 
     def maps(self, fields: Fields, number: int) -> NDArray[np.float32]:
         """Maps of one field, shape ``(n_outputs, height, width)`` in places of ``STRIDE`` pixels.
 
         log(PI / background), and the probabilities of everything else, in the order of ``network.outputs``.
         """
-        if self._kept_of is not fields:
-            self._kept_of, self._kept, self._windows = fields, {}, {}
-        if number not in self._kept:
-            found = self._map(self.network.maps_and_features, fields, number)
-            n_maps = len(self.network.outputs)
-            self._kept[number] = found[:n_maps].copy()
-            rows = windows_of(fields, number, size=self._takes.patch_size)
-            y, x = (rows[axis].to_numpy(np.int64) for axis in ("y", "x"))
-            valid = places(~fields.no_data(number))
-            means = patch_means(found[n_maps:], valid, y, x, size=self._takes.patch_size)
-            self._windows[number] = means.astype(np.float32)
-            while len(self._kept) > 1 and sum(maps.nbytes for maps in self._kept.values()) > _CACHED:
-                del self._kept[next(iter(self._kept))]
-        return self._kept[number]
+        return self._seen(fields, number).maps
+
+    def cells(self, fields: Fields, number: int) -> NDArray[np.float64]:
+        """Share of each place of one field that is of cells, shape ``(height, width)``."""
+        return self._seen(fields, number).cells
 
     def window_features(self, fields: Fields, number: int) -> NDArray[np.float32]:
         """Mean over each window of what the last layer is given, shape ``(n_windows, n_features)``, in the same pass.
 
         See ``like_training.windows_of``.
         """
-        if self._kept_of is not fields or number not in self._windows:
-            self.maps(fields, number)
-        return self._windows[number]
+        return self._seen(fields, number).windows
 
-    def _map(self, answer: Callable[[Tensor], Tensor], fields: Fields, number: int) -> NDArray[np.float32]:
+    def _seen(self, fields: Fields, number: int) -> _Seen:
+        if self._kept_of is not fields:
+            self._kept_of, self._kept = fields, {}
+        if number not in self._kept:
+            maps, features = self._pass(self.network.maps_and_features, fields, number)
+            pixels, valid = fields.field(number), ~fields.no_data(number)
+            height, width = (-(-side // STRIDE) for side in pixels.shape)
+            rows = windows_of(fields, number, size=self._takes.patch_size)
+            windows = self._mean_features(features, valid, rows).astype(np.float32)
+            cells = places(cell_area(pixels, valid))
+            self._kept[number] = _Seen(maps[:, :height, :width].copy(), windows, cells)
+            while len(self._kept) > 1 and sum(seen.maps.nbytes for seen in self._kept.values()) > _CACHED:
+                del self._kept[next(iter(self._kept))]
+        return self._kept[number]
+
+    def _pass(
+        self, answer: Callable[[Tensor], Sequence[Tensor]], fields: Fields, number: int
+    ) -> list[NDArray[np.float32]]:
         self.network.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return map_of_field(
+        return maps_of_field(
             answer,
             fields.field(number),
             takes=self._takes,
             orientations=self._orientations,
-            tile=STRIDE,
             multiple=MULTIPLE * self.network.reduction,
             device=self._device,
             precision=self._precision,
+            reduction=self.network.reduction,
         )
 
     def logits(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
@@ -115,41 +130,51 @@ class StainPredictor:
 
     def evidence(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float64]:
         """How much speaks for each patch being dead, shape ``(n, n_kinds)``, in the order of ``EVIDENCE``."""
-        outputs = self.network.outputs
 
-        def with_cells(fields: Fields, number: int) -> NDArray[np.float32]:
-            cells = places(cell_area(fields.field(number), ~fields.no_data(number)))
-            return np.concatenate([self.maps(fields, number), cells[None].astype(np.float32)])
+        def of_field(number: int, valid: NDArray[np.bool_], rows: pd.DataFrame) -> NDArray[np.float64]:
+            maps = np.concatenate([self.maps(fields, number), self.cells(fields, number)[None].astype(np.float32)])
+            means = self._patch_means(maps, valid, rows, tile=STRIDE)
+            return evidence_of(means[:, :-1], self.network.outputs, cells=means[:, -1])
 
-        return self._means(
-            fields, rows, with_cells, lambda means: evidence_of(means[:, :-1], outputs, cells=means[:, -1])
-        )
+        return self._by_field(fields, rows, of_field)
 
     def features(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
         """Mean over each patch of what the last layer is given, shape ``(n, n_features)``."""
 
-        def feature_map(fields: Fields, number: int) -> NDArray[np.float32]:
-            return self._map(self.network.feature_map, fields, number)
+        def of_field(number: int, valid: NDArray[np.bool_], rows: pd.DataFrame) -> NDArray[np.float64]:
+            (features,) = self._pass(lambda seen: self.network.maps_and_features(seen)[1:], fields, number)
+            return self._mean_features(features, valid, rows)
 
-        return self._means(fields, rows, feature_map, lambda means: means).astype(np.float32)
+        return self._by_field(fields, rows, of_field).astype(np.float32)
 
-    def _means(
+    def _by_field(
         self,
         fields: Fields,
         rows: pd.DataFrame,
-        maps_of: Callable[[Fields, int], NDArray[np.float32]],
-        then: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+        of_field: Callable[[int, NDArray[np.bool_], pd.DataFrame], NDArray[np.float64]],
     ) -> NDArray[np.float64]:
-        """What follows from the mean maps of each patch."""
+        """What is known of the patches of each field, in the order of all of them."""
         found: dict[int, NDArray[np.float64]] = {}
         numbers = rows["field"].to_numpy()
-        y, x = (rows[axis].to_numpy(np.int64) for axis in ("y", "x"))
         for number in np.unique(numbers).tolist():
-            valid = places(~fields.no_data(number))
-            of_field = np.flatnonzero(numbers == number)
-            means = patch_means(maps_of(fields, number), valid, y[of_field], x[of_field], size=self._takes.patch_size)
-            found |= dict(zip(of_field.tolist(), then(means), strict=True))
+            its = np.flatnonzero(numbers == number)
+            values = of_field(number, ~fields.no_data(number), rows.iloc[its])
+            found |= dict(zip(its.tolist(), values, strict=True))
         return np.stack([found[row] for row in range(len(rows))])
+
+    def _mean_features(
+        self, features: NDArray[np.float32], valid: NDArray[np.bool_], rows: pd.DataFrame
+    ) -> NDArray[np.float64]:
+        """Mean over patches of what the last layer is given, in its own resolution."""
+        multiple = MULTIPLE * self.network.reduction
+        tile = -(-valid.shape[0] // multiple) * multiple // features.shape[1]
+        return self._patch_means(features, valid, rows, tile=tile)
+
+    def _patch_means(
+        self, maps: NDArray[np.float32], valid: NDArray[np.bool_], rows: pd.DataFrame, *, tile: int
+    ) -> NDArray[np.float64]:
+        y, x = (rows[axis].to_numpy(np.int64) for axis in ("y", "x"))
+        return patch_means(maps, places(valid, tile=tile), y, x, size=self._takes.patch_size, tile=tile)
 
     def shares(self, fields: Fields, numbers: list[int]) -> pd.DataFrame:
         """What the maps of whole fields say of them.
@@ -169,7 +194,7 @@ class StainPredictor:
             seen = [np.where(known, maps[name], 0) for name in ("dead", "live")]
             dead = nuclei_of_maps(*seen)["dead"].to_numpy(bool)
             return {"share_of": "nuclei", "predicted_share": float(dead.mean()) if len(dead) else np.nan}
-        cells = places(cell_area(fields.field(number), valid))
+        cells = self.cells(fields, number)
         # of a network without positive pixels: as stained as what it was told to be as stained
         stained = maps["positive"] if "positive" in maps else maps["log_pi"] > np.log(STAINED)
         share = float((stained * cells).sum() / cells.sum()) if cells.any() else np.nan
@@ -177,20 +202,27 @@ class StainPredictor:
 
 
 def patch_means(
-    maps: NDArray[np.float32], valid: NDArray[np.float64], y: NDArray[np.int64], x: NDArray[np.int64], *, size: int
+    maps: NDArray[np.float32],
+    valid: NDArray[np.float64],
+    y: NDArray[np.int64],
+    x: NDArray[np.int64],
+    *,
+    size: int,
+    tile: int = STRIDE,
 ) -> NDArray[np.float64]:
     """Mean of maps over the valid part of patches, shape ``(n_patches, n_maps)``.
 
     Args:
-        maps: Shape ``(n_maps, height, width)`` in places.
-        valid: Share of each place that is data, shape ``(height, width)``.
+        maps: Shape ``(n_maps, height, width)`` in tiles.
+        valid: Share of each tile that is data, shape ``(height, width)``.
         y: Upper edge of each patch, pixels, shape ``(n_patches,)``.
         x: Left edge, likewise.
         size: Side of a patch, pixels.
+        tile: Side of a tile, pixels.
     """
     out = np.empty((len(y), len(maps)))
     for i, (top, left) in enumerate(zip(y.tolist(), x.tolist(), strict=True)):
-        (rows, down), (columns, across) = (tiles_of_patch(edge, size=size, tile=STRIDE) for edge in (top, left))
+        (rows, down), (columns, across) = (tiles_of_patch(edge, size=size, tile=tile) for edge in (top, left))
         weights = np.outer(down, across) * valid[rows, columns]
         if not weights.any():
             weights = np.outer(down, across)

@@ -4,8 +4,9 @@ Importing it also registers torchvision's SqueezeNet 1.1 with timm, which has no
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from functools import partial
 from typing import Any, Final, cast
 
 import numpy as np
@@ -18,6 +19,7 @@ from jimt.curation.patches import tiles_of_patch
 from jimt.curation.store import cut_patches
 from jimt.errors import InputError, did_you_mean
 from jimt.networks.folding import fold_batch_norms
+from jimt.networks.side_by_side import at_once, side_by_side
 from jimt.networks.squeezenet import SqueezeNet
 from jimt.networks.weights import load_weights
 from jimt.system.memory import keep_freed_memory
@@ -121,11 +123,21 @@ class FeatureExtractor:
 
     def __call__(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return features of shape ``(n, n_features)`` of grey patches of shape ``(n, height, width)``."""
-        features = np.empty((len(patches), self.n_features), np.float32)
-        for start in range(0, len(patches), self._batch_size):
-            batch = np.array(patches[start : start + self._batch_size])  # a copy: torch warns of read-only arrays
-            features[start : start + len(batch)] = self._pooled(self._feature_maps(torch.from_numpy(batch)))
-        return features
+        return self._features_of(
+            np.array(patches[batch])  # a copy: torch warns of read-only arrays
+            for batch in self._batches_of(len(patches))
+        )
+
+    def _batches_of(self, n: int) -> Iterator[slice]:
+        together = at_once(max(n, 1), batch_size=self._batch_size, device=self._device)
+        return (slice(start, start + together) for start in range(0, n, together))
+
+    def _features_of(self, batches: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        def pooled(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return self._pooled(self._feature_maps(torch.from_numpy(batch)))
+
+        none = np.empty((0, self.n_features), np.float32)
+        return np.concatenate([none, *side_by_side((partial(pooled, batch) for batch in batches), device=self._device)])
 
     def of_places(
         self, field: Callable[[int], NDArray[np.uint8]], places: NDArray[np.int64], *, size: int, whole: bool
@@ -143,12 +155,11 @@ class FeatureExtractor:
         Raises:
             InputError: If whole fields are asked for, and the network has no feature map of images of any size.
         """
-        features = np.empty((len(places), self.n_features), np.float32)
         if not whole:
-            for start in range(0, len(places), self._batch_size):
-                batch = slice(start, start + self._batch_size)
-                features[batch] = self(cut_patches(field, places[batch], size=size))
-            return features
+            return self._features_of(
+                cut_patches(field, places[batch], size=size) for batch in self._batches_of(len(places))
+            )
+        features = np.empty((len(places), self.n_features), np.float32)
         for number in np.unique(places[:, 0]).tolist():
             of_field = np.flatnonzero(places[:, 0] == number)
             features[of_field] = self._of_windows(field(number), places[of_field, 1:], size=size)

@@ -6,6 +6,7 @@ import segmentation_models_pytorch as smp
 import timm
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from jimt.errors import InputError
 from jimt.networks.backbones import create_backbone
@@ -83,3 +84,15 @@ def _no_scales(backbone: str) -> InputError:
         f"{backbone} gives no features of several scales, from which maps of the stain could be made",
         remedies=("backbone.name=resnet18.tv_in1k", "task=patch"),
     )
+
+
+def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps in another resolution: means of tiles where they are finer, else interpolated.
+
+    Args:
+        maps: Shape ``(n, n_maps, height, width)``.
+        size: Height and width that are wanted.
+    """
+    if maps.shape[2] > size[0]:
+        return functional.adaptive_avg_pool2d(maps, size)
+    return functional.interpolate(maps, size, mode="bilinear", align_corners=False)

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jimt.curation.cell_area import cell_area
 from jimt.curation.patches import window_means
 from jimt.data.fields import Fields
 from jimt.data.stain_targets import MIN_VALID, places
@@ -131,7 +130,7 @@ def _of_maps(predictor: Predictor, fields: Fields, rows: pd.DataFrame, scores: N
         cells = known & (maps["dead"] + maps["live"] >= _NUCLEUS)
         dead_map = maps["dead"] / np.maximum(maps["dead"] + maps["live"], _NUCLEUS)
     else:
-        of_cells = places(cell_area(fields.field(0), ~fields.no_data(0)))
+        of_cells = predictor.cells(fields, 0)
         cells = known & (of_cells >= 0.5)
         (found,) = predictor.shares(fields, [0]).to_dict("records")
         dead_map = maps["positive"] if "positive" in maps else (maps["log_pi"] > np.log(STAINED)).astype(np.float32)
