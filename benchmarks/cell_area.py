@@ -28,7 +28,7 @@ from jimt.curation.manifest import open_curated
 from jimt.curation.positive import PositiveSettings, positive_mask
 from jimt.data.preparation import prepare
 from jimt.data.stain_targets import places
-from jimt.models.stainwise import BARE, patch_means
+from jimt.models.map_evidence import BARE, patch_means
 from jimt.statistics.metrics import METRICS
 
 DATA = ["dataset=mcf7", "dataset.nuclei=hoechst", "curation.align=true", "curation.empty_filter.enabled=false"]

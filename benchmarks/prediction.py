@@ -60,7 +60,7 @@ def command(predictor: Predictor, asked: Asked) -> NDArray[np.float64]:
         found.sources,
         parts,
         read=lambda source: asking.read(source, None),
-        ask=asking.answer,
+        asks=asking.asks(),
         write=lambda answer: write_field_files(answer, asked.out),
         console=quiet,
     )

@@ -186,17 +186,16 @@ def of_a_field(lab: Lab) -> None:
     takes = Input(32, {}, 12, 0, (0.5,) * 3, (0.5,) * 3, None)
 
     def scores(*flags: str) -> None:
-        def answer(images: torch.Tensor) -> torch.Tensor:
+        def answer(images: torch.Tensor) -> list[torch.Tensor]:
             if "cpu" not in flags:
                 raise torch.OutOfMemoryError("CUDA out of memory")
-            return images
+            return [images]
 
-        mapwise.map_of_field(
+        mapwise.maps_of_field(
             answer,
             np.zeros((40, 70), np.uint8),
             takes=takes,
             orientations=1,
-            tile=4,
             multiple=32,
             device=torch.device("cpu"),
             precision="32-true",
@@ -224,7 +223,7 @@ def of_patches_at_once(lab: Lab) -> None:
         network.full = "cpu" not in flags
         assert predictor.logits(Fields([np.zeros((64, 64), np.uint8)], []), rows).shape == (4, 2)
 
-    assert lab.mends(scores).text == "3 patches at once need more memory than the GPU has: give --accelerator cpu"
+    assert lab.mends(scores).text == "2 patches at once need more memory than the GPU has: give --accelerator cpu"
 
 
 def of_a_field_in_training(lab: Lab) -> None:
@@ -251,7 +250,7 @@ RUNS: dict[Place, object] = {
     ("data/stain_datamodule.py", "refuse_large_crop"): of_a_large_crop,
     ("training/gpu_memory.py", "out_of_memory"): of_the_memory_of_a_card,
     ("training/gpu_memory.py", "scoring"): of_a_field_in_training,
-    ("models/mapwise.py", "map_of_field"): of_a_field,
+    ("models/mapwise.py", "maps_of_field"): of_a_field,
     ("models/patchwise.py", "PatchPredictor._outputs"): of_patches_at_once,
 }
 

@@ -53,7 +53,7 @@ def test_each_field_is_written_once_and_what_is_done_is_not_done_again(tmp_path)
             sources,
             Parts(tmp_path / "out", ASKED, {}),
             read=lambda source: source.number * 10,
-            ask=ask,
+            asks=[ask],
             write=lambda answer: written.append(answer.row.number),
             console=QUIET,
         )
@@ -80,7 +80,7 @@ def test_a_field_that_cannot_be_read_or_answered_ends_none_of_the_others(tmp_pat
         return answer_to(source)
 
     parts = Parts(tmp_path / "out", ASKED, {})
-    failed = predict_fields(sources, parts, read=read, ask=ask, write=lambda answer: None, console=QUIET)
+    failed = predict_fields(sources, parts, read=read, asks=[ask], write=lambda answer: None, console=QUIET)
     assert failed == {1: "is damaged: copy it again", 3: "is too small"}
     assert [parts.has(source) for source in sources] == [True, False, True, False, True]
 
@@ -94,7 +94,7 @@ def test_a_fault_that_nobody_foresaw_is_not_taken_for_a_bad_field(tmp_path):
             sources_in(tmp_path, 3),
             Parts(tmp_path / "out", ASKED, {}),
             read=lambda source: None,
-            ask=lambda source, opened: answer_to(source),
+            asks=[lambda source, opened: answer_to(source)],
             write=write,
             console=QUIET,
         )
@@ -119,11 +119,39 @@ def test_no_more_than_a_few_fields_are_in_memory_however_many_there_are(tmp_path
         sources_in(tmp_path, 40),
         Parts(tmp_path / "out", ASKED, {}),
         read=lambda source: Image(),
-        ask=lambda source, opened: answer_to(source),
+        asks=[lambda source, opened: answer_to(source)],
         write=lambda answer: None,
         console=QUIET,
     )
     assert most <= 5
+
+
+def test_two_fields_are_asked_at_once_each_by_one_who_is_asked_nothing_else_meanwhile(tmp_path):
+    both, lock = threading.Barrier(2), threading.Lock()
+    busy: set[str] = set()
+
+    def asking(name: str):
+        def ask(source: Source, opened: None) -> FieldAnswer:
+            with lock:
+                assert name not in busy
+                busy.add(name)
+            if source.number < 2:
+                both.wait(20)  # neither goes on before both are asked
+            with lock:
+                busy.remove(name)
+            if source.number == 5:
+                raise InputError("is too small")
+            return answer_to(source)
+
+        return ask
+
+    sources, parts = sources_in(tmp_path, 9), Parts(tmp_path / "out", ASKED, {})
+    asks = [asking("one"), asking("other")]
+    failed = predict_fields(
+        sources, parts, read=lambda source: None, asks=asks, write=lambda answer: None, console=QUIET
+    )
+    assert failed == {5: "is too small"}
+    assert [parts.has(source) for source in sources] == [n != 5 for n in range(9)]
 
 
 def test_a_part_gives_back_what_was_put_in_to_the_last_bit(tmp_path):

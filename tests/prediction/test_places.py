@@ -54,7 +54,12 @@ def of_discs(self, answer, fields, number):
     dead, live = squares(grey < 60) * 0.9, squares(grey > 200) * 0.9
     y, x = np.int64(LIVE[0] // (4 * MODEL_SIZE))
     dead[y, x + 3], live[y, x + 3] = 0.4, 0.1  # beside a living nucleus, more dead than alive
-    return np.stack([dead, dead, dead, live, np.zeros(dead.shape)]).astype(np.float32)
+    return [np.stack([dead, dead, dead, live]).astype(np.float32), no_features(self, fields, number)]
+
+
+def no_features(predictor, fields, number):
+    side = 32 * predictor.network.reduction
+    return np.zeros((1, *(-(-length // side) for length in fields.field(number).shape)), np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +92,7 @@ def farthest(found: np.ndarray, true: np.ndarray) -> float:
 
 @pytest.mark.parametrize("magnified", [0.5, 0.8, 1.0, 1.5, 2.0, 3.1])
 def test_every_file_tells_the_same_places_whatever_the_pixel_size(magnified, run, tmp_path, monkeypatch):
-    monkeypatch.setattr(StainPredictor, "_map", of_discs)
+    monkeypatch.setattr(StainPredictor, "_pass", of_discs)
     pixel_size = MODEL_SIZE / magnified
     image = drawn(pixel_size)
     out, row = predicted(run, image, tmp_path, "--pixel-size", str(pixel_size))
@@ -147,8 +152,10 @@ def test_the_share_of_nuclei_is_counted_again_from_the_maps_that_are_written(see
     shape = tuple(-(-side // 4) for side in image.shape)
     smooth = [gaussian_filter(rng.normal(size=shape), 1.5) for _ in range(2)]
     dead, live = (0.5 / (1 + np.exp(-4 * one / one.std())) for one in smooth)
-    maps = np.stack([dead, dead, dead, live, dead]).astype(np.float32)
-    monkeypatch.setattr(StainPredictor, "_map", lambda self, answer, fields, number: maps)
+    maps = np.stack([dead, dead, dead, live]).astype(np.float32)
+    monkeypatch.setattr(
+        StainPredictor, "_pass", lambda self, answer, fields, number: [maps, no_features(self, fields, number)]
+    )
     out, row = predicted(run, image, tmp_path)
     _, _, _, *of_nuclei = tifffile.imread(out / "maps/a.ome.tiff")
     n, n_dead = peaks(*of_nuclei)

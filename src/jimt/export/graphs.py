@@ -15,7 +15,7 @@ from jimt.export.placed_networks import PlacedNetwork, network
 from jimt.export.raw_counts import Pixels, RawCounts
 from jimt.export.sides import last_of, mirrored, n_patches, shares_of_places, shares_of_tiles
 from jimt.models.checkpoint import Checkpoint
-from jimt.models.stainwise import BARE, FEW
+from jimt.models.map_evidence import BARE, FEW
 from jimt.vocabulary import STRIDE
 
 

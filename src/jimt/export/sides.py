@@ -53,7 +53,7 @@ def shares_of_tiles(side: int, *, size: int, tile: int) -> Tensor:
 
 
 def shares_of_places(side: int, *, size: int) -> Tensor:
-    """Likewise of places of maps, each weighted by how much of it lies in the field, as ``stainwise.patch_means``.
+    """Likewise of places of maps, each weighted by how much of it lies in the field, as ``map_evidence.patch_means``.
 
     >>> shares_of_places(6, size=4).tolist()[0]
     [1.0, 0.0]

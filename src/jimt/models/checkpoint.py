@@ -88,7 +88,7 @@ class Input:
 
 @dataclass(frozen=True)
 class StainScore:
-    """How a patch's evidence of death, taken from maps, becomes logits; see ``stainwise.EVIDENCE``.
+    """How a patch's evidence of death, taken from maps, becomes logits; see ``map_evidence.EVIDENCE``.
 
     Attributes:
         offset: Of the logit of live, of a patch without any evidence.

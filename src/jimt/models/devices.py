@@ -1,6 +1,7 @@
 """The one device that patches and fields are scored on."""
 
 import torch
+from torch import nn
 
 from jimt.errors import InputError
 from jimt.system.hardware import check_gpus
@@ -25,6 +26,20 @@ def prediction_device(accelerator: str, *, index: int, precision: str) -> torch.
     except InputError as error:  # what scores a finished training takes flags, and no overrides
         raise InputError(error.cause, remedies=("--accelerator cpu",)) from error
     return torch.device("cuda", index)
+
+
+def ready(network: nn.Module, device: torch.device) -> None:
+    """Put a network in evaluation mode onto a device, unless it is: another thread may be passing something through."""
+    layout = torch.channels_last
+    weights = [weight for weight in network.parameters() if weight.ndim == 4]
+    is_there = all(weight.device == device and weight.is_contiguous(memory_format=layout) for weight in weights)
+    if network.training or not weights or not is_there:
+        network.eval().to(device, memory_format=layout)  # type: ignore[call-overload]
+
+
+def threads_of_passes() -> int:
+    """How many threads compute what this one asks of a network."""
+    return torch.get_num_threads()
 
 
 def compute_in_threads(n: int) -> None:

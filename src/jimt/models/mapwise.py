@@ -16,7 +16,7 @@ from jimt.curation.patches import tiles_of_patch
 from jimt.data.fields import Fields
 from jimt.data.transforms import to_network_input
 from jimt.models.checkpoint import Input
-from jimt.models.devices import ExceedsMemory
+from jimt.models.devices import ExceedsMemory, ready
 from jimt.models.like_training import windows_of
 from jimt.models.network import LiveDeadNetwork
 from jimt.networks.decoders import resized
@@ -101,7 +101,7 @@ class MapPredictor:
 
     def maps(self, fields: Fields, numbers: Iterable[int]) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Feature map of each field, averaged over the orientations, shape ``(n_features, height, width)`` in tiles."""
-        self.network.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        ready(self.network, self.device)
         for number in numbers:
             if self._last and self._last[0][0] is fields and self._last[0][1] == number:
                 yield number, self._last[0][2]

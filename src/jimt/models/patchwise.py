@@ -15,7 +15,7 @@ from jimt.curation.store import cut_patches, places_of
 from jimt.data.fields import Fields
 from jimt.data.transforms import orient, to_network_input
 from jimt.models.checkpoint import Input
-from jimt.models.devices import ExceedsMemory
+from jimt.models.devices import ExceedsMemory, ready
 from jimt.models.like_training import windows_of
 from jimt.models.network import LiveDeadNetwork
 from jimt.networks.side_by_side import at_once, side_by_side
@@ -75,7 +75,7 @@ class PatchPredictor:
         return self.features(fields, windows)
 
     def _outputs(self, answer: Callable[[Tensor], Tensor], fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
-        self.network.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        ready(self.network, self.device)
         together = at_once(len(rows), batch_size=self.batch_size, device=self.device)
         batches = _batches(fields, rows, size=self.takes.patch_size, batch_size=together)
         try:

@@ -1,6 +1,8 @@
 """The one way to a score: opened once from a run or checkpoint, asked for any rows of any fields."""
 
+import copy
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,16 +56,18 @@ class Predictor:
             accelerator or record.accelerator, index=device_index, precision=record.precision
         )
         self.network = quick_network(checkpoint)
-        self._filter: EmptyPatches | None = None
-        self.scorer = scorer_of(
-            self.network,
-            takes=checkpoint.input,
-            gives=checkpoint.output,
-            device=self.device,
-            precision=record.precision,
-            batch_size=record.eval_batch_size,
-            cache=cache,
-        )
+        known, takes, at_once = checkpoint.empty_filter, checkpoint.input, record.eval_batch_size
+        options: dict[str, Any] = {"device": self.device, "batch_size": at_once}
+        self._filter = None if known is None else EmptyPatches(known, size=takes.patch_size, **options)
+        options |= {"gives": checkpoint.output, "precision": record.precision, "cache": cache}
+        self._new_scorer = partial(scorer_of, self.network, takes=takes, **options)
+        self.scorer = self._new_scorer()
+
+    def twin(self) -> "Predictor":
+        """Another that shares its networks, and keeps its own fields: two threads can ask at once, one of each."""
+        other = copy.copy(self)
+        other.scorer = self._new_scorer()
+        return other
 
     def logits(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.float32]:
         """Logits of patches, dead and live, shape ``(n, 2)``, before the temperature, in the order of the rows.
@@ -229,14 +233,7 @@ class Predictor:
 
     def empty(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.bool_] | None:
         """Which patches the filter takes for ones without cells, shape ``(n,)``; None where the model has no filter."""
-        if self.checkpoint.empty_filter is None:
-            return None
-        if self._filter is None:
-            record, size = self.checkpoint.record, self.checkpoint.input.patch_size
-            self._filter = EmptyPatches(
-                self.checkpoint.empty_filter, size=size, device=self.device, batch_size=record.eval_batch_size
-            )
-        return self._filter(fields, rows)
+        return None if self._filter is None else self._filter(fields, rows)
 
 
 def open_predictor(

@@ -14,10 +14,10 @@ from jimt.data.crops import StainBatch
 from jimt.data.dataset import process_share
 from jimt.models.epoch_row import log_epoch
 from jimt.models.freezing import train_trainable
+from jimt.models.map_evidence import evidence_of, patch_means
 from jimt.models.schedules import optimizer_of, seed_epoch
 from jimt.models.split_metrics import SplitMetrics
 from jimt.models.stain_network import NUCLEI, StainNetwork
-from jimt.models.stainwise import evidence_of, patch_means
 
 _SQUARED: Final = 0.3  # of log(PI / background): what an error is squared below, and counts as itself above
 

@@ -11,28 +11,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from jimt.curation.cell_area import cell_area
-from jimt.curation.patches import tiles_of_patch
 from jimt.data.fields import Fields
 from jimt.data.stain_targets import MIN_VALID, places
 from jimt.models.checkpoint import Input, StainScore
+from jimt.models.devices import ready
 from jimt.models.like_training import windows_of
+from jimt.models.map_evidence import evidence_of, patch_means
 from jimt.models.mapwise import maps_of_field
 from jimt.models.stain_network import StainNetwork
 from jimt.statistics.predicted_nuclei import nuclei_of_maps
 from jimt.vocabulary import MULTIPLE, STRIDE
 
-EVIDENCE: Final = {"log_pi": ("log_pi",), "positive": ("positive",), "nuclei": ("dead", "live")}
-"""Kinds of evidence that a patch is dead, each with the maps it is taken from: the mean of the predicted stain; the
-square root of the positive area over that of cells; the share of nuclei that are dead."""
-BARE: Final = 0.1
-"""Share of a patch that is added to its area of cells, so that debris in an empty one is no proof of death. With the
-true PI of mcf7 as the map, the area over that of cells has an AUROC against counted nuclei of 0.948, within experiments
-0.932; the area itself 0.938 and 0.921 (``benchmarks/cell_area.py``)."""
 _CACHED: Final = 64 << 20  # bytes of maps that are kept: scores and shares of the same fields are asked for in turn
 STAINED: Final = 1.5
 """Times the background: what is stained where positive pixels are not predicted."""
-FEW: Final = 0.01
-"""Share of a patch that is added to its area of nuclei, a fifth of it to that of dead ones: a share of few is noise."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +102,7 @@ class StainPredictor:
     def _pass(
         self, answer: Callable[[Tensor], Sequence[Tensor]], fields: Fields, number: int
     ) -> list[NDArray[np.float32]]:
-        self.network.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        ready(self.network, self._device)
         return maps_of_field(
             answer,
             fields.field(number),
@@ -199,56 +191,3 @@ class StainPredictor:
         stained = maps["positive"] if "positive" in maps else maps["log_pi"] > np.log(STAINED)
         share = float((stained * cells).sum() / cells.sum()) if cells.any() else np.nan
         return {"share_of": "area", "predicted_share": share}
-
-
-def patch_means(
-    maps: NDArray[np.float32],
-    valid: NDArray[np.float64],
-    y: NDArray[np.int64],
-    x: NDArray[np.int64],
-    *,
-    size: int,
-    tile: int = STRIDE,
-) -> NDArray[np.float64]:
-    """Mean of maps over the valid part of patches, shape ``(n_patches, n_maps)``.
-
-    Args:
-        maps: Shape ``(n_maps, height, width)`` in tiles.
-        valid: Share of each tile that is data, shape ``(height, width)``.
-        y: Upper edge of each patch, pixels, shape ``(n_patches,)``.
-        x: Left edge, likewise.
-        size: Side of a patch, pixels.
-        tile: Side of a tile, pixels.
-    """
-    out = np.empty((len(y), len(maps)))
-    for i, (top, left) in enumerate(zip(y.tolist(), x.tolist(), strict=True)):
-        (rows, down), (columns, across) = (tiles_of_patch(edge, size=size, tile=tile) for edge in (top, left))
-        weights = np.outer(down, across) * valid[rows, columns]
-        if not weights.any():
-            weights = np.outer(down, across)
-        out[i] = np.tensordot(maps[:, rows, columns], weights / weights.sum(), axes=2)
-    return out
-
-
-def evidence_of(
-    means: NDArray[np.float64], outputs: tuple[str, ...], *, cells: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The kinds of evidence that mean maps give, shape ``(n_patches, n_kinds)``.
-
-    >>> evidence_of(np.array([[0.25, 0.3, 0.09]]), ("positive", "dead", "live"), cells=np.array([0.9])).round(3)
-    array([[0.5  , 0.755]])
-
-    Args:
-        means: Of each map over each patch, shape ``(n_patches, n_outputs)``.
-        outputs: What the maps show.
-        cells: Share of each patch that is of cells, shape ``(n_patches,)``.
-    """
-    of = dict(zip(outputs, means.T, strict=True))
-    kinds = []
-    if "log_pi" in of:
-        kinds.append(of["log_pi"])
-    if "positive" in of:
-        kinds.append(np.sqrt(of["positive"] / (cells + BARE)))
-    if "dead" in of:
-        kinds.append((of["dead"] + FEW / 5) / (of["dead"] + of["live"] + FEW))
-    return np.stack(kinds, axis=1)

@@ -136,6 +136,7 @@ class FeatureExtractor:
         def pooled(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
             return self._pooled(self._feature_maps(torch.from_numpy(batch)))
 
+        _ = self._folded  # here: two passes at once would each fold
         none = np.empty((0, self.n_features), np.float32)
         return np.concatenate([none, *side_by_side((partial(pooled, batch) for batch in batches), device=self._device)])
 

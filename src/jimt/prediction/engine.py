@@ -4,12 +4,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from queue import SimpleQueue
 from typing import Final, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from jimt.errors import InputError
+from jimt.models.devices import compute_in_threads, threads_of_passes
 from jimt.prediction.answers import FieldAnswer, Source
 from jimt.prediction.parts import Parts
 
@@ -23,7 +25,7 @@ def predict_fields(
     parts: Parts,
     *,
     read: Callable[[Source], Read],
-    ask: Callable[[Source, Read], FieldAnswer],
+    asks: Sequence[Callable[[Source, Read], FieldAnswer]],
     write: Callable[[FieldAnswer], None],
     console: Console,
 ) -> dict[int, str]:
@@ -33,7 +35,7 @@ def predict_fields(
         sources: All fields.
         parts: Those that are done.
         read: Reads one; an ``InputError`` of it is that field's alone.
-        ask: Likewise asks the model.
+        asks: Likewise ask the model; each is called in one thread at a time, with its share of the processors.
         write: Writes the files of one.
         console: Where progress is shown.
 
@@ -44,33 +46,54 @@ def predict_fields(
     left = not_done(sources, parts, console)
     if not left:
         return failed
-    progress = progress_on(console)
-    with progress, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        task = progress.add_task("", total=len(left))
-        written: deque[Future[None]] = deque()
+    n_threads, n_asked = threads_of_passes(), min(len(asks), len(sources))  # not of those left: the same answers again
+    free: SimpleQueue[Callable[[Source, Read], FieldAnswer]] = SimpleQueue()
+    for ask in asks[:n_asked]:
+        free.put(ask)
 
-        def finish(answer: FieldAnswer, source: Source) -> None:
-            write(answer)
-            parts.add(source, answer.row, answer.patches)
-
+    def answer(source: Source, opened: Future[Read]) -> FieldAnswer:
+        ask = free.get()
         try:
-            for source, opened in _ahead(left, read, reader):
+            return ask(source, opened.result())
+        finally:
+            free.put(ask)
+
+    def finish(answer: FieldAnswer, source: Source) -> None:
+        write(answer)
+        parts.add(source, answer.row, answer.patches)
+
+    progress = progress_on(console)
+    share = max(1, n_threads // n_asked)
+    with (
+        progress,
+        ThreadPoolExecutor(1) as reader,
+        ThreadPoolExecutor(n_asked, initializer=compute_in_threads, initargs=(share,)) as asker,
+        ThreadPoolExecutor(1) as writer,
+    ):
+        task = progress.add_task("", total=len(left))
+        opened = _ahead(left, read, reader)
+        asked = deque((source, asker.submit(answer, source, future)) for source, future in islice(opened, n_asked))
+        written: deque[Future[None]] = deque()
+        try:
+            while asked:
+                source, told = asked.popleft()
                 try:
-                    answer = ask(source, opened.result())
+                    written.append(writer.submit(finish, told.result(), source))
                 except InputError as error:
                     failed[source.number] = str(error)
-                else:
-                    written.append(writer.submit(finish, answer, source))
-                    del answer
+                del told
+                asked.extend((source, asker.submit(answer, source, future)) for source, future in islice(opened, 1))
                 while len(written) > _AHEAD:
                     written.popleft().result()
                 progress.advance(task)
             for future in written:
                 future.result()
         except BaseException:
-            for pool in (reader, writer):  # what waits is not begun; what is being written is written to its end
+            for pool in (reader, asker, writer):  # what waits is not begun; what is being written is written to its end
                 pool.shutdown(wait=False, cancel_futures=True)
             raise
+        finally:
+            compute_in_threads(n_threads)
     return failed
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-import jinja2
 import pandas as pd
 from matplotlib.colors import to_hex
 
@@ -22,6 +21,7 @@ from jimt.prediction.answer_tables import counts, printable, viability
 from jimt.prediction.answers import FieldRow
 from jimt.prediction.dose_files import DosesShown
 from jimt.prediction.plate_maps import PlateKey, plate_name, plates_of
+from jimt.prediction.templates import page_template
 from jimt.prediction.time_files import TimesShown
 from jimt.statistics.value_text import percent_text
 from jimt.system.files import write_whole
@@ -103,11 +103,8 @@ def write_gallery(
         "inks": [ink_on(step / 100) for step in range(101)],
     }
     script = _source("elements.js") + _source("prediction/gallery.js")
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("jimt.prediction", "."), undefined=jinja2.StrictUndefined, autoescape=True
-    )
     columns, cells = _table_of_wells(wells, confidence=confidence)
-    page = environment.get_template("gallery.html").render(
+    page = page_template().render(
         title=printable(title),
         warnings=[printable(line) for line in warnings],
         headline=[printable(line) for line in headline],

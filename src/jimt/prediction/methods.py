@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
-
 import jimt
 from jimt.models.checkpoint import Checkpoint
 from jimt.prediction.answer_tables import counts
 from jimt.prediction.answers import FieldRow
 from jimt.prediction.gallery import FLAG_WORDS
 from jimt.prediction.model_words import model_in_words, plain
+from jimt.prediction.templates import methods_template
 from jimt.prediction.time_files import TimesShown
 from jimt.statistics.value_text import percent_text, value_text
 from jimt.system.files import write_whole
@@ -87,19 +86,13 @@ def write_methods(checkpoint: Checkpoint, rows: Sequence[FieldRow], path: Path, 
         path: Of the file.
         analysis: What was asked.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("jimt.prediction", "."),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        autoescape=False,  # Markdown: what comes from names went through ``plain``
-    )
     share_of = _share_of(rows)
     flags = Counter(flag for row in rows for flag in row.flags)
     notes = Counter(note for row in rows for note in row.notes)
     told = [(plain(note), fields_in_words(number)) for note, number in notes.most_common(_MOST_NOTES)]
     if len(notes) > _MOST_NOTES:
         told.append(("other notes, which fields.csv has", f"{len(notes) - _MOST_NOTES:,}"))
-    page = environment.get_template("methods.md.jinja").render(
+    page = methods_template().render(
         paragraph=" ".join(paragraph(checkpoint, rows, analysis)),
         counts=list(_counts(rows, analysis)),
         flags=[(FLAG_WORDS.get(name, name), number) for name, number in sorted(flags.items())],

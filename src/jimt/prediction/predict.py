@@ -69,7 +69,7 @@ def predict(asked: "Asked", console: "Console") -> int:
                 found.sources,
                 parts,
                 read=lambda source: asking.read(source, of_pi.get(source.number)),
-                ask=asking.answer,
+                asks=asking.asks(),
                 write=lambda answer: write_field_files(answer, asked.out),
                 console=console,
             )
