@@ -35,16 +35,3 @@ def ready(network: nn.Module, device: torch.device) -> None:
     is_there = all(weight.device == device and weight.is_contiguous(memory_format=layout) for weight in weights)
     if network.training or not weights or not is_there:
         network.eval().to(device, memory_format=layout)  # type: ignore[call-overload]
-
-
-def threads_of_passes() -> int:
-    """How many threads compute what this one asks of a network."""
-    return torch.get_num_threads()
-
-
-def compute_in_threads(n: int) -> None:
-    """Let what this thread asks of a network be computed in so many threads.
-
-    Not in as many as the machine has processors: other processes beside this one compute too.
-    """
-    torch.set_num_threads(n)

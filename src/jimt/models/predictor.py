@@ -15,7 +15,7 @@ from jimt.data.fields import Fields, RawFields
 from jimt.data.stain_targets import MIN_VALID, places
 from jimt.errors import InputError
 from jimt.models.checkpoint import Checkpoint, read_checkpoint
-from jimt.models.devices import prediction_device
+from jimt.models.devices import prediction_device, ready
 from jimt.models.empty_patches import EmptyPatches
 from jimt.models.like_training import Familiarity, judge, windows_of
 from jimt.models.mapwise import MapPredictor
@@ -65,6 +65,7 @@ class Predictor:
 
     def twin(self) -> "Predictor":
         """Another that shares its networks, and keeps its own fields: two threads can ask at once, one of each."""
+        ready(self.network, self.device)  # by one thread, before either passes something through
         other = copy.copy(self)
         other.scorer = self._new_scorer()
         return other

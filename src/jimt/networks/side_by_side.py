@@ -15,6 +15,20 @@ _EVEN: Final = 2
 """Parts of equal size that patches are cut into, whatever the number of cores, so that scores do not depend on it."""
 
 
+def compute_in_threads(n: int) -> None:
+    """Let what this thread asks of a network be computed in so many threads.
+
+    Not in as many as the machine has processors: other processes and other passes compute too.
+    """
+    torch.get_num_threads()  # at its first question a thread takes the number that any other has set last
+    torch.set_num_threads(n)
+
+
+def threads_of_passes() -> int:
+    """How many threads compute what this one asks of a network."""
+    return torch.get_num_threads()
+
+
 def side_by_side(works: Iterable[Callable[[], T]], *, device: torch.device) -> Iterator[T]:
     """What each of some passes gives, in their order.
 
@@ -25,13 +39,13 @@ def side_by_side(works: Iterable[Callable[[], T]], *, device: torch.device) -> I
         works: Each is a pass, which enters ``torch.inference_mode`` itself; asked for as they are begun.
         device: Where the network is.
     """
-    n_threads, waiting = torch.get_num_threads(), iter(works)
+    n_threads, waiting = threads_of_passes(), iter(works)
     first = list(islice(waiting, 1 if device.type != "cpu" else min(n_threads, AT_ONCE)))
     if len(first) < 2:
         yield from (work() for work in chain(first, waiting))
         return
     n = len(first)
-    with ThreadPoolExecutor(n, initializer=torch.set_num_threads, initargs=(n_threads // n,)) as pool:
+    with ThreadPoolExecutor(n, initializer=compute_in_threads, initargs=(n_threads // n,)) as pool:
         pending = deque(map(pool.submit, first))
         try:
             pending.extend(map(pool.submit, islice(waiting, n)))  # so that no thread waits for the next
@@ -42,7 +56,7 @@ def side_by_side(works: Iterable[Callable[[], T]], *, device: torch.device) -> I
         finally:
             for future in pending:
                 future.cancel()
-            torch.set_num_threads(n_threads)  # threads that are begun later take the number that was set last
+            compute_in_threads(n_threads)  # threads that are begun later take the number that was set last
 
 
 def at_once(n: int, *, batch_size: int, device: torch.device) -> int:

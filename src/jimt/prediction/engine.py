@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from jimt.errors import InputError
-from jimt.models.devices import compute_in_threads, threads_of_passes
+from jimt.networks.side_by_side import compute_in_threads, threads_of_passes
 from jimt.prediction.answers import FieldAnswer, Source
 from jimt.prediction.parts import Parts
 

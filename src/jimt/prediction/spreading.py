@@ -15,7 +15,7 @@ from rich.console import Console
 from jimt.config.hydra_dataset import executor_of_scheduler
 from jimt.curation.parallel.executors import Called, ExecutorError, open_dask
 from jimt.errors import InputError
-from jimt.models.devices import compute_in_threads
+from jimt.networks.side_by_side import compute_in_threads
 from jimt.prediction.answers import FieldRow, Source
 from jimt.prediction.asked import Asked
 from jimt.prediction.asking import Asking, Question, open_asking
