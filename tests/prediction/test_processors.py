@@ -52,10 +52,10 @@ def test_each_field_of_two_at_once_is_answered_as_if_it_were_alone(run, threads,
     predicts(run, plate, *PATTERN, "--out", tmp_path / "all", "--include-flagged")
     together = pd.read_csv(tmp_path / "all/patches.csv")
     model = jimt.load(run)
-    for number, image in enumerate(sorted(plate.rglob("*.tif"))):
+    for number, image in enumerate(sorted(plate.rglob("*_BF.tif"))):
         predicts(run, image, "--out", tmp_path / f"alone {number}", "--include-flagged")
         alone = pd.read_csv(tmp_path / f"alone {number}/patches.csv")
-        its = together[together["file"].map(lambda file: Path(file).name) == image.name]  # named from the folder that was given
+        its = together[together["file"].map(lambda file: Path(file).name) == image.name]
         assert len(its) == len(alone) > 0
         np.testing.assert_allclose(its["score"], alone["score"], atol=1e-6)
     one, other = model.twin(), model.twin()
