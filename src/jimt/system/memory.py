@@ -20,4 +20,4 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, 2**30)
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-        libc.mallopt(_M_TOP_PAD, 2**24)
+        libc.mallopt(_M_TOP_PAD, 2**27)  # of less, the arenas of other threads hand back their heaps of 64 MiB
