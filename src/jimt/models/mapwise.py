@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -179,20 +180,20 @@ def maps_of_field(
     padded = np.pad(pixels, beyond, mode="reflect")[None, None]
 
     @torch.inference_mode()
-    def upright(orientation: int) -> list[torch.Tensor]:
-        turned = image.rot90(orientation % 4, (2, 3))
-        turned = turned.flip(3) if orientation >= 4 else turned
-        images = to_network_input(turned, mean=takes.mean, std=takes.std)
+    def upright(together: Sequence[int]) -> list[list[torch.Tensor]]:
+        turned = [image.rot90(turn % 4, (2, 3)) for turn in together]
+        flipped = [one.flip(3) if turn >= 4 else one for turn, one in zip(together, turned, strict=True)]
+        images = to_network_input(torch.cat(flipped), mean=takes.mean, std=takes.std)
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
             found = answer(images)
-        flipped = (maps.flip(3) if orientation >= 4 else maps for maps in found)
-        return [maps.rot90(-(orientation % 4), (2, 3)).float() for maps in flipped]
+        return [[_upright(maps[[n]], turn).float() for maps in found] for n, turn in enumerate(together)]
 
     try:
         image = torch.from_numpy(padded).to(device)
         if reduction > 1:  # of one channel and once, where the network would do it of three in each orientation
             image = functional.avg_pool2d(image.float() / 255, reduction)
-        first, *others = side_by_side((partial(upright, turn) for turn in range(orientations)), device=device)
+        works = (partial(upright, together) for together in _of_one_shape(orientations, device))
+        first, *others = chain.from_iterable(side_by_side(works, device=device))
         with torch.inference_mode():
             for each in others:
                 for total, maps in zip(first, each, strict=True):
@@ -202,3 +203,18 @@ def maps_of_field(
         raise ExceedsMemory(
             f"a field of {width} x {height} px needs more memory than the GPU has", remedies=("--accelerator cpu",)
         ) from error
+
+
+def _of_one_shape(orientations: int, device: torch.device) -> list[list[int]]:
+    """Orientations that pass together: two on a processor, which then reads its weights once for both.
+
+    A graphics card has them in its memory as it is, and may have none left for two fields.
+    """
+    if device.type != "cpu":
+        return [[turn] for turn in range(orientations)]
+    pairs = ([turn, turn + 2] for turn in range(orientations) if turn % 4 < 2)
+    return [[turn for turn in pair if turn < orientations] for pair in pairs]
+
+
+def _upright(maps: torch.Tensor, turn: int) -> torch.Tensor:
+    return (maps.flip(3) if turn >= 4 else maps).rot90(-(turn % 4), (2, 3))
