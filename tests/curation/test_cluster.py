@@ -138,7 +138,7 @@ def test_the_number_of_images_under_way_does_not_grow_with_their_number(tmp_path
     assert len(submitted) == 100
 
 
-def test_without_workers_a_run_ends_and_goes_on_on_this_machine(pairs, prepare_config, processes, monkeypatch):
+def test_without_workers_a_run_ends_and_goes_on_on_this_machine(pairs, prepare_config, processes, monkeypatch, capfd):
     whole = run(prepare_config(*pairs, "curation.output_root=here"))
     on_cluster = [
         *pairs,
@@ -174,6 +174,10 @@ def test_without_workers_a_run_ends_and_goes_on_on_this_machine(pairs, prepare_c
     processes.have(0)
     with pytest.raises(InputError, match="has had no worker for 0.5 s"):  # nor at the start: what is committed stays
         run(prepare_config(*on_cluster))
+    longer = [*on_cluster, "curation.executor.worker_timeout=1.5"]
+    with pytest.raises(InputError, match="has had no worker for 1.5 s"):
+        run(prepare_config(*longer))
+    assert "waiting up to 0.5 s more for a worker of tcp://" in capfd.readouterr().err
     folder = run(prepare_config(*pairs))
     assert len(read) == len(set(read)) == 24
     assert contents(folder) == contents(whole)

@@ -140,6 +140,9 @@ def test_pi_beside_the_images_checks_the_answers_as_scikit_learn_does(patches, t
         (("plate", *PATTERN, "--check", "BF"), "--check BF names the channel of bright-field: name that of PI"),
         (("plate", "--pixel-size", "300"), "--pixel-size"),
         (("plate", "--dataset", "nothing"), "there is no data set nothing"),
+        (("plate", "--dataset", "${x}"), "there is no data set ${x}: there are"),
+        (("plate", "--dataset", "a${b"), "there is no data set a${b: there are"),
+        (("plate", "--dataset", "???"), "there is no data set ???: there are"),
         (("plate", "--doses", "nothing.csv"), "nothing.csv is missing"),
     ],
 )

@@ -120,7 +120,7 @@ def test_another_threshold_asks_nothing_of_the_model_again(run, plate, out, caps
     assert predicts(*command, "--onset", "0.15") in (0, 4)
     told = capsys.readouterr().out
     assert "30 of 30 fields are done already" in told
-    assert "dead share of 0.15 or more that holds at the next 2 times: in 3 of 3 wells" in told
+    assert "share of 0.15 or more that holds at the next 2 times, or at those that are left: in 3 of 3 wells" in told
     assert "A01 of plate P1: 6 h (not yet at 0 h" in told
     assert "A03 of plate P1: 24 h, the last time alone (not yet at 18 h" in told
     assert predicts(*command, "--onset", "1.5") == 2

@@ -1,6 +1,7 @@
 """The settings of a data set by its name, or of a cluster, for commands that compose no config of their own."""
 
 import dataclasses
+import re
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException, MissingConfigException
@@ -21,7 +22,8 @@ def dataset_of_name(name: str) -> DatasetConfig:
     Raises:
         InputError: If there is none, or it cannot be used.
     """
-    override = f"dataset={quoted(name)}"
+    as_text = re.sub(r"\$(?=\{)|^\?{3}$", "_", name)  # OmegaConf would look up what ${x} says; no file is called either
+    override = f"dataset={quoted(as_text)}"
     with initialize_config_dir(str(CONF), version_base="1.3"):
         try:
             config: PrepareConfig = to_dataclasses(compose("prepare", overrides=[override]))

@@ -164,8 +164,9 @@ def summary_sentence(found: TimesFound) -> str:
     n_passed = sum(each in ("passed", "at first", "unconfirmed") for each in passing)
     of = "well" if all(curve.well is not None for curve in found.curves) else "position"
     return (
-        f"Onset, the first time with a dead share of {found.threshold:g} or more that holds at the next {HELD} times: "
-        f"in {n_passed} of {n} {of}{'s' * (n != 1)}, not within the times imaged in {n_never}"
+        f"Onset, the first time with a dead share of {found.threshold:g} or more that holds at the next {HELD} times, "
+        f"or at those that are left: in {n_passed} of {n} {of}{'s' * (n != 1)}, "
+        f"not within the times imaged in {n_never}"
     )
 
 

@@ -9,6 +9,7 @@ that read it, or no worker is left.
 import asyncio
 import logging
 import pickle
+import sys
 import tempfile
 import uuid
 from collections import deque
@@ -29,6 +30,7 @@ from jimt.curation.parallel.executors import BATCH, Called, ExecutorError, Item,
 from jimt.curation.parallel.worker import GOES_ON, Call, name_of, write_probe
 
 _CONNECT_SECONDS = 5.0
+_SOON = 1.0  # seconds: a wait that is longer is told
 _LOOK_SECONDS = 5.0  # without a result, until somebody looks whether there still are workers
 # what connecting fails with: nobody there, no such address, no certificate, something there that is no scheduler
 _NO_SCHEDULER = (OSError, ValueError, TypeError, MemoryError)
@@ -183,14 +185,21 @@ class Cluster:
                     ) from error
 
     def _await_worker(self) -> None:
-        try:
-            self._client.wait_for_workers(1, timeout=self._worker_timeout)
-        except TimeoutError as error:
-            raise ExecutorError(
-                f"the scheduler {self._scheduler} has had no worker for {self._worker_timeout:g} s, and "
-                f"{GOES_ON} when it has",
-                remedies=(f"dask worker {self._scheduler}",),
-            ) from error
+        soon = min(_SOON, self._worker_timeout)
+        left = self._worker_timeout - soon
+        with suppress(TimeoutError):
+            self._client.wait_for_workers(1, timeout=soon)
+            return
+        with suppress(TimeoutError):
+            if left > 0:
+                print(f"waiting up to {left:g} s more for a worker of {self._scheduler}", file=sys.stderr, flush=True)
+                self._client.wait_for_workers(1, timeout=left)
+                return
+        raise ExecutorError(
+            f"the scheduler {self._scheduler} has had no worker for {self._worker_timeout:g} s, and "
+            f"{GOES_ON} when it has",
+            remedies=(f"dask worker {self._scheduler}",),
+        )
 
     @contextmanager
     def _lost_scheduler(self) -> Iterator[None]:
