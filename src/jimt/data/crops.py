@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, Sampler
 
 from jimt.curation.manifest import Curated
 from jimt.curation.store import FieldStore
-from jimt.data.dataset import N_CHANGES, N_ORIENTATIONS, process_share
+from jimt.data.dataset import N_CHANGES, N_ORIENTATIONS, any_changed, process_share
 from jimt.data.stain_targets import StainTargets
 from jimt.vocabulary import STRIDE
 
@@ -43,6 +43,8 @@ class StainBatch(NamedTuple):
     """float32 in -1 to 1, shape ``(n, N_CHANGES)``."""
     patches: Tensor
     """int64, y, x, label and number of the group of the patches of a field that is validated on, shape ``(m, 4)``."""
+    is_changed: bool
+    """Whether any is turned or changed; what is not may be no square."""
 
 
 class CropDataset(Dataset[StainBatch]):
@@ -82,6 +84,7 @@ class CropDataset(Dataset[StainBatch]):
             torch.tensor([key.orientation for key in keys]),
             torch.tensor([key.changes for key in keys], dtype=torch.float32),
             torch.zeros(0, 4, dtype=torch.int64),
+            any_changed(keys),
         )
 
     def _cut(self, store: FieldStore, key: CropKey) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -151,6 +154,7 @@ class FieldDataset(Dataset[StainBatch]):
             torch.zeros(1, dtype=torch.int64),
             nothing.new_zeros(1, N_CHANGES),
             torch.from_numpy(patches),
+            is_changed=False,
         )
 
 

@@ -55,13 +55,13 @@ def augment(
     """Change intensities and magnification of a whole batch, and its targets with it.
 
     Args:
-        pixels: uint8, shape ``(n, 1, size, size)``; returned as they are where nothing is changed.
+        pixels: uint8, shape ``(n, 1, size, size)``; returned as they are where no change has any strength.
         targets: Shape ``(n, n_outputs, size / 4, size / 4)``, or None.
-        changes: In -1 to 1, shape ``(n, N_CHANGES)``; evaluation has 0 throughout.
+        changes: In -1 to 1, shape ``(n, N_CHANGES)``.
         settings: How strong the changes are.
     """
     strengths = {name: getattr(settings, name) for name in CHANGES}
-    if not any(strengths.values()) or not changes.any():
+    if not any(strengths.values()):
         return pixels, targets
     grey = pixels.float() / 255
     scale = strengths.pop("scale")
@@ -166,5 +166,7 @@ class LiveDeadDataModule(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: PatchBatch, dataloader_idx: int) -> PatchBatch:
         """On the device, the whole batch at once: turn, mirror, change, expand to three channels, normalise."""
-        patches, _ = augment(orient(batch.patches, batch.orientation), None, batch.changes, self._augmentation)
+        patches = batch.patches
+        if batch.is_changed:
+            patches, _ = augment(orient(patches, batch.orientation), None, batch.changes, self._augmentation)
         return batch._replace(patches=to_network_input(patches, mean=self._mean, std=self._std))

@@ -3,7 +3,7 @@
 Patches are cut from the memory-mapped fields when a batch is made, never before.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -50,6 +50,8 @@ class PatchBatch(NamedTuple):
     """int64, row of the data set, shape ``(n,)``."""
     group: Tensor
     """int64, number of its group in the data set, shape ``(n,)``; -1 where nothing tells."""
+    is_changed: bool
+    """Whether any patch is turned or changed; known here, since a graphics card that is asked has to wait."""
 
 
 class PatchDataset(Dataset[PatchBatch]):
@@ -88,7 +90,13 @@ class PatchDataset(Dataset[PatchBatch]):
             torch.from_numpy(self.labels[index]),
             torch.from_numpy(index),
             torch.from_numpy(self._groups[index]),
+            any_changed(keys),
         )
+
+
+def any_changed(keys: Iterable[Any]) -> bool:
+    """Whether any of some keys turns or changes what it is of."""
+    return any(key.orientation or any(key.changes) for key in keys)
 
 
 class Drawn(Protocol):

@@ -123,11 +123,12 @@ class StainDataModule(pl.LightningDataModule):
     def on_after_batch_transfer(self, batch: StainBatch, dataloader_idx: int) -> StainBatch:
         """On the device, the whole batch at once: turn, mirror, change, expand to three channels, normalise."""
         pixels, targets = batch.pixels, batch.targets
-        if batch.orientation.any():  # whole fields, which are not square, stay upright
-            pixels, targets = orient(pixels, batch.orientation), orient(targets, batch.orientation)
-        pixels, changed = augment(pixels, targets, batch.changes, self._augmentation)
-        assert changed is not None
-        return batch._replace(pixels=to_network_input(pixels, mean=self._mean, std=self._std), targets=changed)
+        if batch.is_changed:
+            turned = orient(targets, batch.orientation)
+            pixels, changed = augment(orient(pixels, batch.orientation), turned, batch.changes, self._augmentation)
+            assert changed is not None
+            targets = changed
+        return batch._replace(pixels=to_network_input(pixels, mean=self._mean, std=self._std), targets=targets)
 
 
 def fields_of_split(manifest: pd.DataFrame, split: Split) -> Mapping[int, str]:
