@@ -209,8 +209,7 @@ def loading_rows(suite: Suite) -> list[Row]:
 
 def _on_device(module: LiveDeadDataModule, device: torch.device, batch: Any) -> Any:
     """A batch as the network is given it."""
-    there = type(batch)(*(part.to(device, non_blocking=True) for part in batch))
-    return module.on_after_batch_transfer(there, 0)
+    return module.on_after_batch_transfer(module.transfer_batch_to_device(batch, device, 0), 0)
 
 
 def _rate(loader: Any, n: int, then: Callable[[Any], Any]) -> Callable[[], float]:
