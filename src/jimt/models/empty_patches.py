@@ -29,7 +29,7 @@ class EmptyPatches:
         self._device, self._batch_size = str(device), batch_size
 
     @functools.cached_property
-    def _opened(self) -> tuple[FeatureExtractor, Any]:
+    def opened(self) -> tuple[FeatureExtractor, Any]:
         """Network and machine: at the first use, since not everybody who opens a model asks for empty patches."""
         import skops.io  # late: seconds
 
@@ -45,6 +45,6 @@ class EmptyPatches:
 
     def __call__(self, fields: Fields, rows: pd.DataFrame) -> NDArray[np.bool_]:
         """Whether each patch is one without cells, shape ``(n,)``; arguments as of ``Predictor.logits``."""
-        network, machine = self._opened
+        network, machine = self.opened
         features = network.of_places(fields.field, places_of(rows), size=self._size, whole=self._whole)
         return np.asarray(machine.decision_function(features) > 0)

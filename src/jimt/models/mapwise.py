@@ -193,12 +193,13 @@ def maps_of_field(
         if reduction > 1:  # of one channel and once, where the network would do it of three in each orientation
             image = functional.avg_pool2d(image.float() / 255, reduction)
         works = (partial(upright, together) for together in _of_one_shape(orientations, device))
-        first, *others = chain.from_iterable(side_by_side(works, device=device))
+        found = chain.from_iterable(side_by_side(works, device=device))
+        totals = next(found)
         with torch.inference_mode():
-            for each in others:
-                for total, maps in zip(first, each, strict=True):
+            for each in found:
+                for total, maps in zip(totals, each, strict=True):
                     total += maps
-            return [(total[0] / orientations).cpu().numpy() for total in first]
+            return [(total[0] / orientations).cpu().numpy() for total in totals]
     except torch.OutOfMemoryError as error:
         raise ExceedsMemory(
             f"a field of {width} x {height} px needs more memory than the GPU has", remedies=("--accelerator cpu",)

@@ -66,6 +66,7 @@ class Predictor:
     def twin(self) -> "Predictor":
         """Another that shares its networks, and keeps its own fields: two threads can ask at once, one of each."""
         ready(self.network, self.device)  # by one thread, before either passes something through
+        _ = self._filter and self._filter.opened
         other = copy.copy(self)
         other.scorer = self._new_scorer()
         return other
