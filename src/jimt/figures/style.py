@@ -75,7 +75,8 @@ def png(figure: Figure) -> bytes:
     """A figure as PNG, the same bytes each time; its parts are laid out now and stay where they are."""
     out = io.BytesIO()
     with mpl.rc_context(_STYLE):
-        figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
+        quickly = {"compress_level": 3}  # a third of the time of 6, and 3 % larger
+        figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs=quickly)
         figure.set_layout_engine("none")  # what comes next need not measure every text again
     return out.getvalue()
 
