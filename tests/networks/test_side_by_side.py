@@ -1,11 +1,14 @@
 """Passes at once give what passes in turn give, in their order, and leave threads as they were."""
 
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
 import torch
 
+from jimt.models.network import LiveDeadNetwork
 from jimt.networks.side_by_side import AT_ONCE, at_once, side_by_side
 
 CPU = torch.device("cpu")
@@ -75,3 +78,24 @@ def test_a_pass_that_fails_is_told_and_ends_the_rest(n_threads):
 def test_patches_are_cut_into_an_even_number_of_parts_on_a_processor_and_into_full_ones_on_a_card(n, batch_size, each):
     assert at_once(n, batch_size=batch_size, device=CPU) == each
     assert at_once(n, batch_size=batch_size, device=torch.device("cuda")) == batch_size
+
+
+def test_a_network_cut_at_a_layer_answers_two_threads_at_once():
+    network = LiveDeadNetwork("test_resnet.r160_in1k", head="linear", layer="layer2").eval()
+    images = torch.randn(4, 1, 3, 32, 32)
+
+    @torch.inference_mode()
+    def answer(number: int) -> torch.Tensor:
+        return network.feature_map(images[number % 4])
+
+    expected = [answer(number) for number in range(4)]
+    n_hooks = len(network.network.layer2._forward_hooks)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads take turns at every step
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(answer, range(400)))
+    finally:
+        sys.setswitchinterval(before)
+    assert all(torch.allclose(one, expected[number % 4], atol=1e-6) for number, one in enumerate(found))
+    assert len(network.network.layer2._forward_hooks) == n_hooks == 1

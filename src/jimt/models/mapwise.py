@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from math import prod
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,9 @@ from jimt.networks.decoders import resized
 from jimt.networks.side_by_side import side_by_side
 from jimt.statistics.stained_calibration import logit_of, probability_of
 from jimt.vocabulary import MULTIPLE
+
+_FEW_PIXELS: Final = 2**19
+"""Of a field, as the network sees it: up to so many, orientations pass two at a time."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +197,7 @@ def maps_of_field(
         image = torch.from_numpy(padded).to(device)
         if reduction > 1:  # of one channel and once, where the network would do it of three in each orientation
             image = functional.avg_pool2d(image.float() / 255, reduction)
-        works = (partial(upright, together) for together in _of_one_shape(orientations, device))
+        works = (partial(upright, together) for together in _together(orientations, tuple(image.shape[2:]), device))
         found = chain.from_iterable(side_by_side(works, device=device))
         totals = next(found)
         with torch.inference_mode():
@@ -206,12 +211,12 @@ def maps_of_field(
         ) from error
 
 
-def _of_one_shape(orientations: int, device: torch.device) -> list[list[int]]:
-    """Orientations that pass together: two on a processor, which then reads its weights once for both.
+def _together(orientations: int, shape: tuple[int, ...], device: torch.device) -> list[list[int]]:
+    """Orientations that pass at once: two of one shape on a processor, which reads its weights once for both.
 
-    A graphics card has them in its memory as it is, and may have none left for two fields.
+    Of a large field that saves nothing and takes twice the memory; a graphics card has the weights in its memory.
     """
-    if device.type != "cpu":
+    if device.type != "cpu" or prod(shape) > _FEW_PIXELS:
         return [[turn] for turn in range(orientations)]
     pairs = ([turn, turn + 2] for turn in range(orientations) if turn % 4 < 2)
     return [[turn for turn in pair if turn < orientations] for pair in pairs]

@@ -1,6 +1,7 @@
 """The network that tells living from dead: a timm backbone and two logits, for training and prediction alike."""
 
-from typing import Any, Literal, cast
+import threading
+from typing import Any, Final, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,15 @@ class _ReachedError(Exception):
     def __init__(self, output: Tensor) -> None:
         super().__init__()
         self.output = output
+
+
+_CUT: Final = threading.local()
+"""``is_on`` in a thread that asks for the feature map of a layer, and not for what comes after it."""
+
+
+def _stop(_layer: nn.Module, _given: object, output: Tensor) -> None:
+    if getattr(_CUT, "is_on", False):
+        raise _ReachedError(output)
 
 
 class LiveDeadNetwork(nn.Module):
@@ -88,16 +98,16 @@ class LiveDeadNetwork(nn.Module):
         if self._layer is None:
             return cast(Tensor, self.network.forward_features(images))  # type: ignore[operator]
 
-        def stop(_layer: nn.Module, _given: object, output: Tensor) -> None:
-            raise _ReachedError(output)
-
-        hook = self.network.get_submodule(self._layer).register_forward_hook(stop)
+        layer = self.network.get_submodule(self._layer)
+        if _stop not in layer._forward_hooks.values():  # once: another thread may be passing something through
+            layer.register_forward_hook(_stop)
+        _CUT.is_on = True
         try:
             return cast(Tensor, self.network.forward_features(images))  # type: ignore[operator]
         except _ReachedError as reached:  # what comes after the layer is not computed
             return reached.output
         finally:
-            hook.remove()
+            _CUT.is_on = False
 
     def pooled_features(self, images: Tensor) -> Tensor:
         """What the last linear layer is given, shape ``(n, n_features)``: 2,048 numbers for Inception-v3."""

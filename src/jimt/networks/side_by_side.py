@@ -8,6 +8,8 @@ from typing import Final, TypeVar
 
 import torch
 
+from jimt.system.ending import end_pools
+
 T = TypeVar("T")
 AT_ONCE: Final = 4
 """Passes side by side at most, since each holds its own activations; with more cores, each pass has several of them."""
@@ -36,7 +38,7 @@ def side_by_side(works: Iterable[Callable[[], T]], *, device: torch.device) -> I
     passes of one thread each are a third faster. On a graphics card they pass one after another.
 
     Args:
-        works: Each is a pass, which enters ``torch.inference_mode`` itself; asked for as they are begun.
+        works: Each is a pass, which enters ``torch.inference_mode`` itself; few are asked for before they are begun.
         device: Where the network is.
     """
     n_threads, waiting = threads_of_passes(), iter(works)
@@ -54,8 +56,7 @@ def side_by_side(works: Iterable[Callable[[], T]], *, device: torch.device) -> I
                 pending.extend(map(pool.submit, islice(waiting, 1)))
                 yield found
         finally:
-            for future in pending:
-                future.cancel()
+            end_pools([pool])
             compute_in_threads(n_threads)  # threads that are begun later take the number that was set last
 
 

@@ -14,6 +14,7 @@ from jimt.errors import InputError
 from jimt.networks.side_by_side import compute_in_threads, threads_of_passes
 from jimt.prediction.answers import FieldAnswer, Source
 from jimt.prediction.parts import Parts
+from jimt.system.ending import end_pools
 
 Read = TypeVar("Read")
 _AHEAD: Final = 2
@@ -89,8 +90,7 @@ def predict_fields(
             for future in written:
                 future.result()
         except BaseException:
-            for pool in (reader, asker, writer):  # what waits is not begun; what is being written is written to its end
-                pool.shutdown(wait=False, cancel_futures=True)
+            end_pools((reader, asker, writer))
             raise
         finally:
             compute_in_threads(n_threads)
