@@ -99,3 +99,16 @@ def test_a_network_cut_at_a_layer_answers_two_threads_at_once():
         sys.setswitchinterval(before)
     assert all(torch.allclose(one, expected[number % 4], atol=1e-6) for number, one in enumerate(found))
     assert len(network.network.layer2._forward_hooks) == n_hooks == 1
+
+
+def test_hooks_of_others_on_that_layer_are_called_before_it_is_cut():
+    network = LiveDeadNetwork("test_resnet.r160_in1k", head="linear", layer="layer2").eval()
+    layer, seen = network.network.layer2, []
+    for name in ("one", "two"):
+        handle = layer.register_forward_hook(lambda _m, _i, _o, name=name: seen.append(name))
+        network.feature_map(torch.randn(1, 3, 32, 32))
+    assert seen == ["one", "one", "two"]
+    handle.remove()
+    network.feature_map(torch.randn(1, 3, 32, 32))
+    assert seen[-1] == "one"
+    assert len(layer._forward_hooks) == 2  # that of the cut is there once

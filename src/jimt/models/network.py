@@ -98,9 +98,12 @@ class LiveDeadNetwork(nn.Module):
         if self._layer is None:
             return cast(Tensor, self.network.forward_features(images))  # type: ignore[operator]
 
-        layer = self.network.get_submodule(self._layer)
-        if _stop not in layer._forward_hooks.values():  # once: another thread may be passing something through
-            layer.register_forward_hook(_stop)
+        hooks = self.network.get_submodule(self._layer)._forward_hooks
+        # behind those of others, and put there once: another thread may be passing something through
+        if next(reversed(hooks.values()), None) is not _stop:
+            for key in [key for key, hook in hooks.items() if hook is _stop]:
+                del hooks[key]
+            self.network.get_submodule(self._layer).register_forward_hook(_stop)
         _CUT.is_on = True
         try:
             return cast(Tensor, self.network.forward_features(images))  # type: ignore[operator]
