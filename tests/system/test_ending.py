@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,17 +12,21 @@ from jimt.system.ending import end_pools
 
 def test_ctrl_c_while_threads_end_changes_nothing_and_is_heard_afterwards():
     before = signal.getsignal(signal.SIGINT)
-    pool, done, begun = ThreadPoolExecutor(1), [], threading.Event()
+    pool, done, begun, told = ThreadPoolExecutor(1), [], threading.Event(), threading.Event()
 
     def work() -> None:
         begun.set()
-        time.sleep(0.3)
+        assert told.wait(20)
         done.append("first")
+
+    def tell() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        told.set()
 
     pool.submit(work)
     waiting = pool.submit(done.append, "second")
     assert begun.wait(20)
-    teller = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+    teller = threading.Timer(0.1, tell)
     teller.start()
     end_pools([pool])
     teller.join()
@@ -31,8 +34,7 @@ def test_ctrl_c_while_threads_end_changes_nothing_and_is_heard_afterwards():
     assert waiting.cancelled()
     assert signal.getsignal(signal.SIGINT) is before
     with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(1)
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_it_may_be_asked_by_any_thread():
