@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 COARSE = """
 from jimt.figures import style
@@ -33,12 +34,12 @@ def coarse_figures() -> Iterator[None]:
 @contextlib.contextmanager
 def no_figures() -> Iterator[None]:
     """Make figures and put a dot into the page for each, in tests that look at neither: nothing is drawn or saved."""
-    from jimt.report.blocks import Drawing
+    from jimt.report import figure_files
 
-    def leave(drawing: Drawing, folder: Path) -> None:
+    def leave(_figure: Figure, folder: Path, _name: str) -> str:
         folder.mkdir(exist_ok=True)
-        drawing.__dict__["picture"] = _DOT
+        return _DOT
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Drawing, "save", leave)
+        patch.setattr(figure_files, "drawn", leave)
         yield

@@ -31,6 +31,16 @@ def test_a_map_s_auroc_is_that_of_scikit_learn_over_its_pixels(decimals):
     assert pixel_auroc(maps, positive) == pytest.approx(expected)
 
 
+def test_maps_in_half_precision_are_counted_and_give_the_same_as_sorted_ones():
+    maps, positive = random_maps(decimals=2)
+    few = np.abs(maps).astype(np.float16)
+    few[0, 5:] = np.nan
+    few[1, few[1] < 0.5] = -0.0
+    assert pixel_auroc(few, positive) == pytest.approx(pixel_auroc(few.astype(np.float64), positive), abs=1e-12)
+    below = maps.astype(np.float16)  # some below 0
+    assert pixel_auroc(below, positive) == pytest.approx(pixel_auroc(below.astype(np.float64), positive), abs=1e-12)
+
+
 def test_a_map_that_is_the_mask_is_perfect_and_its_inverse_perfectly_wrong():
     _, positive = random_maps()
     assert pixel_auroc(positive.astype(float), positive).tolist() == [1] * 6

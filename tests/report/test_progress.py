@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from jimt.figures.style import new_axes
-from jimt.report.blocks import Drawing
+from jimt.report.blocks import Drawing, drawn
 from jimt.report.progress import part, watched
 
 
@@ -51,7 +51,7 @@ def test_the_watch_ends_with_what_it_watches_also_after_an_error():
 @pytest.mark.slow
 def test_every_part_of_a_report_that_takes_two_seconds_is_told(own, monkeypatch, capsys):
     from jimt.figures import discrimination
-    from jimt.report import blocks
+    from jimt.report import figure_files
     from jimt.report.sections import features_section as features
     from jimt.report.write import write_report
 
@@ -65,11 +65,11 @@ def test_every_part_of_a_report_that_takes_two_seconds_is_told(own, monkeypatch,
     (own / "figures/embedding.csv").unlink()
     monkeypatch.setattr(features, "tsne", slow(features.tsne))
     monkeypatch.setattr(discrimination, "roc_curves", slow(discrimination.roc_curves))
-    whole = blocks.Drawing.save
+    whole = figure_files.drawn
     monkeypatch.setattr(
-        blocks.Drawing,
-        "save",
-        lambda drawing, folder: (time.sleep(2.6 * (drawing.name == "roc")), whole(drawing, folder)),
+        figure_files,
+        "drawn",
+        lambda figure, folder, name: (time.sleep(2.6 * (name == "roc")), whole(figure, folder, name))[1],
     )
     write_report(own)
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("report, ")]
@@ -81,7 +81,7 @@ def test_every_part_of_a_report_that_takes_two_seconds_is_told(own, monkeypatch,
 def test_figures_are_of_300_dots_an_inch_and_smaller_in_the_page(fine_figures, tmp_path):
     drawing = Drawing("lines", "Lines", "Two lines.", new_axes(6.5, 2)[0])
     drawing.figure.subplots().plot([0, 1], [0, 1])
-    drawing.save(tmp_path)
+    drawing.keep(drawn(drawing.figure, tmp_path, drawing.name))
     with Image.open(tmp_path / "lines.png") as picture:
         assert [round(dots) for dots in picture.info["dpi"]] == [300, 300]
         assert picture.size == (6.5 * 300, 2 * 300)

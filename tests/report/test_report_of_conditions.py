@@ -9,6 +9,7 @@ from conftest import composed_prepare
 from jimt.curation.curate import curate
 from jimt.curation.manifest import Curated, open_curated
 from jimt.report.blocks import Drawing, Missing, Section, Table
+from jimt.report.figure_files import FigureFiles
 from jimt.report.page import write_page
 from jimt.report.sections.data_section import curation_blocks
 from plates import PATTERN, PLATE, SHARES, write_plate
@@ -42,7 +43,9 @@ def test_the_report_has_the_table_and_the_figure_as_png_and_svg(drawn_figures, t
         assert (n_wells, n_fields, mean) == ("3", "6", f"{100 * expected[day, name]:.1f}")
         less = expected[day, name] - expected[day, "untreated"]
         assert difference == ("-" if name == "untreated" else f"{100 * less:+.1f}")
-    write_page(tmp_path / "report/report.html", [Section("The data", blocks)], title="t", subtitle="s")
+    with FigureFiles(tmp_path / "report/figures") as files:
+        sections = [Section("The data", blocks)]
+        write_page(tmp_path / "report/report.html", sections, title="t", subtitle="s", files=files)
     for suffix in ("png", "svg"):
         assert (tmp_path / f"report/figures/pi_area_by_condition.{suffix}").stat().st_size > 1000
     page = (tmp_path / "report/report.html").read_text()

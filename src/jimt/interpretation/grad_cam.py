@@ -122,7 +122,6 @@ def class_maps(
         Of each batch, maps by label, each of shape ``(n, height, width)``.
     """
     from pytorch_grad_cam import GradCAM  # late: seconds
-    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     cam = GradCAM(model, [layer.module], reshape_transform=layer.to_channels_first)
     # the gradient goes back to the layer and no further, whatever the training had frozen
@@ -130,13 +129,15 @@ def class_maps(
     layer.module.requires_grad_(True)
     try:  # not as a context: its end would swallow an IndexError
         for batch in images:
+            with torch.autocast(batch.device.type, torch.bfloat16, enabled=bfloat16):
+                logits = cam.activations_and_grads(batch)
             maps = {}
-            for label in labels:
-                with torch.autocast(batch.device.type, torch.bfloat16, enabled=bfloat16):
-                    of_label = cam(batch, [ClassifierOutputTarget(label)] * len(batch))
-                maps[label] = np.asarray(of_label, np.float32)
+            for label in labels:  # by one pass: called once for each label, the library would pass the batch each time
+                cam.activations_and_grads.gradients = []
+                logits[:, label].sum().backward(retain_graph=label != labels[-1])
+                of_layers = cam.compute_cam_per_layer(batch, [], False)
+                maps[label] = np.asarray(cam.aggregate_multi_layers(of_layers), np.float32)
             yield maps
     finally:
         model.zero_grad()
         cam.activations_and_grads.release()
-        cam.outputs = None  # holds the last batch's graph

@@ -1,7 +1,8 @@
 """Activation maps of tested patches, and where their PI is positive."""
 
+import threading
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from jimt.report.study import Model
 SMOOTHING = 2.0
 """Standard deviation of the Gaussian that PI is smoothed with before it is called positive, pixels."""
 _BATCH = 16
+_DRAWS: Final = threading.Lock()  # the generator of torch is one for all threads
 
 
 def _network(model: Model, number: int, copy: int | None) -> LiveDeadNetwork:
@@ -33,7 +35,7 @@ def _network(model: Model, number: int, copy: int | None) -> LiveDeadNetwork:
     if copy is not None:
         # not the training's own seed, which may have drawn the weights that a frozen random network was tested with
         sequence = np.random.SeedSequence([predictor.checkpoint.record.seed, number, 1 + copy])
-        with torch.random.fork_rng(devices=[]):
+        with _DRAWS, torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(sequence.generate_state(1)[0]))
             network = cast(LiveDeadNetwork, predictor.checkpoint.network.build().eval())
     return network.to(predictor.device).to(memory_format=torch.channels_last)

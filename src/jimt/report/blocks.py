@@ -44,9 +44,9 @@ class Drawing:
         """The figure, finer than it is shown, as the data of an address."""
         return _as_address(png(self.figure))
 
-    def save(self, folder: Path) -> None:
-        """Write ``NAME.png`` and ``NAME.svg``."""
-        self.__dict__["picture"] = _as_address(save(self.figure, folder, self.name))  # drawing takes longest
+    def keep(self, picture: str) -> None:
+        """Take what ``drawn`` gave for the picture: drawing takes longest."""
+        self.__dict__["picture"] = picture
 
     def html(self) -> str:
         """The figure with its picture in it."""
@@ -55,6 +55,11 @@ class Drawing:
             f'<figure id="{self.name}"><img src="{self.picture}" width="{width}" alt="{html.escape(self.title)}">'
             f"<figcaption><b>{html.escape(self.title)}.</b> {html.escape(self.caption)}</figcaption></figure>"
         )
+
+
+def drawn(figure: Figure, folder: Path, name: str) -> str:
+    """Write ``NAME.png`` and ``NAME.svg``; returns the figure for the page, as ``Drawing.picture``."""
+    return _as_address(save(figure, folder, name))
 
 
 def _as_address(picture: bytes) -> str:

@@ -10,6 +10,7 @@ import jimt
 from jimt.errors import InputError
 from jimt.figures.style import COLOURS
 from jimt.report.blocks import Block, Drawing, Html, Section, Text, attempt
+from jimt.report.figure_files import FigureFiles
 from jimt.report.progress import part
 from jimt.report.sections.agreement_section import MAX_MAPPED
 from jimt.report.sections.attention_section import attention_blocks
@@ -25,8 +26,17 @@ from jimt.system.files import REPORT, write_whole
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 
 
-def build_sections(study: Study, *, max_shown: int | None = None, max_mapped: int | None = None) -> list[Section]:
-    """The sections of a report, read as a paper's results; arguments as in ``write_report``."""
+def build_sections(
+    study: Study, *, max_shown: int | None = None, max_mapped: int | None = None, files: FigureFiles | None = None
+) -> list[Section]:
+    """The sections of a report, read as a paper's results.
+
+    Args:
+        study: What it is about.
+        max_shown: As in ``write_report``.
+        max_mapped: Likewise.
+        files: Where figures begin to be written as soon as they are there; None for nowhere.
+    """
     data_sets = list(study.by_dataset())
     sections: list[Section] = []
     if study.kind == "sweep":
@@ -38,7 +48,7 @@ def build_sections(study: Study, *, max_shown: int | None = None, max_mapped: in
         prefix = f"{number}_{models[0].record.dataset}_" if several else ""
         for heading, blocks in parts:
             with part(heading[0].lower() + heading[1:]):
-                sections.append(Section(heading, list(_named(blocks, prefix))))
+                sections.append(Section(heading, list(_begun(_named(blocks, prefix), files))))
     sections.append(Section("How it was made", [Text(line) for line in _provenance(study)]))
     return sections
 
@@ -85,6 +95,13 @@ def _named(blocks: Iterator[Block], prefix: str) -> Iterator[Block]:
     for block in blocks:
         if isinstance(block, Drawing):
             block = dataclasses.replace(block, name=f"{prefix}{block.name}")
+        yield block
+
+
+def _begun(blocks: Iterator[Block], files: FigureFiles | None) -> Iterator[Block]:
+    for block in blocks:
+        if files is not None and isinstance(block, Drawing):
+            files.begin(block)
         yield block
 
 
@@ -148,17 +165,20 @@ def render(sections: Sequence[Section], *, title: str, subtitle: str) -> str:
     )
 
 
-def write_page(path: Path, sections: Sequence[Section], *, title: str, subtitle: str) -> int:
-    """Write the page and, into ``figures/`` beside it, each figure as PNG and SVG; returns the number of figures."""
-    drawings = [block for section in sections for block in section.blocks if isinstance(block, Drawing)]
-    names = [drawing.name for drawing in drawings]
-    assert len(set(names)) == len(names), f"two figures of one name: {sorted(names)}"
-    folder = path.parent / "figures"
-    for number, drawing in enumerate(drawings, 1):
-        with part(f"figure {number} of {len(drawings)}, {drawing.name}"):
-            drawing.save(folder)
-    for old in [*folder.glob("*.png"), *folder.glob("*.svg")]:  # of a report before this one
-        if old.stem not in names:
-            old.unlink()
+def write_page(path: Path, sections: Sequence[Section], *, title: str, subtitle: str, files: FigureFiles) -> int:
+    """Write the page beside its figures, when they are written; returns their number.
+
+    Args:
+        path: Of the page.
+        sections: Of ``build_sections``.
+        title: Of the page.
+        subtitle: The line below it.
+        files: Of the figures.
+    """
+    for section in sections:
+        for block in section.blocks:
+            if isinstance(block, Drawing):
+                files.begin(block)
+    n_figures = files.finish()
     write_whole(path, render(sections, title=title, subtitle=subtitle))
-    return len(drawings)
+    return n_figures

@@ -57,6 +57,7 @@ def write_report(
         InputError: If the folder holds nothing that is finished, or the disk is full.
     """
     from jimt.report.blocks import Missing  # late: torch and matplotlib
+    from jimt.report.figure_files import FigureFiles
     from jimt.report.model_card import model_card
     from jimt.report.page import build_sections, title_of, write_page
     from jimt.report.progress import watched
@@ -69,9 +70,9 @@ def write_report(
         pass  # said now, and not when all is made
     title, subtitle = title_of(study)
     with filling_a_disk(f"the report in {folder}"):
-        with watched(functools.partial(print, flush=True)):
-            sections = build_sections(study, max_shown=max_shown, max_mapped=max_mapped)
-            n_figures = write_page(folder / REPORT, sections, title=title, subtitle=subtitle)
+        with FigureFiles(folder / "figures") as files, watched(functools.partial(print, flush=True)):
+            sections = build_sections(study, max_shown=max_shown, max_mapped=max_mapped, files=files)
+            n_figures = write_page(folder / REPORT, sections, title=title, subtitle=subtitle, files=files)
         if study.kind != "sweep":
             (folder / MODEL_CARD).write_text(model_card(study.models[0]), encoding="utf-8")
     blocks = [block for section in sections for block in section.blocks]

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from jimt.errors import InputError
 from jimt.interpretation.agreement import MIN_SHARE, pixel_auroc, pointing_game, summarise
+from jimt.networks.side_by_side import side_by_side
 from jimt.report.activation import SMOOTHING, dye_of, maps_of, positive_in_words
 from jimt.report.blocks import Block, Missing, Table, attempted
+from jimt.report.progress import part
 from jimt.report.study import Model
 from jimt.statistics.value_text import interval_text, percent_text, value_text
 from jimt.system.files import write_json
@@ -23,6 +25,8 @@ MAX_MAPPED = 200
 """Test patches whose maps are held against PI, at most."""
 N_COPIES = 5
 """Networks with random weights: one alone says little, since chance decides which way its maps lean."""
+Measured = dict[int, dict[str, NDArray[np.float64]]]
+"""By label and measure, a value for each patch."""
 _MEASURES = {
     "dead_auroc": (DEAD, "auroc", "AUROC of the map for dead against PI, pixel by pixel"),
     "dead_pointing": (DEAD, "pointing", "pointing game: the map for dead is highest in PI"),
@@ -52,7 +56,7 @@ def agreement_of(model: Model, *, max_mapped: int = MAX_MAPPED) -> pd.DataFrame:
         held = np.flatnonzero((columns["positive"] >= MIN_SHARE) & (columns["positive"] <= 1 - MIN_SHARE))
         positive = dye.positive[held]
 
-        def measured(copy: int | None) -> dict[int, dict[str, NDArray[np.float64]]]:
+        def measured(copy: int | None) -> Measured:
             maps, _ = maps_of(model, indices[held], labels=(DEAD, LIVE), copy=copy)
             for of_label in maps.values():
                 of_label[~data[held]] = np.nan
@@ -71,11 +75,12 @@ def agreement_of(model: Model, *, max_mapped: int = MAX_MAPPED) -> pd.DataFrame:
 
         if not len(held):
             raise InputError(f"none of the {len(indices)} patches holds pixels with PI and pixels without")
-        trained = measured(None)
+        works = [partial(measured, copy) for copy in (None, *range(N_COPIES))]
+        with part(f"maps of {len(held):,} patches by {model.name} and by {N_COPIES} networks with random weights"):
+            trained, *copies = side_by_side(works, device=model.predictor(0).device)
         for name, (label, measure, _) in _MEASURES.items():
             put(name, trained[label][measure])
-        for copy in range(N_COPIES):
-            random = measured(copy)
+        for copy, random in enumerate(copies):
             for measure in ("auroc", "pointing", "empty"):
                 put(f"random_{copy}_{measure}", (random[DEAD][measure] + random[LIVE][measure]) / 2)
         return scores[["raw_image_id", "group", "y", "x", "label"]].iloc[indices].assign(**columns)
