@@ -202,6 +202,7 @@ def test_a_map_is_the_layer_s_activations_weighted_by_their_mean_gradient(name, 
     layer = last_spatial_layer(network, size=size, name=name)
     found = all_maps(network, layer, iter([images]), labels=BOTH, bfloat16=False)
     kept = []
+    network.requires_grad_(True)
     handle = layer.module.register_forward_hook(lambda module, _, output: kept.append(output))
     logits = network(images)
     handle.remove()
@@ -325,3 +326,15 @@ def test_memory_does_not_grow_with_the_number_of_maps():
     for _ in range(2):
         thousand_maps()
     assert resident_megabytes() - before < 50
+
+
+def test_no_weight_has_a_gradient_computed_and_the_network_is_left_without_hooks():
+    network = network_of(SMALL)
+    with_gradient = []
+    for name, weight in network.named_parameters():
+        weight.requires_grad_(True)
+        weight.register_hook(lambda _gradient, name=name: with_gradient.append(name))
+    maps_of(network, images_of(2, height=64, width=64))
+    assert with_gradient == []
+    assert all(weight.grad is None for weight in network.parameters())
+    assert hooks_of(network) == []

@@ -123,10 +123,9 @@ def class_maps(
     """
     from pytorch_grad_cam import GradCAM  # late: seconds
 
+    model.requires_grad_(False)
+    begins = layer.module.register_forward_hook(_begin_gradient)  # before the hooks of the library
     cam = GradCAM(model, [layer.module], reshape_transform=layer.to_channels_first)
-    # the gradient goes back to the layer and no further, whatever the training had frozen
-    model.requires_grad_(next(layer.module.parameters(), None) is None)
-    layer.module.requires_grad_(True)
     try:  # not as a context: its end would swallow an IndexError
         for batch in images:
             with torch.autocast(batch.device.type, torch.bfloat16, enabled=bfloat16):
@@ -139,5 +138,10 @@ def class_maps(
                 maps[label] = np.asarray(cam.aggregate_multi_layers(of_layers), np.float32)
             yield maps
     finally:
-        model.zero_grad()
         cam.activations_and_grads.release()
+        begins.remove()
+
+
+def _begin_gradient(_layer: nn.Module, _given: object, output: Tensor) -> Tensor:
+    """The gradient goes back to the layer's output and no further, not even to its own weights."""
+    return output.detach().requires_grad_().clone()  # a copy, since what comes next may work in place

@@ -19,6 +19,7 @@ from jimt.models.patchwise import input_batches
 from jimt.models.stain_network import StainNetwork
 from jimt.report.progress import part
 from jimt.report.study import Model
+from jimt.system.hardware import bfloat16_instructions
 
 SMOOTHING = 2.0
 """Standard deviation of the Gaussian that PI is smoothed with before it is called positive, pixels."""
@@ -49,7 +50,7 @@ def _layer(checkpoint: Checkpoint, network: LiveDeadNetwork) -> SpatialLayer:
 
 
 def maps_of(
-    model: Model, indices: NDArray[np.int64], *, labels: tuple[int, ...], copy: int | None = None
+    model: Model, indices: NDArray[np.int64], *, labels: tuple[int, ...], copy: int | None = None, quickly: bool = False
 ) -> tuple[dict[int, NDArray[np.float16]], str]:
     """Maps of some tested patches, each by the model that was tested on it; and the layer's name.
 
@@ -58,6 +59,7 @@ def maps_of(
         indices: Into its scores.
         labels: Whose logits are mapped.
         copy: None for the trained weights, else the number of a copy of the network with random ones.
+        quickly: In bfloat16 also where patches were scored in float32, if the processor has instructions for it.
 
     Raises:
         InputError: If the network has no layer with positions, or the data set is absent.
@@ -77,7 +79,8 @@ def maps_of(
             device=predictor.device,
             batch_size=_BATCH,
         )
-        bfloat16 = predictor.checkpoint.record.precision == "bf16-mixed"
+        is_quicker = quickly and predictor.device.type == "cpu" and bfloat16_instructions() is not None
+        bfloat16 = is_quicker or predictor.checkpoint.record.precision == "bf16-mixed"
         number = model.checkpoints[int(checkpoint)].parent.parent.name.removeprefix("fold_")
         fold = f", fold {number} ({int(checkpoint) + 1} of {len(model.checkpoints)})" if model.is_crossval else ""
         weights = "" if copy is None else f", random weights {copy + 1}"

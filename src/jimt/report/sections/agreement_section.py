@@ -57,7 +57,7 @@ def agreement_of(model: Model, *, max_mapped: int = MAX_MAPPED) -> pd.DataFrame:
         positive = dye.positive[held]
 
         def measured(copy: int | None) -> Measured:
-            maps, _ = maps_of(model, indices[held], labels=(DEAD, LIVE), copy=copy)
+            maps, _ = maps_of(model, indices[held], labels=(DEAD, LIVE), copy=copy, quickly=True)
             for of_label in maps.values():
                 of_label[~data[held]] = np.nan
             return {
