@@ -27,12 +27,13 @@ from rich.console import Console
 
 from jimt.curation.store import cut_patches, places_of
 from jimt.data.fields import Fields
-from jimt.data.transforms import orient, to_network_input
+from jimt.data.transforms import orient
 from jimt.models.checkpoint import EmptyFilter
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.predictor import Predictor, open_predictor
 from jimt.models.stain_network import StainNetwork
 from jimt.networks.backbones import FeatureExtractor
+from jimt.networks.network_input import to_network_input
 from jimt.prediction.asked import Asked, find_fields
 from jimt.prediction.asking import Asking, question_of
 from jimt.prediction.engine import predict_fields

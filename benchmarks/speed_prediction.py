@@ -15,9 +15,9 @@ from torch import nn
 
 from jimt.curation.manifest import Curated, open_curated
 from jimt.curation.store import cut_patches, places_of
-from jimt.data.transforms import to_network_input
 from jimt.models.predictor import Predictor, open_predictor
 from jimt.models.stain_network import StainNetwork
+from jimt.networks.network_input import to_network_input
 from jimt.prediction.asked import Asked
 from jimt.synthetic import simulate_dataset
 from prediction import asked_for, command, difference, loop, patches_by_same_backbone

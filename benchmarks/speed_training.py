@@ -176,6 +176,7 @@ def loading_rows(suite: Suite) -> list[Row]:
             eval_batch_size=32,
             num_workers=workers,
             pinned=suite.accelerator == "gpu",
+            compiled=config.trainer.compile != "none",
             seed=0,
             mean=mean,
             std=std,

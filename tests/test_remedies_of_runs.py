@@ -236,6 +236,14 @@ def of_an_interruption(lab: Lab) -> None:
     lab.mends(lambda *words: train(composed_train(*words)), *lab.uneven, *SHORT, "run_dir=run")
 
 
+def of_no_compiler(lab: Lab) -> None:
+    lab.monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(lab.tmp_path / "compiled"))
+    lab.monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-compiler",))
+    words = [*lab.uneven, *SHORT, "run_dir=run", "trainer.compile=default"]
+    made = lab.mends(lambda *overrides: train(composed_train(*overrides)), *words)
+    assert made.text.startswith("torch.compile cannot compile this network (No working C++ compiler found")
+
+
 def of_a_full_disk(lab: Lab) -> None:
     sync = os.fsync
 
@@ -313,6 +321,7 @@ RUNS: dict[Place, object] = {
     ("training/resume.py", "check_same_training"): of_another_training,
     ("training/finetune.py", "fit"): of_fitting,
     ("training/finetune.py", "_run"): of_an_interruption,
+    ("training/finetune.py", "_not_compiled"): of_no_compiler,
     ("training/run.py", "_train"): of_a_full_disk,
     ("training/settled.py", "check_processes"): of_processes,
     ("search/tune.py", "_open_study"): of_a_folder_of_a_search,
@@ -325,6 +334,7 @@ SLOW: set[Place] = {
     ("report/sections/features_section.py", "embedding_of"),  # networks of two folds
     ("training/finetune.py", "fit"),  # two trainings
     ("training/finetune.py", "_run"),  # likewise
+    ("training/finetune.py", "_not_compiled"),  # a training, and one of which a part is compiled
     ("training/resume.py", "check_same_training"),  # two curations
     ("evaluation/scores.py", "training_data"),  # a training
     ("training/run.py", "_train"),  # likewise

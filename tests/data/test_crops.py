@@ -96,6 +96,7 @@ def changed(batch, **strengths):
     )
     module = StainDataModule.__new__(StainDataModule)
     module._augmentation, module._mean, module._std = config.augmentation, (0.0,) * 3, (1.0,) * 3
+    module._compiled = False
     after = module.on_after_batch_transfer(batch, 0)
     return 255 * after.pixels[:, 0].numpy().astype(float), after.targets.numpy()
 
@@ -315,6 +316,7 @@ def datamodule(curated, *overrides):
         accumulate=1,
         num_workers=0,
         pinned=False,
+        compiled=False,
         seed=0,
         mean=(0.0,) * 3,
         std=(1.0,) * 3,

@@ -38,6 +38,7 @@ def data_of(
         "eval_batch_size": 16,
         "num_workers": 0,
         "pinned": False,
+        "compiled": False,
         "seed": 0,
         "mean": MEAN,
         "std": STD,

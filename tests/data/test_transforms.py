@@ -3,8 +3,10 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter1d
 
+from jimt.config.training import AugmentationConfig
 from jimt.data.dataset import N_CHANGES
-from jimt.data.transforms import change_intensity, magnify, orient, to_network_input
+from jimt.data.transforms import augment, change_intensity, magnify, orient, orient_by_place
+from jimt.networks.network_input import normalise, to_network_input
 
 pytestmark = pytest.mark.stack
 
@@ -16,46 +18,56 @@ def random_patches(n: int, channels: int = 1) -> torch.Tensor:
     return torch.from_numpy(values)
 
 
+in_both_ways = pytest.mark.parametrize("turn", [orient, orient_by_place])
+"""That of a CPU, and that of a GPU."""
+
+
+@in_both_ways
 @pytest.mark.parametrize("channels", [1, 3])
-def test_an_orientation_is_quarter_turns_then_a_mirror(channels):
+def test_an_orientation_is_quarter_turns_then_a_mirror(channels, turn):
     patches = random_patches(8, channels)
-    turned = orient(patches, torch.arange(8)).numpy()
+    turned = turn(patches, torch.arange(8)).numpy()
     for number, patch in enumerate(patches.numpy()):
         for channel, result in zip(patch, turned[number], strict=True):
             expected = np.rot90(channel, number % 4)
             np.testing.assert_array_equal(result, np.fliplr(expected) if number >= 4 else expected)
 
 
-def test_the_eight_orientations_of_a_patch_all_differ_and_keep_its_pixels():
+@in_both_ways
+def test_the_eight_orientations_of_a_patch_all_differ_and_keep_its_pixels(turn):
     patch = random_patches(1)
-    turned = orient(patch.expand(8, -1, -1, -1), torch.arange(8))
+    turned = turn(patch.expand(8, -1, -1, -1), torch.arange(8))
     assert len({result.numpy().tobytes() for result in turned}) == 8
     for result in turned:
         assert torch.equal(result.flatten().sort().values, patch.flatten().sort().values)
 
 
-def test_an_orientation_only_moves_pixels_so_another_one_takes_it_back():
+@in_both_ways
+def test_an_orientation_only_moves_pixels_so_another_one_takes_it_back(turn):
     positions = torch.arange(81).view(1, 1, 9, 9)
     back = {0: 0, 1: 3, 2: 2, 3: 1, 4: 4, 5: 5, 6: 6, 7: 7}  # turns undo each other, a mirror undoes itself
     for there, again in back.items():
-        turned = orient(positions, torch.tensor([there]))
+        turned = turn(positions, torch.tensor([there]))
         assert sorted(turned.flatten().tolist()) == list(range(81))
-        assert torch.equal(orient(turned, torch.tensor([again])), positions)
+        assert torch.equal(turn(turned, torch.tensor([again])), positions)
 
 
-def test_each_patch_of_a_batch_is_turned_on_its_own():
+@in_both_ways
+def test_each_patch_of_a_batch_is_turned_on_its_own(turn):
     patches = random_patches(40)
     orientations = torch.from_numpy(np.random.default_rng(1).integers(0, 8, 40))
-    together = orient(patches, orientations)
+    together = turn(patches, orientations)
     for index in range(40):
-        assert torch.equal(together[index : index + 1], orient(patches[index : index + 1], orientations[[index]]))
-    assert torch.equal(orient(patches, torch.zeros(40, dtype=torch.int64)), patches)
+        assert torch.equal(together[index : index + 1], turn(patches[index : index + 1], orientations[[index]]))
+    assert torch.equal(turn(patches, torch.zeros(40, dtype=torch.int64)), patches)
 
 
+@pytest.mark.parametrize("take", [to_network_input, normalise])
 @pytest.mark.parametrize("normalisation", [IMAGENET, {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}])
-def test_the_network_sees_three_normalised_channels_of_one_grey_one(normalisation):
+def test_the_network_sees_three_normalised_channels_of_one_grey_one(normalisation, take):
     patches = random_patches(5)
-    images = to_network_input(patches, **normalisation)
+    patches[0], patches[1] = 0, 255
+    images = take(patches, **normalisation)
     assert images.shape == (5, 3, 9, 9)
     assert images.dtype == torch.float32
     assert images.is_contiguous(memory_format=torch.channels_last)
@@ -214,3 +226,38 @@ def test_magnified_to_the_nearest_no_value_is_mixed_with_another():
         magnified = magnify(values, torch.tensor([factor]), mode="nearest")
         assert set(magnified[~magnified.isnan()].tolist()) == {1.0}
         assert (magnified[0, 0] == 1).sum() == pytest.approx(36 * factor**2, rel=0.35)
+
+
+# ---- all of it
+
+
+@pytest.mark.parametrize(
+    "strengths",
+    [
+        {},
+        {"brightness": 0.1, "gamma": 0.5},
+        {"contrast": 0.5},
+        {"brightness": 0.1, "contrast": 0.5, "gamma": 0.5, "blur": 1.0},
+        {"brightness": 0.1, "contrast": 0.5, "gamma": 0.5, "blur": 1.0, "scale": 0.3},
+    ],
+)
+@pytest.mark.parametrize("n", [1, 12])
+def test_a_gpu_makes_of_a_batch_what_a_cpu_does(strengths, n):
+    settings = AugmentationConfig(orientations=True, **NONE | {"scale": 0.0} | strengths)
+    rng = np.random.default_rng(5)
+    pixels = torch.from_numpy(rng.integers(0, 256, (n, 1, 32, 32), dtype=np.uint8))
+    pixels[0] = 255
+    pixels[n // 2, :, :16] = 0
+    targets = torch.from_numpy(rng.random((n, 2, 8, 8), dtype=np.float32))
+    targets[:, :, 2, 3] = torch.nan
+    drawn = torch.from_numpy(rng.uniform(-1, 1, (n, N_CHANGES)).astype(np.float32))
+    batch = pixels, targets, torch.arange(n) % 8, drawn, settings
+    on_cpu, on_gpu = (augment(*batch, **IMAGENET, by_place=by_place) for by_place in (False, True))
+    torch.testing.assert_close(on_gpu[0], on_cpu[0], rtol=0, atol=1e-6)
+    torch.testing.assert_close(on_gpu[1], on_cpu[1], rtol=0, atol=0, equal_nan=True)
+    assert on_gpu[0].is_contiguous(memory_format=torch.channels_last)
+    if not strengths:
+        turned = [np.rot90(patch, i % 8 % 4) for i, patch in enumerate(pixels[:, 0].numpy())]
+        grey = np.stack([np.fliplr(patch) if i % 8 >= 4 else patch for i, patch in enumerate(turned)]) / 255
+        expected = np.stack([(grey - m) / s for m, s in zip(*IMAGENET.values(), strict=True)], axis=1)
+        np.testing.assert_allclose(on_gpu[0].numpy(), expected, atol=1e-6)

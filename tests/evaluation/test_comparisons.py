@@ -17,9 +17,9 @@ from sklearn.preprocessing import StandardScaler
 
 from conftest import composed_train
 from jimt.curation.manifest import open_curated
-from jimt.data.transforms import to_network_input
 from jimt.evaluation.baseline_models import CELLS, FROZEN, PLAIN
 from jimt.models.checkpoint import read_checkpoint
+from jimt.networks.network_input import to_network_input
 from jimt.report.blocks import Table
 from jimt.report.model_card import model_card
 from jimt.report.sections.metrics_section import metric_blocks

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from conftest import TINY
+from jimt.data import datamodule
+from jimt.data.transforms import augmented_input
 from jimt.errors import InputError
 from jimt.models.checkpoint import read_checkpoint, read_tensors
 from jimt.models.network import LiveDeadNetwork
@@ -155,11 +157,20 @@ def test_progress_is_shown_as_asked(uneven, train_config, capfd, progress, shown
 
 
 def test_a_network_is_compiled_where_that_is_asked_for(uneven, train_config, monkeypatch):
-    compiled = []
+    compiled, augmented = [], []
+
+    def noting(*batch, compiled, **rest):
+        augmented.append(compiled)
+        return augmented_input(*batch, compiled=compiled, **rest)
+
+    monkeypatch.setattr(datamodule, "augmented_input", noting)
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module, mode: compiled.append((type(module).__name__, mode)))
     for asked in ("none", "default"):
         train(train_config(*uneven, *TINY, "trainer.max_epochs=1", f"trainer.compile={asked}", "retrain=true"))
     assert compiled == [("ResNet", "default")]
+    half = len(augmented) // 2
+    assert augmented == [False] * half + [True] * half
+    assert half > 0
 
 
 # ---- networks

@@ -35,6 +35,7 @@ _OFF: Final = {
     "trainer.limit_val_batches": "null",
     "trainer.overfit_batches": "null",
     "trainer.fast_dev_run": "false",
+    "trainer.compile": "none",
     "trainer.profiler": "null",
     "trainer.callbacks": "{}",
 }
@@ -206,7 +207,7 @@ class TrainConfig(Settings):
     def _check_linear_probe(self) -> None:
         """Refuse what has no effect on a logistic regression that is fitted once."""
         values = {name: getattr(getattr(self, name.partition(".")[0]), name.partition(".")[2]) for name in _OFF}
-        if given := [name for name, value in values.items() if value not in (None, False, {})]:
+        if given := [name for name, value in values.items() if value not in (None, False, {}, "none")]:
             raise InputError(
                 f"{given[0]} is without effect under method=linear_probe, which trains in no batches",
                 remedies=(" ".join(f"{name}={_OFF[name]}" for name in given), "method=finetune"),

@@ -5,15 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytorch_lightning as pl
-import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from jimt.config.training import AugmentationConfig
 from jimt.curation.folds import Fold, split_by_fold
 from jimt.curation.manifest import Curated, open_curated
 from jimt.data.dataset import (
-    CHANGES,
     BalancedSampler,
     PatchBatch,
     PatchDataset,
@@ -21,8 +18,9 @@ from jimt.data.dataset import (
     process_share,
     training_loader,
 )
-from jimt.data.transforms import Triple, change_intensity, magnify, orient, to_network_input
+from jimt.data.transforms import augmented_input
 from jimt.errors import ways_out
+from jimt.networks.network_input import Triple, to_network_input
 from jimt.vocabulary import Split
 
 
@@ -49,29 +47,6 @@ def open_for_training(folder: Path, *, fold: Fold | None) -> Curated:
     return curated
 
 
-def augment(
-    pixels: Tensor, targets: Tensor | None, changes: Tensor, settings: AugmentationConfig
-) -> tuple[Tensor, Tensor | None]:
-    """Change intensities and magnification of a whole batch, and its targets with it.
-
-    Args:
-        pixels: uint8, shape ``(n, 1, size, size)``; returned as they are where no change has any strength.
-        targets: Shape ``(n, n_outputs, size / 4, size / 4)``, or None.
-        changes: In -1 to 1, shape ``(n, N_CHANGES)``.
-        settings: How strong the changes are.
-    """
-    strengths = {name: getattr(settings, name) for name in CHANGES}
-    if not any(strengths.values()):
-        return pixels, targets
-    grey = pixels.float() / 255
-    scale = strengths.pop("scale")
-    if scale > 0:
-        factors = torch.exp2(scale * changes[:, CHANGES.index("scale")])
-        grey = magnify(grey, factors, mode="bilinear")
-        targets = None if targets is None else magnify(targets, factors, mode="nearest")
-    return change_intensity(grey, changes, **strengths), targets
-
-
 class LiveDeadDataModule(pl.LightningDataModule):
     """Patches of one curated data set.
 
@@ -85,6 +60,7 @@ class LiveDeadDataModule(pl.LightningDataModule):
         eval_batch_size: Validation patches a step.
         num_workers: Processes that cut patches; 0 for none.
         pinned: Whether batches lie in memory that a GPU copies from while the CPU goes on.
+        compiled: Whether what is done with a training batch on a GPU is compiled.
         seed: Seed of the weighted draw and the augmentation.
         mean: Normalisation the backbone's weights expect.
         std: Likewise.
@@ -103,6 +79,7 @@ class LiveDeadDataModule(pl.LightningDataModule):
         eval_batch_size: int,
         num_workers: int,
         pinned: bool,
+        compiled: bool,
         seed: int,
         mean: Triple,
         std: Triple,
@@ -118,6 +95,7 @@ class LiveDeadDataModule(pl.LightningDataModule):
         self._eval_batch_size = eval_batch_size
         self._num_workers = num_workers
         self._pinned = pinned
+        self._compiled = compiled
         self._seed = seed
         self._mean = mean
         self._std = std
@@ -166,7 +144,16 @@ class LiveDeadDataModule(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: PatchBatch, dataloader_idx: int) -> PatchBatch:
         """On the device, the whole batch at once: turn, mirror, change, expand to three channels, normalise."""
-        patches = batch.patches
-        if batch.is_changed:
-            patches, _ = augment(orient(patches, batch.orientation), None, batch.changes, self._augmentation)
-        return batch._replace(patches=to_network_input(patches, mean=self._mean, std=self._std))
+        if not batch.is_changed:
+            return batch._replace(patches=to_network_input(batch.patches, mean=self._mean, std=self._std))
+        images, _ = augmented_input(
+            batch.patches,
+            None,
+            batch.orientation,
+            batch.changes,
+            self._augmentation,
+            mean=self._mean,
+            std=self._std,
+            compiled=self._compiled,
+        )
+        return batch._replace(patches=images)

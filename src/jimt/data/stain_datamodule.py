@@ -11,11 +11,11 @@ from jimt.config.stain import StainConfig
 from jimt.config.training import AugmentationConfig
 from jimt.curation.manifest import Curated
 from jimt.data.crops import CropDataset, CropSampler, FieldDataset, StainBatch, field_keys
-from jimt.data.datamodule import augment
 from jimt.data.dataset import as_is, process_share, training_loader
 from jimt.data.stain_targets import StainTargets, target_settings
-from jimt.data.transforms import Triple, orient, to_network_input
+from jimt.data.transforms import augmented_input
 from jimt.errors import InputError
+from jimt.networks.network_input import Triple, to_network_input
 from jimt.vocabulary import Excluded, Split
 
 
@@ -32,6 +32,7 @@ class StainDataModule(pl.LightningDataModule):
         accumulate: Batches a step.
         num_workers: Processes that cut crops; 0 for none.
         pinned: As of ``LiveDeadDataModule``.
+        compiled: Likewise.
         seed: Seed of the draw and the augmentation.
         mean: Normalisation the backbone's weights expect.
         std: Likewise.
@@ -53,6 +54,7 @@ class StainDataModule(pl.LightningDataModule):
         accumulate: int,
         num_workers: int,
         pinned: bool,
+        compiled: bool,
         seed: int,
         mean: Triple,
         std: Triple,
@@ -63,7 +65,7 @@ class StainDataModule(pl.LightningDataModule):
         super().__init__()
         self._curated, self._stain, self._augmentation = curated, stain, augmentation
         self._batch_size, self._accumulate = batch_size, accumulate
-        self._num_workers, self._pinned = num_workers, pinned
+        self._num_workers, self._pinned, self._compiled = num_workers, pinned, compiled
         self._seed, self._mean, self._std = seed, mean, std
         self._validates, self._repeats, self._first_epoch = validates, repeats, first_epoch
         self._targets = StainTargets(curated, target_settings(stain))
@@ -122,13 +124,20 @@ class StainDataModule(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: StainBatch, dataloader_idx: int) -> StainBatch:
         """On the device, the whole batch at once: turn, mirror, change, expand to three channels, normalise."""
-        pixels, targets = batch.pixels, batch.targets
-        if batch.is_changed:
-            turned = orient(targets, batch.orientation)
-            pixels, changed = augment(orient(pixels, batch.orientation), turned, batch.changes, self._augmentation)
-            assert changed is not None
-            targets = changed
-        return batch._replace(pixels=to_network_input(pixels, mean=self._mean, std=self._std), targets=targets)
+        if not batch.is_changed:
+            return batch._replace(pixels=to_network_input(batch.pixels, mean=self._mean, std=self._std))
+        images, targets = augmented_input(
+            batch.pixels,
+            batch.targets,
+            batch.orientation,
+            batch.changes,
+            self._augmentation,
+            mean=self._mean,
+            std=self._std,
+            compiled=self._compiled,
+        )
+        assert targets is not None
+        return batch._replace(pixels=images, targets=targets)
 
 
 def fields_of_split(manifest: pd.DataFrame, split: Split) -> Mapping[int, str]:

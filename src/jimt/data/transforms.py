@@ -1,16 +1,97 @@
 """What happens to a whole batch at once on the device (paper: augmentation by quarter turns and flips)."""
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache
 from math import ceil
+from typing import cast
 
-import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-Triple = tuple[float, float, float]
+from jimt.config.training import AugmentationConfig
+from jimt.data.dataset import CHANGES
+from jimt.networks.network_input import Triple, normalise, to_network_input
+
+
+def augmented_input(
+    pixels: Tensor,
+    targets: Tensor | None,
+    orientation: Tensor,
+    changes: Tensor,
+    settings: AugmentationConfig,
+    *,
+    mean: Triple,
+    std: Triple,
+    compiled: bool,
+) -> tuple[Tensor, Tensor | None]:
+    """What ``augment`` gives, in the way of the device; ``compiled`` there where that is a GPU."""
+    on_gpu = pixels.device.type != "cpu"
+    work = compiled_augment() if compiled and on_gpu else augment
+    return work(pixels, targets, orientation, changes, settings, mean=mean, std=std, by_place=on_gpu)
+
+
+def augment(
+    pixels: Tensor,
+    targets: Tensor | None,
+    orientation: Tensor,
+    changes: Tensor,
+    settings: AugmentationConfig,
+    *,
+    mean: Triple,
+    std: Triple,
+    by_place: bool,
+) -> tuple[Tensor, Tensor | None]:
+    """Turn, mirror and change patches and their targets, and make of the patches what a network takes.
+
+    Args:
+        pixels: uint8, shape ``(n, 1, size, size)``.
+        targets: Shape ``(n, n_outputs, size / 4, size / 4)``, or None.
+        orientation: As of ``orient``.
+        changes: In -1 to 1, shape ``(n, N_CHANGES)``.
+        settings: How strong the changes are.
+        mean: As of ``to_network_input``.
+        std: Likewise.
+        by_place: Whether each pixel of the result is computed from its place, all at once, for a GPU; ``torch.compile``
+            makes one kernel of it, but a few where a whole patch (its mean, for the contrast) or a pixel's neighbours
+            (blur) have to be known. Otherwise patch by patch, for the cache of a CPU.
+
+    Returns:
+        Shape ``(n, 3, size, size)``, channels last; and the targets.
+    """
+    turn, take = (orient_by_place, normalise) if by_place else (orient, to_network_input)
+    turned = None if targets is None else turn(targets, orientation)
+    changed, turned = _changed(turn(pixels, orientation), turned, changes, settings)
+    return take(changed, mean=mean, std=std), turned
+
+
+@cache
+def compiled_augment() -> Callable[..., tuple[Tensor, Tensor | None]]:
+    """``augment`` as ``torch.compile`` writes it, at the first call.
+
+    Never with CUDA graphs, as the network may be: in those the next batch would overwrite this one.
+    """
+    # more operations in one kernel than by default: for a second one the pixels would be written and read once more
+    return cast(
+        Callable[..., tuple[Tensor, Tensor | None]],
+        torch.compile(augment, options={"realize_opcount_threshold": 100}),
+    )
+
+
+def _changed(
+    pixels: Tensor, targets: Tensor | None, changes: Tensor, settings: AugmentationConfig
+) -> tuple[Tensor, Tensor | None]:
+    """Change intensities and magnification, and the targets with it; as they are where no change has any strength."""
+    strengths = {name: getattr(settings, name) for name in CHANGES}
+    if not any(strengths.values()):
+        return pixels, targets
+    grey = pixels.float() / 255
+    scale = strengths.pop("scale")
+    if scale > 0:
+        factors = torch.exp2(scale * changes[:, CHANGES.index("scale")])
+        grey = magnify(grey, factors, mode="bilinear")
+        targets = None if targets is None else magnify(targets, factors, mode="nearest")
+    return change_intensity(grey, changes, **strengths), targets
 
 
 def orient(patches: Tensor, orientation: Tensor) -> Tensor:
@@ -20,15 +101,28 @@ def orient(patches: Tensor, orientation: Tensor) -> Tensor:
         patches: Shape ``(n, channels, size, size)``.
         orientation: Integers from 0 to 7, shape ``(n,)``; 0 leaves a patch as it is.
     """
-    if patches.device.type == "cpu":  # each patch is moved once; a GPU would start a kernel for each
-        turned = torch.empty_like(patches, memory_format=torch.contiguous_format)
-        for patch, out, number in zip(patches, turned, orientation.tolist(), strict=True):
-            moved = patch.rot90(number % 4, (1, 2))
-            out.copy_(moved.flip(2) if number >= 4 else moved)
-        return turned
-    turns = [patches, patches.rot90(1, (2, 3)), patches.rot90(2, (2, 3)), patches.rot90(3, (2, 3))]
-    choices = torch.stack(turns + [each.flip(3) for each in turns])
-    return choices[orientation, torch.arange(len(patches), device=patches.device)]
+    if patches.device.type != "cpu":
+        return orient_by_place(patches, orientation)
+    turned = torch.empty_like(patches, memory_format=torch.contiguous_format)
+    for patch, out, number in zip(patches, turned, orientation.tolist(), strict=True):
+        moved = patch.rot90(number % 4, (1, 2))
+        out.copy_(moved.flip(2) if number >= 4 else moved)
+    return turned
+
+
+def orient_by_place(patches: Tensor, orientation: Tensor) -> Tensor:
+    """As ``orient``, by asking for each place where its pixel comes from: a GPU would start a kernel for each patch."""
+    n, n_channels, size = patches.shape[:3]
+    turns, mirrored = (orientation % 4).view(-1, 1, 1), (orientation >= 4).view(-1, 1, 1)
+    along = torch.arange(size, device=patches.device)
+    y, x = along.view(1, -1, 1), along.view(1, 1, -1)
+    x = torch.where(mirrored, size - 1 - x, x)
+    sideways = turns % 2 == 1
+    from_y, from_x = torch.where(sideways, x, y), torch.where(sideways, y, x)
+    from_y = torch.where(turns >= 2, size - 1 - from_y, from_y)
+    from_x = torch.where((turns == 1) | (turns == 2), size - 1 - from_x, from_x)
+    places = (from_y * size + from_x).view(n, 1, -1).expand(-1, n_channels, -1)
+    return patches.flatten(2).gather(2, places).view(patches.shape)
 
 
 def change_intensity(
@@ -85,34 +179,3 @@ def _blurred(grey: Tensor, sigma: Tensor, *, radius: int) -> Tensor:
     stacked = functional.pad(grey.transpose(0, 1), (radius,) * 4, mode="replicate")
     stacked = functional.conv2d(stacked, kernels.view(n, 1, -1, 1), groups=n)
     return functional.conv2d(stacked, kernels.view(n, 1, 1, -1), groups=n).transpose(0, 1)
-
-
-def to_network_input(patches: Tensor, *, mean: Triple, std: Triple) -> Tensor:
-    """Grey patches to three normalised channels, float32, channels last.
-
-    Args:
-        patches: uint8, or floats in 0 to 1, shape ``(n, 1, size, size)``.
-        mean: Mean of each channel the backbone's weights expect, of values in 0 to 1.
-        std: Standard deviation, likewise.
-    """
-    if patches.device.type == "cpu" and patches.dtype == torch.uint8:
-        return _looked_up(patches.numpy(), _normalised(mean, std))
-    grey = patches if patches.is_floating_point() else patches.float() / 255
-    centre, scale = (patches.new_tensor(values, dtype=torch.float32) for values in (mean, std))
-    # in one pass, and written as it lies in memory: the channels of a pixel side by side
-    return torch.addcmul(-centre / scale, grey.permute(0, 2, 3, 1), 1 / scale).permute(0, 3, 1, 2)
-
-
-@lru_cache(maxsize=8)
-def _normalised(mean: Triple, std: Triple) -> tuple[NDArray[np.float32], ...]:
-    """What each of 256 values becomes in each channel."""
-    values = to_network_input(torch.arange(256).view(1, 1, 1, 256) / 255, mean=mean, std=std)
-    return tuple(np.ascontiguousarray(channel) for channel in values[0, :, 0].numpy())
-
-
-def _looked_up(patches: NDArray[np.uint8], tables: tuple[NDArray[np.float32], ...]) -> Tensor:
-    """Each patch by itself, so that it is still in the processor's cache when its channels are put side by side."""
-    images = np.empty((len(patches), *patches.shape[2:], 3), np.float32)
-    for patch, image in zip(patches[:, 0], images, strict=True):
-        cv2.merge([cv2.LUT(patch, table) for table in tables], image)
-    return torch.from_numpy(images).permute(0, 3, 1, 2)

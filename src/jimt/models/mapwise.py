@@ -17,12 +17,12 @@ from torch.nn import functional
 
 from jimt.curation.patches import tiles_of_patch
 from jimt.data.fields import Fields
-from jimt.data.transforms import to_network_input
 from jimt.models.checkpoint import Input
 from jimt.models.devices import ExceedsMemory, ready
 from jimt.models.like_training import windows_of
 from jimt.models.network import LiveDeadNetwork
 from jimt.networks.decoders import resized
+from jimt.networks.network_input import to_network_input
 from jimt.networks.side_by_side import side_by_side
 from jimt.statistics.stained_calibration import logit_of, probability_of
 from jimt.vocabulary import MULTIPLE

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from jimt.curation.store import cut_patches, places_of
 from jimt.data.fields import Fields
-from jimt.data.transforms import orient, to_network_input
+from jimt.data.transforms import orient
 from jimt.models.checkpoint import Input
 from jimt.models.devices import ExceedsMemory, ready
 from jimt.models.like_training import windows_of
 from jimt.models.network import LiveDeadNetwork
+from jimt.networks.network_input import to_network_input
 from jimt.networks.side_by_side import at_once, side_by_side
 
 _PLACE = ["field", "y", "x"]

@@ -19,6 +19,7 @@ from jimt.curation.patches import tiles_of_patch
 from jimt.curation.store import cut_patches
 from jimt.errors import InputError, did_you_mean
 from jimt.networks.folding import fold_batch_norms
+from jimt.networks.network_input import Triple, to_network_input
 from jimt.networks.side_by_side import at_once, side_by_side
 from jimt.networks.squeezenet import SqueezeNet
 from jimt.networks.weights import load_weights
@@ -27,7 +28,6 @@ from jimt.vocabulary import MULTIPLE
 
 __all__ = ["FeatureExtractor", "SqueezeNet", "create_backbone", "load_weights", "normalisation"]
 
-Triple = tuple[float, float, float]
 _BLOCK: Final = 64 * MULTIPLE
 """Pixels: a field passes in blocks of so many, so that a huge one needs no more memory than one of this size. A part of
 what features are: with other blocks those of large fields would differ."""
@@ -106,7 +106,7 @@ class FeatureExtractor:
     """
 
     def __init__(self, name: str, weights: str, *, device: str, batch_size: int, precision: str) -> None:
-        mean, std = normalisation(name)
+        self._mean, self._std = normalisation(name)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # so that features of random weights can be had again
             network = create_backbone(name, num_classes=0)
@@ -117,8 +117,6 @@ class FeatureExtractor:
             keep_freed_memory()
         self._bfloat16 = precision == "bf16-mixed"
         self._network = network.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._mean = torch.tensor(mean, device=self._device).view(1, 3, 1, 1)
-        self._std = torch.tensor(std, device=self._device).view(1, 3, 1, 1)
         self._batch_size = batch_size
 
     def __call__(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -226,8 +224,8 @@ class FeatureExtractor:
 
     @torch.inference_mode()
     def _feature_maps(self, patches: Tensor) -> Tensor:
-        grey = patches.to(self._device).unsqueeze(1).float() / 255  # one channel crosses to the device
-        images = ((grey - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+        grey = patches.to(self._device).unsqueeze(1)  # one channel and eight bits cross to the device
+        images = to_network_input(grey, mean=self._mean, std=self._std)
         with (
             torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16),
             # TensorFloat-32 keeps ten bits of each number, and cards newer than 2020 would use it unasked

@@ -64,6 +64,8 @@ def fit(training: Training, network: LiveDeadNetwork | StainNetwork, curated: Cu
             "trainer.patience needs validation patches", remedies=("trainer.patience=null", "crossval.validation=true")
         )
     module, datamodule = learner_of(training, network, curated)
+    if settings.compile != "none":  # not before: the smallest crop is found out by passes of several sizes on the CPU
+        network.compile_parts(mode=settings.compile)
     _run(module, datamodule, training, map_pictures(training, network, curated))
     if settings.fast_dev_run or process_number() != 0:
         return 0
@@ -152,6 +154,14 @@ def _run(
                 f"the training was told to stop ({signal}) and can go on after the last finished epoch",
                 remedies=(as_typed("resume", training.resumed_by),),
             ) from error
+        except torch._dynamo.exc.TorchDynamoException as error:
+            raise _not_compiled(error) from error
+
+
+def _not_compiled(error: Exception) -> InputError:
+    """What to say where ``torch.compile`` fails, as it does on a machine without a compiler."""
+    reason = str(getattr(error, "inner_exception", error)).strip().partition("\n")[0]
+    return InputError(f"torch.compile cannot compile this network ({reason})", remedies=("trainer.compile=none",))
 
 
 _NOBODY_CAN_ACT_ON = (

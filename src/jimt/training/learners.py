@@ -132,6 +132,7 @@ def _loading(training: Training) -> dict[str, Any]:
         "accumulate": optim.accumulate,
         "num_workers": settings.num_workers,
         "pinned": settings.accelerator == "gpu",
+        "compiled": settings.compile != "none",
         "seed": config.seed,
         "mean": training.takes.mean,
         "std": training.takes.std,

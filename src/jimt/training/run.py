@@ -180,8 +180,6 @@ def _build(config: TrainConfig, resumes: Unfinished | None) -> tuple[LiveDeadNet
     network = network_of(config).build()
     # of a run that goes on the weights are replaced
     weights = network.load_pretrained(config.backbone.weights) if resumes is None else resumes.weights
-    if config.trainer.compile != "none":
-        network.compile_parts(mode=config.trainer.compile)
     return network.to(memory_format=torch.channels_last), weights
 
 
