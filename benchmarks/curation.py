@@ -7,19 +7,14 @@ Each is a process of its own, timed as a whole, imports included; one round to w
 """
 
 import argparse
-import os
-import resource
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
-from jimt.synthetic import simulate_dataset
+from speed_measuring import REPOSITORY, Ended, process
 
-REPOSITORY = Path(__file__).parent.parent
+from jimt.synthetic import simulate_dataset
 
 PLAIN = """
 import sys
@@ -44,44 +39,19 @@ COPIES_IN_ONE_GROUP = (
 )
 
 
-def timed(command: list[str]) -> tuple[float, float]:
-    """Seconds and peak memory (MiB, the largest process) of one command."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return seconds, (peak if peak > before else before) / 1024
-
-
-def curate(raw: Path, out: Path) -> tuple[float, float]:
-    """Curate without the filter, in a process whose memory is measured apart from all others."""
+def plain(raw: Path, out: Path) -> Ended:
+    """The plain script."""
     shutil.rmtree(out, ignore_errors=True)
-    command = [
-        sys.executable,
-        str(REPOSITORY / "prepare.py"),
-        "dataset=synthetic",
-        f"dataset.root={raw}",
-        "dataset.simulation=null",
-        f"curation.output_root={out}",
-        "curation.empty_filter.enabled=false",
-        "curation.scaling.method=full_range",
-        COPIES_IN_ONE_GROUP,
-    ]
-    reader, writer = os.pipe()
-    child = os.fork()  # so that RUSAGE_CHILDREN holds this one command only
-    if child == 0:
-        try:
-            os.write(writer, "{} {}".format(*timed(command)).encode())
-        finally:
-            os._exit(0)
-    os.close(writer)  # or reading would wait for ever where the curation fails
-    os.waitpid(child, 0)
-    told = os.read(reader, 100).split()
-    os.close(reader)
-    if not told:
-        sys.exit("error: the curation failed")
-    return float(told[0]), float(told[1])
+    out.mkdir()
+    return process(["-c", PLAIN, str(raw), str(out)])
+
+
+def curate(raw: Path, out: Path) -> Ended:
+    """Curate without the filter, as a command."""
+    shutil.rmtree(out, ignore_errors=True)
+    settings = ["dataset=synthetic", "dataset.simulation=null", "curation.empty_filter.enabled=false"]
+    where = [f"dataset.root={raw}", f"curation.output_root={out}", COPIES_IN_ONE_GROUP]
+    return process([str(REPOSITORY / "prepare.py"), *settings, "curation.scaling.method=full_range", *where])
 
 
 def simulate(root: Path, n_images: int, *, height: int, width: int) -> None:
@@ -120,21 +90,16 @@ def main() -> None:
         simulate(four_times, 4 * options.images, height=height, width=width)
         plain_rates, jimt_rates, peaks, peaks4 = [], [], [], []
         for number in range(options.warming + options.rounds):
-            shutil.rmtree(out, ignore_errors=True)
-            out.mkdir()
-            plain_seconds, _ = timed([sys.executable, "-c", PLAIN, str(raw), str(out)])
-            seconds, peak = curate(raw, out)
-            seconds4, peak4 = curate(four_times, out)
+            slow, few, many = plain(raw, out), curate(raw, out), curate(four_times, out)
             if number >= options.warming:
-                plain_rates.append(options.images / plain_seconds)
-                jimt_rates.append(4 * options.images / seconds4)
-                peaks.append(peak)
-                peaks4.append(peak4)
+                plain_rates.append(options.images / slow.seconds)
+                jimt_rates.append(4 * options.images / many.seconds)
+                peaks.append(few.peak)
+                peaks4.append(many.peak)
                 print(
                     f"round {number - options.warming + 1}: plain script {plain_rates[-1]:.1f} raw images/s; jimt "
-                    f"{options.images / seconds:.1f} on {options.images}, {jimt_rates[-1]:.1f} on "
-                    f"{4 * options.images}; "
-                    f"peak memory {peak:.0f} and {peak4:.0f} MiB"
+                    f"{options.images / few.seconds:.1f} on {options.images}, {jimt_rates[-1]:.1f} on "
+                    f"{4 * options.images}; peak memory {few.peak:.0f} and {many.peak:.0f} MiB"
                 )
         ratio = statistics.median(fast / slow for fast, slow in zip(jimt_rates, plain_rates, strict=True))
         growth = statistics.median(peaks4) / statistics.median(peaks) - 1

@@ -1,26 +1,22 @@
 """Rows of curation: against a plain script, the empty filter's network, disk and memory."""
 
-import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from speed_measuring import (
-    REPOSITORY,
-    Ended,
     Row,
     Suite,
     clocked,
     config_of,
     in_turn,
     median_of,
-    process,
     ratios_of,
     simulated,
 )
 
-from curation import COPIES_IN_ONE_GROUP, PLAIN, simulate
+from curation import curate, plain, simulate
 from jimt.curation.manifest import open_curated
 from jimt.curation.patches import patch_origins
 from jimt.curation.store import cut_patches, places_of
@@ -36,21 +32,6 @@ def pairs(suite: Suite, n: int) -> Path:
     if not root.is_dir():
         simulate(root, n, height=HEIGHT, width=WIDTH)
     return root
-
-
-def curate(raw: Path, out: Path) -> Ended:
-    """Curate without the filter, as a command."""
-    shutil.rmtree(out, ignore_errors=True)
-    settings = ["dataset=synthetic", "dataset.simulation=null", "curation.empty_filter.enabled=false"]
-    where = [f"dataset.root={raw}", f"curation.output_root={out}", COPIES_IN_ONE_GROUP]
-    return process([str(REPOSITORY / "prepare.py"), *settings, "curation.scaling.method=full_range", *where])
-
-
-def plain(raw: Path, out: Path) -> Ended:
-    """The plain script."""
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir()
-    return process(["-c", PLAIN, str(raw), str(out)])
 
 
 def size_of(folder: Path, pattern: str) -> int:
