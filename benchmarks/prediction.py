@@ -24,6 +24,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
+from speed_measuring import now
 
 from jimt.curation.store import cut_patches, places_of
 from jimt.data.fields import Fields
@@ -90,7 +91,7 @@ def fields_asked(predictor: Predictor, asked: Asked) -> Iterator[Fields]:
 def loop(predictor: Predictor, network: LiveDeadNetwork | StainNetwork, asked: Asked) -> None:
     """The same answers by plain passes in float32, and nothing written."""
     known = predictor.checkpoint.empty_filter
-    extract = None if known is None else plain_filter(known)
+    extract = None if known is None else plain_filter(known, predictor.device)
     for fields in fields_asked(predictor, asked):
         if isinstance(network, LiveDeadNetwork) and predictor.checkpoint.output.tile is None:
             patch_by_patch(predictor, network, fields)
@@ -101,10 +102,10 @@ def loop(predictor: Predictor, network: LiveDeadNetwork | StainNetwork, asked: A
                 extract(patch[None])
 
 
-def plain_filter(known: EmptyFilter) -> FeatureExtractor:
+def plain_filter(known: EmptyFilter, device: torch.device) -> FeatureExtractor:
     """The empty filter's network, one patch at a time in float32."""
     return FeatureExtractor.with_state(
-        known.backbone, known.state_dict, device="cpu", batch_size=1, precision="32-true"
+        known.backbone, known.state_dict, device=str(device), batch_size=1, precision="32-true"
     )
 
 
@@ -114,7 +115,7 @@ def whole(predictor: Predictor, network: LiveDeadNetwork | StainNetwork, fields:
     multiple = MULTIPLE * (network.reduction if isinstance(network, StainNetwork) else 1)
     pixels = fields.field(0)
     padded = np.pad(pixels, tuple((0, -side % multiple) for side in pixels.shape), mode="reflect")
-    upright = torch.from_numpy(padded)[None, None]
+    upright = torch.from_numpy(padded)[None, None].to(predictor.device)
     for turn in range(predictor.checkpoint.output.orientations):
         turned = upright.rot90(turn % 4, (2, 3))
         images = to_network_input(turned.flip(3) if turn >= 4 else turned, mean=takes.mean, std=takes.std)
@@ -132,16 +133,16 @@ def patch_by_patch(predictor: Predictor, network: LiveDeadNetwork, fields: Field
     """Pass each patch of a field through a network, one at a time, in each orientation."""
     takes = predictor.checkpoint.input
     for patch in patches_of(predictor, fields):
-        grey = torch.from_numpy(patch)[None, None]
+        grey = torch.from_numpy(patch)[None, None].to(predictor.device)
         for turn in range(predictor.checkpoint.output.orientations):
-            turned = orient(grey, torch.tensor([turn]))
+            turned = orient(grey, torch.tensor([turn], device=predictor.device))
             network(to_network_input(turned, mean=takes.mean, std=takes.std).contiguous())
 
 
 @torch.inference_mode()
 def patches_by_same_backbone(predictor: Predictor, asked: Asked) -> None:
     """A loop over the patches with a classifier of the backbone of a model of whole fields."""
-    network = LiveDeadNetwork(predictor.checkpoint.network.name, head="own", layer=None).eval()
+    network = LiveDeadNetwork(predictor.checkpoint.network.name, head="own", layer=None).eval().to(predictor.device)
     for fields in fields_asked(predictor, asked):
         patch_by_patch(predictor, network, fields)
 
@@ -166,14 +167,14 @@ def main() -> None:
     seconds: dict[str, list[tuple[float, float]]] = {}
 
     def timed(name: str, work: Callable[[], T]) -> T:
-        start, start_of_processor = time.perf_counter(), time.process_time()
+        start, start_of_processor = now(), time.process_time()
         result = work()
-        times = (time.perf_counter() - start, time.process_time() - start_of_processor)
+        times = (now() - start, time.process_time() - start_of_processor)
         seconds.setdefault(name, []).append(times)
         return result
 
     predictor = open_predictor(options.run)
-    plain = predictor.checkpoint.load_network()
+    plain = predictor.checkpoint.load_network().to(predictor.device)
     of_fields = isinstance(plain, StainNetwork) or predictor.checkpoint.output.tile is not None
     for _ in range(options.rounds + 1):  # the first to warm up
         out = Path(tempfile.mkdtemp())

@@ -23,10 +23,11 @@ from jimt.synthetic import simulate_dataset
 from prediction import asked_for, command, difference, loop, patches_by_same_backbone
 
 
-def scoring_rows(suite: Suite) -> list[Row]:
+def scoring_rows(suite: Suite, precisions: Sequence[str] = ("bf16-mixed", "32-true")) -> list[Row]:
     """Row 5: patches of stored fields, by a fine-tuned ResNet-18."""
     rows = []
-    for precision, words in (("bf16-mixed", "bfloat16"), ("32-true", "float32")):
+    for precision in precisions:
+        words = "float32" if precision == "32-true" else "bfloat16"
         run = trained(suite, f"tuned_{precision}", "backbone=resnet18", f"trainer.precision={precision}")
         predictor = open_predictor(run, accelerator=suite.accelerator)
         torch.set_num_threads(suite.threads)
@@ -83,22 +84,25 @@ def fields_to_predict(suite: Suite, n: int) -> list[str]:
     return [str(path) for path in sorted(root.glob("*--Trans.tif"))]
 
 
-def prediction_rows(suite: Suite) -> list[Row]:
+_TILES = ("experiment=frozen_tiles",)
+PREDICTED: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
+    ("fine-tuned patches", ("backbone=resnet18",), ">= 4", ""),
+    ("task=stain", ("task=stain", "backbone=resnet18"), ">= 2", ">= 6"),
+    ("frozen tiles", _TILES, ">= 2", ">= 6"),
+    ("frozen tiles, trainer.precision=bf16-mixed", (*_TILES, "trainer.precision=bf16-mixed"), ">= 2", ">= 6"),
+)
+"""Models: what they are called, overrides, and what is wanted of the loop over fields and of that over patches."""
+
+
+def prediction_rows(suite: Suite, cases: Sequence[tuple[str, tuple[str, ...], str, str]] = PREDICTED) -> list[Row]:
     """Row 6: the whole command but its start-up."""
     images = fields_to_predict(suite, 8)
-    tiles = ["experiment=frozen_tiles"]
-    cases = [
-        ("fine-tuned patches", ["backbone=resnet18"], ">= 4", ""),
-        ("task=stain", ["task=stain", "backbone=resnet18"], ">= 2", ">= 6"),
-        ("frozen tiles", tiles, ">= 2", ">= 6"),
-        ("frozen tiles, trainer.precision=bf16-mixed", [*tiles, "trainer.precision=bf16-mixed"], ">= 2", ">= 6"),
-    ]
     rows = []
     for name, overrides, target, of_patches in cases:
         digest = "".join(letter if letter.isalnum() else "_" for letter in name)
-        predictor = open_predictor(trained(suite, f"model_{digest}", *overrides), accelerator="cpu")
+        predictor = open_predictor(trained(suite, f"model_{digest}", *overrides), accelerator=suite.accelerator)
         torch.set_num_threads(suite.threads)
-        plain = predictor.checkpoint.load_network().eval()
+        plain = predictor.checkpoint.load_network().eval().to(suite.device)
         out = suite.folder / "answers"
         shutil.rmtree(out, ignore_errors=True)
         asked = asked_for(suite.folder, images, out)

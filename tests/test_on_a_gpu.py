@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch._inductor import metrics
 
 from conftest import STAIN, TINY, composed_train
+from jimt.config.training import AugmentationConfig
+from jimt.data.dataset import CHANGES, N_CHANGES
+from jimt.data.transforms import augmented_input
 from jimt.errors import InputError
 from jimt.evaluation.scores import score_test_split, training_data
 from jimt.models.devices import ExceedsMemory
@@ -17,6 +21,7 @@ from stains import Fields
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU on this machine")
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+COMPILES_NOTHING = torch.cuda.is_available() and torch.cuda.get_device_capability() < (7, 0)
 CLOSE = 0.02  # of scores computed in bfloat16, whose numbers have three digits, against those in 32 bit
 
 
@@ -51,6 +56,37 @@ def test_every_task_trains_on_a_gpu_in_each_precision_and_a_cpu_gives_its_scores
     if task == "stain":
         for name, values in on_gpu.maps(curated.store, 0).items():
             np.testing.assert_allclose(values, on_cpu.maps(curated.store, 0)[name], atol=5 * CLOSE)
+
+
+@pytest.mark.skipif(COMPILES_NOTHING, reason="Triton starts at compute capability 7.0")
+@pytest.mark.parametrize("strengths", [{}, {"brightness": 0.1, "gamma": 0.5}])
+def test_a_gpu_augments_and_normalises_a_batch_in_one_kernel_as_a_cpu_does_in_several_steps(strengths):
+    settings = AugmentationConfig(orientations=True, **dict.fromkeys(CHANGES, 0.0) | strengths)
+    drawn = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (16, 1, 224, 224), generator=drawn, dtype=torch.uint8)
+    batch = pixels, torch.arange(16) % 8, 2 * torch.rand(16, N_CHANGES, generator=drawn) - 1
+    given = {"settings": settings, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+    expected, _ = augmented_input(batch[0], None, *batch[1:], **given, compiled=False)
+    on_gpu = [part.cuda() for part in batch]
+    eager, _ = augmented_input(on_gpu[0], None, *on_gpu[1:], **given, compiled=False)
+    torch._dynamo.reset()
+    metrics.reset()
+    compiled, _ = augmented_input(on_gpu[0], None, *on_gpu[1:], **given, compiled=True)
+    assert metrics.generated_kernel_count == 1
+    for images in (eager, compiled):
+        assert images.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(images.cpu(), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.skipif(COMPILES_NOTHING, reason="Triton starts at compute capability 7.0")
+@pytest.mark.parametrize("compiled", ["default", "reduce-overhead"])
+def test_a_compiled_training_gives_a_model_that_a_cpu_scores_alike(counted, tmp_path, compiled):
+    run = tmp_path / "run"
+    train(composed_train(*counted, "trainer=gpu", *TINY, f"trainer.compile={compiled}", f"run_dir={run}"))
+    on_gpu, on_cpu = open_predictor(run), open_predictor(run, accelerator="cpu")
+    curated = training_data(on_gpu.checkpoint.record, None, run / BEST)
+    scores = score_test_split(on_gpu, curated)["score"].to_numpy()
+    np.testing.assert_allclose(scores, score_test_split(on_cpu, curated)["score"], atol=CLOSE)
 
 
 def test_a_batch_that_does_not_fit_names_the_setting_that_halves_it(counted, tmp_path, little_memory):

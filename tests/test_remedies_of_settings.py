@@ -98,7 +98,7 @@ def of_training(lab: Lab) -> None:
 
 
 def of_a_linear_probe(lab: Lab) -> None:
-    in_batches = "trainer.limit_train_batches=2", "trainer.fast_dev_run=true"
+    in_batches = "trainer.limit_train_batches=2", "trainer.fast_dev_run=true", "trainer.compile=default"
     lab.mends(trains, "method=linear_probe", *in_batches, "trainer.gradient_clip_val=1")
     lab.mends(trains, "method=linear_probe", "trainer=ddp")
 

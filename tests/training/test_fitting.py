@@ -7,14 +7,16 @@ import pandas as pd
 import pytest
 import torch
 
-from conftest import TINY
-from jimt.data import datamodule
+from conftest import STAIN, TINY
+from jimt.data import datamodule, stain_datamodule
 from jimt.data.transforms import augmented_input
 from jimt.errors import InputError
 from jimt.models.checkpoint import read_checkpoint, read_tensors
 from jimt.models.network import LiveDeadNetwork
 from jimt.models.schedules import step_schedule
+from jimt.models.stain_network import StainNetwork
 from jimt.system.files import BEST
+from jimt.training import learners
 from jimt.training.run import train
 from processes import Note
 from trainings import epochs_of, validated
@@ -171,6 +173,23 @@ def test_a_network_is_compiled_where_that_is_asked_for(uneven, train_config, mon
     half = len(augmented) // 2
     assert augmented == [False] * half + [True] * half
     assert half > 0
+
+
+def test_the_smallest_crop_is_found_out_before_anything_is_compiled(uneven, train_config, monkeypatch):
+    order = []
+
+    def tried(*_, **__):
+        order.append("crop")
+
+    def noting(*batch, compiled, **rest):
+        order.append("augmented" if compiled else "not compiled")
+        return augmented_input(*batch, compiled=compiled, **rest)
+
+    monkeypatch.setattr(learners, "refuse_small_crop", tried)
+    monkeypatch.setattr(StainNetwork, "compile_parts", lambda network, mode: order.append(mode))
+    monkeypatch.setattr(stain_datamodule, "augmented_input", noting)
+    train(train_config(*uneven, *STAIN, "trainer.compile=default", "trainer.fast_dev_run=true"))
+    assert order == ["crop", "default", "augmented"]
 
 
 # ---- networks
