@@ -113,15 +113,13 @@ def orient(patches: Tensor, orientation: Tensor) -> Tensor:
 def orient_by_place(patches: Tensor, orientation: Tensor) -> Tensor:
     """As ``orient``, by asking for each place where its pixel comes from: a GPU would start a kernel for each patch."""
     n, n_channels, size = patches.shape[:3]
-    turns, mirrored = (orientation % 4).view(-1, 1, 1), (orientation >= 4).view(-1, 1, 1)
-    along = torch.arange(size, device=patches.device)
-    y, x = along.view(1, -1, 1), along.view(1, 1, -1)
-    x = torch.where(mirrored, size - 1 - x, x)
-    sideways = turns % 2 == 1
-    from_y, from_x = torch.where(sideways, x, y), torch.where(sideways, y, x)
-    from_y = torch.where(turns >= 2, size - 1 - from_y, from_y)
-    from_x = torch.where((turns == 1) | (turns == 2), size - 1 - from_x, from_x)
-    places = (from_y * size + from_x).view(n, 1, -1).expand(-1, n_channels, -1)
+    turns, mirrored = (orientation % 4).view(-1, 1), (orientation >= 4).view(-1, 1)
+    there = torch.arange(size, device=patches.device)
+    back, sideways = size - 1 - there, turns % 2 == 1
+    # a step down or across, as steps in memory: on its side a row is a column
+    down = torch.where((turns == 1) | (turns == 2), back, there) * torch.where(sideways, 1, size)
+    across = torch.where((turns >= 2) != mirrored, back, there) * torch.where(sideways, size, 1)
+    places = (down.unsqueeze(2) + across.unsqueeze(1)).view(n, 1, -1).expand(-1, n_channels, -1)
     return patches.flatten(2).gather(2, places).view(patches.shape)
 
 
