@@ -78,9 +78,9 @@ def memory_rows(suite: Suite) -> list[Row]:
         return process(["-m", "jimt", "report", str(folder)], threads=suite.threads).peak
 
     for what, measure, few in (
-        ("training", trained_on, 1),
+        ("training", trained_on, n),
         ("prediction", predicted, 2 * n),
-        ("report", reported, 1),
+        ("report", reported, n),
     ):
         small, large = measure(few), measure(4 * few)
         rows.append(
