@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from jimt.curation.cell_tables import NUCLEI, join_tables, placed_nuclei
 from jimt.curation.copies import DIGESTS
-from jimt.curation.reading import BadField, FieldPatches
+from jimt.curation.reading import BadField, FieldPatches, Spool
 from jimt.curation.shift import as_text
 from jimt.curation.store import AREAS, FIELDS, FILES, FLUORESCENCE, FURTHER, NAMES, NO_DATA, PIXELS, PLACE
 from jimt.vocabulary import FURTHER_COLUMNS
@@ -23,6 +24,16 @@ _TABLES: Final = ("rows", "nuclei")
 
 def _table(marker: Path, kind: str) -> Path:
     return marker.with_name(f"{marker.stem}-{kind}.parquet")
+
+
+def _pixels_of(field: FieldPatches) -> Iterator[bytes | memoryview]:
+    """What each file takes of a field."""
+    if not isinstance(field.pixels, Spool):
+        yield from (np.ascontiguousarray(part).data for part in field.pixels)
+        return
+    with field.pixels.path.open("rb", buffering=0) as spool:
+        yield from (spool.read(n_bytes) for n_bytes in field.pixels.n_bytes)
+    field.pixels.path.unlink()
 
 
 class FieldWriter:
@@ -72,12 +83,9 @@ class FieldWriter:
             self.bad[str(raw.brightfield)] = result.reason
             return
         begins = dict(self._ends)
-        with result.spool.open("rb", buffering=0) as spool:
-            for name, n_bytes in zip(FILES, result.spooled, strict=False):
-                self._files[name].write(spool.read(n_bytes))
-                self._ends[name] += n_bytes
-        result.spool.unlink()
-        self._results.append(result)
+        for name, part in zip(FILES, _pixels_of(result), strict=False):
+            self._ends[name] += self._files[name].write(part)
+        self._results.append(dataclasses.replace(result, pixels=()))
         self.fields.append(
             {
                 "raw_image_id": raw.raw_image_id,

@@ -1,10 +1,12 @@
 """The sliding window and the 8 bits the network sees (paper: "Patches")."""
 
+import functools
 import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -12,6 +14,8 @@ from numpy.typing import NDArray
 
 from jimt.curation.decoding import BadImageError
 from jimt.curation.images import Image
+
+_THIN: Final = 64  # of so many numbers one is in a sample
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,10 @@ def histogram_percentile(histogram: NDArray[np.int64], percentile: float) -> flo
     >>> histogram_percentile(np.array([0, 2, 0, 2]), 50), float(np.percentile([1, 1, 3, 3], 50))
     (2.0, 2.0)
     """
-    cumulative = np.cumsum(histogram)
+    return _cumulative_percentile(np.cumsum(histogram), percentile)
+
+
+def _cumulative_percentile(cumulative: NDArray[np.int64], percentile: float) -> float:
     position = (int(cumulative[-1]) - 1) * percentile / 100
     floor = math.floor(position)
     lower, upper = np.searchsorted(cumulative, np.array([floor, math.ceil(position)]), side="right")
@@ -113,9 +120,40 @@ def histogram_percentile(histogram: NDArray[np.int64], percentile: float) -> flo
 def valid_percentiles(image: Image, valid: NDArray[np.bool_], percentiles: tuple[float, ...]) -> tuple[float, ...]:
     """Percentiles of the pixels that hold data, in the image's units."""
     if image.dtype.kind == "u":
-        histogram = grey_histogram(image, valid)
-        return tuple(histogram_percentile(histogram, percentile) for percentile in percentiles)
+        cumulative = np.cumsum(grey_histogram(image, valid))
+        return tuple(_cumulative_percentile(cumulative, percentile) for percentile in percentiles)
     return tuple(float(value) for value in np.percentile(image[valid], percentiles))
+
+
+def percentile_of_many(values: NDArray[np.floating[Any]], percentile: float) -> float:
+    """Percentile of many numbers as ``numpy.percentile`` gives it, in a sixth of its time.
+
+    A sample tells between which two numbers it lies, and only those in between are put in order.
+
+    >>> percentile_of_many(np.array([4, 1, 3, 2], np.float32), 50)
+    2.5
+
+    Args:
+        values: None of them NaN, shape ``(n,)``.
+        percentile: 0 to 100.
+    """
+    position = (len(values) - 1) * (percentile / 100)
+    place = math.floor(position)
+    following = min(place + 1, len(values) - 1)
+    sample = values[::_THIN]
+    margin = 3 * math.isqrt(len(sample))  # six standard deviations, at least, of how many of it lie below a number
+    first, last = max(place // _THIN - margin, 0), min(place // _THIN + margin, len(sample) - 1)
+    ordered = np.partition(sample, (first, last))
+    least, most = ordered[first], ordered[last]
+    n_below = int(np.count_nonzero(values < least))
+    middle = values[(values >= least) & (values <= most)]
+    if place < n_below or following >= n_below + len(middle):  # by chance, or at either end
+        n_below, middle = 0, values
+    ordered = np.partition(middle, (place - n_below, following - n_below))
+    before, after = ordered[place - n_below], ordered[following - n_below]
+    share = position - place
+    # as NumPy has it, which rounds otherwise in each half
+    return float(before + (after - before) * share if share < 0.5 else after - (after - before) * (1 - share))
 
 
 def to_8_bit(image: Image, valid: NDArray[np.bool_], scaling: Scaling) -> NDArray[np.uint8]:
@@ -144,9 +182,17 @@ def to_8_bit(image: Image, valid: NDArray[np.bool_], scaling: Scaling) -> NDArra
         low, high = 0.0, float((1 << min(scaling.bit_depth, 8 * image.dtype.itemsize)) - 1)
     gain = 255.0 / max(high - low, float(np.finfo(np.float32).tiny))
     if image.dtype.kind == "u":
-        levels = np.arange(1 << (8 * image.dtype.itemsize), dtype=np.float64)
-        return np.asarray(cv2.LUT(image, np.clip(np.rint((levels - low) * gain), 0, 255).astype(np.uint8)))
-    return np.clip(np.rint((image.astype(np.float64) - low) * gain), 0, 255).astype(np.uint8)
+        return np.asarray(cv2.LUT(image, _levels(1 << (8 * image.dtype.itemsize), low, gain)))
+    return _scaled(image, low, gain)
+
+
+@functools.lru_cache(maxsize=4)  # of methods that scale all images alike
+def _levels(n: int, low: float, gain: float) -> NDArray[np.uint8]:
+    return _scaled(np.arange(n), low, gain)
+
+
+def _scaled(values: NDArray[Any], low: float, gain: float) -> NDArray[np.uint8]:
+    return np.clip(np.rint((values.astype(np.float64) - low) * gain), 0, 255).astype(np.uint8)
 
 
 def dataset_grey_range(

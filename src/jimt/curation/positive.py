@@ -15,7 +15,7 @@ from skimage.feature import peak_local_max
 from skimage.measure import label, regionprops_table
 from skimage.segmentation import watershed
 
-from jimt.curation.patches import window_means
+from jimt.curation.patches import percentile_of_many, window_means
 
 HAZE: Final = 3.0  # of the field's background: what is brighter over a wide area is crowded nuclei, not haze
 _STEPS = 12  # a radius on the reduced image: enough for a disc, and 70 times quicker than on the image itself
@@ -52,7 +52,8 @@ def smoothed(fluorescence: NDArray[np.generic], valid: NDArray[np.bool_], *, sd:
         valid: Which pixels are data, likewise.
         sd: Standard deviation, pixels.
     """
-    values = np.where(valid, fluorescence, 0).astype(np.float32)
+    everywhere = bool(valid.all())
+    values = (fluorescence if everywhere else np.where(valid, fluorescence, 0)).astype(np.float32)
     if sd == 0:
         return values
 
@@ -60,7 +61,7 @@ def smoothed(fluorescence: NDArray[np.generic], valid: NDArray[np.bool_], *, sd:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), sd, borderType=cv2.BORDER_REFLECT), np.float32)
 
     total = blurred(values)
-    if valid.all():
+    if everywhere:
         return total
     weight = blurred(valid.astype(np.float32))
     return np.asarray(np.divide(total, weight, out=np.zeros_like(total), where=weight > 1e-6))
@@ -81,19 +82,20 @@ def background_nearby(
         radius: Of the disc, pixels.
         percentile: Of the valid pixels that counts as the field's background.
     """
-    level = float(np.percentile(image[valid], percentile))
+    everywhere = bool(valid.all())
+    level = percentile_of_many(image.ravel() if everywhere else image[valid], percentile)
     step = max(1, int(radius // _STEPS))
     height, width = image.shape
     size = (max(1, width // step), max(1, height // step))
     # no data is as bright as can be: an opening does not see it
-    filled = np.where(valid, image, HAZE * level)
-    small = cv2.resize(filled.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    filled = image if everywhere else np.where(valid, image, HAZE * level).astype(np.float32)
+    small = cv2.resize(filled, size, interpolation=cv2.INTER_AREA)
     reach = max(1, round(radius / step))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     opened = cv2.morphologyEx(small, cv2.MORPH_OPEN, disc, borderType=cv2.BORDER_REFLECT)
     smooth = cv2.GaussianBlur(opened, (0, 0), reach / 2, borderType=cv2.BORDER_REFLECT)
     nearby = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(np.minimum(nearby, HAZE * level), np.float32)
+    return np.asarray(cv2.min(nearby, HAZE * level, dst=nearby), np.float32)
 
 
 def positive_mask(
@@ -111,7 +113,8 @@ def positive_mask(
         return np.zeros(valid.shape, np.bool_)
     image = smoothed(fluorescence, valid, sd=settings.smoothing)
     background = background_nearby(image, valid, radius=settings.radius, percentile=settings.percentile)
-    above = (image > settings.ratio * background) & (image > 0)
+    background *= settings.ratio
+    above = (image > background) & (image > 0)
     return np.asarray(valid & (above | (fluorescence >= saturated_at)), np.bool_)
 
 

@@ -171,7 +171,8 @@ def read_all(
                 task = progress.add_task("read", total=len(finding.images), completed=writer.n_images)
                 committed = time.monotonic()
                 remaining = images[writer.n_images :]
-                for result in in_parallel(read_field, remaining, settings, scaling, writer.spool.absolute()):
+                folder = None if curation.executor.backend == "local" else writer.spool.absolute()
+                for result in in_parallel(read_field, remaining, settings, scaling, folder):
                     writer.add(result)
                     if time.monotonic() - committed > _COMMIT_SECONDS:
                         writer.commit()

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,15 @@ from jimt.vocabulary import FURTHER_CHANNELS
 
 
 @dataclass(frozen=True)
+class Spool:
+    """A file that pixels were left in by a worker of another machine; whoever appends them to the store deletes it."""
+
+    path: Path
+    n_bytes: tuple[int, ...]
+    """Of each array in it."""
+
+
+@dataclass(frozen=True)
 class FieldPatches:
     """One field in 8 bits and what was measured on its patches; arrays of shape ``(n_patches,)``.
 
@@ -43,10 +53,9 @@ class FieldPatches:
     """
 
     raw: RawImage
-    spool: Path
-    """File of bright-field in 8 bits, fluorescence and no-data; whoever appends them to the field store deletes it."""
-    spooled: tuple[int, ...]
-    """Bytes of each in it: a published patch has no fluorescence, and there is no no-data where every pixel is data."""
+    pixels: tuple[NDArray[Any], ...] | Spool
+    """Bright-field in 8 bits, fluorescence and no-data: a published patch has no fluorescence, and there is no no-data
+    where every pixel is data."""
     fluorescence_type: str | None
     """Of its counts, as NumPy names it; None for a published patch."""
     height: int
@@ -79,8 +88,8 @@ class BadField:
     reason: str
 
 
-def _spool(parts: list[NDArray[Any]], folder: Path) -> Path:
-    # sent between processes, a field would be copied four times and take longer than all that is measured on it
+def _spool(parts: Sequence[NDArray[Any]], folder: Path) -> Path:
+    # sent between machines, a field would be copied four times and take longer than all that is measured on it
     descriptor, name = tempfile.mkstemp(dir=folder)
     with os.fdopen(descriptor, "wb") as spool:
         for part in parts:
@@ -88,17 +97,19 @@ def _spool(parts: list[NDArray[Any]], folder: Path) -> Path:
     return Path(name)
 
 
-def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: Path) -> FieldPatches | BadField:
+def read_field(
+    raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: Path | None
+) -> FieldPatches | BadField:
     """Read one raw image and measure its patches; a bad image is an answer, so that all are found in one pass.
 
     Args:
         raw: The raw image.
         settings: How it is read.
         scaling: How bright-field becomes 8 bits.
-        folder: Where the 8-bit pixels are left.
+        folder: Where the pixels are left for another machine; None to give them back.
     """
     keep_freed_memory()
-    cv2.setNumThreads(1)  # one image a process: threads would only take the other processes' cores
+    cv2.setNumThreads(1)  # an image a core: OpenCV's own threads would only take those of the other images
     try:
         images, bits = read_images(raw, settings)
         brightfield, fluorescence = images["brightfield"], images.get("fluorescence")
@@ -143,8 +154,7 @@ def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: 
             )
         return FieldPatches(
             raw=raw,
-            spool=_spool(parts, folder),
-            spooled=tuple(part.nbytes for part in parts),
+            pixels=tuple(parts) if folder is None else Spool(_spool(parts, folder), tuple(part.nbytes for part in parts)),
             fluorescence_type=None if fluorescence is None else fluorescence.dtype.name,
             height=height,
             width=width,

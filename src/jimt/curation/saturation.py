@@ -1,5 +1,6 @@
 """Pixels of fluorescence that are as bright as the camera can tell: how bright the cell was, nobody knows."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ _PLATEAU: Final = 20
 """Pixels at the largest value, at least, of a camera that ends below the top of its bits."""
 _TIMES: Final = 5
 """And so many times the pixels of the values just below: bright nuclei thin out towards the brightest."""
+_NEAR: Final = 0.98
+"""Of the largest value: those just below it lie above this, or where none does they are the next lower value."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +54,28 @@ def saturation_of(fluorescence: NDArray[Any], valid: NDArray[np.bool_], *, top: 
     if not n_valid or not fluorescence.size:
         return Saturation(0.0, float("nan"))
     largest = float(fluorescence.max())
-    at_top = fluorescence >= min(largest, top)
+    at_top = fluorescence >= _comparable(min(largest, top), fluorescence)
     n = int(np.count_nonzero(at_top & valid))
-    if largest < top and (n < _PLATEAU or not _ends_abruptly(fluorescence[valid], largest, n)):
+    if largest < top and (n < _PLATEAU or not _ends_abruptly(fluorescence, valid, largest, n)):
         return Saturation(0.0, float("nan"))
     return Saturation(n / n_valid, min(largest, top))
 
 
-def _ends_abruptly(values: NDArray[Any], largest: float, n: int) -> bool:
-    below = values[values < largest]
-    if not below.size:
-        return False  # a blank image
-    next_lower = float(below.max())
-    near = int(np.count_nonzero(below >= min(next_lower, 0.98 * largest)))
-    return n > _TIMES * near
+def _comparable(least: float, counts: NDArray[Any]) -> float:
+    """The least count that is as large; an integer for integers, which are compared with one in a fifth of the time."""
+    return math.ceil(least) if counts.dtype.kind == "u" else least
+
+
+def _ends_abruptly(fluorescence: NDArray[Any], valid: NDArray[np.bool_], largest: float, n: int) -> bool:
+    near = min(_NEAR * largest, largest)
+    least = _comparable(near, fluorescence)
+    n_near = int(np.count_nonzero((fluorescence >= least) & valid)) - n
+    if not n_near:
+        below = fluorescence[(fluorescence < least) & valid]
+        if not below.size:
+            return False  # a blank image
+        n_near = int(np.count_nonzero(below == below.max()))
+    return n > _TIMES * n_near
 
 
 def saturation_summary(fields: pd.DataFrame) -> dict[str, Any]:

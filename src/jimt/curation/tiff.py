@@ -3,6 +3,7 @@
 import logging
 import math
 import struct
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,19 +22,38 @@ _OF_BLACK_AND_WHITE = {tifffile.COMPRESSION.CCITTRLE, tifffile.COMPRESSION.CCITT
 _DESCRIPTION = 270  # ImageDescription
 
 
+class _Silence(logging.Filter):
+    """Lets nothing through while a thread reads; a level would be put back to that which another thread has set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._n_reading = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not self._n_reading
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._n_reading += 1
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._n_reading -= 1
+
+
+_SILENCE = _Silence()
+logging.getLogger("tifffile").addFilter(_SILENCE)
+_WARNINGS = threading.Lock()  # their filters are those of all threads
+
+
 @contextmanager
 def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
     """Open a TIFF so that whatever is wrong with it ends in one sentence, and tifffile logs nothing beside it."""
-    logger = logging.getLogger("tifffile")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with decoding("TIFF"), tifffile.TiffFile(path) as tif:
-            if not len(tif.pages):
-                raise BadImageError("is damaged (it holds no page that can be read)", advice="export it again")
-            yield tif
-    finally:
-        logger.setLevel(level)
+    with _SILENCE, decoding("TIFF"), tifffile.TiffFile(path) as tif:
+        if not len(tif.pages):
+            raise BadImageError("is damaged (it holds no page that can be read)", advice="export it again")
+        yield tif
 
 
 def read_tiff_page(path: Path) -> NDArray[Any]:
@@ -153,7 +173,7 @@ def as_they_stand(pages: Iterable[Any]) -> list[Any]:
     pages = list(pages)
     if None in pages:
         raise BadImageError("lacks a plane that its metadata names", advice="export it again as one file")
-    with warnings.catch_warnings():  # a plane in another file, which is opened for a moment
+    with _WARNINGS, warnings.catch_warnings():  # a plane in another file, which is opened for a moment
         warnings.filterwarnings("ignore", "reading array from closed file|reading TiffPage from closed file")
         return [page if isinstance(page, tifffile.TiffPage) else page.aspage() for page in pages]
 

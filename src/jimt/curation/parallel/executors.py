@@ -1,8 +1,10 @@
-"""Where images are read: in processes of this machine, or on the workers of a Dask cluster."""
+"""Where images are read: in threads of this machine, or on the workers of a Dask cluster."""
 
 import dataclasses
 import functools
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +15,14 @@ import joblib
 from jimt.config.curating import ExecutorConfig
 from jimt.curation.raw_images import RawImage
 from jimt.errors import InputError
+from jimt.system.ending import end_pools
 
 if TYPE_CHECKING:
     from jimt.curation.parallel.cluster import Cluster
 
 Result = TypeVar("Result")
-BATCH = 32  # images whose results may wait in memory
+BATCH = 32  # items of a cluster whose results may wait in memory
+_AHEAD: Final = 2  # images under way or waiting a thread, so that writing one does not let threads wait
 
 
 class ExecutorError(InputError):
@@ -77,8 +81,8 @@ def open_executor(
     """What reads raw images, until the block ends.
 
     Args:
-        config: Local processes or a Dask cluster.
-        n_jobs: Number of local processes; a cluster has a number of its own.
+        config: Local threads or a Dask cluster.
+        n_jobs: Number of local threads, -1 for one a core; a cluster has a number of its own.
         folder: An existing folder below which workers will write.
         images: The raw images; workers are asked whether they see the first of them.
 
@@ -120,16 +124,25 @@ def open_dask(config: ExecutorConfig, called: Called, *, folder: Path, sample: S
 def _locally(
     n_jobs: int, function: Callable[..., Result], images: Sequence[RawImage], *arguments: Any
 ) -> Iterator[Result]:
-    """Results in the order of the images.
+    """Results in the order of the images, from threads: decoders, NumPy and OpenCV compute beside one another.
 
-    The images are handed out in batches: joblib holds finished results until they are asked for, so without batches a
-    pause in writing would let them pile up, the more the more images there are.
+    Processes would first have to import all that this one has imported, and pixels would have to travel.
     """
-    with joblib.Parallel(n_jobs=n_jobs, return_as="generator") as parallel:
-        for start in range(0, len(images), BATCH):
-            yield from parallel(
-                joblib.delayed(function)(located(raw), *arguments) for raw in images[start : start + BATCH]
-            )
+    n_threads = joblib.effective_n_jobs(n_jobs)
+    if n_threads == 1:
+        yield from (function(located(raw), *arguments) for raw in images)
+        return
+    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="read")
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for raw in images:
+            waiting.append(pool.submit(function, located(raw), *arguments))
+            if len(waiting) > _AHEAD * n_threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        end_pools([pool])
 
 
 def located(raw: RawImage) -> RawImage:
