@@ -7,6 +7,7 @@ from jimt.curation.patches import (
     grey_histogram,
     histogram_percentile,
     patch_origins,
+    percentile_of_many,
     to_8_bit,
     valid_percentiles,
     window_means,
@@ -149,6 +150,25 @@ def test_a_percentile_of_a_histogram_is_that_of_its_pixels(seed):
     for percentile in (0, 0.1, 10, 25, 50, 99.9, 100, float(rng.uniform(0, 100))):
         value = histogram_percentile(np.bincount(pixels, minlength=65536), percentile)
         np.testing.assert_allclose(value, np.percentile(pixels, percentile), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_percentile_of_many_numbers_is_numpys_to_the_last_bit(seed):
+    rng = np.random.default_rng(seed)
+    for n in (1, 2, 3, 63, 65, 1000, 40_000):
+        values = rng.lognormal(5, rng.choice([0.01, 1.0, 3.0]), n).astype(rng.choice([np.float32, np.float64]))
+        forms = [values, -values, np.round(values / 50), np.sort(values), np.sort(values)[::-1], np.full(n, values[0])]
+        for form in forms:  # ties, and orders that a sample at equal distances meets badly
+            for percentile in (0.0, 0.1, 10.0, 50.0, 99.9, 100.0, float(rng.uniform(0, 100))):
+                assert percentile_of_many(form, percentile) == float(np.percentile(form, percentile))
+
+
+def test_a_percentile_of_many_numbers_holds_where_a_sample_at_equal_distances_misleads():
+    values = np.full(64 * 1000, 100.0, np.float32)
+    values[::64] = 1.0  # all that the sample sees
+    values[1::64] = 200.0
+    for percentile in (0.0, 1.0, 1.5625, 1.6, 50.0, 98.4, 98.5, 100.0):
+        assert percentile_of_many(values, percentile) == float(np.percentile(values, percentile))
 
 
 # ---- 8 bits

@@ -55,6 +55,27 @@ def test_bright_nuclei_noise_and_blank_images_are_not_saturated():
     assert saturation_of(images[0], ~EVERYWHERE, top=4095).share == 0
 
 
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_a_plateau_is_told_by_the_pixels_just_below_the_largest_value_in_the_field_without_no_data(kind, seed):
+    rng = np.random.default_rng(seed)
+    told = set()
+    for ends_at in (40, 60, 90, 130, 200):
+        counts = rng.normal(100, 30, (40, 40)).clip(1, ends_at).astype(kind)
+        valid = rng.random(counts.shape) < 0.9
+        counts.ravel()[valid.argmax()] = ends_at  # the largest value is one of data
+        values = sorted(counts[valid].astype(float), reverse=True)
+        n = values.count(ends_at)
+        below = [value for value in values if value < ends_at]
+        near = [value for value in below if value >= min(below[0], 0.98 * ends_at)]
+        is_plateau = n >= 20 and n > 5 * len(near)
+        found = saturation_of(counts, valid, top=np.inf if kind is np.float32 else 255)
+        assert found.share == pytest.approx(n / len(values) if is_plateau else 0.0)
+        assert found.value == pytest.approx(ends_at if is_plateau else np.nan, nan_ok=True)
+        told.add(is_plateau)
+    assert told == {True, False}
+
+
 def test_real_fields_have_no_plateau_and_574_saturated_pixels_at_most(real_data):
     shares = {}
     for path in sorted((real_data / "mcf7/pi").glob("*.tif")):

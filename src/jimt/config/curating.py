@@ -163,7 +163,7 @@ class SplitConfig(Settings, section="curation.split"):
 
 @dataclass
 class ExecutorConfig(Settings, section="curation.executor"):
-    """Where raw images are read: in processes of this machine, or on the workers of a Dask cluster."""
+    """Where raw images are read: in threads of this machine, or on the workers of a Dask cluster."""
 
     backend: str = field(metadata=one_of("local", "dask"))
     scheduler: str | None
@@ -190,7 +190,7 @@ class CurationConfig(Settings, section="curation"):
     output_root: str = field(metadata=FOLDER)
     on_bad_image: str = field(metadata=one_of("raise", "skip"))
     n_jobs: int = field(metadata=takes("-1, or 1 or more", lambda value: value == -1 or value >= 1))
-    """Processes that read images; -1 for all cores."""
+    """Images that are read at a time; -1 for one a core."""
     align: bool
     """Undo the shift between fluorescence and bright-field, where one stands out."""
     executor: ExecutorConfig

@@ -87,7 +87,7 @@ def fit_label_thresholds(
         )
     mixture = fit_mixture(values, tolerance=tolerance, n_init=n_init, seed=seed)
     if fit_range is None:
-        outliers = find_outliers(values, tolerance=tolerance, n_init=n_init, seed=seed)
+        outliers = find_outliers(values, mixture, tolerance=tolerance, n_init=n_init, seed=seed)
         if outliers.any() and np.ptp(values[~outliers]) > 0:
             others = fit_mixture(values[~outliers], tolerance=tolerance, n_init=n_init, seed=seed)
             # else the patches far off are one of the two populations

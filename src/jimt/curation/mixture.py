@@ -99,7 +99,7 @@ def fit_mixture(values: Values, *, tolerance: float, n_init: int, seed: int, sta
     )
 
 
-def find_outliers(values: Values, *, tolerance: float, n_init: int, seed: int) -> NDArray[np.bool_]:
+def find_outliers(values: Values, mixture: Mixture, *, tolerance: float, n_init: int, seed: int) -> NDArray[np.bool_]:
     """Patches far from all others, which would take a component for themselves, shape ``(n_patches,)``.
 
     A forward search (Atkinson, Riani and Cerioli, 2004): a mixture of the patches but a tenth at either end takes in,
@@ -109,6 +109,7 @@ def find_outliers(values: Values, *, tolerance: float, n_init: int, seed: int) -
 
     Args:
         values: Shape ``(n_patches,)``.
+        mixture: Fitted on them, with the same settings.
         tolerance: As in ``fit_mixture``.
         n_init: Likewise.
         seed: Likewise.
@@ -126,7 +127,9 @@ def find_outliers(values: Values, *, tolerance: float, n_init: int, seed: int) -
         if (grown == taken).all():
             break
         taken = grown
-    whole = fit_mixture(values[taken], tolerance=tolerance, n_init=n_init, seed=seed)
+    whole = mixture
+    if not taken.all():
+        whole = fit_mixture(values[taken], tolerance=tolerance, n_init=n_init, seed=seed)
     of_search, of_fit = found.thresholds(1.0), whole.thresholds(1.0)
     contradict = of_fit[0] > of_search[1] or of_search[0] > of_fit[1]  # a patch is live by the one, dead by the other
     if contradict and found.is_of_two and whole.is_of_two and min(whole.weight) < _TAILS:

@@ -95,7 +95,7 @@ def background_nearby(
     opened = cv2.morphologyEx(small, cv2.MORPH_OPEN, disc, borderType=cv2.BORDER_REFLECT)
     smooth = cv2.GaussianBlur(opened, (0, 0), reach / 2, borderType=cv2.BORDER_REFLECT)
     nearby = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.min(nearby, HAZE * level, dst=nearby), np.float32)
+    return np.asarray(cv2.threshold(nearby, HAZE * level, 0, cv2.THRESH_TRUNC, dst=nearby)[1], np.float32)
 
 
 def positive_mask(

@@ -97,9 +97,7 @@ def _spool(parts: Sequence[NDArray[Any]], folder: Path) -> Path:
     return Path(name)
 
 
-def read_field(
-    raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: Path | None
-) -> FieldPatches | BadField:
+def read_field(raw: RawImage, settings: ReadSettings, scaling: Scaling, folder: Path | None) -> FieldPatches | BadField:
     """Read one raw image and measure its patches; a bad image is an answer, so that all are found in one pass.
 
     Args:
@@ -154,7 +152,9 @@ def read_field(
             )
         return FieldPatches(
             raw=raw,
-            pixels=tuple(parts) if folder is None else Spool(_spool(parts, folder), tuple(part.nbytes for part in parts)),
+            pixels=tuple(parts)
+            if folder is None
+            else Spool(_spool(parts, folder), tuple(part.nbytes for part in parts)),
             fluorescence_type=None if fluorescence is None else fluorescence.dtype.name,
             height=height,
             width=width,

@@ -56,7 +56,9 @@ def shift_evidence(brightfield: NDArray[Any], fluorescence: NDArray[Any], valid:
     if min(height, width) <= 2 * REACH or here.mean() < 0.5:
         return np.zeros(_SHAPE, np.int8)
     seen, pi = (_reduced(image, here) for image in (brightfield, fluorescence))
-    pi = np.log(np.maximum(pi, 0) + 1)
+    np.maximum(pi, 0, out=pi)
+    pi += 1
+    pi = np.log(pi, out=pi)
     size = (fft.next_fast_len(height, real=True), fft.next_fast_len(width, real=True))
     window, band = _window(height, width) * here, _band(*size)
     pairs = (_texture(seen), _edges(pi)), (_bodies(seen, 0.7), _bodies(pi, 1.0))
@@ -68,8 +70,10 @@ def _correlation(
     seen: NDArray[np.complex64], pi: NDArray[np.complex64], band: Image32, size: tuple[int, int]
 ) -> Evidence:
     cross = pi * np.conj(seen)
-    found = np.asarray(fft.irfft2(cross * (band / (np.abs(cross) + np.float32(1e-12))), s=size))
-    found = np.roll(found, (REACH, REACH), (0, 1))[: 2 * REACH + 1, : 2 * REACH + 1]
+    cross *= band / (np.abs(cross) + np.float32(1e-12))
+    found = np.asarray(fft.irfft2(cross, s=size, overwrite_x=True))
+    near = np.arange(-REACH, REACH + 1)
+    found = found[near[:, None], near]  # what lies before no shift stands at the end
     found = found - np.median(found)
     spread = _spread(found)
     if spread == 0:
@@ -110,7 +114,11 @@ def _spectrum(image: Image32, window: Image32, size: tuple[int, int]) -> NDArray
     thin = image[::4, ::4]
     middle = np.float32(np.median(thin))
     scale = np.float32(1 / (_spread(thin - middle) + 1e-12))
-    return np.asarray(fft.rfft2(np.clip((image - middle) * scale, -_CLIP, _CLIP) * window, size))
+    clipped = image - middle  # in place: a field does not fit into the cache
+    clipped *= scale
+    np.clip(clipped, -_CLIP, _CLIP, out=clipped)
+    clipped *= window
+    return np.asarray(fft.rfft2(clipped, size, overwrite_x=True))
 
 
 @lru_cache(maxsize=4)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 BATCH = 32  # items of a cluster whose results may wait in memory
-_AHEAD: Final = 2  # images under way or waiting a thread, so that writing one does not let threads wait
+_AHEAD: Final = 3  # images a thread that are under way or read, so that no thread waits while one is written
 
 
 class ExecutorError(InputError):
@@ -90,7 +90,12 @@ def open_executor(
         ExecutorError: If the cluster cannot do the work; the message says what to change.
     """
     if config.backend == "local":
-        yield functools.partial(_locally, n_jobs)
+        n_threads = joblib.effective_n_jobs(n_jobs)
+        pool = ThreadPoolExecutor(n_threads, thread_name_prefix="read")
+        try:
+            yield functools.partial(_in_threads, pool, n_threads) if n_threads > 1 else _one_by_one
+        finally:
+            end_pools([pool])
         return
     with open_dask(config, _CURATION, folder=folder, sample=[located(raw) for raw in images[:1]]) as cluster:
         yield lambda function, those, *arguments: cluster(function, map(located, those), *arguments)
@@ -121,28 +126,29 @@ def open_dask(config: ExecutorConfig, called: Called, *, folder: Path, sample: S
         yield cluster
 
 
-def _locally(
-    n_jobs: int, function: Callable[..., Result], images: Sequence[RawImage], *arguments: Any
-) -> Iterator[Result]:
-    """Results in the order of the images, from threads: decoders, NumPy and OpenCV compute beside one another.
+def _one_by_one(function: Callable[..., Result], images: Sequence[RawImage], *arguments: Any) -> Iterator[Result]:
+    return (function(located(raw), *arguments) for raw in images)
 
-    Processes would first have to import all that this one has imported, and pixels would have to travel.
+
+def _in_threads(
+    pool: ThreadPoolExecutor,
+    n_threads: int,
+    function: Callable[..., Result],
+    images: Sequence[RawImage],
+    *arguments: Any,
+) -> Iterator[Result]:
+    """Results in the order of the images; few of them wait in memory, however slowly they are taken.
+
+    Threads, since nearly all of the work is done by decoders, NumPy and OpenCV, which let other threads compute:
+    processes would first import all that this one has imported, and pixels would have to travel.
     """
-    n_threads = joblib.effective_n_jobs(n_jobs)
-    if n_threads == 1:
-        yield from (function(located(raw), *arguments) for raw in images)
-        return
-    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="read")
     waiting: deque[Future[Result]] = deque()
-    try:
-        for raw in images:
-            waiting.append(pool.submit(function, located(raw), *arguments))
-            if len(waiting) > _AHEAD * n_threads:
-                yield waiting.popleft().result()
-        while waiting:
+    for raw in images:
+        waiting.append(pool.submit(function, located(raw), *arguments))
+        if len(waiting) == _AHEAD * n_threads:
             yield waiting.popleft().result()
-    finally:
-        end_pools([pool])
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def located(raw: RawImage) -> RawImage:
