@@ -12,8 +12,8 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from conftest import composed_prepare
-from jimt.curation import read_stage
-from jimt.curation.cell_tables import CELLS, NUCLEI, TYPES, placed_cells, placed_nuclei
+from jimt.curation import cell_tables, read_stage
+from jimt.curation.cell_tables import CELLS, NUCLEI, TYPES, join_tables, placed_cells, placed_nuclei
 from jimt.curation.curate import curate
 from jimt.curation.field_writer import FieldWriter
 from jimt.curation.manifest import Curated, open_curated
@@ -281,3 +281,25 @@ def test_fields_without_a_cell_or_nucleus_have_no_row_and_keep_the_numbers_of_th
     fields = pd.DataFrame({"raw_image_id": ["a", "b", "c"]})
     cells = pd.DataFrame({"raw_image_id": ["c", "z", "a", "c"], "y": 1.0, "x": [1.0, 2, 3, 4], "dead": False})
     assert placed_cells(cells, fields)[["field", "x"]].to_numpy().tolist() == [[0, 3], [2, 1], [2, 4]]
+
+
+@pytest.mark.parametrize("cuts", [(), (10,), (3, 10, 11, 24), (7, 7, 20), (25,)])
+def test_a_joined_table_has_the_same_bytes_wherever_it_was_cut(tmp_path, monkeypatch, cuts):
+    """As commits cut it, by a clock; a part without rows is of fields without nuclei."""
+    monkeypatch.setattr(cell_tables, "_ROW_GROUP", 10)
+    rng = np.random.default_rng(0)
+    centres = rng.uniform(0, 100, (25, 2))
+    whole = pd.DataFrame(
+        {"field": np.arange(25) // 4, "y": centres[:, 0], "x": centres[:, 1], "dead": centres[:, 0] > 50}
+    )
+    whole = whole.astype(TYPES)
+    joined = []
+    for name, ends in (("once", (25,)), ("cut", (*cuts, 25))):
+        parts = []
+        for begin, end in zip((0, *ends), ends, strict=False):
+            parts.append(tmp_path / f"{name}-{len(parts)}.parquet")
+            whole[begin:end].to_parquet(parts[-1], index=False)
+        join_tables(parts, tmp_path / name)
+        joined.append((tmp_path / name).read_bytes())
+    assert joined[0] == joined[1]
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "cut"), whole)
