@@ -145,8 +145,9 @@ def percentile_of_many(values: NDArray[np.floating[Any]], percentile: float) -> 
     first, last = max(place // _THIN - margin, 0), min(place // _THIN + margin, len(sample) - 1)
     ordered = np.partition(sample, (first, last))
     least, most = ordered[first], ordered[last]
-    n_below = int(np.count_nonzero(values < least))
-    middle = values[(values >= least) & (values <= most)]
+    below = values < least
+    n_below = int(np.count_nonzero(below))
+    middle = values[below ^ (values <= most)]
     if place < n_below or following >= n_below + len(middle):  # by chance, or at either end
         n_below, middle = 0, values
     ordered = np.partition(middle, (place - n_below, following - n_below))
