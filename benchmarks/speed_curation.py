@@ -15,7 +15,7 @@ from speed_measuring import (
     ratios_of,
 )
 
-from curation import curate, plain, simulate
+from curation import COPIES_IN_ONE_GROUP, curate, plain, simulate
 from jimt.curation.manifest import open_curated
 from jimt.curation.patches import patch_origins
 from jimt.curation.store import cut_patches, places_of
