@@ -13,6 +13,7 @@ from jimt.figures.style import new_axes, styled
 from jimt.networks.side_by_side import compute_in_threads
 from jimt.report.blocks import Drawing, drawn
 from jimt.report.figure_files import FigureFiles
+from jimt.report.figure_process import figure_process
 
 
 @pytest.fixture(params=[1, 2])
@@ -51,7 +52,8 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def test_files_and_pictures_are_those_that_matplotlib_saves_here(n_threads, tmp_path):
     folder = tmp_path / "figures"
     drawings = [drawing(f"figure_{seed}", seed) for seed in range(4)]
-    with FigureFiles(folder) as files:
+    with figure_process() as process:
+        files = FigureFiles(folder, process)
         for each in drawings:
             files.begin(each)
             files.begin(each)  # once is enough
@@ -68,14 +70,16 @@ def test_files_and_pictures_are_those_that_matplotlib_saves_here(n_threads, tmp_
 def test_files_of_a_report_before_go_and_others_stay(n_threads, tmp_path):
     for name in ("old.png", "old.svg", "kept.csv"):
         (tmp_path / name).write_text("")
-    with FigureFiles(tmp_path) as files:
+    with figure_process() as process:
+        files = FigureFiles(tmp_path, process)
         files.begin(drawing("new"))
         files.finish()
     assert {path.name for path in tmp_path.iterdir()} == {"new.png", "new.svg", "kept.csv"}
 
 
 def test_two_figures_of_one_name_are_a_mistake(tmp_path):
-    with FigureFiles(tmp_path) as files:
+    with figure_process() as process:
+        files = FigureFiles(tmp_path, process)
         files.begin(drawing("one"))
         with pytest.raises(AssertionError, match="two figures of one name: one"):
             files.begin(drawing("one"))
@@ -83,7 +87,8 @@ def test_two_figures_of_one_name_are_a_mistake(tmp_path):
 
 def test_what_cannot_be_written_is_told_as_the_system_tells_it(n_threads, tmp_path):
     (tmp_path / "figures").write_text("a file")
-    with FigureFiles(tmp_path / "figures") as files, pytest.raises(FileExistsError):
+    with figure_process() as process, pytest.raises(FileExistsError):
+        files = FigureFiles(tmp_path / "figures", process)
         files.begin(drawing("one"))
         files.finish()
     assert drawers() == []
@@ -91,7 +96,8 @@ def test_what_cannot_be_written_is_told_as_the_system_tells_it(n_threads, tmp_pa
 
 @pytest.mark.parametrize("n_threads", [2], indirect=True)
 def test_a_process_that_is_killed_costs_no_figure(n_threads, tmp_path):
-    with FigureFiles(tmp_path) as files:
+    with figure_process() as process:
+        files = FigureFiles(tmp_path, process)
         for seed in range(6):
             files.begin(drawing(f"figure_{seed}", seed))
         for process in drawers():
@@ -104,7 +110,8 @@ def test_a_process_that_is_killed_costs_no_figure(n_threads, tmp_path):
 def test_a_figure_that_no_other_process_can_be_handed_is_drawn_here(n_threads, tmp_path):
     odd = drawing("odd")
     odd.figure.lock = threading.Lock()  # type: ignore[attr-defined]
-    with FigureFiles(tmp_path) as files:
+    with figure_process() as process:
+        files = FigureFiles(tmp_path, process)
         files.begin(drawing("one"))
         files.begin(odd)
         assert files.finish() == 2
@@ -113,7 +120,8 @@ def test_a_figure_that_no_other_process_can_be_handed_is_drawn_here(n_threads, t
 
 @pytest.mark.parametrize("n_threads", [2], indirect=True)
 def test_an_error_in_the_report_ends_the_process_that_draws(n_threads, tmp_path):
-    with pytest.raises(KeyError), FigureFiles(tmp_path) as files:
+    with pytest.raises(KeyError), figure_process() as process:
+        files = FigureFiles(tmp_path, process)
         files.begin(drawing("one"))
         assert len(drawers()) == 1
         raise KeyError

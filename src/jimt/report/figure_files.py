@@ -1,13 +1,10 @@
-"""Writes a report's figures in a process of its own while the report goes on: drawing takes as long as computing."""
+"""Writes a report's figures in another process while the report goes on: drawing takes as long as computing."""
 
 import pickle
-import signal
 from concurrent.futures import BrokenExecutor, Future
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from jimt.networks.side_by_side import threads_of_passes
 from jimt.report.blocks import Drawing, drawn
 from jimt.report.progress import part
 
@@ -16,27 +13,16 @@ _DRAWN_HERE: Final = (BrokenExecutor, pickle.PicklingError)
 
 
 class FigureFiles:
-    """``figures/`` of a report; a context that ends the process.
-
-    Where torch computes in one thread, the report is to take one processor, and its figures are drawn here.
+    """``figures/`` of a report.
 
     Args:
         folder: ``figures/``.
+        process: Of ``figure_process``; None to draw here.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, process: Any) -> None:
+        self._folder, self._process = folder, process
         self._asked: dict[str, tuple[Drawing, Future[str] | None]] = {}
-        self._pool: Any = _process() if threads_of_passes() > 1 else None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(kill_workers=error is not None)
 
     def begin(self, drawing: Drawing) -> None:
         """Ask for the files of a figure, once, and do not wait for them."""
@@ -44,11 +30,11 @@ class FigureFiles:
             assert self._asked[drawing.name][0] is drawing, f"two figures of one name: {drawing.name}"
             return
         future = None
-        if self._pool is not None:
+        if self._process is not None:
             try:
-                future = self._pool.submit(drawn, drawing.figure, self._folder, drawing.name)
+                future = self._process.submit(drawn, drawing.figure, self._folder, drawing.name)
             except _DRAWN_HERE:
-                self._pool = None
+                self._process = None
         self._asked[drawing.name] = drawing, future
 
     def finish(self) -> int:
@@ -75,14 +61,3 @@ class FigureFiles:
             if old.stem not in self._asked:
                 old.unlink()
         return len(asked)
-
-
-def _process() -> Any:
-    """A process that draws; unlike one of ``multiprocessing`` it does not run the script again that asked for it."""
-    from joblib.externals.loky import ProcessPoolExecutor
-
-    return ProcessPoolExecutor(1, initializer=_begin)
-
-
-def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that has started this one

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from jimt.errors import InputError, filling_a_disk, in_one_sentence, ways_out, writing
+from jimt.report.figure_process import figure_process
 from jimt.system.arguments import from_1
 from jimt.system.files import MODEL_CARD, REPORT
 
@@ -56,25 +57,27 @@ def write_report(
     Raises:
         InputError: If the folder holds nothing that is finished, or the disk is full.
     """
-    from jimt.report.blocks import Missing  # late: torch and matplotlib
-    from jimt.report.figure_files import FigureFiles
-    from jimt.report.model_card import model_card
-    from jimt.report.page import build_sections, title_of, write_page
-    from jimt.report.progress import watched
-    from jimt.report.study import Options, open_study
-    from jimt.system.memory import keep_freed_memory
+    with figure_process() as process:
+        from jimt.report.blocks import Missing  # late: torch and matplotlib
+        from jimt.report.figure_files import FigureFiles
+        from jimt.report.model_card import model_card
+        from jimt.report.page import build_sections, title_of, write_page
+        from jimt.report.progress import watched
+        from jimt.report.study import Options, open_study
+        from jimt.system.memory import keep_freed_memory
 
-    keep_freed_memory()
-    study = open_study(folder, Options(curated_folder, accelerator, device_index, maps))
-    with writing(folder, advice="make it writable, or copy it to where you may write"), TemporaryFile(dir=folder):
-        pass  # said now, and not when all is made
-    title, subtitle = title_of(study)
-    with filling_a_disk(f"the report in {folder}"):
-        with FigureFiles(folder / "figures") as files, watched(functools.partial(print, flush=True)):
-            sections = build_sections(study, max_shown=max_shown, max_mapped=max_mapped, files=files)
-            n_figures = write_page(folder / REPORT, sections, title=title, subtitle=subtitle, files=files)
-        if study.kind != "sweep":
-            (folder / MODEL_CARD).write_text(model_card(study.models[0]), encoding="utf-8")
+        keep_freed_memory()
+        study = open_study(folder, Options(curated_folder, accelerator, device_index, maps))
+        with writing(folder, advice="make it writable, or copy it to where you may write"), TemporaryFile(dir=folder):
+            pass  # said now, and not when all is made
+        title, subtitle = title_of(study)
+        files = FigureFiles(folder / "figures", process)
+        with filling_a_disk(f"the report in {folder}"):
+            with watched(functools.partial(print, flush=True)):
+                sections = build_sections(study, max_shown=max_shown, max_mapped=max_mapped, files=files)
+                n_figures = write_page(folder / REPORT, sections, title=title, subtitle=subtitle, files=files)
+            if study.kind != "sweep":
+                (folder / MODEL_CARD).write_text(model_card(study.models[0]), encoding="utf-8")
     blocks = [block for section in sections for block in section.blocks]
     missing = {block.what: block.reason for block in blocks if isinstance(block, Missing)}
     return Written(folder / REPORT, n_figures, missing)
