@@ -162,8 +162,13 @@ def ratios_of(over: Sequence[float], under: Sequence[float]) -> tuple[float, ...
 
 
 def median_of(values: Sequence[float], unit: str) -> str:
-    """A median as text."""
-    return f"{statistics.median(values):.3g} {unit}"
+    """A median as text, with three digits.
+
+    >>> median_of([1234.5], "images/s"), median_of([0.12345], "s")
+    ('1,230 images/s', '0.123 s')
+    """
+    median = statistics.median(values)
+    return f"{float(f'{median:.3g}'):,.0f} {unit}" if median >= 1000 else f"{median:.3g} {unit}"
 
 
 def config_of(name: str, *overrides: str) -> Any:

@@ -37,11 +37,16 @@ def write_markdown(path: Path, machine: Mapping[str, str], rows: Sequence[Row]) 
             row.what,
             row.against,
             f"{mark}{row.ratio:.3g}{mark}{spread}",
-            row.target,
+            f"{row.target}{', missed' if row.is_met is False else ''}",
             row.values + note,
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    path.write_text("\n".join([*lines, "", "Bold: as wanted.", ""]), encoding="utf-8")
+    path.write_text(
+        "\n".join(
+            [*lines, "", "Bold: as wanted. A command of row 6 is given eight fields of 672 x 560 px.", ""]
+        ),
+        encoding="utf-8",
+    )
 
 
 @styled

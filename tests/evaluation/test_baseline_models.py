@@ -109,7 +109,7 @@ def test_where_nothing_can_be_told_one_sentence_says_so_of_all_baselines():
     table = scored(curated, knows=1.0)
     notes = against_baselines(table[table["group"] == "G01"], curated, folds, plain_features(curated), confidence=0.95)
     assert notes["notes"] == [
-        f"whether the model beats {PLAIN} or {CELLS} cannot be told by AUROC or AUROC within groups: 1 group is too few"
+        f"AUROC or AUROC within groups cannot tell whether the model beats {PLAIN} or {CELLS}: 1 group is too few"
     ]
 
 

@@ -22,7 +22,7 @@ def test_lines_are_zero_the_bias_and_the_limits_of_agreement():
     sd = np.sqrt((0.05**2 + 0.05**2 + 0.15**2 + 0.15**2) / 3)  # of 0.1, 0, 0.2, -0.1 about 0.05
     expected = [0, 0.05, 0.05 - 1.96 * sd, 0.05 + 1.96 * sd]
     assert [line.get_ydata()[0] for line in apart.lines] == pytest.approx(expected)
-    assert title_of(apart) == f"line: bias +0.050\ndashed: +- 1.96 SD, {expected[2]:+.3f} to {expected[3]:+.3f}"
+    assert title_of(apart) == f"line: bias +0.050\ndashed: ±1.96 SD, {expected[2]:+.3f} to {expected[3]:+.3f}"
     low, high = apart.get_ylim()
     assert low == -high < min(expected) < max(expected) < high
 

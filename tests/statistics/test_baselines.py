@@ -186,7 +186,7 @@ def test_without_an_interval_a_difference_that_every_group_gives_decides():
 def test_what_cannot_be_told_is_said(model, groups, why):
     found = versus(model, mean_of(ERRORS[: len(groups)]), groups)
     assert found.beats is None
-    assert found.sentence == f"whether the model beats a constant cannot be told by mean absolute error: {why}"
+    assert found.sentence == f"mean absolute error cannot tell whether the model beats a constant: {why}"
 
 
 def test_areas_under_the_roc_curve_and_errors_of_shares_are_compared_alike():

@@ -165,12 +165,21 @@ def _notes(found: Mapping[str, Mapping[str, AgainstBaseline]]) -> list[str]:
             if by_metric[metric].beats is None:
                 whys.setdefault(by_metric[metric].why, []).append(name)
         for why, names in whys.items():
-            untold.setdefault((" or ".join(names), why), []).append(METRICS[metric].words)
+            untold.setdefault((_one_of(names), why), []).append(METRICS[metric].words)
     notes += [
-        f"whether the model beats {names} cannot be told by {' or '.join(metrics)}: {why}"
+        f"{_one_of(metrics)} cannot tell whether the model beats {names}: {why}"
         for (names, why), metrics in untold.items()
     ]
     return notes
+
+
+def _one_of(names: Sequence[str]) -> str:
+    """Names as a sentence has them.
+
+    >>> _one_of(["AUROC"]), _one_of(["AUROC", "kappa"]), _one_of(["AUROC", "kappa", "F1"])
+    ('AUROC', 'AUROC or kappa', 'AUROC, kappa or F1')
+    """
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def baseline_rows(models: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:

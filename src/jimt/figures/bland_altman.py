@@ -50,7 +50,7 @@ def agreement_of_shares(
         for limit in limits:
             apart.axhline(limit, color="0.2", linestyle="--", linewidth=1)
         apart.set_title(
-            f"line: bias {number_text(bias, signed=True)}\ndashed: +- {LIMITS_OF_AGREEMENT} SD, "
+            f"line: bias {number_text(bias, signed=True)}\ndashed: ±{LIMITS_OF_AGREEMENT} SD, "
             f"{number_text(low, signed=True)} to {number_text(high, signed=True)}",
             fontsize=8,
         )

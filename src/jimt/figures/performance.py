@@ -158,6 +158,8 @@ def training_curves(metrics: pd.DataFrame, *, loss: str = "cross entropy") -> Fi
         if axes.lines:
             axes.legend()
         axes.xaxis.get_major_locator().set_params(integer=True)
+        if metrics["epoch"].nunique() == 1:  # else there is no place for two ticks that are epochs
+            axes.set_xticks(metrics["epoch"].unique() + 1)
     left.set_ylabel(loss)
-    right.set(ylabel="validation split", ylim=(min(0.45, right.get_ylim()[0]), 1.02))
+    right.set(ylabel="metric of the validation split", ylim=(min(0.45, right.get_ylim()[0]), 1.02))
     return figure

@@ -140,14 +140,16 @@ def _is_numeric(cells: Iterable[str]) -> bool:
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph."""
+    """A paragraph, and a command that does what it says."""
 
     text: str
     is_warning: bool = False
+    command: str | None = None
 
     def html(self) -> str:
         """The paragraph."""
-        return f"<p{_CLASS.format('warning') if self.is_warning else ''}>{html.escape(self.text)}</p>"
+        command = f"<pre><code>{html.escape(self.command)}</code></pre>" if self.command else ""
+        return f"<p{_CLASS.format('warning') if self.is_warning else ''}>{html.escape(self.text)}</p>{command}"
 
 
 @dataclass(frozen=True)

@@ -201,7 +201,7 @@ def against_baseline(
     difference = None if missing else of_model - of_baseline
     verdict, sentence = "is worse than" if worse else "does not beat", ""
     if beats is None:
-        sentence = f"whether the model beats {name} cannot be told by {metric}: {why}"
+        sentence = f"{metric} cannot tell whether the model beats {name}: {why}"
     elif not beats:
         sentence = (
             f"the model {verdict} {name}: {metric} {number_text(of_model)} against {number_text(of_baseline)}, "

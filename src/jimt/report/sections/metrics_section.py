@@ -58,8 +58,8 @@ def metric_blocks(models: Sequence[Model]) -> Iterator[Block]:
     for model in read:
         if advice := model.metrics.get("advice"):  # a cross-validation has none
             subject = f"{model.name}: " if len(models) > 1 else ""
-            command = f": {advice['command']}" if advice["command"] else ""
-            yield Text(f"{subject}{advice['text']}{command}.")
+            command = advice["command"]
+            yield Text(f"{subject}{advice['text']}{':' if command else '.'}", command=command)
     if any(paper_name(model.metrics["backbone"]) and model.metrics["weights"] == "random" for model in read):
         yield Text("The paper's networks started from ImageNet weights; random ones do not compare.", is_warning=True)
     if len(read) == 1 and read[0].is_crossval:
