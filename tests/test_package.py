@@ -67,7 +67,7 @@ ROOMS = {
     "prediction": {"cv2", "jinja2", "matplotlib", "numpy", "pandas", "pylibCZIrw", "rich", "skimage", "tifffile"}
     | {"xlsxwriter"},
     "annotation": {"cv2", "numpy", "pandas", "rich", "tornado"},
-    "report": {"bokeh", "cv2", "jinja2", "joblib", "matplotlib", "numpy", "pandas", "sklearn", "torch"},
+    "report": {"bokeh", "cv2", "jinja2", "matplotlib", "numpy", "pandas", "sklearn", "torch"},
     "export": {"cv2", "jinja2", "numpy", "onnx", "onnx_ir", "onnxruntime", "pandas", "timm", "torch", "yaml"},
     "notebook": {"IPython", "hydra"},
     "commands": {"hydra", "omegaconf", "rich"},

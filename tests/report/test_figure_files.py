@@ -1,5 +1,9 @@
 """A report's figures are written by a process beside it, and come out the same by whoever draws them."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -13,7 +17,7 @@ from jimt.figures.style import new_axes, styled
 from jimt.networks.side_by_side import compute_in_threads
 from jimt.report.blocks import Drawing, drawn
 from jimt.report.figure_files import FigureFiles
-from jimt.report.figure_process import figure_process
+from jimt.report.figure_process import FigureProcess, figure_process
 
 
 @pytest.fixture(params=[1, 2])
@@ -42,7 +46,7 @@ def drawing(name: str, seed: int = 0) -> Drawing:
 
 def drawers() -> list[psutil.Process]:
     """Processes of this one that are at work on figures."""
-    return [each for each in psutil.Process().children() if "popen_loky" in " ".join(each.cmdline())]
+    return [each for each in psutil.Process().children() if "figure_process" in " ".join(each.cmdline())]
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -126,3 +130,36 @@ def test_an_error_in_the_report_ends_the_process_that_draws(n_threads, tmp_path)
         assert len(drawers()) == 1
         raise KeyError
     assert drawers() == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
+def test_the_process_that_draws_ends_with_the_one_that_asks(sent, tmp_path):
+    """Also where that one is killed alone, while a figure is drawn."""
+    asks = (
+        "import sys, time; from pathlib import Path\n"
+        "from jimt.figures.style import new_axes\n"
+        "from jimt.report.blocks import Drawing\n"
+        "from jimt.report.figure_files import FigureFiles\n"
+        "from jimt.report.figure_process import figure_process\n"
+        "with figure_process() as process:\n"
+        "    files = FigureFiles(Path(sys.argv[1]), process)\n"
+        "    for number in range(40): files.begin(Drawing(str(number), '', '', new_axes(3, 2)[0]))\n"
+        "    print('asked', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    environment = dict(os.environ, OMP_NUM_THREADS="2")
+    command = [sys.executable, "-c", asks, str(tmp_path / "figures")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as asking:
+        assert asking.stdout is not None
+        assert asking.stdout.readline() == "asked\n"
+        (drawing_process,) = psutil.Process(asking.pid).children()
+        asking.send_signal(sent)
+        assert drawing_process.wait(timeout=30) is None or not drawing_process.is_running()
+    assert not drawing_process.is_running()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_is_not_for_the_process_that_draws():
+    with FigureProcess() as process:
+        assert os.getpgid(process._process.pid) != os.getpgid(0)

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shutil
 from pathlib import Path
 
 import cv2
@@ -52,6 +53,15 @@ def test_a_folder_that_nothing_can_be_written_in_is_said_before_the_report_is_ma
     said = f"error: {run} cannot be written (Read-only file system): make it writable, or copy it to where you may"
     with pytest.raises(SystemExit, match=re.escape(said)):
         main([str(run)])
+
+
+def test_figures_that_are_no_folder_are_said_before_the_report_is_made(own, monkeypatch):
+    shutil.rmtree(own / "figures")
+    (own / "figures").write_text("")
+    monkeypatch.setattr("jimt.report.page.build_sections", None)
+    said = f"error: {own / 'figures'} cannot be written (File exists): make it a folder that you may write to"
+    with pytest.raises(SystemExit, match=re.escape(said)):
+        main([str(own)])
 
 
 def test_a_deleted_curation_leaves_what_the_scores_alone_tell(uneven, tmp_path, run, own):

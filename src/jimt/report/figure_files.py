@@ -1,15 +1,13 @@
 """Writes a report's figures in another process while the report goes on: drawing takes as long as computing."""
 
+import contextlib
 import pickle
 from concurrent.futures import BrokenExecutor, Future
 from pathlib import Path
-from typing import Any, Final
 
 from jimt.report.blocks import Drawing, drawn
+from jimt.report.figure_process import FigureProcess
 from jimt.report.progress import part
-
-_DRAWN_HERE: Final = (BrokenExecutor, pickle.PicklingError)
-"""Whatever has become of the other process, and a figure that cannot be handed to it, costs no report."""
 
 
 class FigureFiles:
@@ -20,7 +18,7 @@ class FigureFiles:
         process: Of ``figure_process``; None to draw here.
     """
 
-    def __init__(self, folder: Path, process: Any) -> None:
+    def __init__(self, folder: Path, process: FigureProcess | None) -> None:
         self._folder, self._process = folder, process
         self._asked: dict[str, tuple[Drawing, Future[str] | None]] = {}
 
@@ -31,10 +29,9 @@ class FigureFiles:
             return
         future = None
         if self._process is not None:
-            try:
-                future = self._process.submit(drawn, drawing.figure, self._folder, drawing.name)
-            except _DRAWN_HERE:
-                self._process = None
+            # but not one that holds what cannot be handed over
+            with contextlib.suppress(pickle.PicklingError, TypeError, AttributeError):
+                future = self._process.submit(drawing.figure, self._folder, drawing.name)
         self._asked[drawing.name] = drawing, future
 
     def finish(self) -> int:
@@ -55,7 +52,7 @@ class FigureFiles:
             with part(f"figure {drawing.name}"):
                 try:
                     drawing.keep(future.result())
-                except _DRAWN_HERE:
+                except BrokenExecutor:  # whatever has become of the process costs no report
                     drawing.keep(drawn(drawing.figure, self._folder, drawing.name))
         for old in [*self._folder.glob("*.png"), *self._folder.glob("*.svg")]:
             if old.stem not in self._asked:

@@ -220,7 +220,7 @@ class Model:
         folder.mkdir(exist_ok=True)
         write_whole(kept, table.to_csv(index=False))
         write_json(known, made_of | {name: made_from})
-        return table
+        return read_scores(kept)  # as it will be next time: the file may hold fewer digits
 
     @property
     def ways_out(self) -> tuple[str, tuple[str, ...]]:

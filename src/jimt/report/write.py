@@ -68,10 +68,14 @@ def write_report(
 
         keep_freed_memory()
         study = open_study(folder, Options(curated_folder, accelerator, device_index, maps))
-        with writing(folder, advice="make it writable, or copy it to where you may write"), TemporaryFile(dir=folder):
-            pass  # said now, and not when all is made
+        figures = folder / "figures"
+        with writing(folder, advice="make it writable, or copy it to where you may write"):
+            TemporaryFile(dir=folder).close()  # said now, and not when all is made
+        with writing(figures, advice="make it a folder that you may write to"):
+            figures.mkdir(exist_ok=True)
+            TemporaryFile(dir=figures).close()
         title, subtitle = title_of(study)
-        files = FigureFiles(folder / "figures", process)
+        files = FigureFiles(figures, process)
         with filling_a_disk(f"the report in {folder}"):
             with watched(functools.partial(print, flush=True)):
                 sections = build_sections(study, max_shown=max_shown, max_mapped=max_mapped, files=files)
