@@ -256,7 +256,7 @@ def test_hand_labels_that_train_nothing_are_told_apart(small, bare_corners, prep
     assert report["n_labelled"] == len(labels) - 3 - 2 - 8
     told = capsys.readouterr().out
     assert f"WARNING: 3 hand labels are passed over, since no patch begins there, for example {name} y=5 x=0: " in told
-    assert "2 hand labels of raw images that are not here were passed over" in told
+    assert "hand labels of raw images that are not here, passed over: 2" in told
 
 
 def test_a_filter_that_calls_every_patch_empty_is_an_error(small, bare_corners, prepare_config, monkeypatch):

@@ -213,13 +213,7 @@ def _describe_unused_labels(report: dict[str, Any]) -> list[str]:
     if report["n_off_grid"]:
         lines.append(describe_off_grid(report["n_off_grid"], report["off_grid_example"]))
     if report["n_absent"]:
-        one = report["n_absent"] == 1
-        of = (
-            "hand label of a raw image that is not here was"
-            if one
-            else "hand labels of raw images that are not here were"
-        )
-        lines.append(f"{report['n_absent']:,} {of} passed over")
+        lines.append(f"hand labels of raw images that are not here, passed over: {report['n_absent']:,}")
     if report["n_left_out"]:
         lines.append(
             f"{report['n_left_out']:,} hand labels of patches with too much no-data, or of copies, passed over"
