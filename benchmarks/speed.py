@@ -74,11 +74,17 @@ def machine() -> dict[str, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs="+", choices=list(ROWS), help="these alone; otherwise 1 to 11")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        nargs="+",
+        choices=list(ROWS),
+        help="these alone, by their numbers in RESULTS.md; otherwise 1 to 11",
+    )
     parser.add_argument("--long", action="store_true", help="rows 12 to 14")
     parser.add_argument("--quick", action="store_true", help="what is soon told, small and once: a look, no result")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--folder", type=Path, default=Path("runs/speed"))
+    parser.add_argument("--repeats", type=int, default=5, help="turns of each work, after one to warm up (5)")
+    parser.add_argument("--folder", type=Path, default=Path("runs/speed"), help="data and models are kept there")
     parser.add_argument("--write", action="store_true", help="put what was measured into benchmarks/RESULTS.md")
     options = parser.parse_args()
     if options.quick and options.write:

@@ -42,9 +42,7 @@ def write_markdown(path: Path, machine: Mapping[str, str], rows: Sequence[Row]) 
         ]
         lines.append(f"| {' | '.join(cells)} |")
     path.write_text(
-        "\n".join(
-            [*lines, "", "Bold: as wanted. A command of row 6 is given eight fields of 672 x 560 px.", ""]
-        ),
+        "\n".join([*lines, "", "Bold: as wanted. A command of row 6 is given eight fields of 672 x 560 px.", ""]),
         encoding="utf-8",
     )
 
