@@ -10,7 +10,15 @@ import pytest
 from jimt.system.ending import end_pools
 
 
-def test_ctrl_c_while_threads_end_changes_nothing_and_is_heard_afterwards():
+@pytest.fixture
+def heard():
+    """Ctrl-C is heard, also where the tests were started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_while_threads_end_changes_nothing_and_is_heard_afterwards(heard):
     before = signal.getsignal(signal.SIGINT)
     pool, done, begun, told = ThreadPoolExecutor(1), [], threading.Event(), threading.Event()
 
