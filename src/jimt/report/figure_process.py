@@ -118,8 +118,5 @@ def _asked(questions: IO[bytes]) -> Iterator[Any]:
     while True:
         try:
             yield pickle.load(questions)
-        except (
-            EOFError,
-            pickle.UnpicklingError,
-        ):  # the process that asks has ended, perhaps in the midst of a question
+        except (EOFError, pickle.UnpicklingError):  # who asks has ended, perhaps in the midst of a question
             return
