@@ -16,16 +16,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 from rich.table import Table
 from speed_curation import curation_rows, disk_rows, filter_rows
+from speed_growth import growth_rows
 from speed_measuring import REPOSITORY, Row, Suite
 from speed_prediction import prediction_rows, scoring_rows
 from speed_results import draw, write_markdown
 from speed_start import memory_rows, start_rows
-from speed_tables import bootstrap_rows, growth_rows, report_rows, suite_rows
+from speed_tables import bootstrap_rows, report_rows, suite_rows
 from speed_training import loading_rows, processes_rows, training_rows
 
 from jimt.system.memory import keep_freed_memory
@@ -124,13 +126,19 @@ def keep(suite: Suite, found: Sequence[Row]) -> None:
     kept = REPOSITORY / "benchmarks" / "results.json"
     old = json.loads(kept.read_text())["rows"] if kept.is_file() else []
     measured = {row.number for row in found}
-    rows = [Row(**{**each, "ratios": tuple(each["ratios"])}) for each in old if each["number"] not in measured]
+    rows = [row_of(each) for each in old if each["number"] not in measured]
     rows = sorted([*rows, *found], key=lambda row: row.number)
     told = machine() | {"data on": file_system(suite.folder)}
     told |= {"threads": str(suite.threads), "repeats": str(suite.repeats)}
     kept.write_text(json.dumps({"machine": told, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
     write_markdown(REPOSITORY / "benchmarks" / "RESULTS.md", told, rows)
     draw(REPOSITORY / "benchmarks" / "results.png", rows)
+
+
+def row_of(kept: dict[str, Any]) -> Row:
+    """A row as JSON keeps it."""
+    curve = tuple((size, seconds) for size, seconds in kept.get("curve", ()))
+    return Row(**{**kept, "ratios": tuple(kept["ratios"]), "curve": curve})
 
 
 def line_of(row: Row) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from speed_measuring import (
     Row,
     Suite,
@@ -104,22 +105,28 @@ def in_mb(ours: int, theirs: int) -> str:
     return f"{ours / 1e6:.1f} MB against {theirs / 1e6:.1f} MB"
 
 
+def all_places(n: int) -> NDArray[np.int64]:
+    """Field, y and x of all patches of so many fields."""
+    corners = list(zip(*patch_origins(HEIGHT, WIDTH, size=224, stride=112), strict=True))
+    return np.array([(number, *corner) for number in range(n) for corner in corners], np.int64)
+
+
+def filter_extractor(precision: str, batch_size: int) -> FeatureExtractor:
+    """What the empty filter's features come from."""
+    return FeatureExtractor(
+        "tf_efficientnet_lite0", "packaged", device="cpu", batch_size=batch_size, precision=precision
+    )
+
+
 def filter_rows(suite: Suite) -> list[Row]:
     """Row 4: features of the empty filter, which are nearly all that a curation with the filter computes."""
     random = np.random.default_rng(0)
     n = suite.sized(3, least=2)
     fields = random.integers(0, 256, (n, HEIGHT, WIDTH), dtype=np.uint8)
-    corners = list(zip(*patch_origins(HEIGHT, WIDTH, size=224, stride=112), strict=True))
-    places = np.array([(number, *corner) for number in range(n) for corner in corners], np.int64)
-
-    def extractor(precision: str, batch_size: int) -> FeatureExtractor:
-        return FeatureExtractor(
-            "tf_efficientnet_lite0", "packaged", device="cpu", batch_size=batch_size, precision=precision
-        )
-
-    one_by_one = extractor("32-true", 1)
+    places = all_places(n)
+    one_by_one = filter_extractor("32-true", 1)
     network = one_by_one._network.eval().to(memory_format=torch.contiguous_format)
-    few = places[: len(corners) // 2]
+    few = places[: len(places) // n // 2]
     images = [
         torch.randn(1, 3, 224, 224) for _ in few
     ]  # what a patch holds changes no time; normalising it is left to jimt alone
@@ -140,7 +147,7 @@ def filter_rows(suite: Suite) -> list[Row]:
         extract = extractors[precision]
         return extract.of_places(lambda number: fields[number], places, size=224, whole=whole)
 
-    extractors = {precision: extractor(precision, 32) for precision in ("32-true", "bf16-mixed")}
+    extractors = {precision: filter_extractor(precision, 32) for precision in ("32-true", "bf16-mixed")}
     works = [clocked(lambda p=precision, w=whole: ours(p, w)) for _, precision, whole, _ in cases]
     times = in_turn(suite.repeats, clocked(loop), *works)
     rates = [[len(few) / each for each in times[0]], *([len(places) / each for each in t] for t in times[1:])]

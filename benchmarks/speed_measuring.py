@@ -70,6 +70,7 @@ class Row:
         ratios: One for each repeat.
         values: What both sides measured, medians with their unit, as text.
         note: What a reader must know beside it.
+        curve: Size and median seconds of a row that is drawn as a line, cost against size.
     """
 
     number: int
@@ -79,6 +80,7 @@ class Row:
     ratios: tuple[float, ...]
     values: str
     note: str = ""
+    curve: tuple[tuple[float, float], ...] = ()
 
     @property
     def ratio(self) -> float:
@@ -150,10 +152,16 @@ def clocked(work: Callable[[], object]) -> Callable[[], float]:
     return timed
 
 
-def in_turn(repeats: int, *works: Callable[[], float]) -> list[list[float]]:
-    """What works tell that take turns, so that what disturbs the machine disturbs all; the first turn is to warm up."""
-    turns = [[work() for work in works] for _ in range(repeats + 1)]
-    return [list(told) for told in zip(*turns[1:], strict=True)]
+def in_turn(repeats: int, *works: Callable[[], float], warms_up: bool = True) -> list[list[float]]:
+    """What works tell that take turns, so that what disturbs the machine disturbs all.
+
+    Args:
+        repeats: Turns that count.
+        works: Each tells a number.
+        warms_up: A turn before these, which does not count; not where each work warms up by itself.
+    """
+    turns = [[work() for work in works] for _ in range(repeats + warms_up)]
+    return [list(told) for told in zip(*turns[warms_up:], strict=True)]
 
 
 def ratios_of(over: Sequence[float], under: Sequence[float]) -> tuple[float, ...]:

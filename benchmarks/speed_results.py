@@ -1,12 +1,15 @@
 """What was measured, as a page and as one picture."""
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+from matplotlib.axes import Axes
 from speed_measuring import Row
 
-from jimt.figures.style import new_axes, png, styled
+from jimt.figures.style import LINE_STYLES, MODEL_COLOURS, new_axes, png, styled
 
 MET, MISSED = "#009E73", "#D55E00"
 
@@ -18,8 +21,9 @@ def write_markdown(path: Path, machine: Mapping[str, str], rows: Sequence[Row]) 
         "# What is as fast as the machine allows, and what is not",
         "",
         "Written by `make bench` (rows 1 to 11) and `make bench-long` (rows 12 to 14). A ratio is the median of",
-        "repeats in which both sides took turns, in brackets the smallest and the largest. What profiles say, and the",
-        "floors of what is out of reach, stand in [README.md](README.md).",
+        "repeats in which both sides took turns, in brackets the smallest and the largest; whole commands (rows 3, 9",
+        "and 10) take two turns, sizes on disk and in memory one. What profiles say, and the floors of what is out of",
+        "reach, stand in [README.md](README.md).",
         "",
         f"{told}.",
         "",
@@ -51,8 +55,12 @@ def write_markdown(path: Path, machine: Mapping[str, str], rows: Sequence[Row]) 
 def draw(path: Path, rows: Sequence[Row]) -> None:
     """How far each row is on the way to what is wanted, on one logarithmic axis; 1 is there."""
     wanted = sorted((row for row in rows if row.target), key=lambda row: row.number)
-    figure, grid = new_axes(10.0, 0.27 * len(wanted) + 1.0)
+    curves = [row for row in wanted if row.curve]
+    heights = [0.27 * len(wanted) + 1.0, 3.2][: 1 + bool(curves)]
+    figure, grid = new_axes(10.0, sum(heights), rows=len(heights), height_ratios=heights)
     axes = grid[0, 0]
+    if curves:
+        draw_growth(grid[1, 0], curves)
     for y, row in enumerate(wanted):
         how, bound = row.target.split()
         reached = [ratio / float(bound) if how == ">=" else float(bound) / ratio for ratio in row.ratios]
@@ -69,6 +77,26 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
     labels = [f"{row.number}  {row.what}{f', against {row.against}' * (n_of[row.what] > 1)}" for row in wanted]
     axes.set_yticks(range(len(wanted)), labels)
     axes.tick_params(axis="y", labelsize=7)
-    axes.invert_yaxis()
+    axes.set_ylim(len(wanted) - 0.5, -0.5)
     axes.set_xlabel("reached, over what is wanted\n(bars: all repeats; right of the line: as wanted)")
     path.write_bytes(png(figure))
+
+
+def draw_growth(axes: Axes, rows: Sequence[Row]) -> None:
+    """Seconds against size, both logarithmic: a line as steep as the dotted ones grows as fast as the size."""
+    for row, colour, style in zip(rows, itertools.cycle(MODEL_COLOURS), itertools.cycle(LINE_STYLES)):
+        sizes, seconds = zip(*row.curve, strict=True)
+        label = f"{row.what.split(', 1, 4')[0]}: exponent {row.ratio:.2f}"
+        axes.plot(sizes, seconds, marker="o", color=colour, linestyle=style, label=label)
+    axes.set(xscale="log", yscale="log")
+    low, high = axes.get_ylim()
+    sizes = np.array([rows[0].curve[0][0], rows[0].curve[-1][0]])
+    for start in 10.0 ** np.arange(np.floor(np.log10(low)) - 2, np.log10(high)):
+        axes.plot(sizes, start * sizes, color="#BBBBBB", linewidth=0.8, linestyle=":", zorder=0)
+    axes.set_ylim(low, high)
+    ticks = [size for size, _ in rows[0].curve]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel("size, times the smallest (dotted: time that grows as the size does)")
+    axes.set_ylabel("median time, s")
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))

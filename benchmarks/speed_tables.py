@@ -1,16 +1,12 @@
-"""Rows of numbers made of scores: the bootstrap, reports, and cost against size."""
+"""Rows of numbers made of scores: the bootstrap and reports; and the tests."""
 
 import re
-import shutil
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics
-from speed_curation import curate, pairs
-from speed_measuring import REPOSITORY, Row, Suite, clocked, in_turn, median_of, process, ratios_of, simulated, trained
-from speed_prediction import fields_to_predict
+from speed_measuring import REPOSITORY, Row, Suite, clocked, in_turn, median_of, process, ratios_of, simulated
 
 from jimt.statistics.metrics import METRICS, grouped_patches, resampled_metrics
 from jimt.statistics.resampling import resample_groups
@@ -143,38 +139,3 @@ def suite_rows(suite: Suite) -> list[Row]:
             told,
         )
     ]
-
-
-def growth_rows(suite: Suite) -> list[Row]:
-    """Row 14: how time grows with size: slope of log(time) over log(size), at 1, 4 and 16 times."""
-    run = trained(suite, "model_fine_tuned_patches", "backbone=resnet18")
-    n_pairs, n_fields, n_patches = (suite.sized(n, least=least) for n, least in ((60, 16), (8, 2), (2000, 500)))
-
-    def curated(times: int) -> float:
-        return curate(pairs(suite, times * n_pairs), suite.folder / "grown").seconds
-
-    def predicted(times: int) -> float:
-        out = suite.folder / "grown_answers"
-        shutil.rmtree(out, ignore_errors=True)
-        images = fields_to_predict(suite, times * n_fields)
-        return process(["-m", "jimt", "predict", str(run), *images, "--out", str(out)], threads=suite.threads).seconds
-
-    def resampled(times: int) -> float:
-        return clocked(partial(bootstrap, scored(times * n_patches, N_GROUPS), 500))()
-
-    works: list[tuple[str, str, Callable[[int], float]]] = [
-        ("curation without the filter", f"{n_pairs} pairs", curated),
-        ("jimt predict, fine-tuned patches", f"{n_fields} fields", predicted),
-        ("bootstrap over groups", f"{n_patches:,} patches", resampled),
-    ]
-    rows = []
-    for name, size, work in works:
-        times = in_turn(suite.repeats, *(partial(work, factor) for factor in (1, 4, 16)))
-        slopes = [float(np.polyfit(np.log([1, 4, 16]), np.log(turn), 1)[0]) for turn in zip(*times, strict=True)]
-        last = [float(np.log(c / b) / np.log(4)) for _, b, c in zip(*times, strict=True)]
-        words = ", ".join(median_of(each, "s") for each in times)
-        note = f"from 4 to 16 times {np.median(last):.2f}: a start-up counts least there"
-        rows.append(
-            Row(14, f"{name}, 1, 4 and 16 times {size}", "exponent of time", "<= 1.1", tuple(slopes), words, note)
-        )
-    return rows

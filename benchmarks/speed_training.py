@@ -262,7 +262,7 @@ def processes_rows(suite: Suite) -> list[Row]:
         told = re.findall(r"^epoch .* ([\d.]+) s$", process(words, threads=1).output, re.MULTILINE)
         return statistics.median(float(each) for each in told[1:])
 
-    one, two = in_turn(suite.repeats_of_processes, lambda: seconds(1), lambda: seconds(2))
+    one, two = in_turn(suite.repeats_of_processes, lambda: seconds(1), lambda: seconds(2), warms_up=False)
     return [
         Row(
             10,
