@@ -103,7 +103,7 @@ def main() -> None:
                 )
         ratio = statistics.median(fast / slow for fast, slow in zip(jimt_rates, plain_rates, strict=True))
         growth = statistics.median(peaks4) / statistics.median(peaks) - 1
-        print(f"median: {ratio:.1f} times the plain script; 4 x the images: {growth:+.1%} peak memory")
+        print(f"median: {ratio:.1f} times the plain script; 4 x the images: {100 * growth:+.1f} % peak memory")
 
 
 if __name__ == "__main__":

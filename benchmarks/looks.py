@@ -74,7 +74,7 @@ def main() -> None:
         few = shares < 0.2
         print(
             f"difficulty {difficulty:g}: off by {off.mean():.3f}, {off[few].mean():.3f} of wells with less than a "
-            f"fifth dead; {np.mean(off <= 0.05):.0%} of {len(off)} wells within 0.05",
+            f"fifth dead; {100 * np.mean(off <= 0.05):.0f} % of {len(off)} wells within 0.05",
             flush=True,
         )
 

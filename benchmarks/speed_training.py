@@ -38,6 +38,7 @@ from jimt.vocabulary import LIVE
 class BareSteps(Callback):
     """Between epochs, as many bare steps on one resident batch, with a copy of the network and the same optimiser.
 
+    A step is forward, backward, the gradient clipped where the training clips it, and the optimiser.
     An epoch is timed from its start to its validation: drawing, cutting, changing and normalising patches, steps,
     metrics. What comes once an epoch is left out, validation and checkpoint: of few steps it would be a large part.
     """
@@ -74,6 +75,8 @@ class BareSteps(Callback):
             with torch.autocast(pl_module.device.type, torch.bfloat16, enabled=is_bfloat16):
                 loss = self._loss(pl_module, network)
             loss.backward()
+            if trainer.gradient_clip_val:
+                torch.nn.utils.clip_grad_norm_(network.parameters(), trainer.gradient_clip_val)
             optimizer.step()
         self.bare.append(now() - start)
 

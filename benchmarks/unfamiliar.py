@@ -185,7 +185,7 @@ def main() -> None:
     line("images", "fields", "flagged", *FLAGS, "distance")
     print("|" + "---|" * (4 + len(FLAGS)))
     for kind, part in table.groupby("kind", sort=False):
-        shares = [f"{part[name].mean():.0%}" for name in ("flagged", *FLAGS)]
+        shares = [f"{100 * part[name].mean():.0f} %" for name in ("flagged", *FLAGS)]
         line(str(kind), str(len(part)), *shares, number_text(part["distance"].median()))
 
     as_they_are = table.loc[table["kind"] == "as it is", ["raw_image_id", "distance", "flagged"]]
@@ -198,7 +198,13 @@ def main() -> None:
         error = (fields[name] - fields["true"]).abs()
         off, flagged = error > OFF, fields["flagged"]
         parts = [number_text(error[chosen].mean()) for chosen in (error >= 0, flagged, ~flagged)]
-        line(name, str(len(fields)), *parts, f"{off.mean():.0%}", number_text(roc_auc_score(off, fields["distance"])))
+        line(
+            name,
+            str(len(fields)),
+            *parts,
+            f"{100 * off.mean():.0f} %",
+            number_text(roc_auc_score(off, fields["distance"])),
+        )
 
 
 if __name__ == "__main__":

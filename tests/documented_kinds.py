@@ -115,11 +115,12 @@ OF_SPEED: dict[str, Run] = {
     "python benchmarks/speed.py": Run(("--quick", "--rows", "11"), says="scikit-learn in a loop", slow=True),
     "python benchmarks/mixture.py": Run(says="live below 259.0, dead above 397.2"),
     "python benchmarks/looks.py": Run(
-        ("--wells", "20", "--difficulties", "0"), says="100% of 20 wells within 0.05", slow=True
+        ("--wells", "20", "--difficulties", "0"), says="100 % of 20 wells within 0.05", slow=True
     ),
     "python benchmarks/gpu.py": Run(
         ("--accelerator", "cpu", "--repeats", "1", "--rows"), says="Bare training steps", slow=True
     ),
+    "python benchmarks/training_memory.py": Run(says="| Inception-v3 | 32-true | 332 | 48 |", slow=True),
     "python benchmarks/campaign.py RUN": Run(
         ("--fields", "9", "18", "--patches", "2"), says="bytes of the page a field", slow=True
     ),

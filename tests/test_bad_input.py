@@ -176,6 +176,6 @@ def test_no_data_everywhere_is_refused(small, small_pairs, prepare_config):
         image[::2] = 0
         tifffile.imwrite(path, image)
     with pytest.raises(
-        InputError, match="every patch has more than 5% no-data pixels: give curation.patches.max_no_data=NUMBER"
+        InputError, match="every patch has more than 5 % no-data pixels: give curation.patches.max_no_data=NUMBER"
     ):
         run(prepare_config(*small))

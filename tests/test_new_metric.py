@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score
 
 from jimt.evaluation import reported_metrics, transfer
 from jimt.evaluation.compare import compare
-from jimt.report.model_card import metric_rows
+from jimt.report.metric_rows import metric_rows
 from jimt.report.sections.metrics_section import metric_blocks
 from jimt.report.study import Model, Options
 from jimt.search.space import search_direction

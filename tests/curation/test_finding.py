@@ -231,7 +231,7 @@ def test_files_that_are_passed_over_are_counted_with_three_examples_louder_the_m
     files = [tmp_path / f"w{n}.tif" for n in range(n_matched)] + [tmp_path / f"x{n:02d}.tif" for n in range(n_others)]
     finding = find_stacks(files, tmp_path, pattern="w{well:d}.tif")
     (line,) = describe_finding(finding)
-    share = f"{n_others / (n_matched + n_others):.1%}"
+    share = f"{100 * n_others / (n_matched + n_others):.1f} %"
     examples = "x00.tif, x01.tif, x02.tif" if n_others > 2 else "x00.tif, x01.tif"
     start = f"{loudness}{n_others} of {n_matched + n_others} image files ({share}) are passed over by their names or "
     assert line.startswith(f"{start}folders, for example {examples}")
@@ -240,7 +240,7 @@ def test_files_that_are_passed_over_are_counted_with_three_examples_louder_the_m
 
 def test_channels_of_no_use_are_counted_calmly(pairs):
     finding = pairs("no_treatment", *scanr("--W00001--P00001--Z00000--T00000", "Trans", "PI", "DAPI"))
-    assert describe_finding(finding) == ["1 of 3 image files (33.3%) is of channels that are not used: DAPI (1)"]
+    assert describe_finding(finding) == ["1 of 3 image files (33.3 %) is of channels that are not used: DAPI (1)"]
 
 
 # ---- the folder

@@ -180,7 +180,7 @@ def test_files_that_are_passed_over_are_told_on_the_screen_before_the_work_and_w
             curate(*config, embed=None, console=Console(file=screen, width=80))
         first = (tmp_path / "screen").read_text().splitlines()[0]
         assert first.startswith(
-            "WARNING: 1 of 25 image files (4.0%) is passed over by their names or folders, for example"
+            "WARNING: 1 of 25 image files (4.0 %) is passed over by their names or folders, for example"
         )
         assert "overview.png: mend dataset.pattern, or give dataset.leave_out=PATTERN" in first
     quiet = composed_prepare(*PLATES, f"dataset.root={plates}", "dataset.leave_out='overview.*'", *SMALL)  # the remedy

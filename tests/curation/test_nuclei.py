@@ -154,7 +154,7 @@ def test_fields_in_which_nuclei_cannot_be_told_are_named(image):
     assert told["not_told"] == ["empty"]
     assert told["out_of_focus"] == ["blurred"]
     counts, *warnings = describe_nuclei(told)
-    assert counts == f"all nuclei on their stain: {told['n']:,}, of which 6 ({6 / told['n']:.1%}) are PI-positive"
+    assert counts == f"all nuclei on their stain: {told['n']:,}, of which 6 ({600 / told['n']:.1f} %) are PI-positive"
     assert [line.split(": ")[0] for line in warnings] == ["WARNING", "WARNING"]
     assert "no nucleus stands out of the noise on the nuclear stain of 1 of 6 raw images" in warnings[0]
     assert "look at empty (summary.json lists all)" in warnings[0]

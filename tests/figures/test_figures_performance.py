@@ -43,11 +43,11 @@ def test_a_confusion_matrix_holds_counts_and_the_shares_of_each_true_class():
     figure = discrimination.confusion_matrices({"resnet18": counts, "no live": np.array([[3, 1], [0, 0]])})
     first, second = figure.axes
     words = {text.get_position(): text.get_text() for text in first.texts}  # across: predicted, down: true
-    assert words == {(0, 0): "99.7%\n4,271", (1, 0): "0.3%\n12", (0, 1): "0.0%\n0", (1, 1): "100.0%\n6"}
+    assert words == {(0, 0): "99.7 %\n4,271", (1, 0): "0.3 %\n12", (0, 1): "0.0 %\n0", (1, 1): "100.0 %\n6"}
     np.testing.assert_allclose(first.images[0].get_array(), counts / counts.sum(1, keepdims=True))
     assert [text.get_text() for text in first.get_xticklabels()] == ["dead", "live"]
     assert [text.get_text() for text in first.get_yticklabels()] == ["dead", "live"]
-    assert [text.get_text() for text in second.texts] == ["75.0%\n3", "25.0%\n1", "-\n0", "-\n0"]
+    assert [text.get_text() for text in second.texts] == ["75.0 %\n3", "25.0 %\n1", "-\n0", "-\n0"]
 
 
 def test_text_on_a_dark_square_is_white():

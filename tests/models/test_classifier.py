@@ -144,7 +144,7 @@ def test_the_loss_is_cross_entropy_of_the_softmax():
     expected = log_loss(labels, probabilities / probabilities.sum(1, keepdims=True))
     assert loss.item() == pytest.approx(expected, rel=1e-5)
     assert loss.requires_grad
-    assert set(logged) == {"train/loss", "train/loss_step"}
+    assert set(logged) == {"train/loss"}
     for value, options in logged.values():
         assert value == pytest.approx(expected, rel=1e-5)
         assert options["batch_size"] == 8

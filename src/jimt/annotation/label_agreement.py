@@ -122,7 +122,7 @@ def print_agreement(judged: Judged, console: Console) -> None:
     clear, kappa = judged.clear, judged.kappa
     first, second = judged.names
     n, n_groups = len(clear), clear["group"].nunique()
-    agree = f"; {(clear['first'] == clear['second']).mean():.1%} are called the same" if n else ""
+    agree = f"; {100 * (clear['first'] == clear['second']).mean():.1f} % are called the same" if n else ""
     lines = [
         f"{first} and {second}: {len(judged.rows):,} patches, {n:,} of them clear to both, of {n_groups} groups",
         f"Cohen's kappa: {value_text(kappa.value, kappa.interval)}{agree}",

@@ -115,7 +115,7 @@ def audit_in_words(audit: dict[str, Any]) -> list[str]:
     fields = audit["fields"]
     lines = [
         f"labels against counted cells ({audit['patches']:,} patches that hold one, {audit['dead']:,} of them with "
-        f"{audit['dead_share']:.0%} or more dead): AUROC {_text(pooled)}, within groups {_text(within)}, kappa "
+        f"{100 * audit['dead_share']:.0f} % or more dead): AUROC {_text(pooled)}, within groups {_text(within)}, kappa "
         f"{value_text(audit['kappa'], None)}"
     ]
     if fields["bias"] is not None:

@@ -73,7 +73,7 @@ def _some(names: tuple[str, ...]) -> str:
 
 
 def _of(n: int, n_all: int) -> str:
-    return f"{n:,} of {n_all:,} image files ({n / n_all:.1%}) {'is' if n == 1 else 'are'}"
+    return f"{n:,} of {n_all:,} image files ({100 * n / n_all:.1f} %) {'is' if n == 1 else 'are'}"
 
 
 def _loudness(n: int, n_all: int) -> str:

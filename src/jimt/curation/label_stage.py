@@ -55,7 +55,8 @@ def label_patches_of(
     if not kept.any():
         limit = curation.patches.max_no_data
         raise InputError(
-            f"every patch has more than {limit:.0%} no-data pixels", remedies=("curation.patches.max_no_data=NUMBER",)
+            f"every patch has more than {100 * limit:.0f} % no-data pixels",
+            remedies=("curation.patches.max_no_data=NUMBER",),
         )
     values = _label_values(settings.scale, manifest[kept], fields)
     if reference is None:

@@ -204,8 +204,8 @@ def _check(mixture: Mixture, *, n_sigma: float, min_weight: float, fit_range: tu
     live, dead = (f"{mean:.4g} +- {sd:.4g}" for mean, sd in zip(mixture.mean, mixture.sd, strict=True))
     if mixture.is_collapsed(min_weight):
         raise InputError(
-            f"the mixture collapsed (live {live} on {mixture.weight[0]:.1%} of the patches, dead {dead} "
-            f"on {mixture.weight[1]:.1%}), as it does where one of the two is rare, or where debris takes "
+            f"the mixture collapsed (live {live} on {100 * mixture.weight[0]:.1f} % of the patches, dead {dead} "
+            f"on {100 * mixture.weight[1]:.1f} %), as it does where one of the two is rare, or where debris takes "
             "part in the fit",
             remedies=(
                 "curation.label.fit_on=NAME",
@@ -244,10 +244,10 @@ def _hang_on(
     live_below, dead_above = others.thresholds(n_sigma)
     return InputError(
         f"the thresholds cannot be trusted, since they hang on {len(far)} of {len(values)} patches "
-        f"({len(far) / len(values):.1%}) with values of {far.min():.4g} to {far.max():.4g}, far from the others "
-        f"({kept.min():.4g} to {kept.max():.4g}), which are of two kinds without them; the first remedy leaves them "
-        f"out of the fit, as debris or saturated (live below {live_below:.4g}, dead above {dead_above:.4g}){keep}, and "
-        "the last is for a background that differs between raw images",
+        f"({100 * len(far) / len(values):.1f} %) with values of {far.min():.4g} to {far.max():.4g}, far from the "
+        f"others ({kept.min():.4g} to {kept.max():.4g}), which are of two kinds without them; the first remedy leaves "
+        f"them out of the fit, as debris or saturated (live below {live_below:.4g}, dead above {dead_above:.4g})"
+        f"{keep}, and the last is for a background that differs between raw images",
         remedies=(*remedies, "curation.label.scale=log_background_ratio"),
     )
 

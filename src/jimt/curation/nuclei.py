@@ -184,7 +184,7 @@ def describe_nuclei(nuclei: Mapping[str, Any]) -> list[str]:
         nuclei: As ``nuclei_of_fields`` gives it.
     """
     n, n_all = nuclei["n"], nuclei["n_raw_images"]
-    share = f" ({nuclei['n_positive'] / n:.1%})" if n else ""
+    share = f" ({100 * nuclei['n_positive'] / n:.1f} %)" if n else ""
     lines = [f"all nuclei on their stain: {n:,}, of which {nuclei['n_positive']:,}{share} are PI-positive"]
     for key, what, why in (
         ("not_told", "no nucleus stands out of the noise", "they are empty, or the stain has failed"),

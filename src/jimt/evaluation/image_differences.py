@@ -156,7 +156,7 @@ def _of_pixel_size(first: Looks, second: Looks) -> Difference:
         note = f"the pixel size of {' and of '.join(unknown)} is not known"
         return Difference(PIXEL_SIZE, words, one, other, None, note)
     if not differ(first.pixel_size, second.pixel_size):
-        note = f"the same to {SAME:.0%}"
+        note = f"the same to {100 * SAME:.0f} %"
         return Difference(PIXEL_SIZE, words, one, other, Separation(0.5, None, 0.0, False), note)
     far = abs(float(np.log(second.pixel_size / first.pixel_size))) / SAME
     return Difference(PIXEL_SIZE, words, one, other, Separation(1.0, None, far, True))

@@ -93,7 +93,7 @@ def confusion_matrices(models: Mapping[str, NDArray[np.integer]]) -> Figure:
         share = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
         axes.imshow(share, cmap="Greys", vmin=0, vmax=1)
         for (row, column), value in np.ndenumerate(share):
-            percent = f"{value:.1%}" if total[row, 0] else "-"
+            percent = f"{100 * value:.1f} %" if total[row, 0] else "-"
             axes.text(
                 column, row, f"{percent}\n{counts[row, column]:,}", ha="center", va="center", fontsize=8.5,
                 color="white" if value > 0.55 else "black",

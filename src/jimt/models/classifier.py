@@ -62,7 +62,6 @@ class LiveDeadClassifier(pl.LightningModule):
         loss = functional.cross_entropy(logits, batch.label, label_smoothing=self._optim["label_smoothing"])
         self.train_metrics.update(logits.detach(), batch.label, batch.group)
         n = len(batch.label)
-        self.log("train/loss_step", loss, on_step=True, on_epoch=False, batch_size=n)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=n, sync_dist=True, logger=False)
         return loss
 

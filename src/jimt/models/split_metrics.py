@@ -93,10 +93,18 @@ class SplitMetrics(nn.Module):
         self.within_groups = WithinGroups(sync_on_compute=across)
         self.brier = MeanSquaredError(sync_on_compute=across)
         self.confusion = BinaryConfusionMatrix(sync_on_compute=across)
+        self._taken: list[tuple[Tensor, ...]] = []
 
     def update(self, logits: Tensor, labels: Tensor, groups: Tensor) -> None:
-        """Take in a batch: logits ``(n, 2)``, labels and numbers of groups ``(n,)``, -1 of an unknown group."""
-        probabilities = logits.softmax(1)  # torchmetrics would take logits that all lie in 0 to 1 for probabilities
+        """Take in a batch: logits ``(n, 2)``, labels and numbers of groups ``(n,)``, -1 of an unknown group.
+
+        The metrics are given all batches at once, when they are asked for: torchmetrics looks at what it is given, and
+        a graphics card that is asked in each step has to wait.
+        """
+        # torchmetrics would take logits that all lie in 0 to 1 for probabilities
+        self._taken.append((logits.softmax(1), labels, groups))
+
+    def _give(self, probabilities: Tensor, labels: Tensor, groups: Tensor) -> None:
         live = probabilities[:, 1]
         self.of_both.update(probabilities, labels)
         self.of_live.update(live, labels)
@@ -107,6 +115,9 @@ class SplitMetrics(nn.Module):
 
     def compute(self) -> dict[str, Tensor]:
         """Every metric of what was taken in since the last reset, by name."""
+        if self._taken:
+            self._give(*(torch.cat(part) for part in zip(*self._taken, strict=True)))
+            self._taken.clear()
         (dead_as_dead, dead_as_live), (live_as_dead, live_as_live) = self.confusion.compute().float()
         counts = {
             "dead_as_dead": dead_as_dead,
@@ -125,6 +136,7 @@ class SplitMetrics(nn.Module):
 
     def reset(self) -> None:
         """Forget everything."""
+        self._taken.clear()
         for metric in (self.of_both, self.of_live, self.of_dead, self.within_groups, self.brier, self.confusion):
             metric.reset()
 

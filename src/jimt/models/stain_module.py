@@ -50,7 +50,8 @@ class StainModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
-        self._optim, self._decoder_lr, self._weights = optim, decoder_lr, weights
+        self._optim, self._decoder_lr = optim, decoder_lr
+        self._weights = torch.tensor(weights)  # no buffer, or a moving average of weights would take them in
         self._patch_size, self._seed, self._record = patch_size, seed, record
         self.val_metrics = SplitMetrics("val", across_processes=False)
         self._validated: list[tuple[Tensor, ...]] = []  # logits, labels and groups of the patches of each field
@@ -75,14 +76,14 @@ class StainModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Put the frozen part into evaluation mode (Lightning leaves modes as it finds them) and seed the noise."""
         self.train()
+        self._weights = self._weights.to(self.device)
         seed_epoch(self._seed, epoch=self.current_epoch, process=self.global_rank)
 
     def training_step(self, batch: StainBatch, batch_idx: int) -> Tensor:
         """Weighted sum of the losses of one batch."""
         losses = map_losses(self(batch.pixels).float(), batch.targets, self.network.outputs, of_processes=True)
-        loss = (losses * losses.new_tensor(self._weights)).sum()
+        loss = (losses * self._weights).sum()
         n = len(batch.pixels)
-        self.log("train/loss_step", loss, on_step=True, on_epoch=False, batch_size=n)
         each = {f"train/loss_{name}": value for name, value in zip(self.network.outputs, losses, strict=True)}
         means = {"train/loss": loss, **each}
         self.log_dict(means, on_step=False, on_epoch=True, batch_size=n, sync_dist=True, logger=False)
@@ -100,7 +101,7 @@ class StainModule(pl.LightningModule):
         if not known.any():  # of a process that has no field left
             return
         losses = map_losses(raw, batch.targets, self.network.outputs)
-        self.val_loss.update((losses * losses.new_tensor(self._weights)).sum())
+        self.val_loss.update((losses * self._weights).sum())
         maps = self.network.as_maps(raw)[0]
         for i, metric in enumerate(self.correlations):
             seen = known[0, i]

@@ -12,10 +12,12 @@ from jimt.evaluation.field_shares import share_in_words as shares_in_words
 from jimt.evaluation.map_agreement import maps_in_words
 from jimt.models.checkpoint import Record
 from jimt.paper import paper_name, printed
+from jimt.report.metric_rows import metric_rows, without_interval
 from jimt.report.predicted import learned_in_words, limits_in_words, predicted_in_words, share_in_words
-from jimt.report.sections.metrics_section import metric_rows, tested_on
+from jimt.report.sections.metrics_section import tested_on
 from jimt.report.study import Model, why_not
 from jimt.statistics.correlation import correlation_in_words
+from jimt.statistics.metrics import METRICS
 from jimt.statistics.value_text import interval_text, number_text, percent_text
 from jimt.vocabulary import SCALES
 
@@ -34,7 +36,7 @@ def model_card(model: Model) -> str:
     baselines, counted = None, []
     if metrics is not None:
         rows = metric_rows(metrics)
-        tested = tested_on(model)
+        tested = tested_on(model) + without_interval(metrics, METRICS)
         paper = list(_paper(metrics))
         correlations = correlation_in_words(metrics["correlation"])
         baselines = baseline_rows(metrics["baselines"]) if metrics.get("baselines") else None

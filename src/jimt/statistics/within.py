@@ -108,7 +108,7 @@ def pair_notes(counts: dict[str, int | float | None], *, sample: str) -> list[st
     >>> pair_notes({"groups_of_both": 0, "largest_share_of_pairs": None}, sample="the test split")
     ['no group of the test split holds live and dead patches: nothing tells whether the model tells cells or groups']
     >>> pair_notes({"groups_of_both": 9, "largest_share_of_pairs": 0.44}, sample="the data set")
-    ['one of 9 groups holds 44% of the pairs behind the AUROC within groups; see their mean as well']
+    ['one of 9 groups holds 44 % of the pairs behind the AUROC within groups; see their mean as well']
     """
     n_groups, largest = counts["groups_of_both"], counts["largest_share_of_pairs"]
     if largest is None:
@@ -117,7 +117,7 @@ def pair_notes(counts: dict[str, int | float | None], *, sample: str) -> list[st
         ]
     if largest > _MUCH_OF_THE_PAIRS and n_groups != 1:
         return [
-            f"one of {n_groups} groups holds {largest:.0%} of the pairs behind the AUROC within groups; see their mean "
-            "as well"
+            f"one of {n_groups} groups holds {100 * largest:.0f} % of the pairs behind the AUROC within groups; see "
+            "their mean as well"
         ]
     return []

@@ -1,12 +1,17 @@
 """What a training does after an epoch: a line on the screen, loggers written out, an end where nothing gets better."""
 
 import time
-from typing import Any
+from typing import Any, Final
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping
+from torch import Tensor
 
 from jimt.training.loggers.lightning_loggers import sync
+
+_AT_A_TIME: Final = 50
+"""Steps whose losses are logged together."""
 
 
 class Patience(EarlyStopping):
@@ -25,6 +30,49 @@ class SyncLoggers(Callback):
     ) -> None:
         """Write out what loggers hold back."""
         sync(trainer.loggers)
+
+
+class StepLosses(Callback):
+    """Has loggers keep the loss of every step, as ``train/loss_step``, read from the device a few steps at a time.
+
+    Lightning itself reads each loss after its step: a graphics card, which is asked, then waits for the next step to be
+    got ready. Of batches that make one step together it is the last one's loss.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, Tensor] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Know which steps were done before, by a run that is resumed."""
+        self._done = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Take in the loss of a batch that has ended a step."""
+        if trainer.global_step == self._done:
+            return
+        self._done = trainer.global_step
+        # Lightning's is a share of the step's
+        self._waiting[self._done - 1] = outputs["loss"] * trainer.accumulate_grad_batches
+        if len(self._waiting) == _AT_A_TIME:
+            self._log(trainer)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log what waits before the validation's row."""
+        self._log(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Likewise before the epoch's, where nothing is validated."""
+        self._log(trainer)
+
+    def _log(self, trainer: pl.Trainer) -> None:
+        if self._waiting:
+            values = torch.stack(list(self._waiting.values())).tolist()
+            for step, value in zip(self._waiting, values, strict=True):
+                for logger in trainer.loggers:
+                    logger.log_metrics({"train/loss_step": value, "epoch": trainer.current_epoch}, step=step)
+            self._waiting.clear()
 
 
 class EpochLine(Callback):

@@ -31,7 +31,7 @@ from jimt.models.network import LiveDeadNetwork
 from jimt.models.stain_module import StainModule
 from jimt.models.stain_network import StainNetwork
 from jimt.system.files import BEST_EPOCH, LAST
-from jimt.training.callbacks import EpochLine, Patience, SyncLoggers
+from jimt.training.callbacks import EpochLine, Patience, StepLosses, SyncLoggers
 from jimt.training.gpu_memory import Stage, out_of_memory
 from jimt.training.learners import learner_of
 from jimt.training.loggers.map_pictures import map_pictures
@@ -126,6 +126,7 @@ def _run(
             callbacks=[
                 stage,
                 SyncLoggers(),
+                StepLosses(),
                 *checkpoints,
                 *pictures,  # before the average, which takes its weights back when a validation ends
                 *shown[settings.progress],

@@ -149,6 +149,9 @@ def _rows(model: Model, max_mapped: int) -> tuple[list[list[str]], list[str]]:
         )
     share = float(table.loc[held, "positive"].mean())
     rows.append([model.name, "share of pixels with PI: the pointing game of guessing", f"{share:.3f}", "", "", ""])
+    pointing = results["dead_pointing"]["trained"]["value"]
+    if pointing < share:  # not where either is NaN
+        told.append(f"The map for dead is highest in PI no more often ({pointing:.3f}) than a guess is ({share:.3f}).")
     write_json(model.folder / "figures" / "agreement.json", results)
     if len(table) < len(model.scores):
         told.append(f"Of a sample of {len(table):,} test patches, drawn with seed {record.seed}.")

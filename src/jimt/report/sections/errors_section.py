@@ -77,7 +77,7 @@ def _by_group(scores: pd.DataFrame, model_words: str) -> Table:
         missed = {label: part[(part["label"] == label) & part["wrong"]] for label in LABEL_NAMES if label in (0, 1)}
         counts = {label: int((part["label"] == label).sum()) for label in missed}
         words = [f"{len(missed[label])} of {counts[label]}" if counts[label] else "-" for label in (1, 0)]
-        rows.append((int(part["wrong"].sum()), [str(name), *words, f"{np.mean(part['wrong']):.1%}"]))
+        rows.append((int(part["wrong"].sum()), [str(name), *words, f"{100 * np.mean(part['wrong']):.1f} %"]))
     rows.sort(key=lambda row: -row[0])
     left_out = len(rows) - _N_ROWS
     return Table(

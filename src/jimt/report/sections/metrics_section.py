@@ -10,6 +10,7 @@ from jimt.evaluation.reported_metrics import rows_of_folds
 from jimt.figures.bland_altman import agreement_of_shares
 from jimt.paper import paper_name, printed
 from jimt.report.blocks import Block, Drawing, Missing, Table, Text
+from jimt.report.metric_rows import value_cells, without_interval
 from jimt.report.predicted import share_in_short
 from jimt.report.study import Model, Study, why_not
 from jimt.statistics.metrics import METRICS, headline_metrics
@@ -28,7 +29,8 @@ def in_short(models: Sequence[Model]) -> Iterator[Block]:
     metrics = models[0].metrics
     if metrics["metrics"]["auroc"]["value"] is None:
         return
-    auroc, accuracy = (_in_words(metrics, name) for name in ("auroc", "balanced_accuracy"))
+    names = "auroc", "balanced_accuracy"
+    auroc, accuracy = (_in_words(metrics, name) for name in names)
     paper = printed(metrics["dataset"], metrics["backbone"])
     quoted = ""
     if paper:
@@ -36,7 +38,7 @@ def in_short(models: Sequence[Model]) -> Iterator[Block]:
         quoted = f" The paper: AUROC {numbers[0]}, balanced accuracy {numbers[1]}."
     yield Text(
         f"In short: of a live and a dead patch, the live one has the higher score with probability {auroc} (AUROC); at "
-        f"a threshold of 0.5 the balanced accuracy is {accuracy}.{quoted}"
+        f"a threshold of 0.5 the balanced accuracy is {accuracy}.{without_interval(metrics, names)}{quoted}"
     )
 
 
@@ -44,7 +46,7 @@ def _in_words(metrics: Mapping[str, Any], name: str) -> str:
     values, n_groups = metrics["metrics"][name], metrics["counts"]["groups"]
     value = number_text(values["value"])
     if values["interval_groups"] is None:
-        return f"{value} (no interval: {values['note']})"
+        return value
     coverage = percent_text(metrics["confidence"])
     return f"{value} ({interval_text(values['interval_groups'])}, {coverage} interval over {n_groups:,} groups)"
 
@@ -74,24 +76,30 @@ def metric_blocks(models: Sequence[Model]) -> Iterator[Block]:
 def _metrics_table(models: Sequence[Model]) -> Table:
     rows: list[list[str]] = []
     quoted: list[int] = []
+    reasons: dict[str, list[str]] = {}
     for model in models:
         metrics = model.metrics
         paper = printed(metrics["dataset"], metrics["backbone"])
+        shown: list[str] = []
         for metric in METRICS.values() if len(models) == 1 else headline_metrics():
             if metric.name in metrics["metrics"]:  # not of a run that is older than the metric
-                rows.append([model.name, metric.words, *_cells(metrics["metrics"][metric.name])])
+                rows.append([model.name, metric.words, *value_cells(metrics["metrics"][metric.name])])
+                shown.append(metric.name)
             if paper is not None and (found := paper.metric(metric.name)) is not None:
                 value, interval = found
                 quoted.append(len(rows))
                 name = f"{paper_name(metrics['backbone'])} (paper)"
                 rows.append([name, metric.words, number_text(value), NO_VALUE, interval_text(interval)])
+        if why := without_interval(metrics, shown):
+            reasons.setdefault(why, []).append(model.name)
+    told = [why if len(names) == len(models) else f" {', '.join(names)}:{why}" for why, names in reasons.items()]
     percent = percent_text(models[0].metrics["confidence"])
     return Table(
         "Metrics",
         ["model", "metric", "value", f"{percent} over groups", f"{percent} over patches (paper's)"],
         rows,
         f"{tested_on(models[0])} Patches of a raw image overlap and share its focus and staining, so an interval over "
-        "patches, which takes them for independent, is too narrow: read the one over groups.",
+        f"patches, which takes them for independent, is too narrow: read the one over groups.{''.join(told)}",
         quoted=quoted,
         groups_rows=True,
     )
@@ -116,23 +124,6 @@ def _notes(models: Sequence[Model], read: Sequence[Model]) -> Iterator[Block]:
         yield Text(f"{told[0].upper()}{told[1:]}.", is_warning=True)
 
 
-def metric_rows(metrics: Mapping[str, Any]) -> list[list[str]]:
-    """Each metric by its name in words, its value and both intervals.
-
-    Args:
-        metrics: What ``test_metrics.json`` holds.
-    """
-    found = metrics["metrics"]
-    return [[metric.words, *_cells(found[metric.name])] for metric in METRICS.values() if metric.name in found]
-
-
-def _cells(values: Mapping[str, Any]) -> list[str]:
-    over_groups = interval_text(values["interval_groups"])
-    if values["interval_groups"] is None and values["note"]:
-        over_groups = f"{NO_VALUE} ({values['note']})"
-    return [number_text(values["value"]), over_groups, interval_text(values["interval_patches"])]
-
-
 def _folds(metrics: Mapping[str, Any]) -> Table:
     spreads = [(metric.words, metrics["spread"][metric.name]) for metric in headline_metrics()]
     told = "; ".join(f"{words} {spread_text(spread)}" for words, spread in spreads if spread["sd"] is not None)
@@ -154,13 +145,14 @@ def _comparisons(model: Model) -> Iterator[Block]:
             f"{percent} intervals of the difference over groups.",
         )
     if counted := metrics.get("counted"):
-        rows = [[METRICS[name].words, *_cells(values)[:2]] for name, values in counted["metrics"].items()]
+        rows = [[METRICS[name].words, *value_cells(values)[:2]] for name, values in counted["metrics"].items()]
         yield Table(
             "Against counted cells",
             ["metric", "value", f"{percent} over groups"],
             rows,
             f"{counted['patches']:,} patches that hold a counted cell, those between the thresholds included: "
-            f"{counted['dead']:,} of them are dead, with {percent_text(counted['dead_share'])} of their cells or more.",
+            f"{counted['dead']:,} of them are dead, with {percent_text(counted['dead_share'])} of their cells or more."
+            f"{without_interval(counted, counted['metrics'])}",
         )
     yield from _dead_shares(model)
 
