@@ -23,13 +23,16 @@ def start_rows(suite: Suite) -> list[Row]:
 
     step = ["train.py", *data, "backbone=resnet18", "backbone.weights=random", "trainer.fast_dev_run=true"]
     step.append(f"hydra.run.dir={suite.folder / 'first_step'}")
+    libraries = ["-c", "import torch, pytorch_lightning, timm"]
+    of(libraries)  # to read their files from the disk once; whole commands need no other turn to warm up
     imported, helped, stepped, one, reported = in_turn(
         suite.repeats_of_processes,
-        lambda: of(["-c", "import torch, pytorch_lightning, timm"]),
+        lambda: of(libraries),
         lambda: of(["-m", "jimt", "--help"]),
         lambda: of(step),
         predicted,
         lambda: of(["-m", "jimt", "report", str(run)]),
+        warms_up=False,
     )
     against = "import of torch, Lightning and timm"
     rows = [
