@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from speed_measuring import Row
 
-from jimt.figures.style import LINE_STYLES, MODEL_COLOURS, new_axes, png, styled
+from jimt.figures.style import LINE_STYLES, MODEL_COLOURS, png, styled
 
 MET, MISSED = "#009E73", "#D55E00"
 
@@ -57,10 +58,11 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
     wanted = sorted((row for row in rows if row.target), key=lambda row: row.number)
     curves = [row for row in wanted if row.curve]
     heights = [0.27 * len(wanted) + 1.0, 3.2][: 1 + bool(curves)]
-    figure, grid = new_axes(10.0, sum(heights), rows=len(heights), height_ratios=heights)
-    axes = grid[0, 0]
+    figure = Figure(figsize=(10.0, sum(heights)), layout="constrained")
+    parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]  # each as wide as it needs
+    axes = parts[0].subplots()
     if curves:
-        draw_growth(grid[1, 0], curves)
+        draw_growth(parts[1].subplots(), curves)
     for y, row in enumerate(wanted):
         how, bound = row.target.split()
         reached = [ratio / float(bound) if how == ">=" else float(bound) / ratio for ratio in row.ratios]
@@ -94,8 +96,11 @@ def draw_growth(axes: Axes, rows: Sequence[Row]) -> None:
     for start in 10.0 ** np.arange(np.floor(np.log10(low)) - 2, np.log10(high)):
         axes.plot(sizes, start * sizes, color="#BBBBBB", linewidth=0.8, linestyle=":", zorder=0)
     axes.set_ylim(low, high)
+    decades = 10.0 ** np.arange(np.ceil(np.log10(low)), np.log10(high))
+    axes.set_yticks(decades, [f"{decade:g}" for decade in decades])
     ticks = [size for size, _ in rows[0].curve]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xlim(0.85 * ticks[0], ticks[-1] / 0.85)
     axes.minorticks_off()
     axes.set_xlabel("size, times the smallest (dotted: time that grows as the size does)")
     axes.set_ylabel("median time, s")
