@@ -196,8 +196,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--accelerator", choices=["gpu", "cpu"], default="gpu", help="cpu to see how it would look")
     parser.add_argument("--repeats", type=int, default=3, help="turns of each work, after one to warm up (3)")
-    parser.add_argument("--rows", type=int, nargs="*", choices=ROWS, default=ROWS, help="of speed.py")
-    parser.add_argument("--folder", type=Path, default=Path("runs/speed"), help="data and models are kept there")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        nargs="*",
+        choices=ROWS,
+        default=ROWS,
+        help="of speed.py: 1 training, 2 data path, 5 scoring, 6 prediction, 10 two processes",
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=Path("runs/speed"), help="data and models are kept there (runs/speed)"
+    )
     options = parser.parse_args()
     if options.accelerator == "gpu":
         try:

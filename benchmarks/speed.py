@@ -1,9 +1,13 @@
 """How fast jimt is against plain references: ``python benchmarks/speed.py``, or ``make bench``.
 
-Each row is a ratio, measured in turns: jimt's work, the reference's, again jimt's. References are honest: the same
-threads, allocator and memory format where these are not what is compared. Data and models are simulated; they are
-made once and kept in ``runs/speed``, or in ``--folder``: on a slow disk give one in memory, or rows 3 and 8 tell of the
-disk. ``--write`` puts results into ``benchmarks/RESULTS.md`` and ``results.png``.
+Rows 1 to 11 take a quarter of an hour on two cores, rows 12 to 14 (``--long``) three quarters, ``--quick`` two
+minutes; on an idle machine, or they tell of what else runs. Rows: 1 training, 2 patches to the device, 3 curation, 4
+the empty filter, 5 scoring patches, 6 prediction, 7 disk, 8 memory, 9 start of commands, 10 two processes, 11
+bootstrap, 12 reports, 13 tests, 14 cost against size. Each row is a ratio, measured in turns: jimt's work, the
+reference's, again jimt's. References are honest: the same threads, allocator and memory format where these are not
+what is compared. Data and models are simulated; they are made once and kept in ``runs/speed``, or in ``--folder``: on
+a slow disk give one in memory, or rows 3 and 8 tell of the disk. ``--write`` puts results into
+``benchmarks/RESULTS.md`` and ``results.png``.
 """
 
 import argparse
@@ -30,6 +34,7 @@ from speed_start import memory_rows, start_rows
 from speed_tables import bootstrap_rows, report_rows, suite_rows
 from speed_training import loading_rows, processes_rows, training_rows
 
+from jimt.system.hardware import bfloat16_instructions
 from jimt.system.memory import keep_freed_memory
 
 ROWS: dict[int, tuple[Callable[[Suite], list[Row]], ...]] = {
@@ -67,7 +72,7 @@ def machine() -> dict[str, str]:
     return {
         "processor": ", ".join(sorted(names)) or platform.processor(),
         "cores": str(sum(line.startswith("processor") for line in words)),
-        "capability": torch.backends.cpu.get_cpu_capability(),
+        "capability": bfloat16_instructions() or torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
@@ -81,10 +86,11 @@ def main() -> None:
         type=int,
         nargs="+",
         choices=list(ROWS),
+        metavar="N",
         help="these alone, by their numbers in RESULTS.md; otherwise 1 to 11",
     )
-    parser.add_argument("--long", action="store_true", help="rows 12 to 14")
-    parser.add_argument("--quick", action="store_true", help="what is soon told, small and once: a look, no result")
+    parser.add_argument("--long", action="store_true", help="rows 12 to 14 in place of 1 to 11")
+    parser.add_argument("--quick", action="store_true", help="rows 2 to 5, 7 and 11, small and once: a look, no result")
     parser.add_argument("--repeats", type=int, default=5, help="turns of each work, after one to warm up (5)")
     parser.add_argument("--folder", type=Path, default=Path("runs/speed"), help="data and models are kept there")
     parser.add_argument("--write", action="store_true", help="put what was measured into benchmarks/RESULTS.md")

@@ -3,7 +3,9 @@
 Counted on the processor, since no card is needed for it: what autograd keeps of a patch for the backward pass, each
 storage once; and 16 bytes a parameter, for weights, gradients and the two moments of Adam. ``--overhead`` is what a
 card needs beside them (CUDA, libraries, the workspaces of convolutions, patches on their way); with it follows the
-largest power of two, a batch, that fits. Where a batch does not fit, ``optim.accumulate`` reaches the same by parts.
+largest power of two that fits as the batch of one card (``trainer=ddp`` shares a batch out among cards). The whole
+network is trained on patches of 224 px, ``task=stain`` on crops of 256 px. 16-bit floats count like bfloat16. Where a
+batch does not fit, ``optim.accumulate`` reaches the same by parts.
 """
 
 import argparse

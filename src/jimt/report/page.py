@@ -9,7 +9,7 @@ import jinja2
 import jimt
 from jimt.errors import InputError
 from jimt.figures.style import COLOURS
-from jimt.report.blocks import Block, Drawing, Html, Section, Text, attempt
+from jimt.report.blocks import Block, Drawing, Html, Section, Table, Text, attempt
 from jimt.report.figure_files import FigureFiles
 from jimt.report.progress import part
 from jimt.report.sections.agreement_section import MAX_MAPPED
@@ -158,6 +158,7 @@ def render(sections: Sequence[Section], *, title: str, subtitle: str) -> str:
         subtitle=subtitle,
         sections=[section for section in sections if section.blocks],
         head=list(head),
+        quotes_paper=any(block.quoted for section in sections for block in section.blocks if isinstance(block, Table)),
         version=jimt.__version__,
         live=COLOURS[LIVE],
         dead=COLOURS[DEAD],

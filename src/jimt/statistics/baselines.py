@@ -199,7 +199,9 @@ def against_baseline(
         higher, lower = ends[0] > _NO_DIFFERENCE, ends[1] < -_NO_DIFFERENCE
         beats, worse = (higher, lower) if higher_is_better else (lower, higher)
     difference = None if missing else of_model - of_baseline
-    verdict, sentence = "is worse than" if worse else "does not beat", ""
+    is_ahead = difference is not None and (difference > 0) is higher_is_better and abs(difference) > _NO_DIFFERENCE
+    verdict = "is worse than" if worse else "is not shown to beat" if is_ahead else "does not beat"
+    sentence = ""
     if beats is None:
         sentence = f"{metric} cannot tell whether the model beats {name}: {why}"
     elif not beats:

@@ -176,7 +176,7 @@ def label_blocks(curated: Curated) -> Iterator[Block]:
         low, high = (threshold_in_unit(thresholds, name) for name in ("live_below", "dead_above"))
         in_units = f" They are {low:.3f} and {high:.3f} {unit}."
     n_sigma = thresholds.get("n_sigma")
-    rule = f" Each lies {n_sigma:g} standard deviation inside its component." if n_sigma is not None else ""
+    rule = f" Each threshold lies {n_sigma:g} standard deviation inside its component." if n_sigma is not None else ""
     yield Drawing(
         "fluorescence_histograms",
         "Mean fluorescence of the patches",

@@ -52,7 +52,7 @@ def empty_filter_blocks(curated: Curated) -> Iterator[Block]:
             "The empty filter's decision",
             f"t-SNE of the features of {hand_labels_in_words(report)}. Each patch is judged by a filter that was not "
             f"trained on its {report['folds_by']}; the shades are local means of these decision "
-            "values and the black line is where they change sign (Fig. 2b, right).",
+            "values; a black line, where there is one, is where they change sign (Fig. 2b, right).",
             filter_figures.decision_map(tsne(features, seed=seed), empty, decision),
         )
     manifest = curated.manifest
