@@ -67,6 +67,15 @@ def test_every_figure_is_rendered_within_the_page(page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 1180
 
 
+def test_the_page_fits_a_phone(browser, page):
+    phone = browser.new_page(viewport={"width": 390, "height": 800})
+    phone.goto(page.url)
+    phone.wait_for_function("window.Bokeh && Bokeh.documents.length && Bokeh.documents.every((d) => d.is_idle)")
+    assert phone.locator(".interactive").count()
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    phone.close()
+
+
 @pytest.mark.parametrize("n", [3, 4, 6])
 def test_a_table_of_values_with_intervals_fits_a_page_of_1080_px_and_breaks_all_of_them_alike(browser, n, tmp_path):
     header = ["against", "stained", "groups", *["mean of the stained", "adapted - mean of the stained"] * 3][: 3 + n]
