@@ -1,5 +1,6 @@
 """A training asks the device for nothing in a step, so that a graphics card need not wait for the processor."""
 
+import errno
 import sys
 
 import pandas as pd
@@ -12,9 +13,11 @@ from conftest import STAIN, TINY, composed_train
 from jimt.data.datamodule import LiveDeadDataModule
 from jimt.data.stain_datamodule import StainDataModule
 from jimt.data.transforms import augment
+from jimt.errors import InputError, Interrupted
 from jimt.models.classifier import LiveDeadClassifier
 from jimt.models.stain_module import StainModule
 from jimt.training import callbacks
+from jimt.training.loggers.metrics_csv import MetricsCsv
 from jimt.training.run import train
 
 ASKS = ("_local_scalar_dense", "nonzero", "_unique2", "masked_select", "equal")
@@ -110,3 +113,49 @@ def test_the_loss_of_every_step_is_logged_a_few_at_a_time(uneven, tmp_path, monk
     after_each_step = seen.written[accumulate - 1 :: accumulate]
     assert after_each_step[0] == 0  # the first loss waits for the second
     assert after_each_step[1] == 2
+
+
+class Ends(Callback):
+    """Ends a training after its third step."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if trainer.global_step == 3:
+            raise self._error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError("too little")])
+@pytest.mark.parametrize("task", TASKS)
+def test_losses_of_a_training_that_is_stopped_are_logged_to_the_last(uneven, tmp_path, task, error):
+    asked = *TASKS[task][0], "optim.batch_size=8", "trainer.progress=none", f"run_dir={tmp_path}"
+    with pytest.raises((Interrupted, MemoryError)):
+        train(composed_train(*uneven, *asked), callbacks=[Ends(error)])
+    rows = pd.read_csv(tmp_path / "metrics.csv")
+    rows = rows[rows["train/loss_step"].notna()]
+    assert rows["step"].tolist() == [0, 1, 2]
+    assert rows["epoch"].tolist() == [0, 0, 0]
+
+
+class FullDisk(Callback):
+    """Lets the disk be full when the second of five losses is written, and no longer when the training ends for it."""
+
+    def __init__(self, monkeypatch):
+        self._whole, self._n = MetricsCsv.log_metrics, 0
+        monkeypatch.setattr(MetricsCsv, "log_metrics", lambda *arguments, **rest: self._log(*arguments, **rest))
+
+    def _log(self, logger, metrics, step=None):
+        self._n += "train/loss_step" in metrics
+        if self._n == 2:
+            self._n += 1
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._whole(logger, metrics, step)
+
+
+def test_no_loss_is_logged_twice_where_a_logger_fails(uneven, tmp_path, monkeypatch):
+    monkeypatch.setattr(callbacks, "_AT_A_TIME", 5)
+    with pytest.raises(InputError, match="no space left"):
+        train(composed_train(*uneven, *TINY, f"run_dir={tmp_path}"), callbacks=[FullDisk(monkeypatch)])
+    rows = pd.read_csv(tmp_path / "metrics.csv")
+    assert rows["step"][rows["train/loss_step"].notna()].tolist() == [0]

@@ -18,6 +18,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
+from jimt.system.files import write_whole
 from jimt.vocabulary import AMBIGUOUS, DEAD, LIVE
 
 # Okabe and Ito (2008): told apart under the common kinds of colour blindness, and in grey by their lightness
@@ -90,12 +91,13 @@ def pixels_of(figure: Figure) -> NDArray[np.uint8]:
 
 
 def save(figure: Figure, folder: Path, name: str) -> bytes:
-    """Write ``NAME.png`` and ``NAME.svg``, the same bytes each time; returns those of the PNG."""
+    """Write ``NAME.png`` and ``NAME.svg``, each whole, the same bytes each time; returns those of the PNG."""
     folder.mkdir(parents=True, exist_ok=True)
-    picture = png(figure)
-    (folder / f"{name}.png").write_bytes(picture)
+    picture, drawing = png(figure), io.BytesIO()
     with mpl.rc_context(_STYLE):
-        figure.savefig(folder / f"{name}.svg", dpi=DPI, metadata={"Date": None, "Creator": None})
+        figure.savefig(drawing, format="svg", dpi=DPI, metadata={"Date": None, "Creator": None})
+    write_whole(folder / f"{name}.png", picture)
+    write_whole(folder / f"{name}.svg", drawing.getbuffer())
     return picture
 
 

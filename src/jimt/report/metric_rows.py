@@ -18,7 +18,7 @@ def metric_rows(metrics: Mapping[str, Any]) -> list[list[str]]:
 
 
 def without_interval(metrics: Mapping[str, Any], names: Iterable[str]) -> str:
-    """Why metrics have no interval over groups, each reason once: sentences, each after a space.
+    """Why metrics have no value, or no interval over groups, each reason once: sentences, each after a space.
 
     Args:
         metrics: What ``test_metrics.json`` holds.
@@ -26,14 +26,15 @@ def without_interval(metrics: Mapping[str, Any], names: Iterable[str]) -> str:
     """
     found = metrics["metrics"]
     told = [name for name in names if name in found]
-    of_reason: dict[str, list[str]] = {}
+    of_reason: dict[tuple[str, str], list[str]] = {}
     for name in told:
         if found[name]["interval_groups"] is None and found[name]["note"]:
-            of_reason.setdefault(found[name]["note"], []).append(name)
+            lacking = "value" if found[name]["value"] is None else "interval over groups"
+            of_reason.setdefault((lacking, found[name]["note"]), []).append(name)
     sentences = []
-    for reason, of in of_reason.items():
-        which = "" if len(of) == len(told) else f" of {', '.join(METRICS[name].words for name in of)}"
-        sentences.append(f" No interval over groups{which}: {reason}.")
+    for (lacking, reason), of in of_reason.items():
+        which = "" if len(of) == len(told) else f" for {', '.join(METRICS[name].words for name in of)}"
+        sentences.append(f" No {lacking}{which}: {reason}.")
     return "".join(sentences)
 
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 from jimt.errors import InputError, filling_a_disk, in_one_sentence, ways_out, writing
 from jimt.report.figure_process import figure_process
 from jimt.system.arguments import from_1
-from jimt.system.files import MODEL_CARD, REPORT
+from jimt.system.files import MODEL_CARD, REPORT, write_whole
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def write_report(
                 sections = build_sections(study, max_shown=max_shown, max_mapped=max_mapped, files=files)
                 n_figures = write_page(folder / REPORT, sections, title=title, subtitle=subtitle, files=files)
             if study.kind != "sweep":
-                (folder / MODEL_CARD).write_text(model_card(study.models[0]), encoding="utf-8")
+                write_whole(folder / MODEL_CARD, model_card(study.models[0]))
     blocks = [block for section in sections for block in section.blocks]
     missing = {block.what: block.reason for block in blocks if isinstance(block, Missing)}
     return Written(folder / REPORT, n_figures, missing)

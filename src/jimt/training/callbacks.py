@@ -1,5 +1,6 @@
 """What a training does after an epoch: a line on the screen, loggers written out, an end where nothing gets better."""
 
+import contextlib
 import time
 from typing import Any, Final
 
@@ -66,13 +67,18 @@ class StepLosses(Callback):
         """Likewise before the epoch's, where nothing is validated."""
         self._log(trainer)
 
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Likewise where a training is told to stop or fails, unless that is the device or the disk."""
+        with contextlib.suppress(RuntimeError, OSError):  # of torch, of a disk: the exception before says what is wrong
+            self._log(trainer)
+
     def _log(self, trainer: pl.Trainer) -> None:
         if self._waiting:
-            values = torch.stack(list(self._waiting.values())).tolist()
-            for step, value in zip(self._waiting, values, strict=True):
+            waiting, self._waiting = self._waiting, {}  # none is logged again, should a logger raise
+            values = torch.stack(list(waiting.values())).tolist()
+            for step, value in zip(waiting, values, strict=True):
                 for logger in trainer.loggers:
                     logger.log_metrics({"train/loss_step": value, "epoch": trainer.current_epoch}, step=step)
-            self._waiting.clear()
 
 
 class EpochLine(Callback):
