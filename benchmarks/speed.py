@@ -135,7 +135,7 @@ def keep(suite: Suite, found: Sequence[Row]) -> None:
     rows = [row_of(each) for each in old if each["number"] not in measured]
     rows = sorted([*rows, *found], key=lambda row: row.number)
     told = machine() | {"data on": file_system(suite.folder)}
-    told |= {"threads": str(suite.threads), "repeats": str(suite.repeats)}
+    told["threads"] = str(suite.threads)
     kept.write_text(json.dumps({"machine": told, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
     write_markdown(REPOSITORY / "benchmarks" / "RESULTS.md", told, rows)
     draw(REPOSITORY / "benchmarks" / "results.png", rows)

@@ -23,9 +23,8 @@ def write_markdown(path: Path, machine: Mapping[str, str], rows: Sequence[Row]) 
         "# What is as fast as the machine allows, and what is not",
         "",
         "Written by `make bench` (rows 1 to 11) and `make bench-long` (rows 12 to 14). A ratio is the median of",
-        "repeats in which both sides took turns, in brackets the smallest and the largest; whole commands (rows 3, 9",
-        "and 10) take two turns, sizes on disk and in memory one. What profiles say, and the floors of what is out of",
-        "reach, stand in [README.md](README.md).",
+        "repeats in which both sides took turns, in brackets the smallest, the largest and their number; without brackets",
+        "it was measured once. What profiles say, and the floors of what is out of reach, stand in [README.md](README.md).",
         "",
         f"{told}.",
         "",
@@ -39,7 +38,7 @@ def write_markdown(path: Path, machine: Mapping[str, str], rows: Sequence[Row]) 
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
-        spread = f" ({min(row.ratios):.3g} to {max(row.ratios):.3g})" if len(row.ratios) > 1 else ""
+        spread = f" ({min(row.ratios):.3g} to {max(row.ratios):.3g}; {len(row.ratios)})" if len(row.ratios) > 1 else ""
         mark = "**" if row.is_met else ""
         note = f"; {row.note}" if row.note else ""
         cells = [
