@@ -20,6 +20,7 @@ from jimt.training import callbacks
 from jimt.training.loggers.metrics_csv import MetricsCsv
 from jimt.training.run import train
 
+pytestmark = pytest.mark.stack
 ASKS = ("_local_scalar_dense", "nonzero", "_unique2", "masked_select", "equal")
 """Operations of torch whose answer, or whose number of values, the processor needs."""
 TASKS = {"patch": (TINY, LiveDeadDataModule, LiveDeadClassifier), "stain": (STAIN, StainDataModule, StainModule)}
