@@ -1,13 +1,12 @@
 """Rows of cost against size: how the time of a work grows with the number of images."""
 
-import shutil
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 from speed_curation import HEIGHT, WIDTH, all_places, filter_extractor, pairs
-from speed_measuring import Row, Suite, clocked, in_turn, median_of, process, simulated, trained
-from speed_prediction import fields_to_predict
+from speed_measuring import Row, Suite, clocked, in_turn, median_of, trained
+from speed_start import predicted, reported, run_of, trained_on
 from speed_tables import N_GROUPS, bootstrap, scored
 
 from curation import curate
@@ -29,33 +28,19 @@ def growth_rows(suite: Suite) -> list[Row]:
         work = partial(extract.of_places, lambda number: field, all_places(times), size=224, whole=True)
         return clocked(work)()
 
-    def trained_on(times: int) -> float:
-        data = simulated(suite, f"memory_{times}", wells=8, fields=times, height=448, width=448)
-        folder = suite.folder / f"grown_run_{times}"
-        shutil.rmtree(folder, ignore_errors=True)
-        words = ["backbone=resnet18", "backbone.weights=random", "trainer.max_epochs=1", "report=false"]
-        process(["prepare.py", *data])  # only once, and not in the time
-        return process(["train.py", *data, *words, f"hydra.run.dir={folder}"], threads=suite.threads).seconds
-
-    def predicted(times: int) -> float:
-        out = suite.folder / "grown_answers"
-        shutil.rmtree(out, ignore_errors=True)
-        images = fields_to_predict(suite, times * n_fields)
-        return process(["-m", "jimt", "predict", str(run), *images, "--out", str(out)], threads=suite.threads).seconds
-
-    def reported(times: int) -> float:
-        folder = suite.folder / f"grown_run_{times}"
-        return process(["-m", "jimt", "report", str(folder)], threads=suite.threads).seconds
-
     def resampled(times: int) -> float:
         return clocked(partial(bootstrap, scored(times * n_patches, N_GROUPS), 500))()
 
     works: list[tuple[str, str, Callable[[int], float]]] = [
         ("curation without the filter", f"{n_pairs} pairs", curated),
         ("features of the empty filter, each field once", "1 field", filtered),
-        ("training, one epoch", "8 fields", trained_on),
-        ("jimt predict, fine-tuned patches", f"{n_fields} fields", predicted),
-        ("jimt report of that training", "8 fields", reported),
+        ("training, one epoch", "8 fields", lambda times: trained_on(suite, times).seconds),
+        (
+            "jimt predict, fine-tuned patches",
+            f"{n_fields} fields",
+            lambda times: predicted(suite, run, times * n_fields, "grown_answers").seconds,
+        ),
+        ("jimt report of that training", "8 fields", lambda times: reported(suite, run_of(suite, times)).seconds),
         ("bootstrap over groups", f"{n_patches:,} patches", resampled),
     ]
     rows = []

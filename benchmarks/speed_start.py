@@ -1,22 +1,18 @@
 """Rows of what a person waits for at a start, and of memory that must not grow with the number of images."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
-from speed_measuring import Row, Suite, in_turn, median_of, process, ratios_of, simulated, trained
+from speed_measuring import Ended, Row, Suite, in_turn, median_of, process, ratios_of, simulated, trained
 from speed_prediction import fields_to_predict
 
 
 def start_rows(suite: Suite) -> list[Row]:
     """Row 9: whole commands against the import of their libraries."""
     run = trained(suite, "model_fine_tuned_patches", "backbone=resnet18")
-    image = fields_to_predict(suite, 1)
-    out = suite.folder / "one_answer"
     data = simulated(suite, "few", wells=8, fields=1, height=448, width=448)
-
-    def predicted() -> float:
-        shutil.rmtree(out, ignore_errors=True)
-        return process(["-m", "jimt", "predict", str(run), *image, "--out", str(out)], threads=suite.threads).seconds
 
     def of(words: Sequence[str]) -> float:
         return process(words, threads=suite.threads).seconds
@@ -30,8 +26,8 @@ def start_rows(suite: Suite) -> list[Row]:
         lambda: of(libraries),
         lambda: of(["-m", "jimt", "--help"]),
         lambda: of(step),
-        predicted,
-        lambda: of(["-m", "jimt", "report", str(run)]),
+        lambda: predicted(suite, run, 1, "one_answer").seconds,
+        lambda: reported(suite, run).seconds,
         warms_up=False,
     )
     against = "import of torch, Lightning and timm"
@@ -61,31 +57,13 @@ def memory_rows(suite: Suite) -> list[Row]:
     rows = []
     n = suite.sized(4, least=2)
 
-    def trained_on(fields: int) -> float:
-        size = {"height": 448, "width": 448}
-        data = simulated(suite, f"memory_{fields}", wells=8, fields=fields, **size)
-        folder = suite.folder / f"memory_run_{fields}"
-        shutil.rmtree(folder, ignore_errors=True)
-        words = ["backbone=resnet18", "backbone.weights=random", "trainer.max_epochs=1", "report=false"]
-        process(["prepare.py", *data])  # or the peak would be that of the curation
-        return process(["train.py", *data, *words, f"hydra.run.dir={folder}"], threads=suite.threads).peak
-
-    def predicted(number: int) -> float:
-        out = suite.folder / "many_answers"
-        shutil.rmtree(out, ignore_errors=True)
-        words = ["-m", "jimt", "predict", str(run), *fields_to_predict(suite, number), "--out", str(out)]
-        return process(words, threads=suite.threads).peak
-
-    def reported(fields: int) -> float:
-        folder = suite.folder / f"memory_run_{fields}"
-        return process(["-m", "jimt", "report", str(folder)], threads=suite.threads).peak
-
-    for what, measure, few in (
-        ("training", trained_on, n),
-        ("prediction", predicted, 2 * n),
-        ("report", reported, n),
-    ):
-        small, large = measure(few), measure(4 * few)
+    works: tuple[tuple[str, Callable[[int], Ended], int], ...] = (
+        ("training", partial(trained_on, suite), n),
+        ("prediction", lambda fields: predicted(suite, run, fields, "many_answers"), 2 * n),
+        ("report", lambda fields: reported(suite, run_of(suite, fields)), n),
+    )
+    for what, work, few in works:
+        small, large = work(few).peak, work(4 * few).peak
         rows.append(
             Row(
                 8,
@@ -97,3 +75,31 @@ def memory_rows(suite: Suite) -> list[Row]:
             )
         )
     return rows
+
+
+def trained_on(suite: Suite, fields: int) -> Ended:
+    """A training of one epoch on eight wells of so many fields; the curation before it is not in what is told."""
+    data = simulated(suite, f"memory_{fields}", wells=8, fields=fields, height=448, width=448)
+    folder = run_of(suite, fields)
+    shutil.rmtree(folder, ignore_errors=True)
+    words = ["backbone=resnet18", "backbone.weights=random", "trainer.max_epochs=1", "report=false"]
+    process(["prepare.py", *data])
+    return process(["train.py", *data, *words, f"hydra.run.dir={folder}"], threads=suite.threads)
+
+
+def predicted(suite: Suite, run: Path, fields: int, name: str) -> Ended:
+    """The answers of a model for so many fields, into a new folder of this name."""
+    out = suite.folder / name
+    shutil.rmtree(out, ignore_errors=True)
+    words = ["-m", "jimt", "predict", str(run), *fields_to_predict(suite, fields), "--out", str(out)]
+    return process(words, threads=suite.threads)
+
+
+def reported(suite: Suite, run: Path) -> Ended:
+    """The report of a run."""
+    return process(["-m", "jimt", "report", str(run)], threads=suite.threads)
+
+
+def run_of(suite: Suite, fields: int) -> Path:
+    """The folder of that training."""
+    return suite.folder / f"memory_run_{fields}"
